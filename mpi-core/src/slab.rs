@@ -1,0 +1,212 @@
+//! Chunked slabs: where MPI objects live.
+//!
+//! An object keeps its address for as long as it lives, because chunks never move and are never returned. A handle is
+//! checked by its index (within what was ever allocated) and its generation (stepped at every removal), so a stale or
+//! invented handle is found out instead of followed.
+//!
+//! A slab does no locking of its own: `insert` and `remove` are called under the slab's leaf lock (see [`Slab::lock`]); `get`
+//! reads without one, which is sound because chunk pointers are published with release and a slot's generation says
+//! whether its value is alive. Using a handle in one thread while another frees it is an error in the program, found on a
+//! best effort.
+
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use crate::handle::{GENERATION_BITS, HandleKind, INDEX_BITS, compose};
+use crate::sync::{Class, ClassLock};
+
+const CHUNK_BITS: u32 = 8;
+const CHUNK: usize = 1 << CHUNK_BITS;
+const CHUNKS: usize = 1 << (INDEX_BITS - CHUNK_BITS);
+/// The bit of a slot's stamp that says that the slot holds a value. The lower bits are the generation.
+const LIVE: u32 = 1 << GENERATION_BITS;
+const GENERATION_MASK: u32 = LIVE - 1;
+const NONE: u32 = u32::MAX;
+
+struct Slot<T> {
+    stamp: AtomicU32,
+    /// The next free slot while this one is free.
+    next_free: UnsafeCell<u32>,
+    value: UnsafeCell<MaybeUninit<T>>,
+}
+
+struct Free {
+    head: u32,
+    allocated: u32,
+}
+
+/// Objects of one kind.
+pub struct Slab<T> {
+    kind: HandleKind,
+    free: ClassLock<Free>,
+    chunks: [AtomicPtr<Slot<T>>; CHUNKS],
+}
+
+// SAFETY: values are reached by shared reference from any thread, hence `T: Sync`, and dropped by any, hence `T: Send`.
+unsafe impl<T: Send + Sync> Sync for Slab<T> {}
+// SAFETY: the slab owns its values.
+unsafe impl<T: Send> Send for Slab<T> {}
+
+impl<T> Slab<T> {
+    /// An empty slab.
+    pub const fn new(kind: HandleKind) -> Slab<T> {
+        Slab {
+            kind,
+            free: ClassLock::new(Class::Leaf, Free { head: NONE, allocated: 0 }),
+            chunks: [const { AtomicPtr::new(null_mut()) }; CHUNKS],
+        }
+    }
+
+    #[inline]
+    fn slot(&self, index: u32) -> Option<&Slot<T>> {
+        let chunk = self.chunks.get((index >> CHUNK_BITS) as usize)?;
+        // Pairs with the release store in `grow`.
+        let chunk = chunk.load(Ordering::Acquire);
+        if chunk.is_null() {
+            return None;
+        }
+        // SAFETY: a published chunk holds CHUNK slots and lives as long as the slab.
+        Some(unsafe { &*chunk.add((index & (CHUNK as u32 - 1)) as usize) })
+    }
+
+    /// The object that `handle` names, if it is alive.
+    #[inline]
+    pub fn get(&self, handle: u32) -> Option<&T> {
+        if handle >> (INDEX_BITS + GENERATION_BITS) != self.kind as u32 {
+            return None;
+        }
+        let slot = self.slot(handle & ((1 << INDEX_BITS) - 1))?;
+        let expected = (handle >> INDEX_BITS) & GENERATION_MASK | LIVE;
+        // Pairs with the release store in `insert`.
+        if slot.stamp.load(Ordering::Acquire) != expected {
+            return None;
+        }
+        // SAFETY: a live stamp is stored after the value was written, and taken away before it is dropped.
+        Some(unsafe { (*slot.value.get()).assume_init_ref() })
+    }
+
+    /// Stores an object and returns its handle, or gives the object back when the slab is full (4,194,304 objects).
+    #[inline]
+    pub fn insert(&self, value: T) -> Result<u32, T> {
+        let mut free = self.free.lock();
+        if free.head == NONE && !self.grow(&mut free) {
+            return Err(value);
+        }
+        let index = free.head;
+        let slot = self.slot(index).expect("a free slot lies in a chunk");
+        // SAFETY: the slot is free and `free` is locked, so nobody else touches `next_free` or `value`.
+        unsafe {
+            free.head = *slot.next_free.get();
+            (*slot.value.get()).write(value);
+        }
+        let generation = slot.stamp.load(Ordering::Relaxed) & GENERATION_MASK;
+        // Pairs with the acquire load in `get`.
+        slot.stamp.store(generation | LIVE, Ordering::Release);
+        Ok(compose(self.kind, generation, index))
+    }
+
+    /// Takes an object out; its handle and every copy of it are stale from now on.
+    #[inline]
+    pub fn remove(&self, handle: u32) -> Option<T> {
+        let mut free = self.free.lock();
+        self.get(handle)?;
+        let index = handle & ((1 << INDEX_BITS) - 1);
+        let slot = self.slot(index)?;
+        let generation = (handle >> INDEX_BITS).wrapping_add(1) & GENERATION_MASK;
+        slot.stamp.store(generation, Ordering::Relaxed);
+        // SAFETY: the slot was live and is not any more; `free` is locked.
+        let value = unsafe {
+            *slot.next_free.get() = free.head;
+            (*slot.value.get()).assume_init_read()
+        };
+        free.head = index;
+        Some(value)
+    }
+
+    /// Handles of all objects alive now.
+    pub fn handles(&self) -> Vec<u32> {
+        let allocated = self.free.lock().allocated;
+        (0..allocated)
+            .filter_map(|index| {
+                let stamp = self.slot(index)?.stamp.load(Ordering::Acquire);
+                (stamp & LIVE != 0).then(|| compose(self.kind, stamp, index))
+            })
+            .collect()
+    }
+
+    #[cold]
+    fn grow(&self, free: &mut Free) -> bool {
+        let first = free.allocated;
+        let Some(place) = self.chunks.get((first >> CHUNK_BITS) as usize) else {
+            return false;
+        };
+        let chunk: Box<[Slot<T>]> = (0..CHUNK as u32)
+            .map(|i| Slot {
+                stamp: AtomicU32::new(0),
+                next_free: UnsafeCell::new(if i + 1 < CHUNK as u32 { first + i + 1 } else { NONE }),
+                value: UnsafeCell::new(MaybeUninit::uninit()),
+            })
+            .collect();
+        // Pairs with the acquire load in `slot`.
+        place.store(Box::into_raw(chunk).cast(), Ordering::Release);
+        free.head = first;
+        free.allocated = first + CHUNK as u32;
+        true
+    }
+}
+
+impl<T> Drop for Slab<T> {
+    fn drop(&mut self) {
+        for handle in self.handles() {
+            drop(self.remove(handle));
+        }
+        for place in &mut self.chunks {
+            let chunk = *place.get_mut();
+            if !chunk.is_null() {
+                // SAFETY: made by `Box::into_raw` of a boxed slice of CHUNK slots in `grow`.
+                drop(unsafe { Box::from_raw(core::ptr::slice_from_raw_parts_mut(chunk, CHUNK)) });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removed_handle_is_stale_and_its_slot_is_used_again() {
+        let slab = Slab::new(HandleKind::Info);
+        let first = slab.insert("first").unwrap();
+        assert_eq!(slab.get(first), Some(&"first"));
+        assert_eq!(slab.remove(first), Some("first"));
+        let second = slab.insert("second").unwrap();
+        assert_ne!(first, second);
+        assert_eq!(slab.get(first), None);
+        assert_eq!(slab.remove(first), None);
+        assert_eq!(slab.get(second), Some(&"second"));
+    }
+
+    #[test]
+    fn invented_handles_are_refused() {
+        let slab = Slab::new(HandleKind::Info);
+        let real = slab.insert(1).unwrap();
+        for invented in [0, 0x101, real + 1, real ^ 1 << 27, 0x7fff_ffff, u32::MAX] {
+            assert_eq!(slab.get(invented), None, "{invented:#x}");
+        }
+    }
+
+    #[test]
+    fn addresses_stay_while_the_slab_grows() {
+        let slab = Slab::new(HandleKind::Info);
+        let first = slab.insert(7usize).unwrap();
+        let address: *const usize = slab.get(first).unwrap();
+        for i in 0..10 * CHUNK {
+            slab.insert(i).unwrap();
+        }
+        assert!(core::ptr::eq(address, slab.get(first).unwrap()));
+        assert_eq!(slab.handles().len(), 10 * CHUNK + 1);
+    }
+}

@@ -1,0 +1,19 @@
+//! What a transport is.
+//!
+//! A transport moves *frames* (a fixed [`Header`] and a body of bytes) in order and reliably between two processes. It
+//! knows nothing of communicators, requests or matching: it hands every frame that arrives to a [`Sink`], which is the
+//! engine. The engine in turn knows nothing of rings, sockets or queue pairs: it holds one [`Link`] for every peer it
+//! talks to and one [`Port`] for every transport it receives from.
+//!
+//! Links and ports take `&mut self`: which lock protects them is the engine's business, not the transport's.
+
+mod bootstrap;
+mod buffer;
+pub mod conformance;
+mod header;
+mod link;
+
+pub use bootstrap::{Bootstrap, Job};
+pub use buffer::{RawBuf, RawBufMut};
+pub use header::{Header, Kind};
+pub use link::{Caps, Limits, Link, LinkDown, Port, Region, Sent, Sink, Token, Transfer};
