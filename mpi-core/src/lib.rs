@@ -1,6 +1,8 @@
 //! Ferrite's MPI library.
 
 pub mod error;
+pub mod error_class;
+pub mod error_code;
 pub mod handle;
 mod slab;
 mod sync;
