@@ -1,0 +1,103 @@
+//! The layout of a prefix.
+
+use crate::build::{Artifacts, build, workspace_root};
+use crate::place::Placer;
+use crate::{Profile, Result, pkgconfig};
+use std::path::{Path, PathBuf};
+
+/// Packages whose programs and libraries stand in a prefix.
+const PACKAGES: [&str; 5] = [
+    "ferrite-abi",
+    "ferrite-wrappers",
+    "ferrite-info",
+    "ferrite-launch",
+    "ferrite-bench",
+];
+
+/// Programs that a prefix cannot do without; those of the benchmark suite (`osu_*`) join them.
+const PROGRAMS: [&str; 5] = ["mpiexec", "mpirun", "mpicc", "mpicxx", "ferrite-info"];
+
+/// Documents, from the root of the source tree to `share/doc/ferrite`.
+const DOCUMENTS: [&str; 6] = [
+    "README.md",
+    "CHANGELOG.md",
+    "STATUS.md",
+    "LICENSE-MIT",
+    "LICENSE-APACHE",
+    "ffi/abi/COVERAGE.md",
+];
+
+/// A prefix that was laid out.
+#[derive(Debug)]
+pub struct Installed {
+    /// Where it stands, as an absolute path.
+    pub prefix: PathBuf,
+    /// How many files it has.
+    pub files: usize,
+    /// How many of them were new or different.
+    pub changed: usize,
+}
+
+/// Builds everything and lays it out: `bin`, `include`, `lib` and `share`. Nothing in it names the place, so it may be moved.
+///
+/// # Errors
+/// A sentence when the build fails or a file cannot be placed.
+pub fn install(prefix: &Path, profile: Profile) -> Result<Installed> {
+    let artifacts = build(&PACKAGES, profile)?;
+    std::fs::create_dir_all(prefix)
+        .map_err(|error| format!("cannot make {}: {error}", prefix.display()))?;
+    let prefix = prefix
+        .canonicalize()
+        .map_err(|error| format!("cannot find {}: {error}", prefix.display()))?;
+    let mut placer = Placer::default();
+    libraries(&artifacts, &prefix.join("lib"), &mut placer)?;
+    placer.copy(
+        &workspace_root().join("ffi/abi/include/mpi.h"),
+        &prefix.join("include/mpi.h"),
+    )?;
+    for name in pkgconfig::NAMES {
+        placer.write(
+            &pkgconfig::content(),
+            &prefix.join("lib/pkgconfig").join(name),
+        )?;
+    }
+    for document in DOCUMENTS {
+        let from = workspace_root().join(document);
+        let name = from.file_name().expect("a document has a name");
+        placer.copy(&from, &prefix.join("share/doc/ferrite").join(name))?;
+    }
+    // Programs last: whoever finds them finds the rest.
+    programs(&artifacts, &prefix.join("bin"), &mut placer)?;
+    Ok(Installed {
+        prefix,
+        files: placer.files,
+        changed: placer.changed,
+    })
+}
+
+/// `libmpi_abi.so.1` is what programs ask for at run time, `libmpi_abi.so` what the linker looks for.
+fn libraries(artifacts: &Artifacts, lib: &Path, placer: &mut Placer) -> Result<()> {
+    let (_, library) = artifacts
+        .libraries
+        .iter()
+        .find(|(target, file)| {
+            target == "mpi_abi" && file.extension().is_some_and(|extension| extension == "so")
+        })
+        .ok_or("the build made no libmpi_abi.so")?;
+    placer.copy(library, &lib.join("libmpi_abi.so.1"))?;
+    placer.link("libmpi_abi.so.1", &lib.join("libmpi_abi.so"))
+}
+
+fn programs(artifacts: &Artifacts, bin: &Path, placer: &mut Placer) -> Result<()> {
+    for wanted in PROGRAMS {
+        if !artifacts.programs.iter().any(|(name, _)| name == wanted) {
+            return Err(format!("the build made no {wanted}"));
+        }
+    }
+    for (name, program) in &artifacts.programs {
+        if PROGRAMS.contains(&name.as_str()) || name.starts_with("osu_") {
+            placer.copy(program, &bin.join(name))?;
+        }
+    }
+    Ok(())
+}
