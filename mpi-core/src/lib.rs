@@ -1,9 +1,11 @@
 //! Ferrite's MPI library.
 
+pub mod datatype;
 pub mod error;
 pub mod error_class;
 pub mod error_code;
 pub mod handle;
+pub mod settings;
 mod slab;
 mod sync;
 

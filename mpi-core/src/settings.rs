@@ -1,0 +1,476 @@
+//! The registry of settings: every `FERRITE_` variable, typed and registered once.
+//!
+//! [`Settings`] is what the engine reads: plain fields, parsed once from the environment. [`REGISTRY`] is what people and
+//! tools read: name, accepted values, default and a sentence about each. A bad value is an error that names the
+//! variable, the value and what is accepted; a name that nobody registered is a warning with the nearest known one.
+//! Settings that the launcher reads are registered too, so that their names are known, and are not parsed here.
+//!
+//! This module knows no transport but by name, and prints nothing.
+
+use core::time::Duration;
+use std::ffi::OsString;
+use std::sync::OnceLock;
+
+use crate::error::{Error, ErrorClass, Result};
+
+mod value;
+
+use value::Value;
+
+/// Prefix of every variable.
+const PREFIX: &str = "FERRITE_";
+
+/// Transports that this build has, for `FERRITE_TRANSPORT`.
+pub const TRANSPORTS: &[&str] = &["shm", "self"];
+
+/// The settings that the engine reads.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Transports that may be used.
+    pub transport: Transports,
+    /// Whether cross-memory attach may be used.
+    pub cma: Cma,
+    /// Length in bytes of the longest message that is sent eagerly.
+    pub eager_limit: usize,
+    /// Bytes of eager messages outstanding per peer, beyond which a sender uses rendezvous.
+    pub eager_budget: usize,
+    /// Length in bytes from which a rendezvous copies directly from the sender's memory.
+    pub cma_limit: usize,
+    /// How long a waiting rank spins before it yields.
+    pub spin: Duration,
+    /// How long a waiting rank yields before it sleeps.
+    pub yield_for: Duration,
+    origins: [Origin; REGISTRY.len()],
+}
+
+/// Which transports may be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transports(Vec<&'static str>);
+
+impl Transports {
+    /// Whether the transport of this name may be used.
+    pub fn allows(&self, name: &str) -> bool {
+        self.0.is_empty() || self.0.contains(&name)
+    }
+
+    /// Whether the choice is left to the library.
+    pub fn is_automatic(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The names given; none when the choice is left to the library.
+    pub fn names(&self) -> &[&'static str] {
+        &self.0
+    }
+}
+
+/// Whether cross-memory attach (one copy between processes, made by the kernel) may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cma {
+    /// Where the system permits it.
+    Auto,
+    /// Nowhere.
+    Never,
+}
+
+/// Where a setting's value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The value that is built in
+    Default,
+    /// The environment
+    Environment,
+    /// A measurement on this machine
+    Measured,
+}
+
+impl Origin {
+    /// One word for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::Default => "default",
+            Origin::Environment => "environment",
+            Origin::Measured => "measured",
+        }
+    }
+}
+
+/// A registered setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// The environment variable.
+    pub name: &'static str,
+    /// The built-in value as text.
+    pub default: &'static str,
+    /// What it does, in a sentence.
+    pub doc: &'static str,
+    field: Field,
+}
+
+/// Who reads a setting, and where its value is kept.
+#[derive(Debug)]
+enum Field {
+    Transports(fn(&mut Settings) -> &mut Transports),
+    Cma(fn(&mut Settings) -> &mut Cma),
+    Bytes(fn(&mut Settings) -> &mut usize),
+    Duration(fn(&mut Settings) -> &mut Duration),
+    /// Read by the launcher, or by the channel between launcher and process.
+    Launcher,
+}
+
+/// Every setting there is.
+pub static REGISTRY: [Setting; 8] = [
+    Setting {
+        name: "FERRITE_TRANSPORT",
+        default: "",
+        doc: "Transports that may be used, separated by commas; empty: chosen automatically.",
+        field: Field::Transports(|settings| &mut settings.transport),
+    },
+    Setting {
+        name: "FERRITE_CMA",
+        default: "auto",
+        doc: "Whether large messages on a node are copied once, directly between the processes (cross-memory attach).",
+        field: Field::Cma(|settings| &mut settings.cma),
+    },
+    Setting {
+        name: "FERRITE_EAGER_LIMIT",
+        default: "32k",
+        doc: "Length of the longest message that is sent before its receiver asks for it.",
+        field: Field::Bytes(|settings| &mut settings.eager_limit),
+    },
+    Setting {
+        name: "FERRITE_EAGER_BUDGET",
+        default: "256k",
+        doc: "Bytes sent to one peer before it asked for them, beyond which a sender waits for the receiver.",
+        field: Field::Bytes(|settings| &mut settings.eager_budget),
+    },
+    Setting {
+        name: "FERRITE_CMA_LIMIT",
+        default: "64k",
+        doc: "Length from which a message on a node is copied directly between the processes.",
+        field: Field::Bytes(|settings| &mut settings.cma_limit),
+    },
+    Setting {
+        name: "FERRITE_SPIN",
+        default: "20us",
+        doc: "How long a waiting rank spins before it yields the processor; ranks that outnumber the processors never spin.",
+        field: Field::Duration(|settings| &mut settings.spin),
+    },
+    Setting {
+        name: "FERRITE_YIELD",
+        default: "1ms",
+        doc: "How long a waiting rank yields the processor before it sleeps.",
+        field: Field::Duration(|settings| &mut settings.yield_for),
+    },
+    Setting {
+        name: "FERRITE_CHANNEL",
+        default: "",
+        doc: "Set by the launcher: the descriptor over which a process learns its job. Not for people.",
+        field: Field::Launcher,
+    },
+];
+
+impl Setting {
+    /// What a value may be, for people.
+    pub fn accepts(&self) -> String {
+        match self.field {
+            Field::Transports(_) => Transports::accepts(),
+            Field::Cma(_) => Cma::accepts(),
+            Field::Bytes(_) => usize::accepts(),
+            Field::Duration(_) => Duration::accepts(),
+            Field::Launcher => String::from("what the launcher sets"),
+        }
+    }
+
+    /// Whether the engine reads it; otherwise the launcher does.
+    pub fn is_of_engine(&self) -> bool {
+        !matches!(self.field, Field::Launcher)
+    }
+
+    fn set(&self, settings: &mut Settings, text: &str) -> Option<()> {
+        match self.field {
+            Field::Transports(at) => *at(settings) = Value::parse(text)?,
+            Field::Cma(at) => *at(settings) = Value::parse(text)?,
+            Field::Bytes(at) => *at(settings) = Value::parse(text)?,
+            Field::Duration(at) => *at(settings) = Value::parse(text)?,
+            Field::Launcher => {}
+        }
+        Some(())
+    }
+
+    fn text(&self, settings: &mut Settings) -> String {
+        match self.field {
+            Field::Transports(at) => at(settings).to_text(),
+            Field::Cma(at) => at(settings).to_text(),
+            Field::Bytes(at) => at(settings).to_text(),
+            Field::Duration(at) => at(settings).to_text(),
+            Field::Launcher => String::new(),
+        }
+    }
+}
+
+/// A setting with its present value, for people and tools.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The environment variable.
+    pub name: &'static str,
+    /// The value, in a form that the variable accepts.
+    pub value: String,
+    /// Where the value comes from.
+    pub origin: Origin,
+    /// What a value may be.
+    pub accepts: String,
+    /// What it does, in a sentence.
+    pub doc: &'static str,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let mut settings = Settings {
+            transport: Transports::default(),
+            cma: Cma::Auto,
+            eager_limit: 0,
+            eager_budget: 0,
+            cma_limit: 0,
+            spin: Duration::ZERO,
+            yield_for: Duration::ZERO,
+            origins: [Origin::Default; REGISTRY.len()],
+        };
+        for setting in &REGISTRY {
+            let parsed = setting.set(&mut settings, setting.default);
+            debug_assert!(parsed.is_some(), "the default of {}", setting.name);
+        }
+        settings
+    }
+}
+
+impl Settings {
+    /// Settings from the variables of an environment, and a warning for each variable that begins with `FERRITE_` but
+    /// is not registered. `MPI_ERR_ARG` for a bad value.
+    pub fn parse(
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<(Settings, Vec<String>)> {
+        let mut settings = Settings::default();
+        let mut warnings = Vec::new();
+        for (name, value) in variables {
+            let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
+                continue;
+            };
+            let Some(at) = REGISTRY.iter().position(|setting| setting.name == name) else {
+                warnings.push(unknown(name));
+                continue;
+            };
+            if !REGISTRY[at].is_of_engine() {
+                continue;
+            }
+            let parsed = value
+                .to_str()
+                .and_then(|text| REGISTRY[at].set(&mut settings, text.trim()));
+            parsed.ok_or_else(|| bad_value(&REGISTRY[at], &value))?;
+            settings.origins[at] = Origin::Environment;
+        }
+        Ok((settings, warnings))
+    }
+
+    /// Sets a value that was measured on this machine, unless the environment gave one. Returns whether it was set:
+    /// `false` also for a name that is not registered or a value that the setting does not accept.
+    pub fn set_measured(&mut self, name: &str, value: &str) -> bool {
+        let Some(at) = REGISTRY.iter().position(|setting| setting.name == name) else {
+            return false;
+        };
+        if self.origins[at] == Origin::Environment || REGISTRY[at].set(self, value).is_none() {
+            return false;
+        }
+        self.origins[at] = Origin::Measured;
+        true
+    }
+
+    /// Every setting that the engine reads, with its present value.
+    pub fn shown(&self) -> impl Iterator<Item = Shown> {
+        let mut settings = self.clone();
+        let of_engine = REGISTRY
+            .iter()
+            .enumerate()
+            .filter(|(_, setting)| setting.is_of_engine());
+        of_engine.map(move |(at, setting)| Shown {
+            name: setting.name,
+            value: setting.text(&mut settings),
+            origin: settings.origins[at],
+            accepts: setting.accepts(),
+            doc: setting.doc,
+        })
+    }
+}
+
+/// The settings of this process, parsed from its environment at the first call. `MPI_ERR_ARG` for a bad value, at every
+/// call.
+pub fn settings() -> Result<&'static Settings> {
+    match parsed() {
+        Ok((settings, _)) => Ok(settings),
+        Err(sentence) => Err(Error::new(ErrorClass::ARG, sentence.as_str())),
+    }
+}
+
+/// One sentence for each `FERRITE_` variable of this process's environment that nobody registered. One process of a job
+/// should print them.
+pub fn warnings() -> &'static [String] {
+    parsed().as_ref().map_or(&[], |(_, warnings)| warnings)
+}
+
+fn parsed() -> &'static core::result::Result<(Settings, Vec<String>), String> {
+    static PARSED: OnceLock<core::result::Result<(Settings, Vec<String>), String>> =
+        OnceLock::new();
+    PARSED.get_or_init(|| {
+        Settings::parse(std::env::vars_os()).map_err(|error| error.sentence().to_owned())
+    })
+}
+
+fn bad_value(setting: &Setting, value: &OsString) -> Error {
+    let (name, value, accepts) = (setting.name, value.to_string_lossy(), setting.accepts());
+    Error::new(
+        ErrorClass::ARG,
+        format!("{name}={value} is not understood: the value is {accepts}"),
+    )
+}
+
+fn unknown(name: &str) -> String {
+    let nearest = REGISTRY
+        .iter()
+        .map(|setting| (distance(name, setting.name), setting.name))
+        .min()
+        .filter(|&(distance, _)| distance <= 3);
+    match nearest {
+        Some((_, known)) => {
+            format!("{name} is not a setting of Ferrite and has no effect; did you mean {known}?")
+        }
+        None => {
+            format!("{name} is not a setting of Ferrite and has no effect; ferrite-info lists them")
+        }
+    }
+}
+
+/// The number of characters to insert, delete or replace to get from one name to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &b) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(variables: &[(&str, &str)]) -> Result<(Settings, Vec<String>)> {
+        Settings::parse(
+            variables
+                .iter()
+                .map(|&(name, value)| (name.into(), value.into())),
+        )
+    }
+
+    #[test]
+    fn defaults_are_what_the_registry_says() {
+        for shown in Settings::default().shown() {
+            let setting = REGISTRY
+                .iter()
+                .find(|setting| setting.name == shown.name)
+                .unwrap();
+            assert_eq!(shown.value, setting.default, "{}", shown.name);
+            assert_eq!(shown.origin, Origin::Default);
+        }
+        assert_eq!(Settings::default().eager_limit, 32 << 10);
+        assert_eq!(Settings::default().yield_for, Duration::from_millis(1));
+    }
+
+    #[test]
+    fn the_environment_is_read_into_fields() {
+        let (settings, warnings) = parse(&[
+            ("PATH", "/bin"),
+            ("FERRITE_TRANSPORT", "self, shm"),
+            ("FERRITE_CMA", "never"),
+            ("FERRITE_EAGER_LIMIT", "1000"),
+            ("FERRITE_SPIN", "0"),
+            ("FERRITE_CHANNEL", "17"),
+        ])
+        .unwrap();
+        assert_eq!(settings.transport.names(), ["self", "shm"]);
+        assert_eq!(settings.cma, Cma::Never);
+        assert_eq!(settings.eager_limit, 1000);
+        assert_eq!(settings.spin, Duration::ZERO);
+        assert!(warnings.is_empty());
+        let from_environment = settings
+            .shown()
+            .filter(|shown| shown.origin == Origin::Environment);
+        assert_eq!(from_environment.count(), 4);
+    }
+
+    #[test]
+    fn a_bad_value_names_variable_value_and_what_is_accepted() {
+        let error = parse(&[("FERRITE_EAGER_LIMIT", "lots")]).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::ARG);
+        for part in ["FERRITE_EAGER_LIMIT", "lots", "bytes", "64k"] {
+            assert!(error.sentence().contains(part), "{error}");
+        }
+        let error = parse(&[("FERRITE_TRANSPORT", "shm,tcp")]).unwrap_err();
+        assert!(error.sentence().contains("shm, self"), "{error}");
+        assert!(parse(&[("FERRITE_CMA", "")]).is_err());
+        assert!(
+            parse(&[("FERRITE_TRANSPORT", "")])
+                .unwrap()
+                .0
+                .transport
+                .is_automatic()
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_value_that_is_not_text_is_a_bad_value() {
+        use std::os::unix::ffi::OsStringExt;
+        let value = OsString::from_vec(vec![0xff]);
+        assert!(Settings::parse([("FERRITE_CMA".into(), value)]).is_err());
+    }
+
+    #[test]
+    fn an_unknown_name_is_a_warning_with_the_nearest_known_one() {
+        let (_, warnings) =
+            parse(&[("FERRITE_EAGER_LIMT", "1"), ("FERRITE_COLOUR", "blue")]).unwrap();
+        assert!(
+            warnings[0].contains("did you mean FERRITE_EAGER_LIMIT?"),
+            "{}",
+            warnings[0]
+        );
+        assert!(warnings[1].contains("FERRITE_COLOUR") && !warnings[1].contains("did you mean"));
+        assert_eq!(warnings.len(), 2);
+    }
+
+    #[test]
+    fn a_measured_value_yields_to_the_environment() {
+        let (mut settings, _) = parse(&[("FERRITE_EAGER_LIMIT", "8k")]).unwrap();
+        assert!(!settings.set_measured("FERRITE_EAGER_LIMIT", "16k"));
+        assert!(settings.set_measured("FERRITE_CMA_LIMIT", "48k"));
+        assert!(!settings.set_measured("FERRITE_SPIN", "a while"));
+        assert!(!settings.set_measured("FERRITE_NONE", "1"));
+        assert_eq!(
+            (settings.eager_limit, settings.cma_limit),
+            (8 << 10, 48 << 10)
+        );
+        let shown = settings
+            .shown()
+            .find(|shown| shown.name == "FERRITE_CMA_LIMIT")
+            .unwrap();
+        assert_eq!(
+            (shown.value.as_str(), shown.origin),
+            ("48k", Origin::Measured)
+        );
+    }
+}

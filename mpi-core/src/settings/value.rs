@@ -1,0 +1,188 @@
+//! How the types of settings are read and written as text.
+
+use core::time::Duration;
+
+use super::{Cma, TRANSPORTS, Transports};
+
+/// A type that a setting can have. What [`Value::to_text`] writes, [`Value::parse`] reads back as the same value.
+pub(super) trait Value: Sized {
+    /// The value that `text` stands for, if it stands for any.
+    fn parse(text: &str) -> Option<Self>;
+
+    /// The shortest text for the value.
+    fn to_text(&self) -> String;
+
+    /// What [`Value::parse`] accepts, for people: the end of a sentence that begins "the value is".
+    fn accepts() -> String;
+}
+
+impl Value for Transports {
+    fn parse(text: &str) -> Option<Transports> {
+        if text.is_empty() {
+            return Some(Transports::default());
+        }
+        let known = |name: &str| TRANSPORTS.iter().find(|&&known| known == name).copied();
+        let names: Option<Vec<&str>> = text.split(',').map(|name| known(name.trim())).collect();
+        names.map(Transports)
+    }
+
+    fn to_text(&self) -> String {
+        self.0.join(",")
+    }
+
+    fn accepts() -> String {
+        format!(
+            "a list of the transports of this build: {}",
+            TRANSPORTS.join(", ")
+        )
+    }
+}
+
+impl Value for Cma {
+    fn parse(text: &str) -> Option<Cma> {
+        match text {
+            "auto" => Some(Cma::Auto),
+            "never" => Some(Cma::Never),
+            _ => None,
+        }
+    }
+
+    fn to_text(&self) -> String {
+        String::from(match self {
+            Cma::Auto => "auto",
+            Cma::Never => "never",
+        })
+    }
+
+    fn accepts() -> String {
+        String::from("auto or never")
+    }
+}
+
+/// Splits a text into the number at its start and the unit behind it.
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    Some((number.parse().ok()?, unit.trim_start()))
+}
+
+/// Writes a number with the largest of the units (ascending) that divides it.
+fn with_largest_unit(number: u64, units: &[(&str, u64)]) -> String {
+    let divides = |&&(_, factor): &&(&str, u64)| number.is_multiple_of(factor);
+    match units.iter().rev().find(divides) {
+        Some((unit, factor)) if number != 0 => format!("{}{unit}", number / factor),
+        _ => number.to_string(),
+    }
+}
+
+const BYTE_UNITS: &[(&str, u64)] = &[("", 1), ("k", 1 << 10), ("m", 1 << 20), ("g", 1 << 30)];
+
+/// Bytes.
+impl Value for usize {
+    fn parse(text: &str) -> Option<usize> {
+        let (number, unit) = number_and_unit(text)?;
+        let unit = unit.to_ascii_lowercase();
+        let (_, factor) = BYTE_UNITS.iter().find(|(known, _)| unit == *known)?;
+        usize::try_from(number.checked_mul(*factor)?).ok()
+    }
+
+    fn to_text(&self) -> String {
+        with_largest_unit(*self as u64, BYTE_UNITS)
+    }
+
+    fn accepts() -> String {
+        String::from("a number of bytes, for example 4096, 64k (k, m, g: powers of 1024)")
+    }
+}
+
+const TIME_UNITS: &[(&str, u64)] = &[("us", 1), ("ms", 1_000), ("s", 1_000_000)];
+
+impl Value for Duration {
+    fn parse(text: &str) -> Option<Duration> {
+        let (number, unit) = number_and_unit(text)?;
+        let unit = if unit.is_empty() { "us" } else { unit };
+        let (_, factor) = TIME_UNITS.iter().find(|(known, _)| unit == *known)?;
+        Some(Duration::from_micros(number.checked_mul(*factor)?))
+    }
+
+    fn to_text(&self) -> String {
+        with_largest_unit(
+            u64::try_from(self.as_micros()).unwrap_or(u64::MAX),
+            TIME_UNITS,
+        )
+    }
+
+    fn accepts() -> String {
+        String::from("a time in microseconds, or with a unit (us, ms, s), for example 50 or 2ms")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes() {
+        let cases = [
+            ("0", 0),
+            ("17", 17),
+            ("64k", 65536),
+            ("64K", 65536),
+            ("3 m", 3 << 20),
+            ("1g", 1 << 30),
+        ];
+        for (text, value) in cases {
+            assert_eq!(usize::parse(text), Some(value), "{text}");
+        }
+        for bad in [
+            "",
+            "k",
+            "-1",
+            "1.5k",
+            "1kk",
+            "1t",
+            "99999999999999999999",
+            "99999999999g",
+        ] {
+            assert_eq!(usize::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations() {
+        let cases = [
+            ("0", 0),
+            ("20", 20),
+            ("20us", 20),
+            ("2ms", 2000),
+            ("1 s", 1_000_000),
+        ];
+        for (text, micros) in cases {
+            assert_eq!(
+                Duration::parse(text),
+                Some(Duration::from_micros(micros)),
+                "{text}"
+            );
+        }
+        for bad in ["", "ms", "-1", "1h", "99999999999999999999"] {
+            assert_eq!(Duration::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        for bytes in [0usize, 1, 1000, 1024, 65536, 65537, 5 << 20, 1 << 30] {
+            assert_eq!(usize::parse(&bytes.to_text()), Some(bytes));
+        }
+        for micros in [0, 1, 999, 1000, 1_000_000, 1_000_001] {
+            let time = Duration::from_micros(micros);
+            assert_eq!(Duration::parse(&time.to_text()), Some(time));
+        }
+        assert_eq!(
+            (65536usize.to_text(), Duration::from_millis(2).to_text()),
+            ("64k".into(), "2ms".into())
+        );
+    }
+}
