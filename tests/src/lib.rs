@@ -1,1 +1,17 @@
-//! Placeholder.
+//! What the whole-program tests stand on: a prefix, C programs built with its `mpicc`, jobs run by its `mpiexec`.
+//!
+//! A test that needs something the machine may lack begins with `if !needs("cmake") { return; }`.
+#![forbid(unsafe_code)]
+
+mod job;
+mod leftovers;
+mod needs;
+mod prefix;
+mod program;
+mod stacks;
+
+pub use job::{Job, Outcome, Running};
+pub use leftovers::Leftovers;
+pub use needs::{needs, seconds, seed};
+pub use prefix::{Prefix, prefix};
+pub use program::{c, cc, cxx, sources};

@@ -49,6 +49,14 @@ pub fn target_directory() -> Result<PathBuf> {
         .ok_or_else(|| "cargo metadata names no target_directory".to_owned())
 }
 
+/// Where the tests and the benches lay out the prefix that they run.
+///
+/// # Errors
+/// When cargo cannot be asked for its target folder.
+pub fn default_prefix() -> Result<PathBuf> {
+    Ok(target_directory()?.join("prefix"))
+}
+
 /// Writes, or compares, the files that are generated from the table of the MPI interface.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ mod install;
 mod pkgconfig;
 mod place;
 
-pub use build::{Profile, generate, target_directory, workspace_root};
+pub use build::{Profile, default_prefix, generate, target_directory, workspace_root};
 pub use check::check;
 pub use install::{Installed, install};
 

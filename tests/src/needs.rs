@@ -1,0 +1,66 @@
+//! What a test needs from the machine and what the environment asks of the tests.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `FERRITE_TEST_REQUIRE=all` | a test that would be skipped fails |
+//! | `FERRITE_TEST_PREFIX=DIR` | the prefix to test, instead of one built from this tree |
+//! | `FERRITE_TEST_SECONDS=N` | how long each stress test runs, 10 by default |
+//! | `FERRITE_TEST_SEED=N` | the seed of the random tests, otherwise a new one |
+
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Whether the machine has what a test needs: `root`, `private /dev/shm` or a program in `PATH`. Says so when it has not.
+///
+/// # Panics
+/// When it has not and `FERRITE_TEST_REQUIRE=all`.
+pub fn needs(what: &str) -> bool {
+    let present = match what {
+        "root" => rustix::process::geteuid().is_root(),
+        program => in_path(program),
+    };
+    if !present {
+        skip(what);
+    }
+    present
+}
+
+fn skip(what: &str) {
+    let required = std::env::var("FERRITE_TEST_REQUIRE").is_ok_and(|value| value == "all");
+    assert!(
+        !required,
+        "this machine has no {what}, and FERRITE_TEST_REQUIRE=all"
+    );
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Straight to the stream: the test framework would swallow what println! writes.
+    let _ = writeln!(std::io::stderr(), "skipped: needs {what} ({test})");
+}
+
+fn in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// How long a stress test runs.
+pub fn seconds() -> u64 {
+    number("FERRITE_TEST_SECONDS").unwrap_or(10)
+}
+
+/// The seed of a random test. The test prints it, and `FERRITE_TEST_SEED` brings it back.
+pub fn seed() -> u64 {
+    number("FERRITE_TEST_SEED").unwrap_or_else(|| {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("the clock is past 1970");
+        u64::from(now.subsec_nanos()) ^ now.as_secs()
+    })
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let value = std::env::var(variable).ok()?;
+    Some(
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable}={value} is not a number")),
+    )
+}
