@@ -1,0 +1,2 @@
+//! Report of the node.
+fn main() {}

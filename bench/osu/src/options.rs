@@ -1,0 +1,222 @@
+//! Options of the programs, in the manner of `getopt_long`.
+//!
+//! Names, meanings and defaults are OSU 7.4's. What differs is on the strict side: a number that is not one, an option
+//! that the program would have to ignore, and a word that is left over are errors.
+
+mod help;
+mod parse;
+
+pub use parse::parse;
+
+/// The programs that measure transfers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `osu_latency`
+    Latency,
+    /// `osu_bw`
+    Bandwidth,
+    /// `osu_bibw`
+    BidirectionalBandwidth,
+    /// `osu_mbw_mr`
+    MessageRate,
+}
+
+impl Program {
+    /// The name of the executable.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Latency => "osu_latency",
+            Self::Bandwidth => "osu_bw",
+            Self::BidirectionalBandwidth => "osu_bibw",
+            Self::MessageRate => "osu_mbw_mr",
+        }
+    }
+
+    /// The first line of the output, and the answer to `--version`.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Latency => "# OSU MPI Latency Test v7.4",
+            Self::Bandwidth => "# OSU MPI Bandwidth Test v7.4",
+            Self::BidirectionalBandwidth => "# OSU MPI Bi-Directional Bandwidth Test v7.4",
+            Self::MessageRate => "# OSU MPI Multiple Bandwidth / Message Rate Test v7.4",
+        }
+    }
+
+    /// The answer to `--help`.
+    pub fn help(self) -> String {
+        help::text(self)
+    }
+
+    /// The short options in the order that the help lists them.
+    fn letters(self) -> &'static str {
+        match self {
+            Self::Latency => "hvmxibcuTzf",
+            Self::Bandwidth | Self::BidirectionalBandwidth => "hvmxiWbcuTzf",
+            Self::MessageRate => "pWRximVhvbcuTzf",
+        }
+    }
+
+    fn smallest_default(self) -> usize {
+        // OSU's osu_latency starts at 0, and then skips 0 because no element fits: its first row is 1 as well.
+        1
+    }
+
+    fn small_messages(self) -> Plan {
+        match self {
+            Self::Latency => Plan {
+                iterations: 10_000,
+                warmup: 100,
+            },
+            _ => Plan {
+                iterations: 100,
+                warmup: 10,
+            },
+        }
+    }
+
+    fn large_messages(self) -> Plan {
+        match self {
+            Self::Latency => Plan {
+                iterations: 1_000,
+                warmup: 10,
+            },
+            _ => Plan {
+                iterations: 20,
+                warmup: 2,
+            },
+        }
+    }
+}
+
+/// How often a message size is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Timed iterations, at least 1.
+    pub iterations: usize,
+    /// Iterations before them that are not timed.
+    pub warmup: usize,
+}
+
+/// Whether the messages of a window share one buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Buffers {
+    /// All messages use one buffer.
+    Single,
+    /// Each message of a window has its own.
+    Multiple,
+}
+
+/// The element types of `-T`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// `MPI_CHAR`
+    Char,
+    /// `MPI_INT`
+    Int,
+    /// `MPI_FLOAT`
+    Float,
+}
+
+impl Element {
+    /// Bytes of one element.
+    pub fn size(self) -> usize {
+        match self {
+            Self::Char => 1,
+            Self::Int | Self::Float => 4,
+        }
+    }
+}
+
+/// What the command line asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// `--help`
+    Help,
+    /// `--version`
+    Version,
+    /// A measurement.
+    Run(Options),
+}
+
+/// The settings of a measurement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// The smallest message in bytes.
+    pub smallest: usize,
+    /// The largest message in bytes.
+    pub largest: usize,
+    /// The plan of messages up to [`Options::LARGE`] bytes.
+    pub small_messages: Plan,
+    /// The plan of larger ones.
+    pub large_messages: Plan,
+    /// Messages in flight.
+    pub window: usize,
+    /// Measure a range of windows.
+    pub vary_window: bool,
+    /// Whether the messages of a window share a buffer.
+    pub buffers: Buffers,
+    /// Check the data that arrive; each timed exchange follows this many that are not timed.
+    pub validation: Option<usize>,
+    /// The element types to measure, one table each.
+    pub elements: Vec<Element>,
+    /// Print minimum, maximum and number of iterations.
+    pub full: bool,
+    /// Percentiles to print, each from 1 to 100.
+    pub percentiles: Vec<usize>,
+    /// Pairs of processes; all when not given.
+    pub pairs: Option<usize>,
+    /// Print messages per second.
+    pub rate: bool,
+}
+
+impl Options {
+    /// Messages of more bytes are large: they are measured less often.
+    pub const LARGE: usize = 8192;
+
+    /// The windows of `-V`.
+    pub const WINDOWS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+
+    /// What `program` does when nothing is asked for.
+    pub fn new(program: Program) -> Self {
+        Self {
+            smallest: program.smallest_default(),
+            largest: 1 << 22,
+            small_messages: program.small_messages(),
+            large_messages: program.large_messages(),
+            window: 64,
+            vary_window: false,
+            buffers: Buffers::Single,
+            validation: None,
+            elements: vec![Element::Char],
+            full: false,
+            percentiles: Vec::new(),
+            pairs: None,
+            rate: true,
+        }
+    }
+
+    /// The message sizes in bytes for elements of type `element`: powers of two times the smallest. A size that is not
+    /// zero but holds no element is left out.
+    pub fn sizes(&self, element: Element) -> impl Iterator<Item = usize> + use<> {
+        let largest = self.largest;
+        std::iter::successors(Some(self.smallest), |&size| {
+            Some(if size == 0 { 1 } else { size * 2 })
+        })
+        .take_while(move |&size| size <= largest)
+        .filter(move |&size| size == 0 || size >= element.size())
+    }
+
+    /// The plan for messages of `bytes` bytes.
+    pub fn plan(&self, bytes: usize) -> Plan {
+        if bytes > Self::LARGE {
+            self.large_messages
+        } else {
+            self.small_messages
+        }
+    }
+
+    /// Whether the time of each iteration is needed, not only their sum.
+    pub fn keeps_samples(&self) -> bool {
+        self.full || !self.percentiles.is_empty()
+    }
+}
