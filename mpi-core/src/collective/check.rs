@@ -1,0 +1,510 @@
+//! Checks every algorithm for every size up to 64, first by reading the schedules, then by running all ranks in this
+//! process. Cases are tried from small to large, so the first failure is close to the smallest one.
+
+use core::ops::Range;
+
+use super::allgather::{Dissemination as Gossip, Ring};
+use super::allreduce::{Halving, RecursiveDoubling};
+use super::bcast::{PipelinedTree, ScatterRing};
+use super::gather::{Linear, SubtreeGather};
+use super::operation::{Action, Buffer, Id, Operation, Place};
+use super::reduce::TreeReduce;
+use super::schedule::{Algorithm, Schedule};
+use super::select::{self, Thresholds};
+use super::shape::Shape;
+use super::simulate::{Random, simulate};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Barrier,
+    Bcast,
+    Reduce,
+    Allreduce,
+    Gather,
+    Allgather,
+}
+
+/// One call, as all ranks make it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Case {
+    pub(super) kind: Kind,
+    pub(super) choose: fn(Shape) -> Schedule,
+    pub(super) size: u32,
+    pub(super) root: u32,
+    pub(super) count: usize,
+    pub(super) commutative: bool,
+    pub(super) in_place: bool,
+}
+
+/// Bytes of an element in these tests.
+pub(super) const WIDTH: usize = 8;
+
+impl Case {
+    fn rooted(&self) -> bool {
+        matches!(self.kind, Kind::Bcast | Kind::Reduce | Kind::Gather)
+    }
+
+    fn reduces(&self) -> bool {
+        matches!(self.kind, Kind::Reduce | Kind::Allreduce)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.count * self.width()
+    }
+
+    fn width(&self) -> usize {
+        if self.reduces() { WIDTH } else { 1 }
+    }
+
+    pub(super) fn schedule(&self, rank: u32) -> Schedule {
+        (self.choose)(Shape {
+            rank,
+            size: self.size,
+            root: self.root,
+            count: self.count,
+            width: self.width(),
+            commutative: self.commutative,
+            in_place: self.in_place && (!self.rooted() || rank == self.root),
+        })
+    }
+
+    /// Lengths of input and output.
+    pub(super) fn lengths(&self, rank: u32) -> (usize, usize) {
+        let (one, all) = (self.bytes(), self.bytes() * self.size as usize);
+        let at_root = |bytes| if rank == self.root { bytes } else { 0 };
+        let (input, output) = match self.kind {
+            Kind::Barrier => (0, 0),
+            Kind::Bcast => (0, one),
+            Kind::Reduce => (one, at_root(one)),
+            Kind::Allreduce => (one, one),
+            Kind::Gather => (one, at_root(all)),
+            Kind::Allgather => (one, all),
+        };
+        (
+            if self.schedule(rank).shape().in_place {
+                0
+            } else {
+                input
+            },
+            output,
+        )
+    }
+
+    /// Where in the output the rank's contribution lies from the beginning.
+    pub(super) fn contribution_in_output(&self, rank: u32) -> Range<usize> {
+        let in_place = self.schedule(rank).shape().in_place;
+        match self.kind {
+            Kind::Bcast if rank == self.root => 0..self.bytes(),
+            Kind::Reduce | Kind::Allreduce if in_place => 0..self.bytes(),
+            Kind::Gather | Kind::Allgather if in_place => {
+                rank as usize * self.bytes()..(rank as usize + 1) * self.bytes()
+            }
+            _ => 0..0,
+        }
+    }
+
+    /// Checks the schedules without running them.
+    fn read(&self) {
+        let schedules: Vec<Vec<Operation>> = (0..self.size)
+            .map(|rank| self.schedule(rank).operations().collect())
+            .collect();
+        for (rank, operations) in schedules.iter().enumerate() {
+            self.read_rank(rank as u32, operations);
+        }
+        // What one rank sends to another is what that one receives, in the same order.
+        let size = self.size as usize;
+        let mut sent = vec![Vec::new(); size * size];
+        let mut received = vec![Vec::new(); size * size];
+        for (rank, operations) in schedules.iter().enumerate() {
+            for operation in operations {
+                match operation.action {
+                    Action::Send { to, bytes, .. } => sent[rank * size + to as usize].push(bytes),
+                    Action::Recv { from, bytes, .. } => {
+                        received[from as usize * size + rank].push(bytes)
+                    }
+                    _ => {}
+                }
+            }
+        }
+        assert!(sent == received, "messages that do not match, {self:?}");
+    }
+
+    fn read_rank(&self, rank: u32, operations: &[Operation]) {
+        let schedule = self.schedule(rank);
+        let in_place = schedule.shape().in_place;
+        let (input, output) = self.lengths(rank);
+        let input = if in_place && self.reduces() {
+            output
+        } else {
+            input
+        };
+        let lengths = [input, output, schedule.scratch_bytes()];
+        let fail =
+            |id: Id, what: &str| -> ! { panic!("{what} at #{}, {self:?}\n{schedule}", id.0) };
+
+        let mut defined: [Vec<bool>; 3] = lengths.map(|length| vec![false; length]);
+        defined[Buffer::Input as usize].fill(true);
+        defined[Buffer::Output as usize][self.contribution_in_output(rank)].fill(true);
+
+        let mut accesses: Vec<Vec<Access>> = Vec::new();
+        let mut ancestors: Vec<Vec<u64>> = Vec::new();
+        for (index, operation) in operations.iter().enumerate() {
+            if operation.id != Id(index as u32 + 1) {
+                fail(operation.id, "a number out of sequence");
+            }
+            let mut known = vec![0u64; operations.len() / 64 + 1];
+            for after in operation.after.iter().filter(|after| **after != Id::NONE) {
+                if *after >= operation.id {
+                    fail(operation.id, "a dependency on what comes later");
+                }
+                let earlier = after.0 as usize - 1;
+                known
+                    .iter_mut()
+                    .zip(&ancestors[earlier])
+                    .for_each(|(a, b)| *a |= b);
+                known[earlier / 64] |= 1 << (earlier % 64);
+            }
+            let mine = accesses_of(operation, schedule.shape().width);
+            for access in &mine {
+                let Access {
+                    buffer,
+                    range,
+                    write,
+                } = access;
+                if range.end > lengths[*buffer as usize] {
+                    fail(operation.id, "beyond the end of a buffer");
+                }
+                if *write && *buffer == Buffer::Input {
+                    fail(operation.id, "a write to the input");
+                }
+                if !write
+                    && !defined[*buffer as usize][range.clone()]
+                        .iter()
+                        .all(|defined| *defined)
+                {
+                    fail(operation.id, "a read of undefined bytes");
+                }
+            }
+            for access in mine.iter().filter(|access| access.write) {
+                defined[access.buffer as usize][access.range.clone()].fill(true);
+            }
+            for (earlier, theirs) in accesses.iter().enumerate() {
+                let ordered = known[earlier / 64] >> (earlier % 64) & 1 == 1;
+                if !ordered
+                    && mine
+                        .iter()
+                        .any(|a| theirs.iter().any(|b| a.conflicts(b, in_place)))
+                {
+                    fail(operation.id, &format!("a race with #{}", earlier + 1));
+                }
+            }
+            accesses.push(mine);
+            ancestors.push(known);
+        }
+        let result = match self.kind {
+            Kind::Reduce | Kind::Gather if rank != self.root => 0,
+            _ => output,
+        };
+        assert!(
+            defined[Buffer::Output as usize][..result]
+                .iter()
+                .all(|defined| *defined)
+                || in_place && self.reduces(),
+            "a result that is not whole, {self:?}\n{schedule}"
+        );
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Access {
+    buffer: Buffer,
+    range: Range<usize>,
+    write: bool,
+}
+
+impl Access {
+    fn conflicts(&self, other: &Access, in_place: bool) -> bool {
+        let memory = |buffer| {
+            if in_place && buffer == Buffer::Input {
+                Buffer::Output
+            } else {
+                buffer
+            }
+        };
+        (self.write || other.write)
+            && memory(self.buffer) == memory(other.buffer)
+            && self.range.start < other.range.end
+            && other.range.start < self.range.end
+    }
+}
+
+fn accesses_of(operation: &Operation, width: usize) -> Vec<Access> {
+    let access = |place: Place, bytes, write| Access {
+        buffer: place.buffer,
+        range: place.offset..place.offset + bytes,
+        write,
+    };
+    match operation.action {
+        Action::Send { from, bytes, .. } => vec![access(from, bytes, false)],
+        Action::Recv { into, bytes, .. } => vec![access(into, bytes, true)],
+        Action::Reduce { from, into, count } => {
+            let bytes = count * width;
+            vec![
+                access(from, bytes, false),
+                access(into, bytes, false),
+                access(into, bytes, true),
+            ]
+        }
+        Action::Copy { from, into, bytes } => {
+            vec![access(from, bytes, false), access(into, bytes, true)]
+        }
+    }
+}
+
+type Choose = fn(Shape) -> Schedule;
+
+/// Every algorithm, whatever the thresholds say, and the selection itself.
+const ALGORITHMS: &[(Kind, Choose)] = &[
+    (Kind::Barrier, select::barrier),
+    (Kind::Bcast, |s| {
+        Schedule::new(Algorithm::PipelinedTree(PipelinedTree::new(1 << 20)), s)
+    }),
+    (Kind::Bcast, |s| {
+        Schedule::new(Algorithm::PipelinedTree(PipelinedTree::new(5)), s)
+    }),
+    (Kind::Bcast, |s| {
+        Schedule::new(Algorithm::ScatterRing(ScatterRing::START), s)
+    }),
+    (Kind::Bcast, |s| select::bcast(s, &TINY)),
+    (Kind::Reduce, |s| {
+        Schedule::new(Algorithm::TreeReduce(TreeReduce::new(1 << 20, &s)), s)
+    }),
+    (Kind::Reduce, |s| {
+        Schedule::new(Algorithm::TreeReduce(TreeReduce::new(24, &s)), s)
+    }),
+    (Kind::Reduce, |s| select::reduce(s, &TINY)),
+    (Kind::Allreduce, |s| {
+        Schedule::new(Algorithm::RecursiveDoubling(RecursiveDoubling::START), s)
+    }),
+    (Kind::Allreduce, |s| {
+        Schedule::new(Algorithm::Halving(Halving::START), s)
+    }),
+    (Kind::Allreduce, |s| select::allreduce(s, &TINY)),
+    (Kind::Gather, |s| {
+        Schedule::new(Algorithm::SubtreeGather(SubtreeGather::START), s)
+    }),
+    (Kind::Gather, |s| {
+        Schedule::new(Algorithm::Linear(Linear::START), s)
+    }),
+    (Kind::Gather, |s| select::gather(s, &TINY)),
+    (Kind::Allgather, |s| {
+        Schedule::new(Algorithm::Gossip(Gossip::START), s)
+    }),
+    (Kind::Allgather, |s| {
+        Schedule::new(Algorithm::Ring(Ring::START), s)
+    }),
+    (Kind::Allgather, |s| select::allgather(s, &TINY)),
+];
+
+/// Thresholds that the counts of these tests lie on both sides of.
+const TINY: Thresholds = Thresholds {
+    bcast_scatter: 16,
+    bcast_block: 2,
+    bcast_segment: 4,
+    reduce_segment: 16,
+    allreduce_halving: 24,
+    gather_linear: 5,
+    allgather_ring: 5,
+};
+
+/// Calls of this size, from small to large; `counts` and `roots` are made distinct here.
+fn cases(size: u32, counts: &[usize], roots: &[u32]) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for &(kind, choose) in ALGORITHMS {
+        let mut base = Case {
+            kind,
+            choose,
+            size,
+            root: 0,
+            count: 0,
+            commutative: true,
+            in_place: false,
+        };
+        let mut counts = if kind == Kind::Barrier {
+            vec![0]
+        } else {
+            counts.to_vec()
+        };
+        counts.sort_unstable();
+        counts.dedup();
+        let mut roots = if base.rooted() {
+            roots.to_vec()
+        } else {
+            vec![0]
+        };
+        roots.sort_unstable();
+        roots.dedup();
+        for &count in &counts {
+            for &root in &roots {
+                for commutative in [true, false] {
+                    for in_place in [false, true] {
+                        let meaningless = !commutative && !base.reduces()
+                            || in_place && matches!(kind, Kind::Barrier | Kind::Bcast);
+                        if !meaningless {
+                            base = Case {
+                                root,
+                                count,
+                                commutative,
+                                in_place,
+                                ..base
+                            };
+                            cases.push(base);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    cases
+}
+
+#[test]
+fn schedules_match_and_never_race() {
+    for size in 1..=64 {
+        let many = [
+            0,
+            1,
+            2,
+            3,
+            7,
+            size as usize - 1,
+            size as usize,
+            size as usize + 1,
+            70,
+        ];
+        let counts: &[usize] = if size <= 20 { &many } else { &[1, 7, 70] };
+        let roots = [0, 1 % size, size / 2, size - 1];
+        let roots = if size <= 20 { &roots[..] } else { &roots[1..3] };
+        for case in cases(size, counts, roots) {
+            case.read();
+        }
+    }
+}
+
+#[test]
+fn results_are_right_in_any_order_of_delivery() {
+    let mut random = Random::new(0x5eed);
+    for size in 1..=64 {
+        let count = 1 + random.below(90);
+        let counts: &[usize] = if size <= 20 {
+            &[0, 1, 5, count]
+        } else {
+            &[count]
+        };
+        let root = random.below(size as usize) as u32;
+        for case in cases(size, counts, &[0, root, size - 1]) {
+            let seed = random.next();
+            simulate::<16>(&[case], seed);
+            simulate::<2>(&[case], seed);
+        }
+    }
+}
+
+#[test]
+fn several_collectives_of_a_communicator_can_be_under_way() {
+    let mut random = Random::new(0xfe11);
+    for size in 1..=24 {
+        let all = cases(size, &[1, 3, 40], &[0, size - 1]);
+        for _ in 0..10 {
+            let some: Vec<Case> = (0..4).map(|_| all[random.below(all.len())]).collect();
+            simulate::<16>(&some, random.next());
+        }
+    }
+}
+
+#[test]
+fn selection_switches_algorithms_where_the_thresholds_say() {
+    let shape = Shape {
+        rank: 3,
+        size: 8,
+        root: 0,
+        count: 1,
+        width: 1,
+        commutative: true,
+        in_place: false,
+    };
+    let limits = &Thresholds::DEFAULT;
+    let names = |choose: fn(Shape, &Thresholds) -> Schedule, below: usize| {
+        [below - 1, below].map(|count| choose(Shape { count, ..shape }, limits).name())
+    };
+    assert_ne!(
+        names(select::bcast, 64 << 10)[0],
+        names(select::bcast, 64 << 10)[1]
+    );
+    assert_ne!(
+        names(select::allreduce, 8 << 10)[0],
+        names(select::allreduce, 8 << 10)[1]
+    );
+    assert_ne!(
+        names(select::gather, 4 << 10)[0],
+        names(select::gather, 4 << 10)[1]
+    );
+    assert_ne!(
+        names(select::allgather, 4 << 10)[0],
+        names(select::allgather, 4 << 10)[1]
+    );
+}
+
+#[test]
+fn a_million_ranks_need_a_logarithm_of_operations() {
+    let size = 1_000_000;
+    let shape = Shape {
+        rank: 0,
+        size,
+        root: 7,
+        count: 1,
+        width: 8,
+        commutative: true,
+        in_place: false,
+    };
+    let limits = &Thresholds::DEFAULT;
+    for rank in [0, 7, 8, 524_287, 524_288, size - 1] {
+        let shape = Shape { rank, ..shape };
+        for schedule in [
+            select::barrier(shape),
+            select::bcast(shape, limits),
+            select::reduce(shape, limits),
+            select::allreduce(shape, limits),
+            select::gather(shape, limits),
+            select::allgather(shape, limits),
+        ] {
+            assert!(schedule.operations().count() <= 4 * 20 + 2, "{schedule}");
+        }
+        assert!(select::reduce(shape, limits).scratch_bytes() <= 256);
+    }
+}
+
+#[test]
+fn a_schedule_prints_its_operations() {
+    let shape = Shape {
+        rank: 1,
+        size: 2,
+        root: 0,
+        count: 3,
+        width: 8,
+        commutative: false,
+        in_place: false,
+    };
+    let text = Schedule::new(
+        Algorithm::RecursiveDoubling(RecursiveDoubling::START),
+        shape,
+    )
+    .to_string();
+    let expected = "allreduce by recursive doubling: rank 1 of 2, root 0, 3 elements of 8 B, in order, 24 B of scratch
+  #1 copy input+0 to output+0, 24 B
+  #2 send output+0, 24 B, to 0 after #1
+  #3 recv scratch+0, 24 B, from 0
+  #4 reduce scratch+0 into output+0, 3 elements after #3, #2, #1
+";
+    assert_eq!(text, expected);
+}

@@ -1,0 +1,276 @@
+//! What an algorithm yields: operations that name their predecessors.
+//!
+//! Operations of one rank are numbered from 1 in the order in which they are generated. An operation may start once all
+//! that it names in `after` have finished; nothing else orders operations, save that messages between two ranks are sent
+//! and received in the order of their numbers. Executing one operation after the other in that order, a send together
+//! with the receive that follows it, is always possible: so a window over the sequence, however small, cannot deadlock.
+//!
+//! Nothing here knows addresses, communicators or how a message travels.
+
+use core::fmt;
+
+/// The number of an operation within its rank's schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Id(pub u32);
+
+impl Id {
+    /// No operation: always finished.
+    pub const NONE: Id = Id(0);
+
+    /// This operation, or `other` when this one was left out because it had nothing to move.
+    pub(super) fn or(self, other: Id) -> Id {
+        if self == Id::NONE { other } else { self }
+    }
+}
+
+/// The memory that a collective works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Buffer {
+    /// The send buffer, never written. The same memory as `Output` when the call is in place.
+    Input,
+    /// The receive buffer, or the only buffer of a broadcast.
+    Output,
+    /// Memory that the schedule asked for; undefined at the beginning.
+    Scratch,
+}
+
+/// Where an operand begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which memory.
+    pub buffer: Buffer,
+    /// Bytes from its beginning.
+    pub offset: usize,
+}
+
+impl Place {
+    /// A place in the send buffer.
+    pub const fn input(offset: usize) -> Place {
+        Place {
+            buffer: Buffer::Input,
+            offset,
+        }
+    }
+
+    /// A place in the receive buffer.
+    pub const fn output(offset: usize) -> Place {
+        Place {
+            buffer: Buffer::Output,
+            offset,
+        }
+    }
+
+    /// A place in the scratch memory.
+    pub const fn scratch(offset: usize) -> Place {
+        Place {
+            buffer: Buffer::Scratch,
+            offset,
+        }
+    }
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send to a rank of the communicator.
+    Send {
+        /// The receiver.
+        to: u32,
+        /// First byte.
+        from: Place,
+        /// Length.
+        bytes: usize,
+    },
+    /// Receive a message of exactly this length from a rank of the communicator.
+    Recv {
+        /// The sender.
+        from: u32,
+        /// First byte.
+        into: Place,
+        /// Length.
+        bytes: usize,
+    },
+    /// `into = from OP into`, so `from` is the operand of the lower ranks where the order matters.
+    Reduce {
+        /// The left operand.
+        from: Place,
+        /// The right operand, and the result.
+        into: Place,
+        /// Elements.
+        count: usize,
+    },
+    /// Copy within this process, between ranges that do not overlap.
+    Copy {
+        /// First byte to read.
+        from: Place,
+        /// First byte to write.
+        into: Place,
+        /// Length.
+        bytes: usize,
+    },
+}
+
+/// How many predecessors an operation can name.
+const PREDECESSORS: usize = 4;
+
+/// One step of a rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Its number.
+    pub id: Id,
+    /// What to do.
+    pub action: Action,
+    /// What must have finished before; unused entries are [`Id::NONE`].
+    pub after: [Id; PREDECESSORS],
+}
+
+impl Operation {
+    const UNUSED: Operation = Operation {
+        id: Id::NONE,
+        action: Action::Copy {
+            from: Place::input(0),
+            into: Place::output(0),
+            bytes: 0,
+        },
+        after: [Id::NONE; PREDECESSORS],
+    };
+}
+
+/// The most operations that one round of an algorithm can hold.
+const ROUND: usize = 6;
+
+/// The operations that an algorithm has generated and nobody has taken yet: one round.
+#[derive(Clone, Copy, Debug)]
+pub struct Round {
+    operations: [Operation; ROUND],
+    taken: usize,
+    filled: usize,
+    last: u32,
+}
+
+impl Round {
+    pub(super) const EMPTY: Round = Round {
+        operations: [Operation::UNUSED; ROUND],
+        taken: 0,
+        filled: 0,
+        last: 0,
+    };
+
+    /// The oldest operation that was not taken.
+    #[inline]
+    pub(super) fn take(&mut self) -> Option<Operation> {
+        if self.taken == self.filled {
+            self.taken = 0;
+            self.filled = 0;
+            return None;
+        }
+        let operation = self.operations[self.taken];
+        self.taken += 1;
+        Some(operation)
+    }
+
+    #[inline]
+    fn push(&mut self, action: Action, after: &[Id]) -> Id {
+        self.last += 1;
+        let operation = &mut self.operations[self.filled];
+        *operation = Operation {
+            id: Id(self.last),
+            action,
+            after: [Id::NONE; PREDECESSORS],
+        };
+        operation.after[..after.len()].copy_from_slice(after);
+        self.filled += 1;
+        operation.id
+    }
+
+    /// Generates a send; nothing when there are no bytes, as the receiver knows too.
+    #[inline]
+    pub(super) fn send(&mut self, to: u32, from: Place, bytes: usize, after: &[Id]) -> Id {
+        if bytes == 0 {
+            return Id::NONE;
+        }
+        self.push(Action::Send { to, from, bytes }, after)
+    }
+
+    /// Generates a receive; nothing when there are no bytes.
+    #[inline]
+    pub(super) fn recv(&mut self, from: u32, into: Place, bytes: usize, after: &[Id]) -> Id {
+        if bytes == 0 {
+            return Id::NONE;
+        }
+        self.push(Action::Recv { from, into, bytes }, after)
+    }
+
+    /// Generates a reduction; nothing when there are no elements.
+    #[inline]
+    pub(super) fn reduce(&mut self, from: Place, into: Place, count: usize, after: &[Id]) -> Id {
+        if count == 0 {
+            return Id::NONE;
+        }
+        self.push(Action::Reduce { from, into, count }, after)
+    }
+
+    /// Generates a copy; nothing when there are no bytes.
+    #[inline]
+    pub(super) fn copy(&mut self, from: Place, into: Place, bytes: usize, after: &[Id]) -> Id {
+        if bytes == 0 {
+            return Id::NONE;
+        }
+        self.push(Action::Copy { from, into, bytes }, after)
+    }
+
+    /// Generates an empty message, which the receiver waits for with [`Round::wait`].
+    #[inline]
+    pub(super) fn signal(&mut self, to: u32, after: &[Id]) -> Id {
+        self.push(
+            Action::Send {
+                to,
+                from: Place::input(0),
+                bytes: 0,
+            },
+            after,
+        )
+    }
+
+    /// Generates the receive of an empty message.
+    #[inline]
+    pub(super) fn wait(&mut self, from: u32, after: &[Id]) -> Id {
+        self.push(
+            Action::Recv {
+                from,
+                into: Place::output(0),
+                bytes: 0,
+            },
+            after,
+        )
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.buffer {
+            Buffer::Input => "input",
+            Buffer::Output => "output",
+            Buffer::Scratch => "scratch",
+        };
+        write!(f, "{name}+{}", self.offset)
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{} ", self.id.0)?;
+        match self.action {
+            Action::Send { to, from, bytes } => write!(f, "send {from}, {bytes} B, to {to}")?,
+            Action::Recv { from, into, bytes } => write!(f, "recv {into}, {bytes} B, from {from}")?,
+            Action::Reduce { from, into, count } => {
+                write!(f, "reduce {from} into {into}, {count} elements")?
+            }
+            Action::Copy { from, into, bytes } => write!(f, "copy {from} to {into}, {bytes} B")?,
+        }
+        for (i, id) in self.after.iter().filter(|id| **id != Id::NONE).enumerate() {
+            write!(f, "{}#{}", if i == 0 { " after " } else { ", " }, id.0)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,305 @@
+//! Executes a schedule over point-to-point messages, as far as it can go at the moment and no further.
+//!
+//! Blocking, nonblocking and persistent collectives are the same [`Running`]: what differs is who calls [`Running::step`].
+//! At most `WINDOW` operations are looked at at a time, so memory depends neither on the number of ranks nor on the
+//! length of the message. What a message is, how it is matched and who waits is the [`Wire`]'s business.
+
+use core::ptr::copy_nonoverlapping;
+
+use ferrite_fabric::{RawBuf, RawBufMut};
+
+use super::operation::{Action, Buffer, Id, Operation, Place};
+use super::schedule::{Operations, Schedule};
+use crate::error::Result;
+use crate::handle::{Datatype, Op};
+
+/// What a schedule needs of the engine: messages between the ranks of one communicator, apart from the user's, that
+/// arrive between two ranks in the order of `send`, and are matched by `peer` and `tag` in the order of `recv`.
+pub trait Wire {
+    /// A message that has not finished yet.
+    type Request;
+
+    /// Starts to send. `None` when the buffer may be reused at once.
+    ///
+    /// # Safety
+    /// `buffer` is readable until the request has finished or was withdrawn.
+    unsafe fn send(&mut self, peer: i32, tag: i32, buffer: RawBuf)
+    -> Result<Option<Self::Request>>;
+
+    /// Starts to receive a message of `buffer.len` bytes; a longer one is an error. `None` when it has arrived already.
+    ///
+    /// # Safety
+    /// `buffer` is writable, and nobody else looks at it, until the request has finished or was withdrawn.
+    unsafe fn recv(
+        &mut self,
+        peer: i32,
+        tag: i32,
+        buffer: RawBufMut,
+    ) -> Result<Option<Self::Request>>;
+
+    /// Whether a message has finished; not asked again after `true` or an error. Need not drive progress.
+    fn poll(&mut self, request: &mut Self::Request) -> Result<bool>;
+
+    /// Gives a message up after something else failed. When it returns, the buffer is not touched any more.
+    fn withdraw(&mut self, request: Self::Request);
+
+    /// `into = from OP into` for `count` elements. No lock is held, so the user's function may be called.
+    ///
+    /// # Safety
+    /// Both are valid for `count` elements of `datatype` and do not overlap.
+    unsafe fn reduce(
+        &mut self,
+        op: Op,
+        datatype: Datatype,
+        from: *const u8,
+        into: *mut u8,
+        count: usize,
+    ) -> Result<()>;
+}
+
+/// The memory and the names that a schedule is applied to.
+#[derive(Clone, Copy, Debug)]
+pub struct Operands {
+    /// The send buffer. When the call is in place: the receive buffer.
+    pub input: RawBuf,
+    /// The receive buffer.
+    pub output: RawBufMut,
+    /// At least [`Schedule::scratch_bytes`], from [`Scratch::reserve`].
+    pub scratch: RawBufMut,
+    /// What to reduce; `NULL` where nothing is.
+    pub datatype: Datatype,
+    /// How to reduce; `NULL` where nothing is.
+    pub op: Op,
+    /// Tells this collective from others of the same communicator that are under way.
+    pub tag: i32,
+}
+
+struct Slot<R> {
+    operation: Option<Operation>,
+    request: Option<R>,
+}
+
+impl<R> Slot<R> {
+    const EMPTY: Slot<R> = Slot {
+        operation: None,
+        request: None,
+    };
+}
+
+/// A collective under way.
+///
+/// Invariants: the operations numbered `first..next` are in the window, each in slot `number % WINDOW`; those below
+/// `first` have finished. Bit `s` of `started` and `finished` is about the operation in slot `s`, and 0 for an empty one.
+/// A slot has a request exactly while its operation has started and not finished.
+pub struct Running<R, const WINDOW: usize = 16> {
+    operations: Operations,
+    operands: Operands,
+    slots: [Slot<R>; WINDOW],
+    first: u32,
+    next: u32,
+    started: u32,
+    finished: u32,
+    exhausted: bool,
+}
+
+impl<R, const WINDOW: usize> Running<R, WINDOW> {
+    const FITS: () = assert!(WINDOW >= 2 && WINDOW <= 32 && WINDOW.is_power_of_two());
+
+    /// Gets ready; nothing moves before the first [`Running::step`].
+    ///
+    /// # Safety
+    /// The buffers of `operands` are valid for what the schedule's shape says, do not overlap (but for `input` in
+    /// place), and nobody else touches them until [`Running::step`] has said that the collective is finished or failed.
+    /// The value is not dropped before then, and all steps get the same wire.
+    pub unsafe fn new(schedule: &Schedule, operands: Operands) -> Self {
+        let () = Self::FITS;
+        assert!(
+            operands.scratch.len >= schedule.scratch_bytes(),
+            "less scratch memory than the schedule needs"
+        );
+        Running {
+            operations: schedule.operations(),
+            operands,
+            slots: [const { Slot::EMPTY }; WINDOW],
+            first: 1,
+            next: 1,
+            started: 0,
+            finished: 0,
+            exhausted: false,
+        }
+    }
+
+    /// Does all that can be done without waiting. Returns whether the collective has finished. After an error nothing of
+    /// it is under way any more, and it cannot be continued.
+    pub fn step<W: Wire<Request = R>>(&mut self, wire: &mut W) -> Result<bool> {
+        loop {
+            self.fill();
+            if self.first == self.next {
+                return Ok(true);
+            }
+            match self.pass(wire) {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(error) => {
+                    self.withdraw(wire);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn fill(&mut self) {
+        while !self.exhausted && (self.next - self.first) < WINDOW as u32 {
+            match self.operations.next() {
+                Some(operation) => {
+                    debug_assert_eq!(operation.id, Id(self.next));
+                    self.slots[self.next as usize % WINDOW].operation = Some(operation);
+                    self.next += 1;
+                }
+                None => self.exhausted = true,
+            }
+        }
+    }
+
+    /// Looks at every operation of the window once. Returns whether the window has moved on.
+    #[inline]
+    fn pass<W: Wire<Request = R>>(&mut self, wire: &mut W) -> Result<bool> {
+        for number in self.first..self.next {
+            let slot = number as usize % WINDOW;
+            let bit = 1 << slot;
+            if self.finished & bit != 0 {
+                continue;
+            }
+            let done = if self.started & bit != 0 {
+                let request = &mut self.slots[slot].request;
+                let done = match request {
+                    Some(request) => wire.poll(request),
+                    None => Ok(true),
+                };
+                if !matches!(done, Ok(false)) {
+                    *request = None;
+                }
+                done?
+            } else {
+                let Some(operation) = self.slots[slot].operation else {
+                    continue;
+                };
+                if !self.may_start(number, &operation) {
+                    continue;
+                }
+                self.started |= bit;
+                let request = self.start(wire, &operation.action)?;
+                let done = request.is_none();
+                self.slots[slot].request = request;
+                done
+            };
+            if done {
+                self.finished |= bit;
+            }
+        }
+        let before = self.first;
+        while self.first != self.next && self.finished & 1 << (self.first as usize % WINDOW) != 0 {
+            let bit = 1 << (self.first as usize % WINDOW);
+            self.finished &= !bit;
+            self.started &= !bit;
+            self.first += 1;
+        }
+        Ok(self.first != before)
+    }
+
+    #[inline]
+    fn may_start(&self, number: u32, operation: &Operation) -> bool {
+        operation
+            .after
+            .iter()
+            .all(|id| id.0 < self.first || self.finished & 1 << (id.0 as usize % WINDOW) != 0)
+            && self.keeps_order(number, &operation.action)
+    }
+
+    /// Whether no earlier message of the same direction and peer is still to be started.
+    #[inline]
+    fn keeps_order(&self, number: u32, action: &Action) -> bool {
+        (self.first..number).all(|earlier| {
+            let slot = earlier as usize % WINDOW;
+            if self.started & 1 << slot != 0 {
+                return true;
+            }
+            match (
+                self.slots[slot].operation.map(|operation| operation.action),
+                action,
+            ) {
+                (Some(Action::Send { to: a, .. }), Action::Send { to: b, .. }) => a != *b,
+                (Some(Action::Recv { from: a, .. }), Action::Recv { from: b, .. }) => a != *b,
+                _ => true,
+            }
+        })
+    }
+
+    #[inline]
+    fn start<W: Wire<Request = R>>(&self, wire: &mut W, action: &Action) -> Result<Option<R>> {
+        let Operands {
+            datatype, op, tag, ..
+        } = self.operands;
+        // SAFETY: the places of a schedule lie within the buffers that `new` was promised, which stay until the end;
+        // the dependencies of the operation have finished, so nothing under way writes what it reads or touches what
+        // it writes (proven for every algorithm by the tests of this module).
+        unsafe {
+            match *action {
+                Action::Send { to, from, bytes } => wire.send(
+                    to as i32,
+                    tag,
+                    RawBuf {
+                        ptr: self.source(from),
+                        len: bytes,
+                    },
+                ),
+                Action::Recv { from, into, bytes } => wire.recv(
+                    from as i32,
+                    tag,
+                    RawBufMut {
+                        ptr: self.target(into),
+                        len: bytes,
+                    },
+                ),
+                Action::Reduce { from, into, count } => {
+                    wire.reduce(op, datatype, self.source(from), self.target(into), count)?;
+                    Ok(None)
+                }
+                Action::Copy { from, into, bytes } => {
+                    copy_nonoverlapping(self.source(from), self.target(into), bytes);
+                    Ok(None)
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn source(&self, place: Place) -> *const u8 {
+        match place.buffer {
+            Buffer::Input => self.operands.input.ptr.wrapping_add(place.offset),
+            Buffer::Output | Buffer::Scratch => self.target(place),
+        }
+    }
+
+    #[inline]
+    fn target(&self, place: Place) -> *mut u8 {
+        let buffer = match place.buffer {
+            Buffer::Output => self.operands.output.ptr,
+            Buffer::Scratch => self.operands.scratch.ptr,
+            Buffer::Input => unreachable!("a schedule never writes its input"),
+        };
+        buffer.wrapping_add(place.offset)
+    }
+
+    #[cold]
+    fn withdraw<W: Wire<Request = R>>(&mut self, wire: &mut W) {
+        for slot in &mut self.slots {
+            if let Some(request) = slot.request.take() {
+                wire.withdraw(request);
+            }
+        }
+        self.exhausted = true;
+        self.first = self.next;
+    }
+}

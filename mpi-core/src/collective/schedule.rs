@@ -1,0 +1,166 @@
+//! A schedule: an algorithm for one call of one rank, from which its operations are generated as they are needed.
+
+use core::fmt;
+
+use super::allgather::{Dissemination as Gossip, Ring};
+use super::allreduce::{Halving, RecursiveDoubling};
+use super::barrier::Dissemination;
+use super::bcast::{PipelinedTree, ScatterRing};
+use super::gather::{Linear, SubtreeGather};
+use super::operation::{Operation, Round};
+use super::reduce::TreeReduce;
+use super::shape::Shape;
+
+/// An algorithm in the state in which it has generated some of its operations.
+#[derive(Clone, Copy, Debug)]
+pub enum Algorithm {
+    /// Nothing to do, or nothing to move.
+    Nothing,
+    /// Barrier: [`super::barrier`].
+    Dissemination(Dissemination),
+    /// Broadcast: a binomial tree, in segments.
+    PipelinedTree(PipelinedTree),
+    /// Broadcast: scatter down a binomial tree, then a ring.
+    ScatterRing(ScatterRing),
+    /// Reduction up a binomial tree, in segments.
+    TreeReduce(TreeReduce),
+    /// Allreduce: exchange of whole vectors at doubling distance.
+    RecursiveDoubling(RecursiveDoubling),
+    /// Allreduce: reduce-scatter by halving vectors, then allgather by doubling.
+    Halving(Halving),
+    /// Gather up a binomial tree.
+    SubtreeGather(SubtreeGather),
+    /// Gather from everybody directly.
+    Linear(Linear),
+    /// Allgather at doubling distance.
+    Gossip(Gossip),
+    /// Allgather around a ring.
+    Ring(Ring),
+}
+
+/// What one rank does in one collective call.
+///
+/// It is a value: it can be kept (persistent collectives), executed ([`super::Running`]), printed, or walked through
+/// without any communicator.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    algorithm: Algorithm,
+    shape: Shape,
+}
+
+impl Schedule {
+    /// A schedule by this algorithm, which must be in its initial state. Use [`super::select`] to have one chosen.
+    pub(super) fn new(algorithm: Algorithm, shape: Shape) -> Schedule {
+        Schedule { algorithm, shape }
+    }
+
+    /// The call that it is for.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The algorithm's name.
+    pub fn name(&self) -> &'static str {
+        match self.algorithm {
+            Algorithm::Nothing => "nothing",
+            Algorithm::Dissemination(_) => "barrier by dissemination",
+            Algorithm::PipelinedTree(_) => "broadcast down a pipelined binomial tree",
+            Algorithm::ScatterRing(_) => "broadcast by scatter and ring",
+            Algorithm::TreeReduce(_) => "reduction up a pipelined binomial tree",
+            Algorithm::RecursiveDoubling(_) => "allreduce by recursive doubling",
+            Algorithm::Halving(_) => "allreduce by recursive halving and doubling",
+            Algorithm::SubtreeGather(_) => "gather up a binomial tree",
+            Algorithm::Linear(_) => "linear gather",
+            Algorithm::Gossip(_) => "allgather by dissemination",
+            Algorithm::Ring(_) => "allgather around a ring",
+        }
+    }
+
+    /// Bytes of scratch memory that the operations refer to. Needs the alignment of [`super::Scratch`].
+    pub fn scratch_bytes(&self) -> usize {
+        match &self.algorithm {
+            Algorithm::TreeReduce(a) => a.scratch_bytes(&self.shape),
+            Algorithm::RecursiveDoubling(a) => a.scratch_bytes(&self.shape),
+            Algorithm::Halving(a) => a.scratch_bytes(&self.shape),
+            Algorithm::SubtreeGather(a) => a.scratch_bytes(&self.shape),
+            Algorithm::Nothing
+            | Algorithm::Dissemination(_)
+            | Algorithm::PipelinedTree(_)
+            | Algorithm::ScatterRing(_)
+            | Algorithm::Linear(_)
+            | Algorithm::Gossip(_)
+            | Algorithm::Ring(_) => 0,
+        }
+    }
+
+    /// The operations, from the first.
+    pub fn operations(&self) -> Operations {
+        Operations {
+            algorithm: self.algorithm,
+            shape: self.shape,
+            round: Round::EMPTY,
+        }
+    }
+}
+
+/// Generates the operations of a schedule, a round at a time: its memory does not depend on their number.
+#[derive(Clone, Copy, Debug)]
+pub struct Operations {
+    algorithm: Algorithm,
+    shape: Shape,
+    round: Round,
+}
+
+impl Iterator for Operations {
+    type Item = Operation;
+
+    #[inline]
+    fn next(&mut self) -> Option<Operation> {
+        loop {
+            if let Some(operation) = self.round.take() {
+                return Some(operation);
+            }
+            let (shape, out) = (&self.shape, &mut self.round);
+            let more = match &mut self.algorithm {
+                Algorithm::Nothing => false,
+                Algorithm::Dissemination(a) => a.generate(shape, out),
+                Algorithm::PipelinedTree(a) => a.generate(shape, out),
+                Algorithm::ScatterRing(a) => a.generate(shape, out),
+                Algorithm::TreeReduce(a) => a.generate(shape, out),
+                Algorithm::RecursiveDoubling(a) => a.generate(shape, out),
+                Algorithm::Halving(a) => a.generate(shape, out),
+                Algorithm::SubtreeGather(a) => a.generate(shape, out),
+                Algorithm::Linear(a) => a.generate(shape, out),
+                Algorithm::Gossip(a) => a.generate(shape, out),
+                Algorithm::Ring(a) => a.generate(shape, out),
+            };
+            if !more {
+                return None;
+            }
+        }
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shape {
+            rank,
+            size,
+            root,
+            count,
+            width,
+            commutative,
+            in_place,
+        } = self.shape;
+        writeln!(
+            f,
+            "{}: rank {rank} of {size}, root {root}, {count} elements of {width} B{}{}, {} B of scratch",
+            self.name(),
+            if commutative { "" } else { ", in order" },
+            if in_place { ", in place" } else { "" },
+            self.scratch_bytes()
+        )?;
+        self.operations()
+            .try_for_each(|operation| writeln!(f, "  {operation}"))
+    }
+}

@@ -1,0 +1,107 @@
+//! Chooses the algorithm of a call, from nothing but values that are equal on all ranks.
+
+use super::allgather::{Dissemination as Gossip, Ring};
+use super::allreduce::{Halving, RecursiveDoubling};
+use super::barrier::Dissemination;
+use super::bcast::{PipelinedTree, ScatterRing};
+use super::gather::{Linear, SubtreeGather};
+use super::reduce::TreeReduce;
+use super::schedule::{Algorithm, Schedule};
+use super::shape::Shape;
+
+/// Where one algorithm gives way to another, in bytes. The same on all ranks of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Broadcasts of at least this many bytes, and of `bcast_block` for each rank, go by scatter and ring.
+    pub bcast_scatter: usize,
+    /// See `bcast_scatter`.
+    pub bcast_block: usize,
+    /// Segment of a broadcast down a tree.
+    pub bcast_segment: usize,
+    /// Segment of a reduction up a tree.
+    pub reduce_segment: usize,
+    /// Vectors of at least this many bytes, and of an element for each rank, are reduced by halving.
+    pub allreduce_halving: usize,
+    /// Blocks of at least this many bytes are gathered directly.
+    pub gather_linear: usize,
+    /// Blocks of at least this many bytes travel around a ring.
+    pub allgather_ring: usize,
+}
+
+impl Thresholds {
+    /// From the cost of a message against that of a byte in shared memory, where the two are equal at a few KiB.
+    pub const DEFAULT: Thresholds = Thresholds {
+        bcast_scatter: 64 << 10,
+        bcast_block: 4 << 10,
+        bcast_segment: 32 << 10,
+        reduce_segment: 64 << 10,
+        allreduce_halving: 8 << 10,
+        gather_linear: 4 << 10,
+        allgather_ring: 4 << 10,
+    };
+}
+
+/// A barrier.
+pub fn barrier(shape: Shape) -> Schedule {
+    Schedule::new(Algorithm::Dissemination(Dissemination::START), shape)
+}
+
+/// A broadcast of `shape.bytes()` from the root; the buffer is the output on all ranks.
+pub fn bcast(shape: Shape, limits: &Thresholds) -> Schedule {
+    let (bytes, size) = (shape.bytes(), shape.size as usize);
+    let algorithm = if bytes == 0 || size == 1 {
+        Algorithm::Nothing
+    } else if size == 2 {
+        // Nobody passes anything on, so segments would gain nothing.
+        Algorithm::PipelinedTree(PipelinedTree::new(bytes))
+    } else if bytes >= limits.bcast_scatter && bytes / size >= limits.bcast_block {
+        Algorithm::ScatterRing(ScatterRing::START)
+    } else {
+        Algorithm::PipelinedTree(PipelinedTree::new(limits.bcast_segment.max(1)))
+    };
+    Schedule::new(algorithm, shape)
+}
+
+/// A reduction of `shape.count` elements to the root.
+pub fn reduce(shape: Shape, limits: &Thresholds) -> Schedule {
+    Schedule::new(
+        Algorithm::TreeReduce(TreeReduce::new(limits.reduce_segment, &shape)),
+        shape,
+    )
+}
+
+/// A reduction of `shape.count` elements whose result every rank gets.
+pub fn allreduce(shape: Shape, limits: &Thresholds) -> Schedule {
+    let algorithm = if shape.count == 0 {
+        Algorithm::Nothing
+    } else if shape.bytes() >= limits.allreduce_halving && shape.count >= shape.size as usize {
+        Algorithm::Halving(Halving::START)
+    } else {
+        Algorithm::RecursiveDoubling(RecursiveDoubling::START)
+    };
+    Schedule::new(algorithm, shape)
+}
+
+/// Every rank's `shape.bytes()` to the root, whose output has them in the order of ranks.
+pub fn gather(shape: Shape, limits: &Thresholds) -> Schedule {
+    let algorithm = if shape.bytes() == 0 {
+        Algorithm::Nothing
+    } else if shape.bytes() >= limits.gather_linear {
+        Algorithm::Linear(Linear::START)
+    } else {
+        Algorithm::SubtreeGather(SubtreeGather::START)
+    };
+    Schedule::new(algorithm, shape)
+}
+
+/// Every rank's `shape.bytes()` to every rank, in the order of ranks.
+pub fn allgather(shape: Shape, limits: &Thresholds) -> Schedule {
+    let algorithm = if shape.bytes() == 0 {
+        Algorithm::Nothing
+    } else if shape.bytes() >= limits.allgather_ring {
+        Algorithm::Ring(Ring::START)
+    } else {
+        Algorithm::Gossip(Gossip::START)
+    };
+    Schedule::new(algorithm, shape)
+}

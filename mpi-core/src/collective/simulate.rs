@@ -1,0 +1,419 @@
+//! Runs all ranks of a communicator in one process: messages in memory, delivered in a random order, some of them only
+//! when the receiver is there, read from the sender's buffer as late as possible. Whatever is not yet defined is garbage.
+
+use core::cell::RefCell;
+use core::slice;
+use std::collections::{BTreeMap, VecDeque};
+
+use ferrite_fabric::{RawBuf, RawBufMut};
+
+use super::check::{Case, Kind, WIDTH};
+use super::run::{Operands, Running, Wire};
+use super::scratch::Scratch;
+use super::{Thresholds, select};
+use crate::error::{Error, ErrorClass, Result};
+use crate::handle::{Datatype, Op};
+
+/// A small generator of pseudo-random numbers (SplitMix64).
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.next() as u8).collect()
+    }
+}
+
+enum Body {
+    Copied(Vec<u8>),
+    Borrowed(RawBuf, usize),
+}
+
+#[derive(Default)]
+struct Channel {
+    sends: VecDeque<Body>,
+    receives: VecDeque<(RawBufMut, usize)>,
+}
+
+struct Network {
+    random: Random,
+    /// By sender, receiver and tag.
+    channels: BTreeMap<(i32, i32, i32), Channel>,
+    /// Channels in which a message can be delivered.
+    ready: Vec<(i32, i32, i32)>,
+    /// By request: whose it is, and whether it has finished.
+    requests: Vec<(i32, bool)>,
+    /// Ranks for which something has happened.
+    awake: Vec<bool>,
+    withdrawn: usize,
+    /// Sends that may still succeed.
+    sends_left: usize,
+}
+
+impl Network {
+    fn new(size: usize, seed: u64) -> Network {
+        Network {
+            random: Random::new(seed),
+            channels: BTreeMap::new(),
+            ready: Vec::new(),
+            requests: Vec::new(),
+            awake: vec![true; size],
+            withdrawn: 0,
+            sends_left: usize::MAX,
+        }
+    }
+
+    fn request(&mut self, rank: i32) -> usize {
+        self.requests.push((rank, false));
+        self.requests.len() - 1
+    }
+
+    fn finish(&mut self, request: usize) {
+        let (rank, finished) = &mut self.requests[request];
+        *finished = true;
+        self.awake[*rank as usize] = true;
+    }
+
+    /// Adds one half of a message.
+    fn post(&mut self, key: (i32, i32, i32), add: impl FnOnce(&mut Channel)) {
+        let channel = self.channels.entry(key).or_default();
+        let before = channel.sends.len().min(channel.receives.len());
+        add(channel);
+        if channel.sends.len().min(channel.receives.len()) > before {
+            self.ready.push(key);
+        }
+    }
+
+    /// Delivers the first message of the channel that stands at `index` of `ready`.
+    fn deliver(&mut self, index: usize) {
+        let key = self.ready.swap_remove(index);
+        let channel = self
+            .channels
+            .get_mut(&key)
+            .expect("a channel that is ready");
+        let (body, (into, receive)) = channel
+            .sends
+            .pop_front()
+            .zip(channel.receives.pop_front())
+            .expect("a channel that is ready");
+        let (from, send) = match &body {
+            Body::Copied(bytes) => (RawBuf::of(bytes), None),
+            Body::Borrowed(buffer, request) => (*buffer, Some(*request)),
+        };
+        assert_eq!(from.len, into.len, "lengths from {} to {}", key.0, key.1);
+        // SAFETY: both sides promised their buffers until their requests finish, which they have not yet.
+        unsafe { from.copy_to(into.ptr) };
+        self.finish(receive);
+        if let Some(send) = send {
+            self.finish(send);
+        }
+    }
+}
+
+struct Rank<'a> {
+    rank: i32,
+    network: &'a RefCell<Network>,
+}
+
+impl Wire for Rank<'_> {
+    type Request = usize;
+
+    unsafe fn send(&mut self, peer: i32, tag: i32, buffer: RawBuf) -> Result<Option<usize>> {
+        let network = &mut *self.network.borrow_mut();
+        if network.sends_left == 0 {
+            return Err(Error::new(ErrorClass::OTHER, "the link is down"));
+        }
+        network.sends_left -= 1;
+        let copied = network.random.below(2) == 0;
+        let request = (!copied).then(|| network.request(self.rank));
+        let body = match request {
+            Some(request) => Body::Borrowed(buffer, request),
+            // SAFETY: the caller's promise.
+            None => Body::Copied(unsafe { read(buffer) }),
+        };
+        network.post((self.rank, peer, tag), |channel| {
+            channel.sends.push_back(body)
+        });
+        Ok(request)
+    }
+
+    unsafe fn recv(&mut self, peer: i32, tag: i32, buffer: RawBufMut) -> Result<Option<usize>> {
+        let network = &mut *self.network.borrow_mut();
+        let garbage = network.random.bytes(buffer.len);
+        // SAFETY: the caller's promise.
+        unsafe { RawBuf::of(&garbage).copy_to(buffer.ptr) };
+        let request = network.request(self.rank);
+        let key = (peer, self.rank, tag);
+        let before = network.ready.len();
+        network.post(key, |channel| channel.receives.push_back((buffer, request)));
+        let first = network.channels[&key].receives.len() == 1;
+        if first && network.ready.len() > before && network.random.below(2) == 0 {
+            network.deliver(before);
+            return Ok(None);
+        }
+        Ok(Some(request))
+    }
+
+    fn poll(&mut self, request: &mut usize) -> Result<bool> {
+        Ok(self.network.borrow().requests[*request].1)
+    }
+
+    fn withdraw(&mut self, _: usize) {
+        self.network.borrow_mut().withdrawn += 1;
+    }
+
+    unsafe fn reduce(
+        &mut self,
+        op: Op,
+        _: Datatype,
+        from: *const u8,
+        into: *mut u8,
+        count: usize,
+    ) -> Result<()> {
+        let bytes = count * WIDTH;
+        // SAFETY: the caller's promise, with elements of `WIDTH` bytes.
+        unsafe {
+            let left = read(RawBuf {
+                ptr: from,
+                len: bytes,
+            });
+            let right = read(RawBuf {
+                ptr: into,
+                len: bytes,
+            });
+            RawBuf::of(&combine(&left, &right, op == COMMUTES)).copy_to(into);
+        }
+        Ok(())
+    }
+}
+
+/// # Safety
+/// The buffer is readable.
+unsafe fn read(buffer: RawBuf) -> Vec<u8> {
+    if buffer.len == 0 {
+        return Vec::new();
+    }
+    // SAFETY: the caller's promise; the memory is this test's own.
+    unsafe { slice::from_raw_parts(buffer.ptr, buffer.len) }.to_vec()
+}
+
+const COMMUTES: Op = Op(1);
+const IN_ORDER: Op = Op(2);
+
+/// Elements are pairs {a, b}: sums of vectors, or the affine maps x -> ax + b, whose composition does not commute.
+fn combine(left: &[u8], right: &[u8], commutes: bool) -> Vec<u8> {
+    let word = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let mut result = Vec::new();
+    for at in (0..left.len()).step_by(WIDTH) {
+        let [a, b, c, d] = [
+            word(left, at),
+            word(left, at + 4),
+            word(right, at),
+            word(right, at + 4),
+        ];
+        let (e, f) = if commutes {
+            (a.wrapping_add(c), b.wrapping_add(d))
+        } else {
+            (a.wrapping_mul(c), a.wrapping_mul(d).wrapping_add(b))
+        };
+        result.extend(e.to_le_bytes());
+        result.extend(f.to_le_bytes());
+    }
+    result
+}
+
+/// What MPI says the rank's output is.
+fn oracle(case: &Case, contributions: &[Vec<u8>], rank: u32) -> Vec<u8> {
+    let reduced = || {
+        let mut operands = contributions.iter().cloned();
+        let first = operands.next().expect("at least one rank");
+        operands.fold(first, |left, right| {
+            combine(&left, &right, case.commutative)
+        })
+    };
+    match case.kind {
+        Kind::Barrier => Vec::new(),
+        Kind::Bcast => contributions[case.root as usize].clone(),
+        Kind::Reduce if rank == case.root => reduced(),
+        Kind::Allreduce => reduced(),
+        Kind::Gather if rank == case.root => contributions.concat(),
+        Kind::Allgather => contributions.concat(),
+        Kind::Reduce | Kind::Gather => Vec::new(),
+    }
+}
+
+/// One rank in one collective.
+struct Party<const WINDOW: usize> {
+    rank: i32,
+    call: usize,
+    running: Option<Running<usize, WINDOW>>,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    _scratch: Scratch,
+}
+
+impl<const WINDOW: usize> Party<WINDOW> {
+    fn new(case: &Case, call: usize, rank: u32, contribution: &[u8], random: &mut Random) -> Self {
+        let schedule = case.schedule(rank);
+        let (input, output) = case.lengths(rank);
+        let mut output = random.bytes(output);
+        let place = case.contribution_in_output(rank);
+        output[place.clone()].copy_from_slice(&contribution[..place.len()]);
+        let mut input = contribution[..input].to_vec();
+        let mut scratch = Scratch::default();
+        let memory = scratch.reserve(schedule.scratch_bytes());
+        // SAFETY: reserved just now.
+        unsafe { RawBuf::of(&random.bytes(memory.len)).copy_to(memory.ptr) };
+        let operands = Operands {
+            input: if schedule.shape().in_place {
+                RawBufMut::of(&mut output).as_buf()
+            } else {
+                RawBufMut::of(&mut input).as_buf()
+            },
+            output: RawBufMut::of(&mut output),
+            scratch: memory,
+            datatype: Datatype::NULL,
+            op: if case.commutative { COMMUTES } else { IN_ORDER },
+            tag: call as i32,
+        };
+        // SAFETY: the buffers are as long as the case says, and stay in the party, untouched until the end.
+        let running = unsafe { Running::new(&schedule, operands) };
+        Party {
+            rank: rank as i32,
+            call,
+            running: Some(running),
+            input,
+            output,
+            _scratch: scratch,
+        }
+    }
+}
+
+/// Runs these calls at the same time, and compares with the oracle. Panics with the case and the seed.
+pub(super) fn simulate<const WINDOW: usize>(cases: &[Case], seed: u64) {
+    let size = cases[0].size;
+    let mut random = Random::new(seed);
+    let mut parties = Vec::<Party<WINDOW>>::new();
+    let mut contributions = Vec::new();
+    for (call, case) in cases.iter().enumerate() {
+        contributions.push(
+            (0..size)
+                .map(|_| random.bytes(case.bytes()))
+                .collect::<Vec<_>>(),
+        );
+        for (rank, contribution) in contributions[call].iter().enumerate() {
+            parties.push(Party::new(
+                case,
+                call,
+                rank as u32,
+                contribution,
+                &mut random,
+            ));
+        }
+    }
+    let network = RefCell::new(Network::new(size as usize, seed));
+    loop {
+        let ready = network.borrow().ready.len();
+        let awake: Vec<i32> = (0..size as i32)
+            .filter(|rank| network.borrow().awake[*rank as usize])
+            .collect();
+        if ready == 0 && awake.is_empty() {
+            break;
+        }
+        let pick = random.below(ready + awake.len());
+        if pick < ready {
+            network.borrow_mut().deliver(pick);
+            continue;
+        }
+        let rank = awake[pick - ready];
+        network.borrow_mut().awake[rank as usize] = false;
+        for party in parties.iter_mut().filter(|party| party.rank == rank) {
+            if let Some(running) = &mut party.running {
+                let mut wire = Rank {
+                    rank,
+                    network: &network,
+                };
+                if running.step(&mut wire).expect("no link goes down") {
+                    party.running = None;
+                }
+            }
+        }
+    }
+    for party in &parties {
+        let case = &cases[party.call];
+        let rank = party.rank as u32;
+        let say = |what: &str| {
+            format!(
+                "{what}, rank {rank}, seed {seed:#x}, window {WINDOW}, {case:?}\n{}",
+                case.schedule(rank)
+            )
+        };
+        assert!(party.running.is_none(), "{}", say("deadlock"));
+        assert!(
+            party.output == oracle(case, &contributions[party.call], rank),
+            "{}",
+            say("wrong result")
+        );
+        let contribution = &contributions[party.call][rank as usize];
+        assert!(
+            party.input == contribution[..party.input.len()],
+            "{}",
+            say("the input was changed")
+        );
+    }
+    let left = network
+        .borrow()
+        .channels
+        .values()
+        .map(|c| c.sends.len() + c.receives.len())
+        .sum::<usize>();
+    assert_eq!(left, 0, "messages left over, seed {seed:#x}, {cases:?}");
+}
+
+#[test]
+fn after_an_error_nothing_is_under_way() {
+    let case = Case {
+        kind: Kind::Bcast,
+        choose: |shape| select::bcast(shape, &Thresholds::DEFAULT),
+        size: 64,
+        root: 0,
+        count: 100,
+        commutative: true,
+        in_place: false,
+    };
+    let network = RefCell::new(Network::new(64, 1));
+    network.borrow_mut().sends_left = 5;
+    let mut party = Party::<16>::new(&case, 0, 0, &[7; 100], &mut Random::new(2));
+    let running = party.running.as_mut().expect("new");
+    let mut wire = Rank {
+        rank: 0,
+        network: &network,
+    };
+    assert_eq!(
+        running.step(&mut wire).unwrap_err().class(),
+        ErrorClass::OTHER
+    );
+    let network = network.borrow();
+    let pending = network
+        .requests
+        .iter()
+        .filter(|(_, finished)| !finished)
+        .count();
+    assert!(pending > 0, "none of five sends waits for its receiver");
+    assert_eq!(network.withdrawn, pending);
+}
