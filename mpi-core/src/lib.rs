@@ -4,6 +4,7 @@ pub mod datatype;
 pub mod error;
 pub mod error_class;
 pub mod error_code;
+pub mod group;
 pub mod handle;
 pub mod settings;
 mod slab;
