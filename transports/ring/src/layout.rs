@@ -44,9 +44,12 @@ pub(crate) struct Control {
 #[repr(C, align(64))]
 pub(crate) struct Block(pub(crate) UnsafeCell<[u8; 64]>);
 
-const _: () = assert!(size_of::<Block>() == 64);
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<Slot>() == SLOT && size_of::<Control>() == 128);
+const _: () = {
+    assert!(size_of::<Slot>() == SLOT);
+    assert!(size_of::<Control>() == 128);
+    assert!(size_of::<Block>() == 64);
+};
 
 /// The size of a ring. Both sides must use the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

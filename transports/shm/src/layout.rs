@@ -1,0 +1,112 @@
+//! What lies where in the segment.
+
+use core::sync::atomic::{AtomicU32, AtomicU64};
+
+use ferrite_ring::{Bell, Shape};
+
+/// Claims of each ordered pair of ranks.
+pub const CLAIMS: usize = 8;
+
+const PAGE: usize = 4096;
+
+/// The first page: what all ranks must agree on. The first to come writes a field, the others compare.
+#[repr(C)]
+pub(crate) struct Preamble {
+    pub(crate) magic: AtomicU64,
+    pub(crate) version: AtomicU64,
+    pub(crate) job: [AtomicU64; 2],
+    pub(crate) ranks: AtomicU64,
+    pub(crate) slots: AtomicU64,
+    pub(crate) body: AtomicU64,
+}
+
+impl Preamble {
+    pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"ferrite\n");
+    /// To be raised whenever anything in this file or in a ring's layout changes.
+    pub(crate) const VERSION: u64 = 1;
+}
+
+/// What a rank tells about itself. `pid` is stored last, with release.
+#[repr(C, align(128))]
+pub(crate) struct Card {
+    pub(crate) pid: AtomicU32,
+    /// One of the constants of `Card`.
+    pub(crate) barrier: AtomicU32,
+    /// Not 0 once the rank has called finalize.
+    pub(crate) finalized: AtomicU32,
+    /// A random number and where it lies in the rank's own memory: whoever reads it there has found the right process.
+    pub(crate) nonce: AtomicU64,
+    pub(crate) nonce_at: AtomicU64,
+}
+
+impl Card {
+    /// The rank has no asymmetric fences. (Not known yet: 0, taken to be good, for a sender that finds out later is only slower
+    /// and a sleeper without fences sleeps for a millisecond at most.)
+    pub(crate) const NO_BARRIER: u32 = 1;
+}
+
+#[repr(C, align(128))]
+pub(crate) struct RankBlock {
+    pub(crate) bell: Bell,
+    pub(crate) card: Card,
+}
+
+/// A counter that both sides of a pair use to divide the copying of one long message. Untouched, all fields are 0. What they mean
+/// is the engine's business.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct Claim {
+    /// The next piece that nobody has taken.
+    pub next: AtomicU64,
+    /// Pieces done.
+    pub done: AtomicU64,
+    /// Which use of the claim this is.
+    pub generation: AtomicU64,
+}
+
+#[repr(C)]
+pub(crate) struct PairHead {
+    pub(crate) claims: [Claim; CLAIMS],
+}
+
+const _: () = {
+    assert!(size_of::<Preamble>() <= PAGE);
+    assert!(size_of::<RankBlock>() == 640);
+    assert!(size_of::<PairHead>().is_multiple_of(128));
+};
+
+/// Offsets in the segment of a node with `ranks` ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) ranks: usize,
+    pub(crate) shape: Shape,
+}
+
+impl Layout {
+    pub(crate) fn rank_block(self, rank: usize) -> usize {
+        debug_assert!(rank < self.ranks);
+        PAGE + rank * size_of::<RankBlock>()
+    }
+
+    /// The area of frames from `sender` to `receiver`. Areas of one receiver lie together.
+    pub(crate) fn pair(self, receiver: usize, sender: usize) -> usize {
+        debug_assert!(receiver < self.ranks && sender < self.ranks);
+        self.pairs() + (receiver * self.ranks + sender) * self.pair_bytes()
+    }
+
+    pub(crate) fn ring(self, receiver: usize, sender: usize) -> usize {
+        self.pair(receiver, sender) + size_of::<PairHead>()
+    }
+
+    pub(crate) fn bytes(self) -> usize {
+        self.pairs() + self.ranks * self.ranks * self.pair_bytes()
+    }
+
+    fn pairs(self) -> usize {
+        (PAGE + self.ranks * size_of::<RankBlock>()).next_multiple_of(PAGE)
+    }
+
+    fn pair_bytes(self) -> usize {
+        (size_of::<PairHead>() + self.shape.bytes()).next_multiple_of(PAGE)
+    }
+}
