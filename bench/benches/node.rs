@@ -1,2 +1,0 @@
-//! Report of the node.
-fn main() {}
