@@ -1,0 +1,85 @@
+//! Functions of the program that the library calls back.
+//!
+//! A [`Callback`] is the address of a function in whatever calling convention it has (C of one of the ABIs, Fortran), and
+//! a trampoline from the same ABI that knows the convention and converts handles, counts and codes. This library never
+//! calls the function itself and never looks behind the address. No lock is held during a call.
+//!
+//! Values that a program hands over to get them back (extra state, attribute values) are addresses or integers as large
+//! as one: `usize`, never followed.
+
+use crate::attribute::Keyval;
+use crate::handle::Datatype;
+
+/// A function of the program with the trampoline that calls it. `F` is one of the trampoline types of this module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Callback<F> {
+    function: usize,
+    invoke: F,
+}
+
+impl<F: Copy> Callback<F> {
+    /// A callback.
+    ///
+    /// # Safety
+    /// `invoke` may be called with `function` at any time, from any thread that is in an MPI call, until the program frees
+    /// the object that it gave the function to.
+    pub const unsafe fn new(function: usize, invoke: F) -> Callback<F> {
+        Callback { function, invoke }
+    }
+}
+
+/// Calls an error handler: (function, the object's handle, error code).
+pub type ErrorFunction = unsafe fn(usize, u32, i32);
+
+/// Calls an attribute's copy function: (function, handle of the object being duplicated, keyval, extra state, value).
+/// Answers the copy's value, `None` when there is to be no copy, or an error code.
+pub type CopyFunction = unsafe fn(usize, u32, Keyval, usize, usize) -> Result<Option<usize>, i32>;
+
+/// Calls an attribute's delete function: (function, the object's handle, keyval, value, extra state). Answers an error
+/// code, `MPI_SUCCESS` included.
+pub type DeleteFunction = unsafe fn(usize, u32, Keyval, usize, usize) -> i32;
+
+/// Calls a reduction: (function, input, input and output, elements, datatype). Splits a count that the function's type
+/// of count cannot hold.
+pub type ReduceFunction = unsafe fn(usize, *const u8, *mut u8, usize, Datatype);
+
+impl Callback<ErrorFunction> {
+    /// Calls the error handler with the object that the error occurred on.
+    pub fn call(&self, object: u32, code: i32) {
+        // SAFETY: promised to `new`.
+        unsafe { (self.invoke)(self.function, object, code) }
+    }
+}
+
+impl Callback<CopyFunction> {
+    /// Asks for the copy of an attribute's value.
+    pub fn call(
+        &self,
+        object: u32,
+        keyval: Keyval,
+        extra_state: usize,
+        value: usize,
+    ) -> Result<Option<usize>, i32> {
+        // SAFETY: promised to `new`.
+        unsafe { (self.invoke)(self.function, object, keyval, extra_state, value) }
+    }
+}
+
+impl Callback<DeleteFunction> {
+    /// Tells the program that an attribute goes.
+    pub fn call(&self, object: u32, keyval: Keyval, value: usize, extra_state: usize) -> i32 {
+        // SAFETY: promised to `new`.
+        unsafe { (self.invoke)(self.function, object, keyval, value, extra_state) }
+    }
+}
+
+impl Callback<ReduceFunction> {
+    /// Has the program compute `inout = input OP inout`.
+    ///
+    /// # Safety
+    /// `input` is readable and `inout` writable for `count` items of `datatype`.
+    pub unsafe fn call(&self, input: *const u8, inout: *mut u8, count: usize, datatype: Datatype) {
+        // SAFETY: promised to `new`, and by the caller for the buffers.
+        unsafe { (self.invoke)(self.function, input, inout, count, datatype) }
+    }
+}
