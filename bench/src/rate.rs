@@ -30,7 +30,7 @@ fn measure(job: &Job<'_>) -> Result<Outcome> {
         Some(pairs) if pairs <= most as usize => pairs as i32,
         Some(pairs) => {
             return Ok(Outcome::Refused(format!(
-                "-p {pairs}: a job of {} processes has {most} pairs",
+                "-p {pairs}: a job of {} processes has no more than {most}",
                 job.processes
             )));
         }
