@@ -35,7 +35,8 @@ impl Random {
     }
 
     fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.next() as u8).collect()
+        let words = (0..count.div_ceil(8)).flat_map(|_| self.next().to_le_bytes());
+        words.take(count).collect()
     }
 }
 
@@ -58,8 +59,9 @@ struct Network {
     ready: Vec<(i32, i32, i32)>,
     /// By request: whose it is, and whether it has finished.
     requests: Vec<(i32, bool)>,
-    /// Ranks for which something has happened.
-    awake: Vec<bool>,
+    /// Ranks for which something has happened, and for each rank whether it is one of them.
+    awake: Vec<i32>,
+    is_awake: Vec<bool>,
     withdrawn: usize,
     /// Sends that may still succeed.
     sends_left: usize,
@@ -72,7 +74,8 @@ impl Network {
             channels: BTreeMap::new(),
             ready: Vec::new(),
             requests: Vec::new(),
-            awake: vec![true; size],
+            awake: (0..size as i32).collect(),
+            is_awake: vec![true; size],
             withdrawn: 0,
             sends_left: usize::MAX,
         }
@@ -86,7 +89,9 @@ impl Network {
     fn finish(&mut self, request: usize) {
         let (rank, finished) = &mut self.requests[request];
         *finished = true;
-        self.awake[*rank as usize] = true;
+        if !core::mem::replace(&mut self.is_awake[*rank as usize], true) {
+            self.awake.push(*rank);
+        }
     }
 
     /// Adds one half of a message.
@@ -237,23 +242,19 @@ fn combine(left: &[u8], right: &[u8], commutes: bool) -> Vec<u8> {
     result
 }
 
-/// What MPI says the rank's output is.
-fn oracle(case: &Case, contributions: &[Vec<u8>], rank: u32) -> Vec<u8> {
-    let reduced = || {
-        let mut operands = contributions.iter().cloned();
-        let first = operands.next().expect("at least one rank");
-        operands.fold(first, |left, right| {
-            combine(&left, &right, case.commutative)
-        })
-    };
+/// What MPI says the output is where there is one.
+fn oracle(case: &Case, contributions: &[Vec<u8>]) -> Vec<u8> {
     match case.kind {
         Kind::Barrier => Vec::new(),
         Kind::Bcast => contributions[case.root as usize].clone(),
-        Kind::Reduce if rank == case.root => reduced(),
-        Kind::Allreduce => reduced(),
-        Kind::Gather if rank == case.root => contributions.concat(),
-        Kind::Allgather => contributions.concat(),
-        Kind::Reduce | Kind::Gather => Vec::new(),
+        Kind::Gather | Kind::Allgather => contributions.concat(),
+        Kind::Reduce | Kind::Allreduce => {
+            let mut operands = contributions.iter().cloned();
+            let first = operands.next().expect("at least one rank");
+            operands.fold(first, |left, right| {
+                combine(&left, &right, case.commutative)
+            })
+        }
     }
 }
 
@@ -328,21 +329,22 @@ pub(super) fn simulate<const WINDOW: usize>(cases: &[Case], seed: u64) {
     }
     let network = RefCell::new(Network::new(size as usize, seed));
     loop {
-        let ready = network.borrow().ready.len();
-        let awake: Vec<i32> = (0..size as i32)
-            .filter(|rank| network.borrow().awake[*rank as usize])
-            .collect();
-        if ready == 0 && awake.is_empty() {
+        let (ready, awake) = (network.borrow().ready.len(), network.borrow().awake.len());
+        if ready + awake == 0 {
             break;
         }
-        let pick = random.below(ready + awake.len());
+        let pick = random.below(ready + awake);
         if pick < ready {
             network.borrow_mut().deliver(pick);
             continue;
         }
-        let rank = awake[pick - ready];
-        network.borrow_mut().awake[rank as usize] = false;
-        for party in parties.iter_mut().filter(|party| party.rank == rank) {
+        let rank = network.borrow_mut().awake.swap_remove(pick - ready);
+        network.borrow_mut().is_awake[rank as usize] = false;
+        for party in parties
+            .iter_mut()
+            .skip(rank as usize)
+            .step_by(size as usize)
+        {
             if let Some(running) = &mut party.running {
                 let mut wire = Rank {
                     rank,
@@ -354,6 +356,11 @@ pub(super) fn simulate<const WINDOW: usize>(cases: &[Case], seed: u64) {
             }
         }
     }
+    let expected: Vec<Vec<u8>> = cases
+        .iter()
+        .zip(&contributions)
+        .map(|(case, given)| oracle(case, given))
+        .collect();
     for party in &parties {
         let case = &cases[party.call];
         let rank = party.rank as u32;
@@ -364,11 +371,8 @@ pub(super) fn simulate<const WINDOW: usize>(cases: &[Case], seed: u64) {
             )
         };
         assert!(party.running.is_none(), "{}", say("deadlock"));
-        assert!(
-            party.output == oracle(case, &contributions[party.call], rank),
-            "{}",
-            say("wrong result")
-        );
+        let expected = &expected[party.call][..party.output.len()];
+        assert!(party.output == expected, "{}", say("wrong result"));
         let contribution = &contributions[party.call][rank as usize];
         assert!(
             party.input == contribution[..party.input.len()],
