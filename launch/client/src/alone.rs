@@ -1,0 +1,39 @@
+//! A process that nobody counts among several is a job of one.
+
+use crate::{DiscoverError, Discovered, sys};
+use ferrite_fabric::{Bootstrap, Job};
+
+/// Makes a job of this process.
+pub(crate) fn discover() -> Result<Discovered, DiscoverError> {
+    let id = sys::random_id().map_err(|e| {
+        DiscoverError::new(format!(
+            "the kernel gives no random bits for the job's id: {e}"
+        ))
+    })?;
+    let cpus = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    let job = Job {
+        id,
+        rank: 0,
+        size: 1,
+        local: vec![0],
+        cpus,
+        appnum: 0,
+        launcher: 0,
+        segment: None,
+    };
+    Ok(Discovered {
+        job,
+        bootstrap: Box::new(Alone),
+    })
+}
+
+struct Alone;
+
+impl Bootstrap for Alone {
+    fn finalized(&self) {}
+
+    fn abort(&self, code: i32, message: &str) -> ! {
+        sys::complain(&format!("MPI_Abort({code}): {message}\n"));
+        sys::exit_now(code)
+    }
+}

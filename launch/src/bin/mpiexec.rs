@@ -1,0 +1,5 @@
+//! Starts MPI programs.
+
+fn main() -> std::process::ExitCode {
+    ferrite_launch::main()
+}

@@ -1,0 +1,427 @@
+//! The state of a job: what each rank has said and how it ended, and what follows from that.
+//!
+//! No system call is made here. The launcher tells what has happened and carries out the [`Effect`]s.
+
+use crate::guard::Outcome;
+use crate::report::End;
+use crate::signals;
+use rustix::process::Pid;
+use std::time::{Duration, Instant};
+
+/// How long ranks have between SIGTERM and SIGKILL.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
+
+/// A second interrupt within this time of the first is the same one, sent to a whole process group and passed on as well.
+const SAME_INTERRUPT: Duration = Duration::from_millis(100);
+
+/// mpiexec's exit code when the time limit is reached; that of timeout(1).
+const TIMED_OUT: u8 = 124;
+
+/// What the launcher is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Tell the user.
+    Say(String),
+    /// Send this signal to every rank.
+    PassOn(i32),
+    /// Ask every process of the job to end.
+    Terminate,
+    /// Kill every process of the job.
+    Kill,
+}
+
+/// What the launcher answers to a hello.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Welcome,
+    /// The same, but as a new job: nothing of the former one may be seen.
+    WelcomeAgain,
+    Refuse(String),
+}
+
+/// A job.
+pub(crate) struct Job {
+    ranks: Vec<Rank>,
+    phase: Phase,
+    /// How the job ends, once something has decided that.
+    outcome: Option<Outcome>,
+    /// When the last request to end came from the user, and which signal it was.
+    interrupted: Option<(Instant, i32)>,
+    effects: Vec<Effect>,
+}
+
+struct Rank {
+    /// As typed.
+    program: String,
+    /// The process that mpiexec started; `None` before that.
+    pid: Option<Pid>,
+    end: Option<End>,
+    mpi: Mpi,
+    /// Why a later program of this rank was refused.
+    refused: Option<String>,
+    garbled: bool,
+}
+
+/// How far a rank's MPI program is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mpi {
+    /// No program has said hello.
+    Never,
+    /// This process is between init and finalize.
+    Inside(Option<Pid>),
+    /// This process has finalized, or nobody minds that it has not.
+    Finalized(Option<Pid>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// All ranks have ended well, but not all that they have started; they are asked to end at this time.
+    Lingering(Instant),
+    /// SIGTERM has been sent; SIGKILL follows at this time.
+    Ending(Instant),
+    /// SIGKILL has been sent.
+    Killed,
+}
+
+impl Job {
+    /// A job of these programs, one per rank.
+    pub(crate) fn new<'a>(programs: impl Iterator<Item = &'a std::ffi::OsStr>) -> Job {
+        let rank = |program: &std::ffi::OsStr| Rank {
+            program: program.to_string_lossy().into_owned(),
+            pid: None,
+            end: None,
+            mpi: Mpi::Never,
+            refused: None,
+            garbled: false,
+        };
+        Job {
+            ranks: programs.map(rank).collect(),
+            phase: Phase::Running,
+            outcome: None,
+            interrupted: None,
+            effects: Vec::new(),
+        }
+    }
+
+    /// What is to be done since the last call.
+    pub(crate) fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Whether no rank runs.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ranks
+            .iter()
+            .all(|rank| rank.pid.is_none() || rank.end.is_some())
+    }
+
+    /// How the job ended, or would if it were over.
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome.unwrap_or(Outcome::Exit(0))
+    }
+
+    /// When [`Job::tick`] is to be called.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Lingering(at) | Phase::Ending(at) => Some(at),
+            Phase::Running | Phase::Killed => None,
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Lingering(at) if at <= now => self.terminate(now),
+            Phase::Ending(at) if at <= now => self.kill(),
+            _ => {}
+        }
+    }
+
+    /// A rank's process has been started.
+    pub(crate) fn started(&mut self, rank: u32, pid: Pid) {
+        self.rank(rank).pid = Some(pid);
+    }
+
+    /// A rank cannot be started.
+    pub(crate) fn unstartable(&mut self, sentence: String, status: u8) {
+        self.fail(sentence, Outcome::Exit(status), Instant::now());
+        self.kill();
+    }
+
+    /// A program of a rank wants to join.
+    pub(crate) fn hello(&mut self, rank: u32, version: u32, pid: Option<Pid>) -> Answer {
+        let ours = ferrite_client::wire::VERSION;
+        let mpi = self.rank(rank).mpi;
+        let refusal = match mpi {
+            _ if version != ours => format!(
+                "its MPI library speaks version {version} of the start-up dialogue and this mpiexec version {ours}: use the \
+                 mpiexec of the installation that the program is linked with"
+            ),
+            Mpi::Never => {
+                self.rank(rank).mpi = Mpi::Inside(pid);
+                self.check_stragglers();
+                return Answer::Welcome;
+            }
+            // A debugger that runs its program again, or a script of several programs: no other rank is misled.
+            Mpi::Finalized(_) if self.ranks.len() == 1 => {
+                self.rank(rank).mpi = Mpi::Inside(pid);
+                return Answer::WelcomeAgain;
+            }
+            Mpi::Inside(first) | Mpi::Finalized(first) => format!(
+                "rank {rank} has had its MPI program already (process {}): each rank can run one, so start a second one with a \
+                 second mpiexec",
+                first.map_or("unknown".into(), |pid| pid.to_string())
+            ),
+        };
+        self.rank(rank).refused = Some(refusal.clone());
+        Answer::Refuse(refusal)
+    }
+
+    /// A program has finalized.
+    pub(crate) fn finalized(&mut self, rank: u32, pid: Option<Pid>) {
+        let rank = self.rank(rank);
+        if rank.mpi == Mpi::Inside(pid) {
+            rank.mpi = Mpi::Finalized(pid);
+        }
+    }
+
+    /// A program has called abort.
+    pub(crate) fn abort(&mut self, rank: u32, code: i32, message: &str, now: Instant) {
+        let status = if code != 0 && code & 0xff == 0 {
+            1
+        } else {
+            (code & 0xff) as u8
+        };
+        let why = if message.is_empty() {
+            String::new()
+        } else {
+            format!(": {message}")
+        };
+        let who = self.who(rank);
+        self.fail(
+            format!("{who} called MPI_Abort({code}){why}"),
+            Outcome::Exit(status),
+            now,
+        );
+    }
+
+    /// A rank has written something unintelligible to mpiexec.
+    pub(crate) fn garbled(&mut self, rank: u32, what: &str) {
+        if !std::mem::replace(&mut self.rank(rank).garbled, true) {
+            let who = self.who(rank);
+            self.say(format!(
+                "{who} sent something that is no message to mpiexec, ignored: {what}"
+            ));
+        }
+    }
+
+    /// The MPI program of a rank is gone, while the wrapper that mpiexec started may run on.
+    pub(crate) fn program_gone(&mut self, rank: u32, now: Instant) {
+        if let Mpi::Inside(pid) = self.rank(rank).mpi {
+            if self.ranks.len() == 1 {
+                // Nobody waits for it, and the wrapper, which may be a debugger, knows what to do.
+                self.rank(rank).mpi = Mpi::Finalized(pid);
+                return;
+            }
+            let pid = pid.map_or("unknown".into(), |pid| pid.to_string());
+            let who = self.who(rank);
+            let sentence = format!(
+                "{who}: its MPI program, process {pid}, ended without calling MPI_Finalize"
+            );
+            self.fail(sentence, Outcome::Exit(1), now);
+        }
+    }
+
+    /// The process that mpiexec started for a rank has ended. `hint`: what else is known about that.
+    pub(crate) fn ended(&mut self, rank: u32, end: End, hint: &str, now: Instant) {
+        self.rank(rank).end = Some(end);
+        if self.phase != Phase::Running {
+            return;
+        }
+        let who = self.who(rank);
+        let state = self.rank(rank);
+        match (end, state.mpi, &state.refused) {
+            (End::Signal { signal, .. }, _, _) => match self.interrupted {
+                Some((_, asked)) if asked == signal => self.fail_interrupted(signal, now),
+                _ if signal == libc::SIGINT => self.fail_interrupted(signal, now),
+                _ => self.fail(
+                    format!("{who} {end}{hint}"),
+                    Outcome::Exit(end.exit_code()),
+                    now,
+                ),
+            },
+            (End::Code(0), _, Some(refusal)) => {
+                let sentence = format!("{who}: an MPI program in it was refused: {refusal}");
+                self.fail(sentence, Outcome::Exit(1), now);
+            }
+            (End::Code(0), Mpi::Inside(_), None) => {
+                self.fail(
+                    format!("{who} exited without calling MPI_Finalize"),
+                    Outcome::Exit(1),
+                    now,
+                );
+            }
+            (End::Code(0), Mpi::Never, None) => self.check_stragglers(),
+            (End::Code(0), Mpi::Finalized(_), None) => {}
+            (End::Code(code), Mpi::Finalized(_), _) => {
+                if self.outcome.is_none() {
+                    self.outcome = Some(Outcome::Exit(code));
+                    self.say(format!(
+                        "{who} {end}, after MPI_Finalize; the other ranks go on"
+                    ));
+                }
+            }
+            (End::Code(code), _, _) => {
+                let inside = matches!(state.mpi, Mpi::Inside(_));
+                let finalize = if inside {
+                    " without calling MPI_Finalize"
+                } else {
+                    ""
+                };
+                self.fail(format!("{who} {end}{finalize}"), Outcome::Exit(code), now);
+            }
+        }
+    }
+
+    /// A signal that asks the ranks for something. `terminal`: they have it already.
+    pub(crate) fn signal(&mut self, signal: i32, terminal: bool, now: Instant) {
+        let ends = matches!(
+            signal,
+            libc::SIGINT | libc::SIGQUIT | libc::SIGTERM | libc::SIGHUP
+        );
+        match (self.phase, self.interrupted) {
+            (Phase::Running, None) if ends => self.interrupted = Some((now, signal)),
+            (Phase::Running, None) => {}
+            (_, Some((before, _))) if ends && now - before < SAME_INTERRUPT => return,
+            (Phase::Lingering(_) | Phase::Ending(_), None) if ends => {
+                self.interrupted = Some((now, signal));
+                return;
+            }
+            (Phase::Running | Phase::Lingering(_) | Phase::Ending(_), Some(_)) if ends => {
+                let sentence = format!("{} again: the ranks are killed", signals::name(signal));
+                self.fail(sentence, interrupted(signal), now);
+                return self.kill();
+            }
+            _ if self.phase != Phase::Running => return,
+            _ => {}
+        }
+        if !terminal {
+            self.effects.push(Effect::PassOn(signal));
+        }
+    }
+
+    /// The time limit is reached.
+    pub(crate) fn time_is_up(&mut self, limit: Duration, now: Instant) {
+        let running: Vec<u32> = (0..)
+            .zip(&self.ranks)
+            .filter(|(_, r)| r.end.is_none())
+            .map(|(n, _)| n)
+            .collect();
+        let sentence = format!(
+            "the time limit of {} s is reached; {} still running: {}",
+            limit.as_secs_f64(),
+            if running.len() == 1 { "rank" } else { "ranks" },
+            ferrite_client::wire::format_ranks(&running)
+        );
+        self.fail(sentence, Outcome::Exit(TIMED_OUT), now);
+    }
+
+    /// The guard is dead: nobody waits for this job any more.
+    pub(crate) fn guard_is_gone(&mut self) {
+        let sentence = "mpiexec was killed; so are the ranks".to_string();
+        self.fail(
+            sentence,
+            Outcome::Exit(128 + libc::SIGKILL as u8),
+            Instant::now(),
+        );
+        self.kill();
+    }
+
+    /// All ranks have ended, but processes that they started have not. They may be about to (a shell does not wait for the
+    /// other end of its output), so they have a moment.
+    pub(crate) fn leftovers(&mut self, now: Instant) {
+        if self.phase == Phase::Running {
+            self.phase = Phase::Lingering(now + GRACE);
+        }
+    }
+
+    /// A job in which some programs have joined cannot go on without a rank that has ended and never will.
+    fn check_stragglers(&mut self) {
+        let joined = self.ranks.iter().position(|rank| rank.mpi != Mpi::Never);
+        let absent = self
+            .ranks
+            .iter()
+            .position(|rank| rank.mpi == Mpi::Never && rank.end.is_some());
+        if let (Some(joined), Some(absent)) = (joined, absent) {
+            let who = self.who(absent as u32);
+            let sentence = format!(
+                "{who} exited without calling MPI_Init, but rank {joined} called it and needs every rank"
+            );
+            self.fail(sentence, Outcome::Exit(1), Instant::now());
+        }
+    }
+
+    /// The user has asked the job to end, and it does.
+    fn fail_interrupted(&mut self, signal: i32, now: Instant) {
+        let sentence = match signal {
+            libc::SIGINT => "ended by SIGINT (ctrl-C)".to_string(),
+            _ => format!("ended by {}", signals::name(signal)),
+        };
+        self.fail(sentence, interrupted(signal), now);
+    }
+
+    /// The first failure decides how the job ends, and is the only one that is told.
+    fn fail(&mut self, sentence: String, outcome: Outcome, now: Instant) {
+        if self.phase == Phase::Running {
+            self.outcome = self.outcome.or(Some(outcome));
+            let others = self
+                .ranks
+                .iter()
+                .filter(|rank| rank.pid.is_some() && rank.end.is_none())
+                .count();
+            let then = match (others, self.ranks.len()) {
+                (0, _) | (_, 1) => "",
+                _ => "; the other ranks are ended (SIGTERM, and SIGKILL after 1 s)",
+            };
+            self.say(format!("{sentence}{then}"));
+            self.terminate(now);
+        }
+    }
+
+    fn terminate(&mut self, now: Instant) {
+        self.phase = Phase::Ending(now + GRACE);
+        self.effects.push(Effect::Terminate);
+    }
+
+    fn kill(&mut self) {
+        if self.phase != Phase::Killed {
+            self.phase = Phase::Killed;
+            self.effects.push(Effect::Kill);
+        }
+    }
+
+    fn say(&mut self, sentence: String) {
+        self.effects.push(Effect::Say(sentence));
+    }
+
+    fn rank(&mut self, rank: u32) -> &mut Rank {
+        &mut self.ranks[rank as usize]
+    }
+
+    /// `rank 3 (process 4711, ./a)`.
+    fn who(&self, number: u32) -> String {
+        let rank = &self.ranks[number as usize];
+        match rank.pid {
+            Some(pid) => format!("rank {number} (process {pid}, {})", rank.program),
+            None => format!("rank {number} ({})", rank.program),
+        }
+    }
+}
+
+fn interrupted(signal: i32) -> Outcome {
+    match signal {
+        libc::SIGINT => Outcome::Interrupted,
+        _ => Outcome::Exit(128 + signal as u8),
+    }
+}

@@ -1,0 +1,391 @@
+//! Starting ranks: first a plan in which everything that can be wrong with a request has been found, then one process per rank.
+
+use crate::args::{Bind, JobRequest, ProgramRequest, Stdin};
+use crate::bind::Cores;
+use crate::environment::{self, Environment};
+use crate::sys::{self, AtExec, Mask};
+use rustix::fs::Access;
+use rustix::io::FdFlags;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, Resource, Rlimit};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// A job that can be started, as far as one can tell before starting it.
+pub(crate) struct Plan {
+    programs: Vec<Program>,
+    cores: Option<Cores>,
+    stdin: Stdin,
+    /// Descriptor limit of the ranks; mpiexec's own has been raised.
+    descriptors: Rlimit,
+    pub(crate) label: bool,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) warnings: Vec<String>,
+}
+
+struct Program {
+    count: u32,
+    /// What to execute.
+    path: PathBuf,
+    /// As typed, with its arguments.
+    words: Vec<OsString>,
+    variables: Vec<(OsString, OsString)>,
+    directory: Option<PathBuf>,
+}
+
+/// A job that cannot be started.
+#[derive(Debug)]
+pub(crate) struct Unstartable {
+    pub(crate) sentence: String,
+    /// mpiexec's exit code.
+    pub(crate) status: u8,
+}
+
+/// Exit codes that a shell uses for the same.
+const NOT_FOUND: u8 = 127;
+const NOT_EXECUTABLE: u8 = 126;
+const CANNOT_START: u8 = 1;
+
+/// A rank that has been started.
+pub(crate) struct Started {
+    pub(crate) pid: Pid,
+    /// mpiexec's end of the dialogue. Does not block.
+    pub(crate) channel: OwnedFd,
+    /// Its standard output and error, unless they are mpiexec's own. Do not block.
+    pub(crate) streams: Option<[OwnedFd; 2]>,
+}
+
+impl Plan {
+    /// Looks up programs and directories, and raises mpiexec's descriptor limit to what the job needs.
+    pub(crate) fn new(job: JobRequest) -> Result<Plan, Unstartable> {
+        let JobRequest {
+            programs,
+            environment,
+            label,
+            bind,
+            timeout,
+            stdin,
+            warnings,
+        } = job;
+        let ranks = programs
+            .iter()
+            .map(|program| u64::from(program.count))
+            .sum();
+        let programs: Result<Vec<_>, _> = programs
+            .into_iter()
+            .map(|program| Program::new(program, &environment))
+            .collect();
+        let cores = match bind {
+            Bind::None => None,
+            Bind::Core => Some(Cores::allowed().map_err(|e| {
+                cannot(
+                    CANNOT_START,
+                    format!("-bind-to core: the kernel does not tell mpiexec's processors: {e}"),
+                )
+            })?),
+        };
+        let descriptors = raise_descriptor_limit(ranks)?;
+        Ok(Plan {
+            programs: programs?,
+            cores,
+            stdin,
+            descriptors,
+            label,
+            timeout,
+            warnings,
+        })
+    }
+
+    /// Ranks of the job.
+    pub(crate) fn size(&self) -> u32 {
+        self.programs.iter().map(|program| program.count).sum()
+    }
+
+    /// For each rank, its application number and its program as typed.
+    pub(crate) fn ranks(&self) -> impl Iterator<Item = (u32, &OsStr)> {
+        self.programs
+            .iter()
+            .enumerate()
+            .flat_map(|(number, program)| {
+                (0..program.count).map(move |_| (number as u32, program.words[0].as_os_str()))
+            })
+    }
+
+    /// Starts one rank, of the program with this application number.
+    pub(crate) fn start(&self, rank: u32, appnum: u32, mask: Mask) -> Result<Started, Unstartable> {
+        let program = &self.programs[appnum as usize];
+        let typed = &program.words[0];
+        let failed = |what: &str, e: io::Error| {
+            cannot(
+                CANNOT_START,
+                format!(
+                    "cannot start rank {rank} ({}): {what}: {e}",
+                    typed.to_string_lossy()
+                ),
+            )
+        };
+        let (channel, theirs) = socket_pair().map_err(|e| failed("no socket", e))?;
+        let mut command = Command::new(&program.path);
+        command.arg0(typed).args(&program.words[1..]).env_clear();
+        command.envs(program.variables.iter().map(|(name, value)| (name, value)));
+        command.env(
+            ferrite_client::wire::CHANNEL_VARIABLE,
+            theirs.as_raw_fd().to_string(),
+        );
+        command.env("MPI_LOCALRANKID", rank.to_string());
+        command.env("MPI_LOCALNRANKS", self.size().to_string());
+        if let Some(directory) = &program.directory {
+            command.current_dir(directory);
+        }
+        command.stdin(if self.stdin == Stdin::Rank(rank) {
+            Stdio::inherit()
+        } else {
+            Stdio::null()
+        });
+        let streams = if self.shares_output() {
+            None
+        } else {
+            let (out, their_out) = output_pipe().map_err(|e| failed("no pipe", e))?;
+            let (err, their_err) = output_pipe().map_err(|e| failed("no pipe", e))?;
+            command.stdout(their_out).stderr(their_err);
+            Some([out, err])
+        };
+        let this = AtExec {
+            mask,
+            launcher: rustix::process::getpid(),
+            inherit: theirs.as_raw_fd(),
+            descriptors: self.descriptors,
+            cpus: self.cores.as_ref().and_then(|cores| cores.of_rank(rank)),
+        };
+        sys::at_exec(&mut command, this);
+        let child = command.spawn().map_err(|e| {
+            let status = match e.kind() {
+                io::ErrorKind::NotFound => NOT_FOUND,
+                io::ErrorKind::PermissionDenied => NOT_EXECUTABLE,
+                _ if e.raw_os_error() == Some(libc::ENOEXEC) => NOT_EXECUTABLE,
+                _ => CANNOT_START,
+            };
+            Unstartable {
+                status,
+                ..failed(spawn_hint(&e, program), e)
+            }
+        })?;
+        let pid = Pid::from_raw(child.id() as i32).expect("process ids are positive");
+        Ok(Started {
+            pid,
+            channel,
+            streams,
+        })
+    }
+
+    /// A job of one rank needs no merging of output: it has mpiexec's own, and with it the terminal, if that is one.
+    fn shares_output(&self) -> bool {
+        self.size() == 1 && !self.label
+    }
+}
+
+/// What a failed start probably means.
+fn spawn_hint(e: &io::Error, program: &Program) -> &'static str {
+    let has_interpreter = || -> io::Result<bool> {
+        let mut start = [0; 2];
+        io::Read::read_exact(&mut File::open(&program.path)?, &mut start)?;
+        Ok(&start == b"#!")
+    };
+    match e.raw_os_error() {
+        Some(libc::ENOENT) if matches!(has_interpreter(), Ok(true)) => {
+            "the interpreter that its first line names is missing"
+        }
+        Some(libc::ENOENT) => "its loader is missing: is it built for this system?",
+        Some(libc::ENOEXEC) => "it is no program of this machine's kind",
+        Some(libc::EAGAIN) => {
+            "the limit of processes is reached (ulimit -u, or the container's pids limit)"
+        }
+        Some(libc::E2BIG) => "arguments and environment are too long together",
+        _ => "the kernel refuses",
+    }
+}
+
+fn cannot(status: u8, sentence: String) -> Unstartable {
+    Unstartable { sentence, status }
+}
+
+/// The first descriptor number that a rank's channel may have. Scripts use low numbers in redirections.
+const CHANNEL_ABOVE: i32 = 32;
+
+/// Both ends of a rank's dialogue: ours, which does not block and tells the sender's process id, and theirs.
+fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    rustix::io::ioctl_fionbio(&ours, true)?;
+    rustix::net::sockopt::set_socket_passcred(&ours, true)?;
+    let theirs = rustix::io::fcntl_dupfd_cloexec(&theirs, CHANNEL_ABOVE)?;
+    debug_assert!(rustix::io::fcntl_getfd(&theirs)? == FdFlags::CLOEXEC);
+    Ok((ours, theirs))
+}
+
+/// A pipe whose read end, ours, does not block.
+fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&ours, true)?;
+    Ok((ours, theirs))
+}
+
+/// Descriptors that mpiexec holds for each rank: the channel, two pipes, and one to watch a program behind a wrapper.
+const DESCRIPTORS_PER_RANK: u64 = 4;
+
+/// Descriptors that mpiexec needs besides, [`CHANNEL_ABOVE`] among them.
+const DESCRIPTORS_BESIDES: u64 = 64;
+
+/// Raises mpiexec's own limit as far as the job needs. Returns the limit as it was.
+fn raise_descriptor_limit(ranks: u64) -> Result<Rlimit, Unstartable> {
+    let before = rustix::process::getrlimit(Resource::Nofile);
+    let need = ranks * DESCRIPTORS_PER_RANK + DESCRIPTORS_BESIDES;
+    if before.current.is_some_and(|current| current < need) {
+        let raised = Rlimit {
+            current: Some(need),
+            maximum: before.maximum,
+        };
+        if before.maximum.is_some_and(|maximum| maximum < need)
+            || rustix::process::setrlimit(Resource::Nofile, raised).is_err()
+        {
+            return Err(cannot(
+                CANNOT_START,
+                format!(
+                    "{ranks} ranks need {need} descriptors in mpiexec, but its hard limit is {}: raise it (ulimit -Hn)",
+                    before.maximum.unwrap_or(u64::MAX)
+                ),
+            ));
+        }
+    }
+    Ok(before)
+}
+
+impl Program {
+    fn new(request: ProgramRequest, of_all: &Environment) -> Result<Program, Unstartable> {
+        let ProgramRequest {
+            count,
+            words,
+            environment,
+            directory,
+        } = request;
+        if let Some(directory) = &directory {
+            check_directory(directory)?;
+        }
+        let variables = environment.resolve(of_all, std::env::vars_os());
+        let path = find(
+            &words[0],
+            directory.as_deref(),
+            environment::value(&variables, "PATH"),
+        )?;
+        Ok(Program {
+            count,
+            path,
+            words,
+            variables,
+            directory,
+        })
+    }
+}
+
+fn check_directory(directory: &Path) -> Result<(), Unstartable> {
+    let why = match std::fs::metadata(directory) {
+        Ok(metadata) if !metadata.is_dir() => "it is no directory".to_string(),
+        Ok(_) => match rustix::fs::access(directory, Access::EXEC_OK) {
+            Ok(()) => return Ok(()),
+            Err(e) => e.to_string(),
+        },
+        Err(e) => e.to_string(),
+    };
+    Err(cannot(
+        CANNOT_START,
+        format!("working directory {}: {why}", directory.display()),
+    ))
+}
+
+/// Where the kernel searches when there is no PATH.
+const DEFAULT_PATH: &str = "/usr/local/bin:/bin:/usr/bin";
+
+/// The file that a program's name stands for: a path, relative to the program's working directory, or a name to be sought
+/// in its PATH.
+fn find(
+    typed: &OsStr,
+    directory: Option<&Path>,
+    path: Option<&OsStr>,
+) -> Result<PathBuf, Unstartable> {
+    let place =
+        |path: &Path| directory.map_or(path.to_path_buf(), |directory| directory.join(path));
+    let shown = typed.to_string_lossy();
+    if typed.as_bytes().contains(&b'/') {
+        let path = PathBuf::from(typed);
+        return match executable(&place(&path)) {
+            Ok(()) => Ok(path),
+            Err(e) => Err(explain(&shown, e)),
+        };
+    }
+    let path = path.unwrap_or(OsStr::new(DEFAULT_PATH));
+    let mut refusal = None;
+    for folder in std::env::split_paths(path) {
+        let folder = if folder.as_os_str().is_empty() {
+            PathBuf::from(".")
+        } else {
+            folder
+        };
+        let candidate = folder.join(typed);
+        match executable(&place(&candidate)) {
+            Ok(()) => return Ok(candidate),
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                refusal = refusal.or(Some((candidate, e)))
+            }
+            Err(_) => {}
+        }
+    }
+    if let Some((candidate, e)) = refusal {
+        return Err(explain(&candidate.to_string_lossy(), e));
+    }
+    let hint = match executable(&place(Path::new(typed))) {
+        Ok(()) => format!("; a program of that name is in the working directory: write ./{shown}"),
+        Err(_) => String::new(),
+    };
+    Err(cannot(
+        NOT_FOUND,
+        format!(
+            "program {shown} not found in PATH ({}){hint}",
+            path.to_string_lossy()
+        ),
+    ))
+}
+
+fn executable(path: &Path) -> io::Result<()> {
+    let metadata = std::fs::metadata(path)?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(rustix::fs::access(path, Access::EXEC_OK)?)
+}
+
+fn explain(path: &str, e: io::Error) -> Unstartable {
+    match e.kind() {
+        io::ErrorKind::NotFound => cannot(NOT_FOUND, format!("program {path} does not exist")),
+        io::ErrorKind::IsADirectory => cannot(
+            NOT_EXECUTABLE,
+            format!("{path} is a directory, not a program"),
+        ),
+        io::ErrorKind::PermissionDenied => cannot(
+            NOT_EXECUTABLE,
+            format!("program {path} may not be executed (chmod +x makes a file executable)"),
+        ),
+        _ => cannot(NOT_EXECUTABLE, format!("program {path}: {e}")),
+    }
+}

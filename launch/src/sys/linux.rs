@@ -1,0 +1,174 @@
+//! Signals, fork and exec on Linux.
+//!
+//! mpiexec has one thread per process, ever: that is what makes `fork` here and [`at_exec`]'s parent-death signal (which
+//! is the death of the *thread* that forked) mean what they say.
+
+use core::mem::MaybeUninit;
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::thread::CpuSet;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// The signal mask that mpiexec was started with, which its ranks get back.
+#[derive(Clone, Copy)]
+pub(crate) struct Mask(libc::sigset_t);
+
+/// Signals that are blocked and read as events instead.
+pub(crate) struct SignalEvents {
+    fd: OwnedFd,
+}
+
+/// A signal that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// Its number.
+    pub(crate) signal: i32,
+    /// Sent by the kernel, for a terminal: every process of the foreground group has it as well. Otherwise a process sent
+    /// it to this one.
+    pub(crate) terminal: bool,
+}
+
+/// Blocks these signals in this process; children made by [`at_exec`] get the returned mask.
+#[allow(unsafe_code)]
+pub(crate) fn block(signals: &[i32]) -> Mask {
+    let set = set_of(signals);
+    let mut before = MaybeUninit::uninit();
+    // SAFETY: both pointers are to sets of the right type, `set` initialised; SIG_BLOCK with such a set cannot fail, so
+    // `before` has been written.
+    unsafe {
+        libc::sigprocmask(libc::SIG_BLOCK, &set, before.as_mut_ptr());
+        Mask(before.assume_init())
+    }
+}
+
+#[allow(unsafe_code)]
+fn set_of(signals: &[i32]) -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the set; sigaddset changes an initialised one and refuses bad numbers.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for &signal in signals {
+            libc::sigaddset(set.as_mut_ptr(), signal);
+        }
+        set.assume_init()
+    }
+}
+
+/// Takes a blocked signal's default action now: stops until continued, or dies.
+#[allow(unsafe_code)]
+pub(crate) fn take_default_action(signal: i32) {
+    let set = set_of(&[signal]);
+    // SAFETY: no handler is ever installed, so unblocking runs no code of ours; `set` is initialised.
+    unsafe {
+        libc::raise(signal);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &set, core::ptr::null_mut());
+        libc::sigprocmask(libc::SIG_BLOCK, &set, core::ptr::null_mut());
+    }
+}
+
+impl SignalEvents {
+    /// Reads these signals, which the caller has blocked. `wait`: reading waits for one.
+    #[allow(unsafe_code)]
+    pub(crate) fn of(signals: &[i32], wait: bool) -> io::Result<SignalEvents> {
+        let set = set_of(signals);
+        let flags = libc::SFD_CLOEXEC | if wait { 0 } else { libc::SFD_NONBLOCK };
+        // SAFETY: `set` is initialised; -1 asks for a new descriptor.
+        let fd = unsafe { libc::signalfd(-1, &set, flags) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: a fresh descriptor that nothing else owns.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(SignalEvents { fd })
+    }
+
+    /// The next signal, lowest number first. `None`: none is pending.
+    pub(crate) fn next(&self) -> Option<Received> {
+        let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
+        let length = rustix::io::retry_on_intr(|| rustix::io::read(&self.fd, &mut info)).ok()?;
+        if length != info.len() {
+            return None;
+        }
+        // struct signalfd_siginfo begins with ssi_signo, ssi_errno, ssi_code: 32 bits each.
+        let word =
+            |at: usize| i32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
+        Some(Received {
+            signal: word(0),
+            terminal: word(8) == libc::SI_KERNEL,
+        })
+    }
+}
+
+impl AsFd for SignalEvents {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Which side of a fork this is.
+pub(crate) enum Fork {
+    Parent(Pid),
+    Child,
+}
+
+/// Splits this process in two.
+#[allow(unsafe_code)]
+pub(crate) fn fork() -> io::Result<Fork> {
+    // SAFETY: this process has a single thread, so the child may run any code.
+    match unsafe { libc::fork() } {
+        0 => Ok(Fork::Child),
+        pid => Pid::from_raw(pid)
+            .filter(|_| pid > 0)
+            .map(Fork::Parent)
+            .ok_or_else(io::Error::last_os_error),
+    }
+}
+
+/// What a rank's process does between fork and exec.
+pub(crate) struct AtExec {
+    /// Signal mask of the program.
+    pub(crate) mask: Mask,
+    /// This process, the parent.
+    pub(crate) launcher: Pid,
+    /// Descriptor that the program inherits under its number.
+    pub(crate) inherit: RawFd,
+    /// Descriptor limit of the program.
+    pub(crate) descriptors: Rlimit,
+    /// Processors that the program may use; `None`: no change.
+    pub(crate) cpus: Option<CpuSet>,
+}
+
+/// Arranges for this to be done.
+#[allow(unsafe_code)]
+pub(crate) fn at_exec(command: &mut Command, this: AtExec) {
+    let AtExec {
+        mask,
+        launcher,
+        inherit,
+        descriptors,
+        cpus,
+    } = this;
+    let prepare = move || {
+        // The kernel kills the rank when its parent dies, whatever killed that; if the parent died before this call, the
+        // rank has another one already.
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        if rustix::process::getppid() != Some(launcher) {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        // SAFETY: the spawning process holds the descriptor open until the spawn is over.
+        let inherit = unsafe { BorrowedFd::borrow_raw(inherit) };
+        fcntl_setfd(inherit, FdFlags::empty())?;
+        rustix::process::setrlimit(Resource::Nofile, descriptors)?;
+        if let Some(cpus) = &cpus {
+            rustix::thread::sched_setaffinity(None, cpus)?;
+        }
+        // SAFETY: the mask came from `block`.
+        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &mask.0, core::ptr::null_mut()) };
+        Ok(())
+    };
+    // SAFETY: the closure makes plain system calls only: no allocation, no lock, no panic.
+    unsafe { command.pre_exec(prepare) };
+}

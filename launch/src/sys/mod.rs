@@ -1,0 +1,6 @@
+//! System calls that need `unsafe` or differ between platforms, one file per platform.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
