@@ -177,8 +177,8 @@ impl Producer {
         if at + need > self.body_limit {
             // SAFETY: see `new`. Pairs with the release store in `Consumer::release_body`: its reads of the bodies are over.
             let released = unsafe { (*self.ring.control).bytes.load(Ordering::Acquire) };
-            let outstanding = self.body_at.wrapping_sub(released);
-            if outstanding > size {
+            // A value that cannot be (the consumer has gone wild) is as good as none.
+            if self.body_at.wrapping_sub(released) > size {
                 return None;
             }
             self.body_limit = released + size;

@@ -1,6 +1,6 @@
 //! Measures the transport alone between two processes: `cargo run --release -p ferrite-shm --example pingpong`.
 //!
-//! Options: `slots=N body=N` (shape of the rings), `repeats=N`. Every figure is the best and the median of the repeats.
+//! Options: `slots=N body=N` (shape of the rings), `repeats=N`, `only=NAME` (a part of a figure's name). Every figure is the best and the median of the repeats.
 
 use std::hint::{black_box, spin_loop};
 use std::os::fd::OwnedFd;
@@ -161,17 +161,24 @@ impl Side {
     }
 }
 
-fn option(name: &str, default: usize) -> usize {
-    let argument =
-        std::env::args().find_map(|a| a.strip_prefix(name)?.strip_prefix('=').map(str::to_owned));
-    argument.map_or(default, |a| a.parse().expect("a number"))
+fn option(name: &str) -> Option<String> {
+    std::env::args().find_map(|a| a.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+}
+
+fn number(name: &str, default: usize) -> usize {
+    option(name).map_or(default, |value| value.parse().expect("a number"))
 }
 
 fn main() {
-    let mut config = ShmConfig::default();
-    config.shape.slots = option("slots", config.shape.slots as usize) as u32;
-    config.shape.body = option("body", config.shape.body as usize) as u32;
-    let repeats = option("repeats", 15);
+    let mut shape = ferrite_shm::default_shape(2);
+    shape.slots = number("slots", shape.slots as usize) as u32;
+    shape.body = number("body", shape.body as usize) as u32;
+    let config = ShmConfig {
+        shape: Some(shape),
+        ..ShmConfig::default()
+    };
+    let repeats = number("repeats", 15);
+    let only = option("only").unwrap_or_default();
     let segment: OwnedFd =
         rustix::fs::memfd_create("pingpong", rustix::fs::MemfdFlags::ALLOW_SEALING)
             .expect("a memory file");
@@ -210,6 +217,9 @@ fn main() {
     };
     let report =
         |name: &str, side: &mut Side, show: &dyn Fn(f64) -> String, measure: Measure<'_>| {
+            if !name.contains(&only) {
+                return;
+            }
             let mut all: Vec<f64> = (0..repeats).map(|_| measure(side)).collect();
             all.sort_by(f64::total_cmp);
             if side.first {
@@ -233,7 +243,7 @@ fn main() {
         });
     }
     let longest = side.link.limits().frame;
-    for len in [1024, 4096, 8192, 16384, 32768] {
+    for len in [1024, 4096, 8192, 16384, 32768, 65536] {
         if len <= longest {
             let gb = move |s: f64| format!("{:.2} GB/s", len as f64 / s * 1e-9);
             report(&format!("stream {len} B"), &mut side, &gb, &mut |s| {

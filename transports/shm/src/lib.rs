@@ -20,7 +20,8 @@ mod port;
 mod segment;
 mod sys;
 
-pub use attach::{AttachError, Attachment, ShmConfig, attach};
+pub use attach::{AttachError, Attachment, ShmConfig, attach, default_shape};
+pub use ferrite_ring::Shape;
 pub use layout::{CLAIMS, Claim};
 pub use link::ShmLink;
 pub use port::{ShmPort, Sleeper};
