@@ -94,7 +94,7 @@ pub fn attach(job: &Job, config: &ShmConfig) -> Result<Attachment, AttachError> 
     }
     let layout = Layout {
         ranks: local.len(),
-        shape: config.shape,
+        shape,
     };
     let segment = map(job, layout)?;
     agree(segment.preamble(), job, layout)?;
