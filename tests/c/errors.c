@@ -1,0 +1,154 @@
+/* Error classes, codes, strings and handlers; and every mistake in a call of point-to-point, with its class. */
+#include "check.h"
+
+static int handled, handled_code;
+static MPI_Comm handled_comm;
+
+static void handler(MPI_Comm *comm, int *code, ...)
+{
+    handled++;
+    handled_code = *code;
+    handled_comm = *comm;
+}
+
+static void classes_and_strings(void)
+{
+    char text[MPI_MAX_ERROR_STRING];
+    int length = -1, class = -1, code = -1, again = -1;
+    static const int classes[] = {MPI_SUCCESS,      MPI_ERR_BUFFER, MPI_ERR_COUNT,   MPI_ERR_TYPE,     MPI_ERR_TAG,
+                                  MPI_ERR_COMM,     MPI_ERR_RANK,   MPI_ERR_REQUEST, MPI_ERR_TRUNCATE, MPI_ERR_OTHER,
+                                  MPI_ERR_ARG,      MPI_ERR_ROOT,   MPI_ERR_GROUP,   MPI_ERR_OP,       MPI_ERR_UNSUPPORTED_OPERATION};
+    for (unsigned i = 0; i < sizeof classes / sizeof *classes; i++) {
+        EQUAL(MPI_Error_class(classes[i], &class), MPI_SUCCESS);
+        EQUAL(class, classes[i]);
+        EQUAL(MPI_Error_string(classes[i], text, &length), MPI_SUCCESS);
+        EQUAL(length, strlen(text));
+        CHECK(length > 0 && length < MPI_MAX_ERROR_STRING);
+    }
+    /* The program's own. */
+    MPI_Add_error_class(&class);
+    CHECK(class > MPI_ERR_LASTCODE);
+    MPI_Add_error_code(class, &code);
+    MPI_Add_error_string(code, "the tide is out");
+    MPI_Error_class(code, &again);
+    EQUAL(again, class);
+    MPI_Error_string(code, text, &length);
+    EQUAL(strcmp(text, "the tide is out"), 0);
+    int *last = NULL, flag = 0;
+    MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_LASTUSEDCODE, &last, &flag);
+    EQUAL(flag, 1);
+    CHECK(*last >= code);
+}
+
+static void handlers(void)
+{
+    MPI_Errhandler mine, got;
+    MPI_Comm comm;
+    MPI_Comm_get_errhandler(MPI_COMM_WORLD, &got);
+    CHECK(got == MPI_ERRORS_ARE_FATAL);
+    MPI_Errhandler_free(&got);
+    MPI_Comm_create_errhandler(handler, &mine);
+    MPI_Comm_dup(MPI_COMM_WORLD, &comm);
+    MPI_Comm_set_errhandler(comm, mine);
+    MPI_Errhandler_free(&mine);
+    CHECK(mine == MPI_ERRHANDLER_NULL);
+
+    int code = MPI_Send(NULL, -1, MPI_INT, 0, 0, comm), class = -1;
+    EQUAL(handled, 1);
+    CHECK(handled_comm == comm);
+    EQUAL(handled_code, code);
+    MPI_Error_class(code, &class);
+    EQUAL(class, MPI_ERR_COUNT);
+
+    /* A duplicate inherits the handler; calling it by hand works too. */
+    MPI_Comm twin;
+    MPI_Comm_dup(comm, &twin);
+    MPI_Comm_call_errhandler(twin, MPI_ERR_OTHER);
+    EQUAL(handled, 2);
+    CHECK(handled_comm == twin);
+    EQUAL(handled_code, MPI_ERR_OTHER);
+    MPI_Comm_set_errhandler(twin, MPI_ERRORS_RETURN);
+    FAILS(MPI_ERR_COUNT, MPI_Send(NULL, -1, MPI_INT, 0, 0, twin));
+    EQUAL(handled, 2);
+    MPI_Comm_free(&twin);
+    MPI_Comm_free(&comm);
+}
+
+static void mistakes(void)
+{
+    int value = 0, flag;
+    MPI_Request request = MPI_REQUEST_NULL;
+    MPI_Status status;
+    MPI_Message message;
+    MPI_Comm comm, freed;
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
+
+    FAILS(MPI_ERR_RANK, MPI_Send(&value, 1, MPI_INT, size, 0, MPI_COMM_WORLD));
+    FAILS(MPI_ERR_RANK, MPI_Send(&value, 1, MPI_INT, -7, 0, MPI_COMM_WORLD));
+    FAILS(MPI_ERR_RANK, MPI_Send(&value, 1, MPI_INT, MPI_ANY_SOURCE, 0, MPI_COMM_WORLD));
+    FAILS(MPI_ERR_RANK, MPI_Isend(&value, 1, MPI_INT, size, 0, MPI_COMM_WORLD, &request));
+    FAILS(MPI_ERR_RANK, MPI_Recv(&value, 1, MPI_INT, size, 0, MPI_COMM_WORLD, &status));
+    FAILS(MPI_ERR_RANK, MPI_Irecv(&value, 1, MPI_INT, -7, 0, MPI_COMM_WORLD, &request));
+    FAILS(MPI_ERR_RANK, MPI_Probe(size, 0, MPI_COMM_WORLD, &status));
+    FAILS(MPI_ERR_RANK, MPI_Improbe(size, 0, MPI_COMM_WORLD, &flag, &message, &status));
+    FAILS(MPI_ERR_RANK, MPI_Sendrecv(&value, 1, MPI_INT, size, 0, &value, 1, MPI_INT, rank, 0, MPI_COMM_WORLD, &status));
+    FAILS(MPI_ERR_RANK, MPI_Send_init(&value, 1, MPI_INT, size, 0, MPI_COMM_WORLD, &request));
+
+    int *limit = NULL;
+    MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, &limit, &flag);
+    FAILS(MPI_ERR_TAG, MPI_Send(&value, 1, MPI_INT, rank, -5, MPI_COMM_WORLD));
+    FAILS(MPI_ERR_TAG, MPI_Send(&value, 1, MPI_INT, rank, MPI_ANY_TAG, MPI_COMM_WORLD));
+    if (*limit < 0x7fffffff)
+        FAILS(MPI_ERR_TAG, MPI_Send(&value, 1, MPI_INT, rank, *limit + 1, MPI_COMM_WORLD));
+    FAILS(MPI_ERR_TAG, MPI_Recv(&value, 1, MPI_INT, rank, -5, MPI_COMM_WORLD, &status));
+    FAILS(MPI_ERR_TAG, MPI_Iprobe(rank, -5, MPI_COMM_WORLD, &flag, &status));
+
+    FAILS(MPI_ERR_COUNT, MPI_Send(&value, -1, MPI_INT, rank, 0, MPI_COMM_WORLD));
+    FAILS(MPI_ERR_COUNT, MPI_Irecv(&value, -1, MPI_INT, rank, 0, MPI_COMM_WORLD, &request));
+    FAILS(MPI_ERR_COUNT, MPI_Send_c(&value, -1, MPI_INT, rank, 0, MPI_COMM_WORLD));
+
+    FAILS(MPI_ERR_TYPE, MPI_Send(&value, 1, MPI_DATATYPE_NULL, rank, 0, MPI_COMM_WORLD));
+    FAILS(MPI_ERR_TYPE, MPI_Recv(&value, 1, MPI_DATATYPE_NULL, rank, 0, MPI_COMM_WORLD, &status));
+
+    FAILS(MPI_ERR_COMM, MPI_Send(&value, 1, MPI_INT, rank, 0, MPI_COMM_NULL));
+    FAILS(MPI_ERR_COMM, MPI_Comm_rank(MPI_COMM_NULL, &value));
+    MPI_Comm_dup(MPI_COMM_SELF, &comm);
+    freed = comm;
+    MPI_Comm_free(&comm);
+    FAILS(MPI_ERR_COMM, MPI_Comm_size(freed, &value));
+    FAILS(MPI_ERR_COMM, MPI_Send(&value, 1, MPI_INT, 0, 0, freed));
+
+    MPI_Request released;
+    MPI_Recv_init(&value, 1, MPI_INT, 0, 0, MPI_COMM_SELF, &request);
+    released = request;
+    MPI_Request_free(&request);
+    FAILS(MPI_ERR_REQUEST, MPI_Wait(&released, &status));
+    request = MPI_REQUEST_NULL;
+    FAILS(MPI_ERR_REQUEST, MPI_Start(&request));
+    FAILS(MPI_ERR_REQUEST, MPI_Request_free(&request));
+    FAILS(MPI_ERR_REQUEST, MPI_Cancel(&request));
+
+    FAILS(MPI_ERR_ROOT, MPI_Bcast(&value, 1, MPI_INT, size, MPI_COMM_WORLD));
+    FAILS(MPI_ERR_OP, MPI_Allreduce(&value, &flag, 1, MPI_INT, MPI_OP_NULL, MPI_COMM_WORLD));
+
+    /* More buffered than there is room for. */
+    FAILS(MPI_ERR_BUFFER, MPI_Bsend(&value, 1, MPI_INT, rank, 0, MPI_COMM_WORLD));
+
+    /* Not built yet: says so. */
+    FAILS(MPI_ERR_UNSUPPORTED_OPERATION, MPI_Win_create(&value, sizeof value, 1, MPI_INFO_NULL, MPI_COMM_SELF, &(MPI_Win){0}));
+
+    /* After all this the library still works. */
+    int next = (rank + 1) % size, previous = (rank + size - 1) % size, got = -1;
+    EQUAL(MPI_Sendrecv(&rank, 1, MPI_INT, next, 0, &got, 1, MPI_INT, previous, 0, MPI_COMM_WORLD, &status), MPI_SUCCESS);
+    EQUAL(got, previous);
+}
+
+int main(int argc, char **argv)
+{
+    start(&argc, &argv);
+    classes_and_strings();
+    handlers();
+    mistakes();
+    return finish();
+}
