@@ -118,6 +118,9 @@ impl Case {
         for (rank, operations) in schedules.iter().enumerate() {
             for operation in operations {
                 match operation.action {
+                    Action::Send { to, .. } if to as usize == rank => {
+                        panic!("a message to oneself, {self:?}")
+                    }
                     Action::Send { to, bytes, .. } => sent[rank * size + to as usize].push(bytes),
                     Action::Recv { from, bytes, .. } => {
                         received[from as usize * size + rank].push(bytes)
@@ -127,6 +130,12 @@ impl Case {
             }
         }
         assert!(sent == received, "messages that do not match, {self:?}");
+        if self.kind == Kind::Barrier {
+            assert!(
+                everybody_hears_of_all(&schedules),
+                "a barrier that lets through, {self:?}"
+            );
+        }
     }
 
     fn read_rank(&self, rank: u32, operations: &[Operation]) {
@@ -259,6 +268,50 @@ fn accesses_of(operation: &Operation, width: usize) -> Vec<Access> {
             vec![access(from, bytes, false), access(into, bytes, true)]
         }
     }
+}
+
+/// Whether no rank can finish before all have started: follows what each operation can know of.
+fn everybody_hears_of_all(schedules: &[Vec<Operation>]) -> bool {
+    let size = schedules.len();
+    let mut heard: Vec<Vec<Vec<bool>>> = schedules
+        .iter()
+        .map(|operations| vec![vec![false; size]; operations.len()])
+        .collect();
+    // Sent messages on each pair, by operation, in order: the nth receive gets the nth.
+    let sends = |from: usize, to: usize| {
+        let to_it = move |o: &&Operation| matches!(o.action, Action::Send { to: peer, .. } if peer as usize == to);
+        schedules[from]
+            .iter()
+            .filter(to_it)
+            .map(|o| o.id.0 as usize - 1)
+    };
+    // As many passes as a message can have stages.
+    for _ in 0..=size.ilog2() + 1 {
+        for rank in 0..size {
+            let mut received = vec![0; size];
+            for (index, operation) in schedules[rank].iter().enumerate() {
+                let mut knows = vec![false; size];
+                knows[rank] = true;
+                let mut learn =
+                    |other: &[bool]| knows.iter_mut().zip(other).for_each(|(a, b)| *a |= b);
+                for after in operation.after.iter().filter(|after| **after != Id::NONE) {
+                    learn(&heard[rank][after.0 as usize - 1]);
+                }
+                if let Action::Recv { from, .. } = operation.action {
+                    let from = from as usize;
+                    let send = sends(from, rank)
+                        .nth(received[from])
+                        .expect("messages match");
+                    received[from] += 1;
+                    learn(&heard[from][send]);
+                }
+                heard[rank][index] = knows;
+            }
+        }
+    }
+    (0..size).all(|rank| {
+        (0..size).all(|other| other == rank || heard[rank].iter().any(|knows| knows[other]))
+    })
 }
 
 type Choose = fn(Shape) -> Schedule;

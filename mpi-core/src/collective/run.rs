@@ -11,7 +11,7 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 use super::operation::{Action, Buffer, Id, Operation, Place};
 use super::schedule::{Operations, Schedule};
 use crate::error::Result;
-use crate::handle::{Datatype, Op};
+use crate::op::Reduction;
 
 /// What a schedule needs of the engine: messages between the ranks of one communicator, apart from the user's, that
 /// arrive between two ranks in the order of `send`, and are matched by `peer` and `tag` in the order of `recv`.
@@ -42,23 +42,10 @@ pub trait Wire {
 
     /// Gives a message up after something else failed. When it returns, the buffer is not touched any more.
     fn withdraw(&mut self, request: Self::Request);
-
-    /// `into = from OP into` for `count` elements. No lock is held, so the user's function may be called.
-    ///
-    /// # Safety
-    /// Both are valid for `count` elements of `datatype` and do not overlap.
-    unsafe fn reduce(
-        &mut self,
-        op: Op,
-        datatype: Datatype,
-        from: *const u8,
-        into: *mut u8,
-        count: usize,
-    ) -> Result<()>;
 }
 
-/// The memory and the names that a schedule is applied to.
-#[derive(Clone, Copy, Debug)]
+/// The memory and the reduction that a schedule is applied to.
+#[derive(Clone, Copy)]
 pub struct Operands {
     /// The send buffer. When the call is in place: the receive buffer.
     pub input: RawBuf,
@@ -66,10 +53,8 @@ pub struct Operands {
     pub output: RawBufMut,
     /// At least [`Schedule::scratch_bytes`], from [`Scratch::reserve`].
     pub scratch: RawBufMut,
-    /// What to reduce; `NULL` where nothing is.
-    pub datatype: Datatype,
-    /// How to reduce; `NULL` where nothing is.
-    pub op: Op,
+    /// What to reduce with, where the schedule reduces. The program's function is called by [`Running::step`].
+    pub reduction: Option<Reduction>,
     /// Tells this collective from others of the same communicator that are under way.
     pub tag: i32,
 }
@@ -239,7 +224,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
     #[inline]
     fn start<W: Wire<Request = R>>(&self, wire: &mut W, action: &Action) -> Result<Option<R>> {
         let Operands {
-            datatype, op, tag, ..
+            ref reduction, tag, ..
         } = self.operands;
         // SAFETY: the places of a schedule lie within the buffers that `new` was promised, which stay until the end;
         // the dependencies of the operation have finished, so nothing under way writes what it reads or touches what
@@ -263,7 +248,10 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                     },
                 ),
                 Action::Reduce { from, into, count } => {
-                    wire.reduce(op, datatype, self.source(from), self.target(into), count)?;
+                    let reduction = reduction
+                        .as_ref()
+                        .expect("a schedule that reduces has an operation");
+                    reduction.apply(self.source(from), self.target(into), count);
                     Ok(None)
                 }
                 Action::Copy { from, into, bytes } => {
@@ -299,7 +287,5 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                 wire.withdraw(request);
             }
         }
-        self.exhausted = true;
-        self.first = self.next;
     }
 }

@@ -11,8 +11,10 @@ use super::check::{Case, Kind, WIDTH};
 use super::run::{Operands, Running, Wire};
 use super::scratch::Scratch;
 use super::{Thresholds, select};
+use crate::callback::Callback;
 use crate::error::{Error, ErrorClass, Result};
-use crate::handle::{Datatype, Op};
+use crate::handle::Datatype;
+use crate::op::{self, Reduction};
 
 /// A small generator of pseudo-random numbers (SplitMix64).
 pub(super) struct Random(u64);
@@ -181,30 +183,6 @@ impl Wire for Rank<'_> {
     fn withdraw(&mut self, _: usize) {
         self.network.borrow_mut().withdrawn += 1;
     }
-
-    unsafe fn reduce(
-        &mut self,
-        op: Op,
-        _: Datatype,
-        from: *const u8,
-        into: *mut u8,
-        count: usize,
-    ) -> Result<()> {
-        let bytes = count * WIDTH;
-        // SAFETY: the caller's promise, with elements of `WIDTH` bytes.
-        unsafe {
-            let left = read(RawBuf {
-                ptr: from,
-                len: bytes,
-            });
-            let right = read(RawBuf {
-                ptr: into,
-                len: bytes,
-            });
-            RawBuf::of(&combine(&left, &right, op == COMMUTES)).copy_to(into);
-        }
-        Ok(())
-    }
 }
 
 /// # Safety
@@ -217,8 +195,39 @@ unsafe fn read(buffer: RawBuf) -> Vec<u8> {
     unsafe { slice::from_raw_parts(buffer.ptr, buffer.len) }.to_vec()
 }
 
-const COMMUTES: Op = Op(1);
-const IN_ORDER: Op = Op(2);
+/// The operations of these tests as a program would make them.
+fn reduction(commutes: bool) -> Reduction {
+    unsafe fn compute(
+        commutes: usize,
+        input: *const u8,
+        inout: *mut u8,
+        count: usize,
+        _: Datatype,
+    ) {
+        let bytes = count * WIDTH;
+        // SAFETY: readable, and writable, for as many elements.
+        unsafe {
+            let left = read(RawBuf {
+                ptr: input,
+                len: bytes,
+            });
+            let right = read(RawBuf {
+                ptr: inout,
+                len: bytes,
+            });
+            RawBuf::of(&combine(&left, &right, commutes != 0)).copy_to(inout);
+        }
+    }
+    // SAFETY: `compute` may be called with either number at any time.
+    let op = op::create(
+        unsafe { Callback::new(commutes as usize, compute) },
+        commutes,
+    )
+    .unwrap();
+    let reduction = Reduction::new(op, Datatype::UINT64_T).unwrap();
+    op::free(op).unwrap();
+    reduction
+}
 
 /// Elements are pairs {a, b}: sums of vectors, or the affine maps x -> ax + b, whose composition does not commute.
 fn combine(left: &[u8], right: &[u8], commutes: bool) -> Vec<u8> {
@@ -288,8 +297,7 @@ impl<const WINDOW: usize> Party<WINDOW> {
             },
             output: RawBufMut::of(&mut output),
             scratch: memory,
-            datatype: Datatype::NULL,
-            op: if case.commutative { COMMUTES } else { IN_ORDER },
+            reduction: Some(reduction(case.commutative)),
             tag: call as i32,
         };
         // SAFETY: the buffers are as long as the case says, and stay in the party, untouched until the end.
