@@ -7,6 +7,7 @@ use core::fmt;
 use std::cell::RefCell;
 
 pub use crate::error_class::ErrorClass;
+use crate::status::Status;
 
 /// What every operation of the library returns.
 pub type Result<T> = core::result::Result<T, Error>;
@@ -20,6 +21,7 @@ struct Details {
     class: ErrorClass,
     code: i32,
     sentence: String,
+    status: Option<Status>,
 }
 
 impl Error {
@@ -30,6 +32,7 @@ impl Error {
             class,
             code: class.0,
             sentence: sentence.into(),
+            status: None,
         }))
     }
 
@@ -42,6 +45,7 @@ impl Error {
             class,
             code,
             sentence: sentence.into(),
+            status: None,
         }))
     }
 
@@ -50,6 +54,18 @@ impl Error {
     pub fn with_context(mut self, context: impl fmt::Display) -> Error {
         self.0.sentence = format!("{context}: {}", self.0.sentence);
         self
+    }
+
+    /// The same error with the status of the operation that failed: a truncated message still has a source.
+    #[cold]
+    pub(crate) fn with_status(mut self, status: Status) -> Error {
+        self.0.status = Some(status);
+        self
+    }
+
+    /// The status of the operation that failed, if it came so far.
+    pub fn status(&self) -> Option<Status> {
+        self.0.status
     }
 
     /// The error's class.

@@ -115,6 +115,15 @@ impl Members {
         (rank < self.size).then_some(rank)
     }
 
+    /// The process of rank 0, when the processes of the others follow one by one.
+    pub fn first_if_consecutive(&self) -> Option<u32> {
+        match self.form {
+            Form::Identity => Some(0),
+            Form::Offset(first) => Some(first),
+            _ => None,
+        }
+    }
+
     /// The processes in the order of their ranks.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = u32> {
         (0..self.size).map(|rank| self.process(rank))

@@ -2,7 +2,9 @@
 
 pub mod attribute;
 pub mod callback;
+pub mod collective;
 pub mod datatype;
+mod engine;
 pub mod errhandler;
 pub mod error;
 pub mod error_class;
@@ -14,6 +16,10 @@ pub mod settings;
 mod slab;
 pub mod status;
 mod sync;
+mod sys;
 
+pub mod op;
+pub use engine::*;
 pub use error::{Error, ErrorClass, Result};
 pub use handle::*;
+pub use status::Status;

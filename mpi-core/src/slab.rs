@@ -19,7 +19,9 @@ use crate::sync::{Class, ClassLock};
 
 const CHUNK_BITS: u32 = 8;
 const CHUNK: usize = 1 << CHUNK_BITS;
-const CHUNKS: usize = 1 << (INDEX_BITS - CHUNK_BITS);
+const CHUNKS: usize = (1 << (INDEX_BITS - CHUNK_BITS)) - 1;
+/// An index that no object ever has: it lies in the chunk that is left out.
+pub(crate) const NEVER: u32 = (1 << INDEX_BITS) - 1;
 /// The bit of a slot's stamp that says that the slot holds a value. The lower bits are the generation.
 const LIVE: u32 = 1 << GENERATION_BITS;
 const GENERATION_MASK: u32 = LIVE - 1;
@@ -87,7 +89,7 @@ impl<T> Slab<T> {
         Some(unsafe { (*slot.value.get()).assume_init_ref() })
     }
 
-    /// Stores an object and returns its handle, or gives the object back when the slab is full (4,194,304 objects).
+    /// Stores an object and returns its handle, or gives the object back when the slab is full (4,194,048 objects).
     #[inline]
     pub fn insert(&self, value: T) -> Result<u32, T> {
         let mut free = self.free.lock();

@@ -1,0 +1,225 @@
+//! Communicators: what a communicator is, and the questions that can be asked of it (MPI 5.0, sections 7.4 and 7.8).
+
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::Arc;
+
+use super::Engine;
+use crate::attribute::{Attributes, Owner};
+use crate::errhandler::{Attached, Place};
+use crate::group::Members;
+use crate::handle::{Comm, Group};
+use crate::sync::{Class, ClassLock};
+use crate::{Error, ErrorClass, Result};
+
+/// The longest name of an object, in bytes without the terminator of C: `MPI_MAX_OBJECT_NAME` - 1.
+pub const MAX_NAME: usize = 127;
+
+/// The lowest bit of a context: set for collective operations.
+const COLLECTIVE: u64 = 1;
+/// Set in contexts that a process composed; those of the predefined communicators are small.
+const COMPOSED: u64 = 1 << 63;
+
+/// A communicator.
+pub struct CommData {
+    context: u64,
+    rank: i32,
+    size: i32,
+    /// The process of rank 0, when the others follow in order; otherwise `members` is asked.
+    first: Option<u32>,
+    members: Arc<Members>,
+    /// Collective operations begun, which tells those under way at the same time apart.
+    sequence: AtomicI32,
+    name: ClassLock<String>,
+    /// Attributes cached on the communicator (MPI 5.0, section 7.7).
+    pub attributes: Attributes,
+    /// The error handler attached to it (MPI 5.0, section 9.3).
+    pub errhandler: Place,
+}
+
+/// How two communicators compare: the values of `MPI_Comm_compare`.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// The same object
+    Ident = 201,
+    /// Same members in the same order, other context
+    Congruent = 202,
+    /// Same members in another order
+    Similar = 203,
+    /// Other members
+    Unequal = 204,
+}
+
+impl CommData {
+    pub(super) fn new(context: u64, own: u32, members: Arc<Members>, name: &str) -> CommData {
+        let rank = members.rank_of(own).expect("a communicator's maker is a member") as i32;
+        CommData {
+            context,
+            rank,
+            size: members.size() as i32,
+            first: members.first_if_consecutive(),
+            members,
+            sequence: AtomicI32::new(0),
+            name: ClassLock::new(Class::Leaf, name.to_owned()),
+            attributes: Attributes::new(Owner::Comm),
+            errhandler: Place::new(Attached::FATAL),
+        }
+    }
+
+    /// The context of point-to-point messages.
+    #[inline]
+    pub(crate) fn context(&self) -> u64 {
+        self.context
+    }
+
+    /// The context of the messages of collective operations.
+    pub(crate) fn collective_context(&self) -> u64 {
+        self.context | COLLECTIVE
+    }
+
+    /// This process's rank.
+    #[inline]
+    pub fn rank(&self) -> i32 {
+        self.rank
+    }
+
+    /// Number of processes.
+    #[inline]
+    pub fn size(&self) -> i32 {
+        self.size
+    }
+
+    /// The members, in the order of rank.
+    pub fn members(&self) -> &Arc<Members> {
+        &self.members
+    }
+
+    /// The process of a rank that is known to lie within the communicator.
+    #[inline]
+    pub(crate) fn process(&self, rank: i32) -> u32 {
+        match self.first {
+            Some(first) => first + rank as u32,
+            None => self.members.process(rank as u32),
+        }
+    }
+
+    /// A number for the next collective operation, the same on every member.
+    pub(crate) fn next_sequence(&self) -> i32 {
+        self.sequence.fetch_add(1, Ordering::Relaxed) & i32::MAX
+    }
+
+    #[cold]
+    pub(crate) fn bad_rank(&self, what: &str, rank: i32) -> Error {
+        let (name, size) = (self.name.lock().clone(), self.size);
+        let name = if name.is_empty() { "the communicator".to_owned() } else { name };
+        Error::new(
+            ErrorClass::RANK,
+            format!("{what} rank {rank} is not in {name}, whose ranks are 0 to {}", size - 1),
+        )
+    }
+}
+
+/// Composes contexts. Two processes never compose the same one, nor does one process twice.
+pub(super) struct Contexts {
+    identity: u32,
+    next: AtomicU32,
+}
+
+impl Contexts {
+    pub(super) const WORLD: u64 = 2;
+    pub(super) const OWN: u64 = 4;
+
+    /// `job` is any number that all processes of a job share and two jobs hardly do.
+    pub(super) fn new(job: u32, rank: u32) -> Contexts {
+        Contexts { identity: job.wrapping_add(rank) & 0x7fff_ffff, next: AtomicU32::new(1) }
+    }
+
+    pub(super) fn compose(&self) -> Result<u64> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        if number == u32::MAX >> 1 {
+            return Err(Error::new(
+                ErrorClass::OTHER,
+                "this process has led the making of 2,147,483,647 communicators, the most there can be",
+            ));
+        }
+        Ok(COMPOSED | u64::from(self.identity) << 32 | u64::from(number) << 1)
+    }
+}
+
+impl Engine {
+    /// The communicator that a handle names.
+    #[inline]
+    pub fn comm(&self, comm: Comm) -> Result<&CommData> {
+        if comm == Comm::WORLD {
+            return Ok(&self.world);
+        }
+        match self.comms.get(comm.0) {
+            Some(data) => Ok(data),
+            None => self.other_comm(comm),
+        }
+    }
+
+    #[cold]
+    fn other_comm(&self, comm: Comm) -> Result<&CommData> {
+        if comm == Comm::SELF {
+            return Ok(&self.own);
+        }
+        let what = if comm == Comm::NULL {
+            "the communicator is MPI_COMM_NULL".to_owned()
+        } else {
+            format!("{:#x} is not a communicator; it may have been freed", comm.0)
+        };
+        Err(Error::new(ErrorClass::COMM, what))
+    }
+
+    /// `MPI_Comm_rank`
+    #[inline]
+    pub fn comm_rank(&self, comm: Comm) -> Result<i32> {
+        Ok(self.comm(comm)?.rank)
+    }
+
+    /// `MPI_Comm_size`
+    #[inline]
+    pub fn comm_size(&self, comm: Comm) -> Result<i32> {
+        Ok(self.comm(comm)?.size)
+    }
+
+    /// `MPI_Comm_test_inter`: there are only intracommunicators.
+    pub fn comm_test_inter(&self, comm: Comm) -> Result<bool> {
+        self.comm(comm).map(|_| false)
+    }
+
+    /// `MPI_Comm_compare`
+    pub fn comm_compare(&self, one: Comm, two: Comm) -> Result<Comparison> {
+        let (a, b) = (self.comm(one)?, self.comm(two)?);
+        if one == two {
+            return Ok(Comparison::Ident);
+        }
+        Ok(match a.members.compare(&b.members) {
+            crate::group::Comparison::Identical => Comparison::Congruent,
+            crate::group::Comparison::Similar => Comparison::Similar,
+            crate::group::Comparison::Unequal => Comparison::Unequal,
+        })
+    }
+
+    /// `MPI_Comm_get_name`; empty for a communicator that was not named.
+    pub fn comm_get_name(&self, comm: Comm) -> Result<String> {
+        Ok(self.comm(comm)?.name.lock().clone())
+    }
+
+    /// `MPI_Comm_set_name`; cut to [`MAX_NAME`] bytes at a character's end.
+    pub fn comm_set_name(&self, comm: Comm, name: &str) -> Result<()> {
+        let mut end = name.len().min(MAX_NAME);
+        while !name.is_char_boundary(end) {
+            end -= 1;
+        }
+        name[..end].clone_into(&mut *self.comm(comm)?.name.lock());
+        Ok(())
+    }
+
+    /// `MPI_Comm_group`: a new handle of the communicator's group.
+    pub fn comm_group(&self, comm: Comm) -> Result<Group> {
+        let members = self.comm(comm)?.members.clone();
+        self.add_group(members)
+    }
+}

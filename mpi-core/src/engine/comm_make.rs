@@ -1,0 +1,106 @@
+//! Making communicators, and freeing them (MPI 5.0, sections 7.4.2 and 7.4.3).
+//!
+//! The context of a new communicator is composed by the process that will be its rank 0; the others learn it with what
+//! they have to exchange anyway. So no context is ever agreed upon by trial, and none is used twice.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::comm::CommData;
+use crate::group::Members;
+use crate::handle::Comm;
+use crate::status::UNDEFINED;
+use crate::{Error, ErrorClass, Result};
+
+/// What every member tells the others in a split: color, key, and the context to use should it become rank 0.
+#[derive(Clone, Copy)]
+struct Vote {
+    color: i32,
+    key: i32,
+    context: u64,
+}
+
+const VOTE: usize = 16;
+
+impl Vote {
+    fn encode(self) -> [u8; VOTE] {
+        let mut bytes = [0; VOTE];
+        bytes[..4].copy_from_slice(&self.color.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.key.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.context.to_le_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8; VOTE]) -> Vote {
+        let (color, rest) = bytes.split_first_chunk().expect("16 bytes");
+        let (key, rest) = rest.split_first_chunk().expect("12 bytes");
+        Vote {
+            color: i32::from_le_bytes(*color),
+            key: i32::from_le_bytes(*key),
+            context: u64::from_le_bytes(rest.try_into().expect("8 bytes")),
+        }
+    }
+}
+
+impl Engine {
+    /// `MPI_Comm_split`: one communicator for each color, ranks ordered by key. [`Comm::NULL`] for
+    /// the color `MPI_UNDEFINED`. Collective.
+    pub fn comm_split(&self, comm: Comm, color: i32, key: i32) -> Result<Comm> {
+        let parent = self.comm(comm)?;
+        if color < 0 && color != UNDEFINED {
+            return Err(Error::new(
+                ErrorClass::ARG,
+                format!("color {color} is negative and not MPI_UNDEFINED"),
+            ));
+        }
+        let mine = Vote { color, key, context: self.contexts.compose()? }.encode();
+        let mut all = vec![0u8; VOTE * parent.size() as usize];
+        self.tell_each_other(comm, &mine, &mut all)?;
+        if color == UNDEFINED {
+            return Ok(Comm::NULL);
+        }
+        let mut members: Vec<(Vote, i32)> =
+            all.as_chunks().0.iter().map(Vote::decode).zip(0..).filter(|(vote, _)| vote.color == color).collect();
+        // The sort is stable: equal keys keep the order of the parent's ranks.
+        members.sort_by_key(|(vote, _)| vote.key);
+        let context = members[0].0.context;
+        let processes: Vec<u32> = members.iter().map(|(_, rank)| parent.process(*rank)).collect();
+        self.add_comm(context, Arc::new(Members::new(processes)), parent)
+    }
+
+    /// `MPI_Comm_dup` but for the attributes, which the caller copies: same members, another context. Collective.
+    pub fn comm_dup(&self, comm: Comm) -> Result<Comm> {
+        let parent = self.comm(comm)?;
+        let mut context = if parent.rank() == 0 { self.contexts.compose()? } else { 0 }.to_le_bytes();
+        self.tell_all(comm, &mut context)?;
+        self.add_comm(u64::from_le_bytes(context), parent.members().clone(), parent)
+    }
+
+    /// `MPI_Comm_free` but for the attributes, which the caller deletes first: the handle becomes stale at once; messages
+    /// under way arrive all the same.
+    pub fn comm_free(&self, comm: &mut Comm) -> Result<()> {
+        if *comm == Comm::WORLD || *comm == Comm::SELF {
+            return Err(Error::new(
+                ErrorClass::COMM,
+                "a predefined communicator cannot be freed; MPI_Comm_disconnect and MPI_Comm_free are for others",
+            ));
+        }
+        self.comm(*comm)?;
+        drop(self.comms.remove(comm.0));
+        *comm = Comm::NULL;
+        Ok(())
+    }
+
+    /// Puts a new communicator in the slab; it inherits the parent's error handler.
+    fn add_comm(&self, context: u64, members: Arc<Members>, parent: &CommData) -> Result<Comm> {
+        let data = CommData::new(context, self.job.rank, members, "");
+        data.errhandler.set(parent.errhandler.get());
+        match self.comms.insert(data) {
+            Ok(handle) => Ok(Comm(handle)),
+            Err(_) => Err(Error::new(
+                ErrorClass::NO_MEM,
+                "4,194,048 communicators are alive, the most there can be: free some",
+            )),
+        }
+    }
+}

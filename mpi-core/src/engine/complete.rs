@@ -1,0 +1,381 @@
+//! Completion: every form of wait and test (MPI 5.0, sections 3.7.3 to 3.7.5).
+
+use super::Engine;
+use super::request::{RequestData, RequestRef, SENT};
+use crate::handle::Request;
+use crate::status::Status;
+use crate::{Error, ErrorClass, Result, datatype};
+
+/// An array of requests, as the caller has it. Other representations than ours are converted by whoever implements this.
+pub trait RequestArray {
+    /// Number of requests.
+    fn len(&self) -> usize;
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The request at a place.
+    fn get(&self, at: usize) -> Request;
+    /// Replaces the request at a place.
+    fn set(&mut self, at: usize, request: Request);
+}
+
+impl RequestArray for [Request] {
+    fn len(&self) -> usize {
+        <[Request]>::len(self)
+    }
+    fn get(&self, at: usize) -> Request {
+        self[at]
+    }
+    fn set(&mut self, at: usize, request: Request) {
+        self[at] = request;
+    }
+}
+
+/// The answer of `MPI_Testany`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestAny {
+    /// Some are active, none is done.
+    Pending,
+    /// None is active.
+    Inactive,
+    /// The request at this place is done.
+    Done(usize, Status),
+}
+
+/// What a look at a request tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Null, or persistent and not started.
+    Inactive,
+    Pending,
+    Done,
+}
+
+impl Engine {
+    /// The request that a handle names.
+    #[inline]
+    pub(super) fn request(&self, request: Request) -> Result<&RequestData> {
+        match self.requests.get(request.0) {
+            Some(data) => Ok(data),
+            None => Err(bad_request(request)),
+        }
+    }
+
+    /// `MPI_Wait`: waits until the request is done, and lets go of it.
+    #[inline]
+    pub fn wait(&self, request: &mut Request) -> Result<Status> {
+        if *request == SENT {
+            *request = Request::NULL;
+            return Ok(Status::EMPTY);
+        }
+        if *request == Request::NULL {
+            return Ok(Status::EMPTY);
+        }
+        let data = self.request(*request)?;
+        if !data.is_done() {
+            self.wait_until(|| data.is_done());
+        }
+        self.finish(request, data)
+    }
+
+    /// `MPI_Test`: the status, if the request is done.
+    #[inline]
+    pub fn test(&self, request: &mut Request) -> Result<Option<Status>> {
+        if *request == SENT || *request == Request::NULL {
+            return self.wait(request).map(Some);
+        }
+        let data = self.request(*request)?;
+        if !data.is_done() {
+            self.progress();
+            if !data.is_done() {
+                return Ok(None);
+            }
+        }
+        self.finish(request, data).map(Some)
+    }
+
+    /// `MPI_Waitall`: waits for all; `each` is told the status of every place. When operations have failed, the error is
+    /// of class `MPI_ERR_IN_STATUS` and the statuses say which.
+    pub fn waitall<A: RequestArray + ?Sized>(
+        &self,
+        requests: &mut A,
+        mut each: impl FnMut(usize, Status),
+    ) -> Result<()> {
+        self.check_all(requests)?;
+        let mut failed = None;
+        for at in 0..requests.len() {
+            let mut request = requests.get(at);
+            let before = request;
+            let status = self.status_or_error(&mut request, Engine::wait, &mut failed);
+            if request != before {
+                requests.set(at, request);
+            }
+            each(at, status);
+        }
+        failed.map_or(Ok(()), |failed| Err(in_status(failed)))
+    }
+
+    /// `MPI_Testall`: as [`Engine::waitall`], but only if all are done.
+    pub fn testall<A: RequestArray + ?Sized>(
+        &self,
+        requests: &mut A,
+        each: impl FnMut(usize, Status),
+    ) -> Result<bool> {
+        self.check_all(requests)?;
+        if self.any_pending(requests)? {
+            self.progress();
+            if self.any_pending(requests)? {
+                return Ok(false);
+            }
+        }
+        self.waitall(requests, each).map(|()| true)
+    }
+
+    /// `MPI_Waitany`: waits for one and returns its place and status; `None` when none is active.
+    pub fn waitany<A: RequestArray + ?Sized>(
+        &self,
+        requests: &mut A,
+    ) -> Result<Option<(usize, Status)>> {
+        self.check_all(requests)?;
+        let mut answer = TestAny::Pending;
+        let mut failed = None;
+        self.wait_until(|| {
+            match self.find_done(requests) {
+                Ok(found) => answer = found,
+                Err(error) => failed = Some(error),
+            }
+            failed.is_some() || answer != TestAny::Pending
+        });
+        match (failed, answer) {
+            (Some(error), _) => Err(error),
+            (None, TestAny::Done(at, status)) => Ok(Some((at, status))),
+            (None, _) => Ok(None),
+        }
+    }
+
+    /// `MPI_Testany`
+    pub fn testany<A: RequestArray + ?Sized>(&self, requests: &mut A) -> Result<TestAny> {
+        self.check_all(requests)?;
+        let found = self.find_done(requests)?;
+        if found == TestAny::Pending {
+            self.progress();
+            return self.find_done(requests);
+        }
+        Ok(found)
+    }
+
+    /// `MPI_Waitsome`: waits for at least one. `each` is told number, place and status of those that are done; returns
+    /// how many, or `None` when none is active.
+    pub fn waitsome<A: RequestArray + ?Sized>(
+        &self,
+        requests: &mut A,
+        each: impl FnMut(usize, usize, Status),
+    ) -> Result<Option<usize>> {
+        self.check_all(requests)?;
+        let mut active = true;
+        self.wait_until(|| {
+            active = false;
+            (0..requests.len()).any(|at| match self.look_at(requests.get(at)) {
+                Ok(Look::Pending) => {
+                    active = true;
+                    false
+                }
+                Ok(Look::Inactive) => false,
+                Ok(Look::Done) | Err(_) => {
+                    active = true;
+                    true
+                }
+            }) || !active
+        });
+        self.collect_done(requests, each)
+    }
+
+    /// `MPI_Testsome`: as [`Engine::waitsome`] without waiting.
+    pub fn testsome<A: RequestArray + ?Sized>(
+        &self,
+        requests: &mut A,
+        each: impl FnMut(usize, usize, Status),
+    ) -> Result<Option<usize>> {
+        self.check_all(requests)?;
+        self.progress();
+        self.collect_done(requests, each)
+    }
+
+    /// `MPI_Request_get_status`: the status, if the request is done, without letting go of it.
+    pub fn request_get_status(&self, request: Request) -> Result<Option<Status>> {
+        if request == Request::NULL || request == SENT {
+            return Ok(Some(Status::EMPTY));
+        }
+        let data = self.request(request)?;
+        if !data.is_done() {
+            self.progress();
+            if !data.is_done() {
+                return Ok(None);
+            }
+        }
+        // SAFETY: done, so the body is the caller's.
+        let body = unsafe { RequestRef::new(data).body() };
+        if !body.active {
+            return Ok(Some(Status::EMPTY));
+        }
+        let error = body.error.as_ref().map_or(0, Error::code);
+        Ok(Some(Status { error, ..body.status }))
+    }
+
+    /// `MPI_Request_free`: lets go of a request. An operation under way goes on.
+    pub fn request_free(&self, request: &mut Request) -> Result<()> {
+        if *request == Request::NULL {
+            return Err(Error::new(ErrorClass::REQUEST, "the request is MPI_REQUEST_NULL"));
+        }
+        if *request != SENT {
+            let data = self.request(*request)?;
+            if RequestRef::new(data).abandon() {
+                self.requests.remove(request.0);
+            }
+        }
+        *request = Request::NULL;
+        Ok(())
+    }
+
+    /// Lets go of a request that is done, and returns what became of it.
+    #[inline]
+    pub(super) fn finish(&self, request: &mut Request, data: &RequestData) -> Result<Status> {
+        // SAFETY: done, so the body is the caller's.
+        let body = unsafe { RequestRef::new(data).body() };
+        if let Some(scatter) = body.scatter.take() {
+            let packed = body.copy.take().unwrap_or_default();
+            let whole = body.status.bytes as usize / scatter.element.size() as usize;
+            // SAFETY: `recv`'s caller promised room for as many items; `packed` holds `whole` of them.
+            unsafe { datatype::unpack(scatter.element, whole, packed.as_ptr(), scatter.buf) };
+        }
+        let (status, error) = (body.status, body.error.take());
+        if body.persistent.is_some() {
+            let was_active = std::mem::replace(&mut body.active, false);
+            if !was_active {
+                return Ok(Status::EMPTY);
+            }
+            body.status = Status::EMPTY;
+        } else {
+            self.requests.remove(request.0);
+            *request = Request::NULL;
+        }
+        match error {
+            None => Ok(status),
+            Some(error) => Err(error.with_status(status)),
+        }
+    }
+
+    fn status_or_error(
+        &self,
+        request: &mut Request,
+        operation: impl FnOnce(&Engine, &mut Request) -> Result<Status>,
+        failed: &mut Option<Error>,
+    ) -> Status {
+        match operation(self, request) {
+            Ok(status) => status,
+            Err(error) => {
+                let status = error.status().unwrap_or(Status::EMPTY);
+                let status = Status { error: error.code(), ..status };
+                failed.get_or_insert(error);
+                status
+            }
+        }
+    }
+
+    /// Every handle must name a request before anything is done to any of them.
+    fn check_all<A: RequestArray + ?Sized>(&self, requests: &A) -> Result<()> {
+        for at in 0..requests.len() {
+            let request = requests.get(at);
+            if request != Request::NULL && request != SENT && self.requests.get(request.0).is_none() {
+                return Err(bad_request(request).with_context(format_args!("request {at}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at(&self, request: Request) -> Result<Look> {
+        if request == Request::NULL {
+            return Ok(Look::Inactive);
+        }
+        if request == SENT {
+            return Ok(Look::Done);
+        }
+        let data = self.request(request)?;
+        if !data.is_done() {
+            return Ok(Look::Pending);
+        }
+        // SAFETY: done, so the body is the caller's.
+        let active = unsafe { RequestRef::new(data).body() }.active;
+        Ok(if active { Look::Done } else { Look::Inactive })
+    }
+
+    fn any_pending<A: RequestArray + ?Sized>(&self, requests: &A) -> Result<bool> {
+        for at in 0..requests.len() {
+            if self.look_at(requests.get(at))? == Look::Pending {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn find_done<A: RequestArray + ?Sized>(&self, requests: &mut A) -> Result<TestAny> {
+        let mut answer = TestAny::Inactive;
+        for at in 0..requests.len() {
+            let mut request = requests.get(at);
+            match self.look_at(request)? {
+                Look::Inactive => {}
+                Look::Pending => answer = TestAny::Pending,
+                Look::Done => {
+                    let result = self.wait(&mut request);
+                    requests.set(at, request);
+                    return result
+                        .map(|status| TestAny::Done(at, status))
+                        .map_err(|error| error.with_context(format_args!("request {at}")));
+                }
+            }
+        }
+        Ok(answer)
+    }
+
+    fn collect_done<A: RequestArray + ?Sized>(
+        &self,
+        requests: &mut A,
+        mut each: impl FnMut(usize, usize, Status),
+    ) -> Result<Option<usize>> {
+        let mut number = 0;
+        let mut active = false;
+        let mut failed = None;
+        for at in 0..requests.len() {
+            let mut request = requests.get(at);
+            match self.look_at(request)? {
+                Look::Inactive => {}
+                Look::Pending => active = true,
+                Look::Done => {
+                    active = true;
+                    let status = self.status_or_error(&mut request, Engine::wait, &mut failed);
+                    requests.set(at, request);
+                    each(number, at, status);
+                    number += 1;
+                }
+            }
+        }
+        match failed {
+            Some(failed) => Err(in_status(failed)),
+            None => Ok(active.then_some(number)),
+        }
+    }
+}
+
+#[cold]
+fn bad_request(request: Request) -> Error {
+    Error::new(
+        ErrorClass::REQUEST,
+        format!("{:#x} is not a request; it may have been completed or freed already", request.0),
+    )
+}
+
+#[cold]
+fn in_status(first: Error) -> Error {
+    Error::new(ErrorClass::IN_STATUS, format!("the statuses say which operations failed; the first: {first}"))
+}

@@ -1,0 +1,210 @@
+//! Initialisation, finalisation and abort (MPI 5.0, sections 11.2 and 11.4).
+
+use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+use std::sync::Arc;
+
+use ferrite_fabric::{Bootstrap, Job};
+use ferrite_shm::ShmConfig;
+
+use super::comm::{CommData, Contexts};
+use super::matching::Matcher;
+use super::progress::Ports;
+use super::wait::Waiting;
+use super::{Engine, LANES, buffered};
+use crate::collective::Scratch;
+use crate::group::Members;
+use crate::handle::{Comm, HandleKind};
+use crate::settings::{self, Cma};
+use crate::slab::Slab;
+use crate::sync::{Class, ClassLock, set_threaded};
+use crate::{Error, ErrorClass, Result};
+
+/// How threads of a process may use the library (MPI 5.0, section 11.6). Ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ThreadLevel {
+    /// There is one thread.
+    Single,
+    /// Only the thread that initialised calls.
+    Funneled,
+    /// One thread at a time calls.
+    Serialized,
+    /// Any thread calls at any time.
+    Multiple,
+}
+
+static ENGINE: AtomicPtr<Engine> = AtomicPtr::new(core::ptr::null_mut());
+static PHASE: AtomicU8 = AtomicU8::new(BEFORE);
+
+const BEFORE: u8 = 0;
+const RUNNING: u8 = 1;
+const AFTER: u8 = 2;
+
+/// The engine of this process, between initialisation and finalisation.
+#[inline]
+pub fn engine() -> Result<&'static Engine> {
+    // Pairs with the release in `Engine::init`.
+    let engine = ENGINE.load(Ordering::Acquire);
+    if engine.is_null() {
+        return Err(no_engine());
+    }
+    // SAFETY: an engine is never freed once it was published.
+    Ok(unsafe { &*engine })
+}
+
+#[cold]
+fn no_engine() -> Error {
+    Error::new(
+        ErrorClass::OTHER,
+        if is_finalized() {
+            "called after MPI_Finalize; no MPI communication is possible any more"
+        } else {
+            "called before MPI_Init or MPI_Init_thread"
+        },
+    )
+}
+
+/// `MPI_Initialized`
+pub fn is_initialized() -> bool {
+    PHASE.load(Ordering::Acquire) != BEFORE
+}
+
+/// `MPI_Finalized`
+pub fn is_finalized() -> bool {
+    PHASE.load(Ordering::Acquire) == AFTER
+}
+
+impl Engine {
+    /// `MPI_Init_thread`: makes this process a member of the job that `discover` found.
+    pub fn init(
+        level: ThreadLevel,
+        discover: impl FnOnce() -> core::result::Result<(Job, Box<dyn Bootstrap>), String>,
+    ) -> Result<&'static Engine> {
+        if PHASE.compare_exchange(BEFORE, RUNNING, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return Err(Error::new(
+                ErrorClass::OTHER,
+                if is_finalized() {
+                    "MPI was finalized; it cannot be initialised again"
+                } else {
+                    "MPI is initialised already; MPI_Init may be called once"
+                },
+            ));
+        }
+        let made = Engine::make(level, discover).inspect_err(|_| PHASE.store(BEFORE, Ordering::Release))?;
+        // SAFETY: no other thread may call MPI before this call returns.
+        unsafe { set_threaded(level == ThreadLevel::Multiple) };
+        let made = Box::into_raw(Box::new(made));
+        // Pairs with the acquire in `engine`.
+        ENGINE.store(made, Ordering::Release);
+        // SAFETY: published just now, never freed.
+        Ok(unsafe { &*made })
+    }
+
+    fn make(
+        level: ThreadLevel,
+        discover: impl FnOnce() -> core::result::Result<(Job, Box<dyn Bootstrap>), String>,
+    ) -> Result<Engine> {
+        let settings = settings::settings()?.clone();
+        let (job, bootstrap) = discover().map_err(|sentence| Error::new(ErrorClass::OTHER, sentence))?;
+        if job.rank == 0 {
+            for warning in settings::warnings() {
+                eprintln!("ferrite: {warning}");
+            }
+        }
+        if job.size > 1 && !settings.transport.allows("shm") {
+            return Err(Error::new(
+                ErrorClass::OTHER,
+                format!(
+                    "FERRITE_TRANSPORT allows only {}, but the {} ranks of this node need shm",
+                    settings.transport.names().join(","),
+                    job.size
+                ),
+            ));
+        }
+        let config = ShmConfig { cma: settings.cma == Cma::Auto, ..ShmConfig::default() };
+        let shm = if job.segment.is_some() {
+            let attached = ferrite_shm::attach(&job, &config);
+            Some(attached.map_err(|error| Error::new(ErrorClass::OTHER, error.to_string()))?)
+        } else {
+            None
+        };
+        let crowded = job.local.len() as u32 > job.cpus;
+        let sleeper = shm.as_ref().map(|shm| shm.sleeper());
+        let waiting = Waiting::new(sleeper, crowded, settings.spin, settings.yield_for);
+        let ports = Ports { shm: shm.as_ref().map(|shm| shm.port()), net: Vec::new() };
+        let (own, size) = (job.rank, job.size);
+        let salt = u32::from_le_bytes([job.id[0], job.id[1], job.id[2], job.id[3]]);
+        let everybody = Arc::new(Members::first(size));
+        let alone = Arc::new(Members::new(vec![own]));
+        // SAFETY: a null pointer is all zeros, so zeroed memory is `size` null pointers.
+        let peers = unsafe { Box::new_zeroed_slice(size as usize).assume_init() };
+        Ok(Engine {
+            bootstrap,
+            settings,
+            level,
+            main_thread: std::thread::current().id(),
+            world: CommData::new(Contexts::WORLD, own, everybody, "MPI_COMM_WORLD"),
+            own: CommData::new(Contexts::OWN, own, alone, "MPI_COMM_SELF"),
+            comms: Slab::new(HandleKind::Comm),
+            groups: Slab::new(HandleKind::Group),
+            requests: Slab::new(HandleKind::Request),
+            messages: Slab::new(HandleKind::Message),
+            contexts: Contexts::new(salt, own),
+            lanes: [(); LANES].map(|()| ClassLock::new(Class::Lane, Matcher::new())),
+            peers,
+            shm,
+            port: ClassLock::new(Class::Port, ports),
+            backlog: ClassLock::new(Class::Leaf, Vec::new()),
+            has_backlog: false.into(),
+            waiting,
+            buffers: ClassLock::new(Class::Leaf, buffered::Buffers::new()),
+            scratch: ClassLock::new(Class::Leaf, Scratch::default()),
+            job,
+        })
+    }
+
+    /// `MPI_Query_thread`
+    pub fn thread_level(&self) -> ThreadLevel {
+        self.level
+    }
+
+    /// `MPI_Is_thread_main`
+    pub fn is_thread_main(&self) -> bool {
+        self.main_thread == std::thread::current().id()
+    }
+
+    /// `MPI_Finalize`: waits until all have come here and everything sent has left, then ends the use of MPI. Collective.
+    pub fn finalize(&'static self) -> Result<()> {
+        self.buffer_flush()?;
+        self.wait_until(|| !self.has_backlog());
+        self.meet(Comm::WORLD)?;
+        // The barrier's own last messages.
+        self.wait_until(|| !self.has_backlog());
+        ENGINE.store(core::ptr::null_mut(), Ordering::Release);
+        PHASE.store(AFTER, Ordering::Release);
+        // SAFETY: a program calls nothing that needs the engine after MPI_Finalize; what remains legal uses static state,
+        // which any thread may use at any time.
+        unsafe { set_threaded(true) };
+        self.bootstrap.finalized();
+        Ok(())
+    }
+
+    /// `MPI_Abort`: ends the job.
+    pub fn abort(&self, code: i32, message: &str) -> ! {
+        self.bootstrap.abort(code, message)
+    }
+
+    /// This process's rank in the job.
+    pub fn job_rank(&self) -> u32 {
+        self.job.rank
+    }
+
+    /// The number of the program among those that the launcher was given (`MPI_APPNUM`).
+    pub fn appnum(&self) -> u32 {
+        self.job.appnum
+    }
+
+    /// Processes in the job (`MPI_UNIVERSE_SIZE`).
+    pub fn job_size(&self) -> u32 {
+        self.job.size
+    }
+}

@@ -1,0 +1,147 @@
+//! The engine: one process's share of a job.
+//!
+//! It owns the communicators, requests and matched messages, matches what arrives with what is posted, runs the protocols and
+//! drives the transports. Everything here is above transports (it sees links and ports) and below ABIs (it sees its own
+//! handles and returns `Result`s). System calls are in [`crate::sys`].
+
+mod buffered;
+mod comm;
+mod comm_make;
+mod complete;
+mod groups;
+mod init;
+mod matching;
+mod peer;
+mod probe;
+mod progress;
+mod protocol;
+mod receive;
+mod request;
+mod send;
+mod wait;
+mod wire;
+
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::thread::ThreadId;
+
+use ferrite_fabric::{Bootstrap, Job};
+use ferrite_shm::Attachment;
+
+pub use comm::{CommData, Comparison};
+pub use complete::{RequestArray, TestAny};
+pub use init::{ThreadLevel, engine, is_finalized, is_initialized};
+pub use request::{Mode, SENT};
+
+use crate::settings::Settings;
+use crate::slab::Slab;
+use crate::sync::ClassLock;
+use crate::{Error, ErrorClass, Result};
+use matching::Matcher;
+use peer::Peer;
+use probe::MessageData;
+use protocol::Kept;
+use request::{RequestData, RequestRef};
+
+/// Contexts are spread over this many lanes, each with a lock of its own. A power of two.
+const LANES: usize = 16;
+
+type Lane = Matcher<RequestRef, Kept>;
+
+/// One process's share of a job.
+pub struct Engine {
+    pub(crate) job: Job,
+    bootstrap: Box<dyn Bootstrap>,
+    /// The settings this engine runs with.
+    pub settings: Settings,
+    level: ThreadLevel,
+    main_thread: ThreadId,
+    world: CommData,
+    own: CommData,
+    comms: Slab<CommData>,
+    /// Groups alive, by handle.
+    pub(crate) groups: Slab<crate::group::Group>,
+    requests: Slab<RequestData>,
+    messages: Slab<MessageData>,
+    contexts: comm::Contexts,
+    lanes: [ClassLock<Lane>; LANES],
+    peers: Box<[AtomicPtr<Peer>]>,
+    shm: Option<Attachment>,
+    port: ClassLock<progress::Ports>,
+    /// Processes with frames that wait for room.
+    backlog: ClassLock<Vec<u32>>,
+    has_backlog: AtomicBool,
+    waiting: wait::Waiting,
+    buffers: ClassLock<buffered::Buffers>,
+    /// Scratch memory of collective operations, while none uses it.
+    scratch: ClassLock<crate::collective::Scratch>,
+}
+
+impl Engine {
+    #[inline]
+    fn lane(&self, context: u64) -> &ClassLock<Lane> {
+        // The lowest bit tells collectives from point-to-point: both of one communicator share a lane.
+        &self.lanes[(context >> 1) as usize & (LANES - 1)]
+    }
+
+    /// The sending side of a process. Made when first asked for.
+    #[inline]
+    fn peer(&self, process: u32) -> &Peer {
+        // Pairs with the release in `make_peer`.
+        let peer = self.peers[process as usize].load(Ordering::Acquire);
+        if peer.is_null() {
+            return self.make_peer(process);
+        }
+        // SAFETY: published peers live as long as the engine.
+        unsafe { &*peer }
+    }
+
+    #[cold]
+    fn make_peer(&self, process: u32) -> &Peer {
+        let path = if process == self.job.rank {
+            peer::Path::Own
+        } else {
+            let shm = self.shm.as_ref().expect("a job of several ranks has a segment");
+            peer::Path::Shm(shm.link(process).expect("every rank of the job is on this node"))
+        };
+        let made = Box::into_raw(Box::new(Peer::new(process, path)));
+        let place = &self.peers[process as usize];
+        // Release pairs with the acquire in `peer`, acquire with the release of a thread that was faster.
+        match place.compare_exchange(
+            core::ptr::null_mut(),
+            made,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        ) {
+            // SAFETY: published just now, never removed.
+            Ok(_) => unsafe { &*made },
+            Err(theirs) => {
+                // SAFETY: `made` was never published; `theirs` was, and is never removed.
+                unsafe {
+                    drop(Box::from_raw(made));
+                    &*theirs
+                }
+            }
+        }
+    }
+
+    /// Puts a request in the slab.
+    #[inline]
+    fn add_request(&self, body: request::Body) -> Result<RequestRef> {
+        let Ok(handle) = self.requests.insert(RequestData::new(body)) else {
+            return Err(too_many_requests());
+        };
+        let request =
+            RequestRef::new(self.requests.get(handle).expect("a handle made just now is alive"));
+        // SAFETY: nobody else knows of the request yet.
+        unsafe { request.set_handle(crate::Request(handle)) };
+        Ok(request)
+    }
+}
+
+#[cold]
+fn too_many_requests() -> Error {
+    Error::new(
+        ErrorClass::NO_MEM,
+        "4,194,048 requests are outstanding, the most there can be: wait for some of them",
+    )
+}

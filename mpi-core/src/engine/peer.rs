@@ -1,0 +1,160 @@
+//! The sending side of one process: its link, and what waits for room there.
+
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicUsize;
+
+use ferrite_fabric::{Caps, Header, Link, RawBuf, RawBufMut, Region, Sent, Token, Transfer};
+use ferrite_shm::ShmLink;
+
+use super::request::RequestRef;
+use crate::sync::{Class, ClassLock};
+
+/// The longest body of a control frame: a rendezvous with a key of 64 bytes.
+pub(crate) const CONTROL: usize = 24 + 64;
+
+/// The way to a process.
+pub(crate) enum Path {
+    /// This process itself: messages are delivered at once and never queued here.
+    Own,
+    /// Rings in the node's segment.
+    Shm(ShmLink),
+    /// Any other transport.
+    Net(Box<dyn Link>),
+}
+
+/// A process that this one talks to.
+pub(crate) struct Peer {
+    pub(crate) process: u32,
+    pub(crate) out: ClassLock<Outgoing>,
+    /// Bytes of its eager messages kept here for want of a receive.
+    pub(crate) kept: AtomicUsize,
+}
+
+/// A frame that waits for room.
+pub(crate) struct Queued {
+    pub(crate) header: Header,
+    pub(crate) body: QueuedBody,
+}
+
+pub(crate) enum QueuedBody {
+    /// A frame of the engine's own.
+    Control { bytes: [u8; CONTROL], len: usize },
+    /// A user's message; the request is done when the frame is accepted.
+    Message(RequestRef),
+}
+
+/// The data of a rendezvous on their way, frame by frame.
+pub(crate) struct Stream {
+    pub(crate) request: RequestRef,
+    /// The receiver's request.
+    pub(crate) remote: u32,
+    pub(crate) offset: usize,
+    pub(crate) end: usize,
+}
+
+/// What is protected by a link's lock.
+pub(crate) struct Outgoing {
+    pub(crate) path: Path,
+    /// A small message may go out now, without a look at anything else: shared memory, nothing queued, not held.
+    pub(crate) fast: bool,
+    /// The peer asked for envelopes only: it keeps as many of our eager bytes as it wants to.
+    pub(crate) held: bool,
+    /// The peer was asked for envelopes only.
+    pub(crate) holding: bool,
+    /// Frames in the order in which they must go. New ones go behind them.
+    pub(crate) frames: VecDeque<Queued>,
+    /// Data whose order among frames does not matter.
+    pub(crate) streams: VecDeque<Stream>,
+    /// Whether the engine's list of links with work names this one.
+    pub(crate) listed: bool,
+}
+
+impl Peer {
+    pub(crate) fn new(process: u32, path: Path) -> Peer {
+        let mut out = Outgoing {
+            path,
+            fast: false,
+            held: false,
+            holding: false,
+            frames: VecDeque::new(),
+            streams: VecDeque::new(),
+            listed: false,
+        };
+        out.update();
+        Peer { process, out: ClassLock::new(Class::Link, out), kept: AtomicUsize::new(0) }
+    }
+}
+
+impl Outgoing {
+    /// Brings `fast` up to date after a change of what it sums up.
+    pub(crate) fn update(&mut self) {
+        self.fast = matches!(self.path, Path::Shm(_)) && self.frames.is_empty() && !self.held;
+    }
+
+    pub(crate) fn has_work(&self) -> bool {
+        !self.frames.is_empty() || !self.streams.is_empty()
+    }
+
+    /// The longest body of one frame, in bytes.
+    pub(crate) fn frame_limit(&self) -> usize {
+        match &self.path {
+            Path::Own => usize::MAX,
+            Path::Shm(link) => link.limits().frame,
+            Path::Net(link) => link.limits().frame,
+        }
+    }
+
+    pub(crate) fn caps(&self) -> Caps {
+        match &self.path {
+            Path::Own => Caps::default(),
+            Path::Shm(link) => link.limits().caps,
+            Path::Net(link) => link.limits().caps,
+        }
+    }
+
+    /// # Safety
+    /// As [`Link::try_send`].
+    #[inline]
+    pub(crate) unsafe fn try_send(&mut self, header: &Header, body: RawBuf, token: Token) -> Sent {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match &mut self.path {
+                Path::Own => unreachable!("messages to this process are delivered, not sent"),
+                Path::Shm(link) => link.try_send(header, body, token),
+                Path::Net(link) => link.try_send(header, body, token),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Link::expose`].
+    pub(crate) unsafe fn expose(&mut self, buffer: RawBuf) -> Option<Region> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match &mut self.path {
+                Path::Own => None,
+                Path::Shm(link) => link.expose(buffer),
+                Path::Net(link) => link.expose(buffer),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Link::read`].
+    pub(crate) unsafe fn read(
+        &mut self,
+        into: RawBufMut,
+        from: &Region,
+        offset: u64,
+        token: Token,
+    ) -> Transfer {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match &mut self.path {
+                Path::Own => Transfer::Unavailable,
+                Path::Shm(link) => link.read(into, from, offset, token),
+                Path::Net(link) => link.read(into, from, offset, token),
+            }
+        }
+    }
+}

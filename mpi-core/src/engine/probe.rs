@@ -1,0 +1,171 @@
+//! Probing, and receiving a message that was probed for (MPI 5.0, section 3.8).
+
+use super::Engine;
+use super::matching::Envelope;
+use super::protocol::Kept;
+use super::receive::{bad_tag, envelope};
+use crate::handle::{Comm, Datatype, Message, Request};
+use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};
+use crate::sync::{Class, ClassLock};
+use crate::{Error, ErrorClass, Result};
+
+/// A message taken out of matching, to be received by its handle.
+pub(super) struct MessageData {
+    comm: Comm,
+    envelope: Envelope,
+    kept: ClassLock<Option<Kept>>,
+}
+
+impl Engine {
+    /// `MPI_Iprobe`: whether such a message has arrived, and its status.
+    pub fn iprobe(&self, source: i32, tag: i32, comm: Comm) -> Result<Option<Status>> {
+        let Some(wanted) = self.probed(source, tag, comm)? else {
+            return Ok(Some(Status::PROC_NULL));
+        };
+        let found = self.look(wanted);
+        if found.is_none() {
+            self.progress();
+            return Ok(self.look(wanted));
+        }
+        Ok(found)
+    }
+
+    /// `MPI_Probe`: waits for such a message and returns its status.
+    pub fn probe(&self, source: i32, tag: i32, comm: Comm) -> Result<Status> {
+        let Some(wanted) = self.probed(source, tag, comm)? else {
+            return Ok(Status::PROC_NULL);
+        };
+        let mut found = None;
+        self.wait_until(|| {
+            found = self.look(wanted);
+            found.is_some()
+        });
+        Ok(found.expect("waited for"))
+    }
+
+    /// `MPI_Improbe`: takes such a message out of matching, if it has arrived.
+    pub fn improbe(&self, source: i32, tag: i32, comm: Comm) -> Result<Option<(Message, Status)>> {
+        let Some(wanted) = self.probed(source, tag, comm)? else {
+            return Ok(Some((Message::NO_PROC, Status::PROC_NULL)));
+        };
+        let found = self.extract(wanted, comm)?;
+        if found.is_none() {
+            self.progress();
+            return self.extract(wanted, comm);
+        }
+        Ok(found)
+    }
+
+    /// `MPI_Mprobe`: waits for such a message and takes it out of matching.
+    pub fn mprobe(&self, source: i32, tag: i32, comm: Comm) -> Result<(Message, Status)> {
+        let Some(wanted) = self.probed(source, tag, comm)? else {
+            return Ok((Message::NO_PROC, Status::PROC_NULL));
+        };
+        let mut found = Ok(None);
+        self.wait_until(|| {
+            found = self.extract(wanted, comm);
+            !matches!(found, Ok(None))
+        });
+        found.map(|found| found.expect("waited for"))
+    }
+
+    /// `MPI_Imrecv`: starts to receive a matched message.
+    ///
+    /// # Safety
+    /// As [`Engine::irecv`].
+    pub unsafe fn imrecv(
+        &self,
+        buf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        message: &mut Message,
+    ) -> Result<Request> {
+        if *message == Message::NO_PROC {
+            *message = Message::NULL;
+            // SAFETY: nothing is received from MPI_PROC_NULL.
+            return unsafe { self.irecv(buf, count, dt, PROC_NULL, ANY_TAG, Comm::WORLD) };
+        }
+        let Some(data) = self.messages.get(message.0) else {
+            return Err(Error::new(
+                ErrorClass::REQUEST,
+                if *message == Message::NULL {
+                    "the message is MPI_MESSAGE_NULL".to_owned()
+                } else {
+                    format!("{:#x} is not a message; it may have been received already", message.0)
+                },
+            ));
+        };
+        let (comm, envelope) = (data.comm, data.envelope);
+        // SAFETY: the caller's promise.
+        let body =
+            unsafe { self.receive_body(buf, count, dt, envelope.source, envelope.tag, comm)? };
+        let request = self.add_request(body)?;
+        let kept = self.messages.remove(message.0).and_then(|mut data| data.kept.get_mut().take());
+        let Some(kept) = kept else {
+            self.requests.remove(request.handle().0);
+            return Err(Error::new(ErrorClass::REQUEST, "the message is received by another thread"));
+        };
+        *message = Message::NULL;
+        self.take(request, envelope, kept);
+        Ok(request.handle())
+    }
+
+    /// `MPI_Mrecv`: receives a matched message.
+    ///
+    /// # Safety
+    /// As [`Engine::recv`].
+    pub unsafe fn mrecv(
+        &self,
+        buf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        message: &mut Message,
+    ) -> Result<Status> {
+        // SAFETY: the caller's promise.
+        let mut request = unsafe { self.imrecv(buf, count, dt, message)? };
+        self.wait(&mut request)
+    }
+
+    /// Checks the arguments of a probe. `None`: the source is `MPI_PROC_NULL`.
+    fn probed(&self, source: i32, tag: i32, comm: Comm) -> Result<Option<Envelope>> {
+        let c = self.comm(comm)?;
+        if tag < 0 && tag != ANY_TAG {
+            return Err(bad_tag(tag));
+        }
+        if source == PROC_NULL {
+            return Ok(None);
+        }
+        if source != ANY_SOURCE && (source < 0 || source >= c.size()) {
+            return Err(c.bad_rank("source", source));
+        }
+        Ok(Some(envelope(c, source, tag)))
+    }
+
+    fn look(&self, wanted: Envelope) -> Option<Status> {
+        let lane = self.lane(wanted.context).lock();
+        lane.find_kept(wanted).map(|(_, envelope, kept)| status_of(envelope, kept))
+    }
+
+    fn extract(&self, wanted: Envelope, comm: Comm) -> Result<Option<(Message, Status)>> {
+        let mut lane = self.lane(wanted.context).lock();
+        let Some((entry, envelope, kept)) = lane.find_kept(wanted) else {
+            return Ok(None);
+        };
+        let status = status_of(envelope, kept);
+        let kept = ClassLock::new(Class::Leaf, Some(lane.take_kept(entry)));
+        drop(lane);
+        match self.messages.insert(MessageData { comm, envelope, kept }) {
+            Ok(handle) => Ok(Some((Message(handle), status))),
+            Err(_) => Err(Error::new(ErrorClass::NO_MEM, "too many matched messages wait")),
+        }
+    }
+}
+
+fn status_of(envelope: Envelope, kept: &Kept) -> Status {
+    Status {
+        source: envelope.source,
+        tag: envelope.tag,
+        bytes: kept.message_len() as i64,
+        ..Status::EMPTY
+    }
+}

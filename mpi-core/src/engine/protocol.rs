@@ -1,0 +1,532 @@
+//! What arrives: the engine's side of every frame.
+//!
+//! Frames of the matching kinds (eager, rendezvous) carry an envelope. The others use the header's fields for themselves:
+//!
+//! | kind | context | tag | source | body |
+//! |---|---|---|---|---|
+//! | `Clear` | bytes wanted | sender's request | receiver's request | |
+//! | `Data` | offset of the piece | receiver's request | | the piece |
+//! | `Finished` | | sender's request | | |
+//! | `Credit` | 1: send envelopes only, 0: no longer | | | |
+//! | `Cancel` | | sender's request | | |
+//! | `Cancelled` | 1: taken back, 0: too late | sender's request | | |
+//!
+//! Requests in frames are handles: one that is stale or invented is found out and the frame is dropped.
+
+use core::sync::atomic::Ordering;
+
+use ferrite_fabric::{
+    Header, Kind as FrameKind, LinkDown, RawBuf, RawBufMut, Region, Sink, Token, Transfer,
+};
+
+use super::Engine;
+use super::matching::Envelope;
+use super::peer::{CONTROL, Stream};
+use super::request::{Kind, RequestRef};
+use super::send::header;
+use crate::{Error, ErrorClass};
+
+/// The body of a `Rendezvous` frame.
+#[derive(Clone, Copy)]
+pub(super) struct Offer {
+    /// Bytes of the message.
+    pub(super) len: usize,
+    /// The sender's request.
+    pub(super) request: u32,
+    /// The message's memory, if the receiver may reach it.
+    pub(super) region: Option<Region>,
+}
+
+/// In the place of a key's length: no region.
+const NO_REGION: u32 = u32::MAX;
+
+impl Offer {
+    pub(super) fn encode(&self) -> ([u8; CONTROL], usize) {
+        let mut bytes = [0u8; CONTROL];
+        bytes[..8].copy_from_slice(&(self.len as u64).to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.request.to_le_bytes());
+        let Some(region) = &self.region else {
+            bytes[12..16].copy_from_slice(&NO_REGION.to_le_bytes());
+            return (bytes, 16);
+        };
+        let key = usize::from(region.key_len);
+        bytes[12..16].copy_from_slice(&u32::from(region.key_len).to_le_bytes());
+        bytes[16..24].copy_from_slice(&region.addr.to_le_bytes());
+        bytes[24..24 + key].copy_from_slice(&region.key[..key]);
+        (bytes, 24 + key)
+    }
+
+    /// `None`: the bytes are not an offer.
+    fn decode(bytes: &[u8]) -> Option<Offer> {
+        let len = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
+        let request = u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?);
+        let key_len = u32::from_le_bytes(bytes.get(12..16)?.try_into().ok()?);
+        let region = if key_len == NO_REGION {
+            None
+        } else {
+            let addr = u64::from_le_bytes(bytes.get(16..24)?.try_into().ok()?);
+            let key = bytes.get(24..24 + key_len as usize)?;
+            let mut region = Region { addr, key_len: key_len as u8, key: [0; 64] };
+            region.key.get_mut(..key.len())?.copy_from_slice(key);
+            Some(region)
+        };
+        Some(Offer { len: usize::try_from(len).ok()?, request, region })
+    }
+}
+
+/// A message that arrived before its receive.
+pub(crate) struct Kept {
+    pub(super) process: u32,
+    pub(super) data: KeptData,
+}
+
+pub(super) enum KeptData {
+    /// Short: kept in place.
+    Small { bytes: [u8; ferrite_shm::INLINE], len: u8 },
+    /// Longer, and whole.
+    Whole(Box<[u8]>),
+    /// Short; its sender waits for the match.
+    Sync { bytes: [u8; ferrite_shm::INLINE], len: u8, request: u32 },
+    /// Only the envelope is here.
+    Offered(Offer),
+    /// A send of this process.
+    Own(RequestRef),
+}
+
+impl Kept {
+    pub(super) fn own(process: u32, request: RequestRef) -> Kept {
+        Kept { process, data: KeptData::Own(request) }
+    }
+
+    /// # Safety
+    /// `data` is readable.
+    pub(super) unsafe fn copy_of(process: u32, data: RawBuf) -> Kept {
+        let data = if data.len <= ferrite_shm::INLINE {
+            let mut bytes = [0u8; ferrite_shm::INLINE];
+            // SAFETY: the caller's promise; the length fits.
+            unsafe { data.copy_to(bytes.as_mut_ptr()) };
+            KeptData::Small { bytes, len: data.len as u8 }
+        } else {
+            let mut bytes = Box::<[u8]>::new_uninit_slice(data.len);
+            // SAFETY: the caller's promise; all `data.len` bytes of the box are written.
+            let bytes = unsafe {
+                data.copy_to(bytes.as_mut_ptr().cast());
+                bytes.assume_init()
+            };
+            KeptData::Whole(bytes)
+        };
+        Kept { process, data }
+    }
+
+    /// Whether this is that send of this process.
+    pub(super) fn is_own(&self, request: RequestRef) -> bool {
+        matches!(self.data, KeptData::Own(own) if own == request)
+    }
+
+    /// Bytes of the message, for a probe.
+    pub(super) fn message_len(&self) -> usize {
+        match &self.data {
+            KeptData::Small { len, .. } | KeptData::Sync { len, .. } => usize::from(*len),
+            KeptData::Whole(bytes) => bytes.len(),
+            KeptData::Offered(offer) => offer.len,
+            // SAFETY: a kept send's length does not change while it is kept.
+            KeptData::Own(request) => unsafe { request.body() }.len,
+        }
+    }
+
+    /// What keeping it costs against the sender's budget. Envelopes are free: they bound themselves, as every one has a
+    /// sender that waits.
+    fn cost(&self) -> usize {
+        match &self.data {
+            KeptData::Small { .. } => 128,
+            KeptData::Whole(bytes) => 128 + bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// Takes what a port receives. Used under the port's lock.
+pub(super) struct Receiver<'a>(pub(super) &'a Engine);
+
+impl Sink for Receiver<'_> {
+    #[inline]
+    fn frame(&mut self, peer: u32, header: &Header, body: RawBuf) {
+        if header.kind == FrameKind::Eager as u8 {
+            // SAFETY: `body` is readable during this call.
+            unsafe { self.0.eager_arrived(peer, header, body) }
+        } else {
+            self.0.other_arrived(peer, header, body);
+        }
+    }
+
+    fn completed(&mut self, peer: u32, token: Token, ok: bool) {
+        let Some(request) = self.0.pending(token.0 as u32, Kind::Send) else {
+            return;
+        };
+        let out = self.0.peer(peer).out.lock();
+        if !ok {
+            // SAFETY: the link, whose lock is held, owns the body of a send under way.
+            unsafe { request.body() }.error = Some(Error::new(
+                ErrorClass::OTHER,
+                "the transport could not deliver the message",
+            ));
+        }
+        self.0.piece_gone(request);
+        drop(out);
+    }
+
+    fn down(&mut self, peer: u32, why: LinkDown) {
+        self.0.abort(
+            1,
+            &format!("rank {peer} of the job can no longer be reached: {}", why.reason),
+        );
+    }
+}
+
+impl Engine {
+    /// A whole message has arrived.
+    ///
+    /// # Safety
+    /// `data` is readable during the call.
+    #[inline]
+    unsafe fn eager_arrived(&self, process: u32, header: &Header, data: RawBuf) {
+        let envelope = envelope_of(header);
+        let mut lane = self.lane(envelope.context).lock();
+        if let Some(receive) = lane.match_posted(envelope) {
+            drop(lane);
+            // SAFETY: matched just now, so the receive is ours; `data` by the caller's promise.
+            unsafe { self.land(receive, envelope, process, data) };
+            self.complete(receive);
+            return;
+        }
+        // SAFETY: the caller's promise.
+        let kept = unsafe { Kept::copy_of(process, data) };
+        let cost = kept.cost();
+        lane.keep(envelope, kept);
+        drop(lane);
+        self.count_kept(process, cost);
+    }
+
+    #[inline(never)]
+    fn other_arrived(&self, process: u32, head: &Header, data: RawBuf) {
+        match FrameKind::from_u8(head.kind) {
+            // The peer sends ever the same bytes of nonsense, or this is a newer version's frame: nothing is owed to it.
+            None => {}
+            // SAFETY: `data` is readable during `Sink::frame`.
+            Some(FrameKind::Eager) => unsafe { self.eager_arrived(process, head, data) },
+            Some(FrameKind::EagerSync) => self.sync_arrived(process, head, data),
+            Some(FrameKind::Rendezvous) => {
+                let mut bytes = [0u8; CONTROL];
+                let len = data.len.min(CONTROL);
+                // SAFETY: `data` is readable during `Sink::frame`; the length was cut to fit.
+                unsafe { data.part(0, len).copy_to(bytes.as_mut_ptr()) };
+                if let Some(offer) = Offer::decode(&bytes[..len]) {
+                    let kept = Kept { process, data: KeptData::Offered(offer) };
+                    self.match_or_keep(envelope_of(head), kept);
+                }
+            }
+            Some(FrameKind::Clear) => {
+                if let Some(request) = self.pending_to(head.tag as u32, Kind::Send, process) {
+                    // SAFETY: a send whose envelope was matched belongs to whoever has the answer.
+                    let len = unsafe { request.body() }.len;
+                    let end = (head.context as usize).min(len);
+                    let remote = head.source as u32;
+                    self.stream(process, Stream { request, remote, offset: 0, end });
+                }
+            }
+            Some(FrameKind::Data) => self.data_arrived(process, head, data),
+            Some(FrameKind::Finished) => {
+                if let Some(request) = self.pending_to(head.tag as u32, Kind::Send, process) {
+                    self.complete(request);
+                }
+            }
+            Some(FrameKind::Credit) => {
+                let mut out = self.peer(process).out.lock();
+                out.held = head.context != 0;
+                out.update();
+            }
+            Some(FrameKind::Cancel) => self.take_back(process, head.tag as u32),
+            Some(FrameKind::Cancelled) => {
+                if head.context == 1
+                    && let Some(request) = self.pending_to(head.tag as u32, Kind::Send, process)
+                {
+                    self.cancelled(request);
+                }
+            }
+        }
+    }
+
+    fn sync_arrived(&self, process: u32, head: &Header, data: RawBuf) {
+        let mut all = [0u8; ferrite_shm::INLINE];
+        if !(8..=all.len()).contains(&data.len) {
+            return;
+        }
+        // SAFETY: `data` is readable during `Sink::frame`; it fits.
+        unsafe { data.copy_to(all.as_mut_ptr()) };
+        let mut bytes = [0u8; ferrite_shm::INLINE];
+        bytes[..data.len - 8].copy_from_slice(&all[8..data.len]);
+        let request = u32::from_le_bytes([all[0], all[1], all[2], all[3]]);
+        let data = KeptData::Sync { bytes, len: (data.len - 8) as u8, request };
+        self.match_or_keep(envelope_of(head), Kept { process, data });
+    }
+
+    fn match_or_keep(&self, envelope: Envelope, kept: Kept) {
+        let mut lane = self.lane(envelope.context).lock();
+        match lane.match_posted(envelope) {
+            Some(receive) => {
+                drop(lane);
+                self.take(receive, envelope, kept);
+            }
+            None => lane.keep(envelope, kept),
+        }
+    }
+
+    /// Gives a message that was kept, or has just come, to the receive that matched it. No lane is locked.
+    pub(super) fn take(&self, receive: RequestRef, envelope: Envelope, kept: Kept) {
+        let cost = kept.cost();
+        let process = kept.process;
+        match kept.data {
+            KeptData::Small { bytes, len } => {
+                let data = RawBuf::of(&bytes[..usize::from(len)]);
+                // SAFETY: the receive is matched, so it is ours; `bytes` is local.
+                unsafe { self.land(receive, envelope, process, data) };
+                self.complete(receive);
+            }
+            KeptData::Whole(bytes) => {
+                // SAFETY: as above.
+                unsafe { self.land(receive, envelope, process, RawBuf::of(&bytes)) };
+                self.complete(receive);
+            }
+            KeptData::Sync { bytes, len, request } => {
+                let data = RawBuf::of(&bytes[..usize::from(len)]);
+                // SAFETY: as above.
+                unsafe { self.land(receive, envelope, process, data) };
+                self.complete(receive);
+                self.answer(FrameKind::Finished, process, request, 0, 0);
+            }
+            KeptData::Offered(offer) => self.accept(receive, envelope, process, offer),
+            KeptData::Own(send) => self.hand_over(send, receive),
+        }
+        if cost > 0 {
+            self.uncount_kept(process, cost);
+        }
+    }
+
+    /// Copies a whole message into its receive.
+    ///
+    /// # Safety
+    /// The caller owns the receive's body; `data` is readable.
+    #[inline]
+    pub(super) unsafe fn land(
+        &self,
+        receive: RequestRef,
+        envelope: Envelope,
+        process: u32,
+        data: RawBuf,
+    ) {
+        // SAFETY: the caller's promise.
+        let body = unsafe { receive.body() };
+        body.process = process;
+        body.status.source = envelope.source;
+        body.status.tag = envelope.tag;
+        let mut len = data.len;
+        if len > body.len {
+            len = body.len;
+            body.error = Some(truncated(envelope, data.len, body.len));
+        }
+        body.status.bytes = len as i64;
+        // SAFETY: the caller's promise for `data`; the user's (or our) buffer has `body.len` bytes of room.
+        unsafe { copy(data.part(0, len), body.buf) };
+    }
+
+    /// Moves the data of a rendezvous whose envelope has been matched.
+    fn accept(&self, receive: RequestRef, envelope: Envelope, process: u32, offer: Offer) {
+        // SAFETY: matched, so the receive is ours.
+        let body = unsafe { receive.body() };
+        let len = offer.len.min(body.len);
+        body.process = process;
+        body.status.source = envelope.source;
+        body.status.tag = envelope.tag;
+        body.status.bytes = len as i64;
+        body.remaining = len;
+        if offer.len > body.len {
+            body.error = Some(truncated(envelope, offer.len, body.len));
+        }
+        let into = RawBufMut { ptr: body.buf, len };
+        let moved = match &offer.region {
+            _ if len == 0 => Transfer::Done,
+            Some(region) => {
+                let mut out = self.peer(process).out.lock();
+                if out.caps().read {
+                    // SAFETY: the receive's buffer is writable until the request is done.
+                    unsafe { out.read(into, region, 0, Token(u64::from(receive.handle().0))) }
+                } else {
+                    Transfer::Unavailable
+                }
+            }
+            None => Transfer::Unavailable,
+        };
+        match moved {
+            Transfer::Done => {
+                self.complete(receive);
+                self.answer(FrameKind::Finished, process, offer.request, 0, 0);
+            }
+            Transfer::Failed => {
+                body.error = Some(Error::new(
+                    ErrorClass::OTHER,
+                    format!("the memory of rank {}'s message could not be read", envelope.source),
+                ));
+                self.complete(receive);
+                self.answer(FrameKind::Finished, process, offer.request, 0, 0);
+            }
+            Transfer::Queued(_) | Transfer::Unavailable => {
+                let (wanted, token) = (len as u64, receive.handle().0);
+                self.answer(FrameKind::Clear, process, offer.request, wanted, token);
+            }
+        }
+    }
+
+    fn data_arrived(&self, process: u32, head: &Header, data: RawBuf) {
+        let Some(request) = self.pending_to(head.tag as u32, Kind::Recv, process) else {
+            return;
+        };
+        // SAFETY: a matched receive whose data are on their way belongs to the port, whose lock is held.
+        let body = unsafe { request.body() };
+        let total = body.status.bytes as usize;
+        let Some(at) = usize::try_from(head.context).ok().filter(|at| *at <= total) else {
+            return;
+        };
+        if data.len > total - at || data.len > body.remaining {
+            return;
+        }
+        // SAFETY: within the receive's buffer by the checks above; `data` is readable during `Sink::frame`.
+        unsafe { copy(data, body.buf.add(at)) };
+        body.remaining -= data.len;
+        if body.remaining == 0 {
+            self.complete(request);
+        }
+    }
+
+    /// The sender wants a message back that may still be unmatched.
+    fn take_back(&self, process: u32, sender: u32) {
+        let mut taken = false;
+        for lane in &self.lanes {
+            let mut lane = lane.lock();
+            let found = lane.find_kept_by(|kept| {
+                kept.process == process
+                    && match &kept.data {
+                        KeptData::Offered(offer) => offer.request == sender,
+                        KeptData::Sync { request, .. } => *request == sender,
+                        _ => false,
+                    }
+            });
+            if let Some(entry) = found {
+                drop(lane.take_kept(entry));
+                taken = true;
+                break;
+            }
+        }
+        self.answer(FrameKind::Cancelled, process, sender, u64::from(taken), 0);
+    }
+
+    /// Sends a frame that names the peer's request.
+    pub(super) fn answer(
+        &self,
+        kind: FrameKind,
+        process: u32,
+        theirs: u32,
+        context: u64,
+        ours: u32,
+    ) {
+        let envelope = Envelope { context, source: ours as i32, tag: theirs as i32 };
+        self.send_control(process, header(kind, envelope), &[]);
+    }
+
+    /// The pending request of this kind that a handle in a frame names.
+    fn pending(&self, handle: u32, kind: Kind) -> Option<RequestRef> {
+        let data = self.requests.get(handle)?;
+        let request = RequestRef::new(data);
+        // SAFETY: `kind` and `process` are written before the peer learns of the request, and not again while it is pending.
+        (!data.is_done() && unsafe { request.body() }.kind == kind).then_some(request)
+    }
+
+    /// As `pending`, if its other end is this process.
+    fn pending_to(&self, handle: u32, kind: Kind, process: u32) -> Option<RequestRef> {
+        let request = self.pending(handle, kind)?;
+        // SAFETY: as in `pending`.
+        (unsafe { request.body() }.process == process).then_some(request)
+    }
+
+    /// Counts a message kept for want of a receive, and asks its sender for envelopes only when it is too much.
+    fn count_kept(&self, process: u32, cost: usize) {
+        let peer = self.peer(process);
+        let kept = peer.kept.fetch_add(cost, Ordering::Relaxed) + cost;
+        if kept > self.settings.eager_budget {
+            self.adjust_hold(process);
+        }
+    }
+
+    fn uncount_kept(&self, process: u32, cost: usize) {
+        let peer = self.peer(process);
+        let kept = peer.kept.fetch_sub(cost, Ordering::Relaxed) - cost;
+        if kept <= self.settings.eager_budget / 2 && kept + cost > self.settings.eager_budget / 2 {
+            self.adjust_hold(process);
+        }
+    }
+
+    /// Tells the peer whether to send envelopes only, if that has changed. Decided under the link's lock, so that what the
+    /// peer hears last is what holds.
+    #[cold]
+    fn adjust_hold(&self, process: u32) {
+        if process == self.job.rank {
+            return;
+        }
+        let peer = self.peer(process);
+        let mut out = peer.out.lock();
+        let kept = peer.kept.load(Ordering::Relaxed);
+        let hold = if out.holding {
+            kept > self.settings.eager_budget / 2
+        } else {
+            kept > self.settings.eager_budget
+        };
+        if hold != out.holding {
+            out.holding = hold;
+            let envelope = Envelope { context: u64::from(hold), source: 0, tag: 0 };
+            let body = super::peer::QueuedBody::Control { bytes: [0; CONTROL], len: 0 };
+            self.push(peer, &mut out, header(FrameKind::Credit, envelope), body);
+        }
+    }
+}
+
+/// Copies a message; the short ones, which are most, without a call.
+///
+/// # Safety
+/// As [`RawBuf::copy_to`].
+#[inline(always)]
+unsafe fn copy(data: RawBuf, to: *mut u8) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if data.len == 8 {
+            to.cast::<[u8; 8]>().write(data.ptr.cast::<[u8; 8]>().read());
+        } else {
+            data.copy_to(to);
+        }
+    }
+}
+
+fn envelope_of(header: &Header) -> Envelope {
+    Envelope { context: header.context, source: header.source, tag: header.tag }
+}
+
+#[cold]
+fn truncated(envelope: Envelope, len: usize, room: usize) -> Error {
+    Error::new(
+        ErrorClass::TRUNCATE,
+        format!(
+            "the message of {len} bytes from rank {} with tag {} is longer than the receive buffer of {room} bytes; \
+             the first {room} bytes were received",
+            envelope.source, envelope.tag
+        ),
+    )
+}
+

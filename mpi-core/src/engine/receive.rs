@@ -1,0 +1,400 @@
+//! Receiving, and the combined and persistent operations (MPI 5.0, sections 3.2.4, 3.9 and 3.10).
+
+use super::Engine;
+use super::comm::CommData;
+use super::matching::{Entry, Envelope};
+use super::request::{Body, Kind, Mode, RequestRef, SENT, Scatter, Template};
+use super::send::element;
+use crate::handle::{Comm, Datatype, Request};
+use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};
+use crate::{Error, ErrorClass, Result, datatype};
+
+impl Engine {
+    /// `MPI_Irecv`: posts a receive.
+    ///
+    /// # Safety
+    /// `buf` is writable for `count` items of `dt` until the request is done.
+    #[inline]
+    pub unsafe fn irecv(
+        &self,
+        buf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        source: i32,
+        tag: i32,
+        comm: Comm,
+    ) -> Result<Request> {
+        // SAFETY: the caller's promise.
+        let body = unsafe { self.receive_body(buf, count, dt, source, tag, comm)? };
+        let request = self.add_request(body)?;
+        self.post(request);
+        Ok(request.handle())
+    }
+
+    /// `MPI_Recv`: receives a message and returns its status.
+    ///
+    /// # Safety
+    /// `buf` is writable for `count` items of `dt`.
+    #[inline]
+    pub unsafe fn recv(
+        &self,
+        buf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        source: i32,
+        tag: i32,
+        comm: Comm,
+    ) -> Result<Status> {
+        // SAFETY: the caller's promise.
+        let mut request = unsafe { self.irecv(buf, count, dt, source, tag, comm)? };
+        self.wait(&mut request)
+    }
+
+    /// `MPI_Sendrecv`: both at once.
+    ///
+    /// # Safety
+    /// As [`Engine::send`] and [`Engine::recv`]; the buffers do not overlap.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub unsafe fn sendrecv(
+        &self,
+        sendbuf: *const u8,
+        sendcount: i64,
+        sendtype: Datatype,
+        dest: i32,
+        sendtag: i32,
+        recvbuf: *mut u8,
+        recvcount: i64,
+        recvtype: Datatype,
+        source: i32,
+        recvtag: i32,
+        comm: Comm,
+    ) -> Result<Status> {
+        // SAFETY: the caller's promise.
+        let mut receive =
+            unsafe { self.irecv(recvbuf, recvcount, recvtype, source, recvtag, comm)? };
+        // SAFETY: the caller's promise.
+        let sent = unsafe { self.isend(sendbuf, sendcount, sendtype, dest, sendtag, comm) };
+        let mut send = match sent {
+            Ok(send) => send,
+            Err(error) => {
+                // Nothing may write to the caller's buffer after an error.
+                self.cancel(receive)?;
+                self.wait(&mut receive)?;
+                return Err(error);
+            }
+        };
+        let status = self.wait(&mut receive);
+        self.wait(&mut send)?;
+        status
+    }
+
+    /// `MPI_Sendrecv_replace`: the message received takes the place of the one sent.
+    ///
+    /// # Safety
+    /// `buf` is readable and writable for `count` items of `dt`.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub unsafe fn sendrecv_replace(
+        &self,
+        buf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        dest: i32,
+        sendtag: i32,
+        source: i32,
+        recvtag: i32,
+        comm: Comm,
+    ) -> Result<Status> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (mut send, mut receive) =
+                self.start_replace(buf, count, dt, dest, sendtag, source, recvtag, comm)?;
+            let status = self.wait(&mut receive);
+            self.wait(&mut send)?;
+            status
+        }
+    }
+
+    /// Sends a copy of the buffer and posts a receive into it.
+    ///
+    /// # Safety
+    /// As [`Engine::sendrecv_replace`], until the requests are done.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    unsafe fn start_replace(
+        &self,
+        buf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        dest: i32,
+        sendtag: i32,
+        source: i32,
+        recvtag: i32,
+        comm: Comm,
+    ) -> Result<(Request, Request)> {
+        // SAFETY: the caller's promise.
+        let receive = unsafe { self.receive_body(buf, count, dt, source, recvtag, comm)? };
+        // SAFETY: the caller's promise.
+        let send = match unsafe { self.outbound(buf, count, dt, dest, sendtag, comm)? } {
+            None => SENT,
+            Some(mut out) => {
+                if out.copy.is_none() {
+                    let mut copy = Box::<[u8]>::new_uninit_slice(out.len);
+                    // SAFETY: the caller's buffer is readable for `len` bytes; all of `copy` is written.
+                    let copy = unsafe {
+                        core::ptr::copy_nonoverlapping(out.buf, copy.as_mut_ptr().cast(), out.len);
+                        copy.assume_init()
+                    };
+                    out.buf = copy.as_ptr();
+                    out.copy = Some(copy);
+                }
+                self.launch_send(Mode::Standard, out, comm)?
+            }
+        };
+        let receive = self.add_request(receive)?;
+        self.post(receive);
+        Ok((send, receive.handle()))
+    }
+
+    /// `MPI_Send_init` and its kin: a send to be started later, any number of times.
+    ///
+    /// # Safety
+    /// `buf` is readable for `count` items of `dt` whenever the request is active.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub unsafe fn send_init(
+        &self,
+        mode: Mode,
+        buf: *const u8,
+        count: i64,
+        datatype: Datatype,
+        rank: i32,
+        tag: i32,
+        comm: Comm,
+    ) -> Result<Request> {
+        // The arguments are checked now, by the rules of the operation itself.
+        // SAFETY: the caller's promise.
+        drop(unsafe { self.outbound(buf, count, datatype, rank, tag, comm)? });
+        let (kind, buf) = (Kind::Send, buf.cast_mut());
+        self.add_persistent(Template { kind, mode, buf, count, datatype, rank, tag, comm })
+    }
+
+    /// `MPI_Recv_init`: a receive to be started later, any number of times.
+    ///
+    /// # Safety
+    /// `buf` is writable for `count` items of `dt` whenever the request is active.
+    pub unsafe fn recv_init(
+        &self,
+        buf: *mut u8,
+        count: i64,
+        datatype: Datatype,
+        rank: i32,
+        tag: i32,
+        comm: Comm,
+    ) -> Result<Request> {
+        // SAFETY: the caller's promise.
+        drop(unsafe { self.receive_body(buf, count, datatype, rank, tag, comm)? });
+        let (kind, mode) = (Kind::Recv, Mode::Standard);
+        self.add_persistent(Template { kind, mode, buf, count, datatype, rank, tag, comm })
+    }
+
+    fn add_persistent(&self, template: Template) -> Result<Request> {
+        let envelope = Envelope { context: 0, source: template.rank, tag: template.tag };
+        let comm = template.comm;
+        let mut body = idle_body(template.kind, comm, envelope);
+        body.active = false;
+        body.persistent = Some(Box::new(template));
+        let request = self.add_request(body)?;
+        request.finish();
+        Ok(request.handle())
+    }
+
+    /// `MPI_Start`: starts a persistent operation.
+    ///
+    /// # Safety
+    /// As when the request was made.
+    pub unsafe fn start(&self, request: Request) -> Result<()> {
+        let wrong = |what: &str| Err(Error::new(ErrorClass::REQUEST, what));
+        if request == Request::NULL || request == SENT {
+            return wrong("the request is not a persistent one");
+        }
+        let data = self.request(request)?;
+        let request = RequestRef::new(data);
+        if !data.is_done() {
+            return wrong("the request is active: it must be waited for before it is started again");
+        }
+        // SAFETY: done, so the body is the caller's.
+        let body = unsafe { request.body() };
+        if body.active {
+            return wrong(if body.persistent.is_some() {
+                "the request is active: it must be waited for before it is started again"
+            } else {
+                "the request is not a persistent one"
+            });
+        }
+        let Some(t) = body.persistent.take() else {
+            return wrong("the request is not a persistent one");
+        };
+        let fresh = match t.kind {
+            // SAFETY: the caller's promise.
+            Kind::Recv => unsafe {
+                self.receive_body(t.buf, t.count, t.datatype, t.rank, t.tag, t.comm)
+            },
+            Kind::Send => {
+                // SAFETY: the caller's promise.
+                let out = unsafe { self.outbound(t.buf, t.count, t.datatype, t.rank, t.tag, t.comm) };
+                out.and_then(|out| self.persistent_send(t.mode, out, t.comm))
+            }
+        };
+        let mode = t.mode;
+        body.persistent = Some(t);
+        let fresh = fresh?;
+        let nothing_to_do = fresh.process == NO_PROCESS && fresh.kind == Kind::Send;
+        let template = body.persistent.take();
+        *body = Body { persistent: template, ..fresh };
+        request.restart();
+        match body.kind {
+            Kind::Recv => self.post(request),
+            Kind::Send if nothing_to_do => self.complete(request),
+            Kind::Send => self.dispatch(request, mode == Mode::Synchronous),
+        }
+        Ok(())
+    }
+
+    /// Checks the arguments of a receive and makes a request's body of them.
+    ///
+    /// # Safety
+    /// As [`Engine::irecv`].
+    #[inline]
+    pub(super) unsafe fn receive_body(
+        &self,
+        buf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        source: i32,
+        tag: i32,
+        comm: Comm,
+    ) -> Result<Body> {
+        let c = self.comm(comm)?;
+        let len = self.bytes(count, dt)?;
+        if tag < 0 && tag != ANY_TAG {
+            return Err(bad_tag(tag));
+        }
+        let known = source as u32 >= c.size() as u32;
+        if known && source != ANY_SOURCE && source != PROC_NULL {
+            return Err(c.bad_rank("source", source));
+        }
+        if buf.is_null() && len > 0 {
+            return Err(null_buffer(len));
+        }
+        let mut body = idle_body(Kind::Recv, comm, envelope(c, source, tag));
+        body.buf = buf;
+        body.len = len;
+        if datatype::contiguous_size(dt).is_none() && len > 0 {
+            let mut landing = vec![0u8; len].into_boxed_slice();
+            body.buf = landing.as_mut_ptr();
+            body.copy = Some(landing);
+            body.scatter = Some(Scatter { element: element(dt), buf });
+        }
+        Ok(body)
+    }
+
+    /// Posts a receive, or gives it a message that has arrived already.
+    #[inline]
+    pub(super) fn post(&self, request: RequestRef) {
+        // SAFETY: made or restarted just now, nobody else works on it.
+        let body = unsafe { request.body() };
+        let envelope = body.envelope;
+        if envelope.source == PROC_NULL {
+            body.status = Status::PROC_NULL;
+            return self.complete(request);
+        }
+        let mut lane = self.lane(envelope.context).lock();
+        if let Some((entry, envelope, _)) = lane.find_kept(envelope) {
+            let kept = lane.take_kept(entry);
+            drop(lane);
+            return self.take(request, envelope, kept);
+        }
+        body.entry = lane.post(envelope, request);
+    }
+
+    /// `MPI_Cancel`: asks for a pending operation to be taken back. Whether it was, its status tells.
+    pub fn cancel(&self, request: Request) -> Result<()> {
+        if request == SENT {
+            return Ok(());
+        }
+        if request == Request::NULL {
+            return Err(Error::new(ErrorClass::REQUEST, "the request is MPI_REQUEST_NULL"));
+        }
+        let data = self.request(request)?;
+        if data.is_done() {
+            return Ok(());
+        }
+        let request = RequestRef::new(data);
+        // SAFETY: these fields are written before the operation starts and stay until it is done; it cannot be removed,
+        // as only this caller could wait for it.
+        let (kind, envelope, entry) = unsafe {
+            let body = request.body();
+            (body.kind, body.envelope, body.entry)
+        };
+        match kind {
+            Kind::Recv => {
+                let mut lane = self.lane(envelope.context).lock();
+                if lane.withdraw(entry, |posted| *posted == request).is_some() {
+                    drop(lane);
+                    // SAFETY: withdrawn, so the receive is ours.
+                    unsafe { request.body() }.status =
+                        Status { cancelled: true, ..Status::EMPTY };
+                    self.complete(request);
+                }
+            }
+            Kind::Send => self.cancel_send(request),
+        }
+        Ok(())
+    }
+}
+
+/// In the place of a process not known yet.
+pub(super) const NO_PROCESS: u32 = u32::MAX;
+
+/// A body with nothing to do.
+#[inline]
+pub(super) fn idle_body(kind: Kind, comm: Comm, envelope: Envelope) -> Body {
+    Body {
+        kind,
+        active: true,
+        buf: core::ptr::null_mut(),
+        len: 0,
+        envelope,
+        comm,
+        process: NO_PROCESS,
+        entry: Entry::NONE,
+        remaining: 0,
+        status: Status::EMPTY,
+        error: None,
+        copy: None,
+        scatter: None,
+        persistent: None,
+    }
+}
+
+#[inline]
+pub(super) fn envelope(comm: &CommData, source: i32, tag: i32) -> Envelope {
+    Envelope { context: comm.context(), source, tag }
+}
+
+#[cold]
+pub(super) fn bad_tag(tag: i32) -> Error {
+    Error::new(
+        ErrorClass::TAG,
+        format!(
+            "tag {tag} is neither MPI_ANY_TAG nor between 0 and MPI_TAG_UB ({})",
+            crate::status::TAG_UB
+        ),
+    )
+}
+
+#[cold]
+fn null_buffer(len: usize) -> Error {
+    Error::new(
+        ErrorClass::BUFFER,
+        format!("the buffer is a null pointer, but has to have room for {len} bytes"),
+    )
+}

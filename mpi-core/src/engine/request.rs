@@ -1,0 +1,187 @@
+//! Requests: operations under way (MPI 5.0, section 3.7).
+//!
+//! A request's body has one owner at any time, and ownership is handed on, never shared:
+//! the caller that makes it; then, for a receive, the lane while it is posted, and after matching whoever matched it; for a send,
+//! the link's queues; at the end the `DONE` bit hands it back to the caller. So the body needs no lock of its own.
+
+use core::cell::UnsafeCell;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use super::matching::{Entry, Envelope};
+use crate::handle::{Comm, Datatype, HandleKind, Request, compose};
+use crate::status::Status;
+use crate::sync::threaded;
+use crate::{Error, slab};
+
+/// The operation has finished: the body belongs to the caller again.
+const DONE: u32 = 1;
+/// No caller will ask for it: whoever finishes it removes it.
+const ORPHAN: u32 = 2;
+
+/// The request of a send that was complete when it returned. Waiting for it needs no look-up.
+pub const SENT: Request = Request(compose(HandleKind::Request, u32::MAX, slab::NEVER));
+
+/// How a message is sent (MPI 5.0, section 3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Standard
+    Standard,
+    /// Buffered
+    Buffered,
+    /// Synchronous
+    Synchronous,
+    /// Ready
+    Ready,
+}
+
+/// What a request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Send,
+    Recv,
+}
+
+/// The arguments of a persistent operation.
+pub(crate) struct Template {
+    pub(crate) kind: Kind,
+    pub(crate) mode: Mode,
+    pub(crate) buf: *mut u8,
+    pub(crate) count: i64,
+    pub(crate) datatype: Datatype,
+    pub(crate) rank: i32,
+    pub(crate) tag: i32,
+    pub(crate) comm: Comm,
+}
+
+/// Items of a type with gaps, to be filled from packed data.
+#[derive(Clone, Copy)]
+pub(crate) struct Scatter {
+    pub(crate) element: crate::datatype::Element,
+    pub(crate) buf: *mut u8,
+}
+
+pub(crate) struct Body {
+    pub(crate) kind: Kind,
+    /// Of a persistent request: started and not yet waited for. Others: true.
+    pub(crate) active: bool,
+    /// The user's buffer; of a send it is only read.
+    pub(crate) buf: *mut u8,
+    /// Bytes to send, or room to receive.
+    pub(crate) len: usize,
+    pub(crate) envelope: Envelope,
+    pub(crate) comm: Comm,
+    /// The process at the other end, once known.
+    pub(crate) process: u32,
+    /// Where a receive is posted.
+    pub(crate) entry: Entry,
+    /// Bytes of a rendezvous that have not moved yet.
+    pub(crate) remaining: usize,
+    pub(crate) status: Status,
+    pub(crate) error: Option<Error>,
+    /// Packed or buffered data that `buf` points into.
+    pub(crate) copy: Option<Box<[u8]>>,
+    /// Where received data go that are not contiguous in the user's buffer; they land in `copy` first.
+    pub(crate) scatter: Option<Scatter>,
+    pub(crate) persistent: Option<Box<Template>>,
+}
+
+pub(crate) struct RequestData {
+    state: AtomicU32,
+    handle: UnsafeCell<Request>,
+    body: UnsafeCell<Body>,
+}
+
+// SAFETY: the body has one owner at a time (see the module's text); `DONE` is stored with release and loaded with acquire.
+unsafe impl Sync for RequestData {}
+// SAFETY: nothing in it is bound to a thread; raw pointers are the user's buffers.
+unsafe impl Send for RequestData {}
+
+impl RequestData {
+    #[inline]
+    pub(crate) fn new(body: Body) -> RequestData {
+        let handle = UnsafeCell::new(Request::NULL);
+        RequestData { state: AtomicU32::new(0), handle, body: UnsafeCell::new(body) }
+    }
+
+    #[inline]
+    pub(crate) fn is_done(&self) -> bool {
+        // Pairs with the release in `RequestRef::finish`.
+        self.state.load(Ordering::Acquire) & DONE != 0
+    }
+}
+
+/// A pending request, by address. Valid until the request is removed from its slab, which happens only after it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RequestRef(NonNull<RequestData>);
+
+// SAFETY: an address of something `Sync`.
+unsafe impl Send for RequestRef {}
+
+impl RequestRef {
+    pub(crate) fn new(data: &RequestData) -> RequestRef {
+        RequestRef(NonNull::from(data))
+    }
+
+    #[inline]
+    pub(crate) fn data<'a>(self) -> &'a RequestData {
+        // SAFETY: the type's promise: not yet removed, and slab chunks never move.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The body.
+    ///
+    /// # Safety
+    /// The caller is the body's owner now, and makes no second reference while this one is in use.
+    #[inline]
+    pub(crate) unsafe fn body<'a>(self) -> &'a mut Body {
+        // SAFETY: the caller's promise.
+        unsafe { &mut *self.data().body.get() }
+    }
+
+    /// Names the request by its handle, right after it was put in the slab.
+    ///
+    /// # Safety
+    /// Nobody else knows of the request yet.
+    #[inline]
+    pub(crate) unsafe fn set_handle(self, handle: Request) {
+        // SAFETY: the caller's promise.
+        unsafe { *self.data().handle.get() = handle }
+    }
+
+    #[inline]
+    pub(crate) fn handle(self) -> Request {
+        // SAFETY: written once, before anybody else knew of the request.
+        unsafe { *self.data().handle.get() }
+    }
+
+    /// Hands the body back to the caller. Returns whether nobody will come for it.
+    #[inline]
+    pub(crate) fn finish(self) -> bool {
+        self.mark(DONE) & ORPHAN != 0
+    }
+
+    /// Gives up the caller's interest. Returns whether the request was done already.
+    pub(crate) fn abandon(self) -> bool {
+        self.mark(ORPHAN) & DONE != 0
+    }
+
+    /// Makes a persistent request pending again.
+    pub(crate) fn restart(self) {
+        self.data().state.store(0, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn mark(self, bit: u32) -> u32 {
+        let state = &self.data().state;
+        if threaded() {
+            // Release pairs with the acquire in `is_done`; acquire, for whoever removes an orphan.
+            state.fetch_or(bit, Ordering::AcqRel)
+        } else {
+            let before = state.load(Ordering::Relaxed);
+            // Release pairs with the acquire in `is_done`.
+            state.store(before | bit, Ordering::Release);
+            before
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Waiting: spin, then yield, then sleep (and how threads of one process share it).
+//!
+//! One thread at a time drives the transports. Another that finds them taken waits for its own request on a condition that
+//! every completion signals, and so does the driver when it stops, so that somebody always drives.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ferrite_fabric::Port;
+use ferrite_shm::Sleeper;
+
+use super::Engine;
+use crate::sync::threaded;
+use crate::sys;
+
+/// How long a process sleeps that has frames to send for which there is no room: nobody wakes it for that.
+const NO_ROOM_NAP: Duration = Duration::from_micros(100);
+/// How often a thread without the transports looks again on its own.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+pub(super) struct Waiting {
+    sleeper: Option<Sleeper>,
+    /// Ranks of this node share a processor: the time spent spinning would be taken from those waited for.
+    crowded: bool,
+    spin: Duration,
+    yield_for: Duration,
+    /// Threads that wait for the driver.
+    waiters: AtomicU32,
+    /// A thread sleeps on the transports.
+    asleep: AtomicBool,
+    /// Counts completions, for threads that wait without driving.
+    epoch: Mutex<u64>,
+    changed: Condvar,
+}
+
+impl Waiting {
+    pub(super) fn new(
+        sleeper: Option<Sleeper>,
+        crowded: bool,
+        spin: Duration,
+        yield_for: Duration,
+    ) -> Waiting {
+        Waiting {
+            sleeper,
+            crowded,
+            spin,
+            yield_for,
+            waiters: AtomicU32::new(0),
+            asleep: AtomicBool::new(false),
+            epoch: Mutex::new(0),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Wakes whoever may wait for what this thread has just finished. Only called where several threads may be.
+    pub(super) fn something_finished(&self) {
+        // Partner: the fences in `Engine::wait_for_driver` and `Engine::sleep`. Either we see that they wait, or they
+        // see what was finished.
+        fence(Ordering::SeqCst);
+        if self.waiters.load(Ordering::Relaxed) != 0 {
+            *self.epoch.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            self.changed.notify_all();
+        }
+        if self.asleep.load(Ordering::Relaxed)
+            && let Some(sleeper) = &self.sleeper
+        {
+            sleeper.wake();
+        }
+    }
+}
+
+/// How far a wait has come.
+#[derive(Default)]
+struct Patience {
+    polls: u32,
+    since: Option<Instant>,
+}
+
+impl Engine {
+    /// Makes progress until `done` says so.
+    #[inline]
+    pub fn wait_until(&self, mut done: impl FnMut() -> bool) {
+        let mut patience = Patience::default();
+        loop {
+            if done() {
+                break;
+            }
+            if self.progress() {
+                patience = Patience::default();
+                continue;
+            }
+            self.be_patient(&mut patience, &mut done);
+        }
+        if threaded() {
+            // Whoever stops driving lets another thread have the transports.
+            self.waiting.something_finished();
+        }
+    }
+
+    #[inline]
+    fn be_patient(&self, patience: &mut Patience, done: &mut dyn FnMut() -> bool) {
+        patience.polls += 1;
+        if !self.waiting.crowded && patience.polls & 63 != 0 {
+            core::hint::spin_loop();
+            return;
+        }
+        self.be_very_patient(patience, done);
+    }
+
+    #[cold]
+    fn be_very_patient(&self, patience: &mut Patience, done: &mut dyn FnMut() -> bool) {
+        let waiting = &self.waiting;
+        let since = *patience.since.get_or_insert_with(Instant::now);
+        let waited = since.elapsed();
+        let spin = if waiting.crowded { Duration::ZERO } else { waiting.spin };
+        if waited < spin {
+            return;
+        }
+        if waited < spin + waiting.yield_for {
+            sys::yield_now();
+            return;
+        }
+        self.sleep(done);
+    }
+
+    /// Sleeps until something arrives, or another thread has finished something.
+    fn sleep(&self, done: &mut dyn FnMut() -> bool) {
+        let waiting = &self.waiting;
+        let Some(mut ports) = self.port.try_lock() else {
+            return self.wait_for_driver(done);
+        };
+        let Some(sleeper) = &waiting.sleeper else {
+            drop(ports);
+            // A job of one: nothing arrives but from other threads of this process.
+            return self.wait_for_driver(done);
+        };
+        if threaded() && waiting.asleep.swap(true, Ordering::Relaxed) {
+            // Another thread of ours sleeps there already, and wakes when anything arrives.
+            drop(ports);
+            return self.wait_for_driver(done);
+        }
+        // Partner: the fence in `something_finished`.
+        fence(Ordering::SeqCst);
+        let ready = ports.shm.as_mut().is_some_and(|port| !port.prepare_sleep());
+        drop(ports);
+        if !ready && !done() {
+            sleeper.wait(self.has_backlog().then_some(NO_ROOM_NAP));
+        }
+        waiting.asleep.store(false, Ordering::Relaxed);
+        if let Some(mut ports) = self.port.try_lock()
+            && let Some(port) = &mut ports.shm
+        {
+            port.awake();
+        }
+    }
+
+    /// Waits until the thread that drives has finished something, or has stopped.
+    fn wait_for_driver(&self, done: &mut dyn FnMut() -> bool) {
+        let waiting = &self.waiting;
+        let lock = || waiting.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.waiters.fetch_add(1, Ordering::Relaxed);
+        let seen = *lock();
+        // Partner: the fence in `something_finished`.
+        fence(Ordering::SeqCst);
+        if !done() {
+            let same = |epoch: &mut u64| *epoch == seen;
+            drop(waiting.changed.wait_timeout_while(lock(), PATIENCE, same));
+        }
+        waiting.waiters.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,151 @@
+//! Blocking collective operations: a [`Schedule`] run over a communicator's collective context.
+
+use ferrite_fabric::{RawBuf, RawBufMut};
+
+use super::Engine;
+use super::comm::CommData;
+use super::matching::Envelope;
+use super::receive::idle_body;
+use super::request::{Kind, RequestRef};
+use crate::collective::{Operands, Running, Schedule, Shape, Thresholds, Wire, select};
+use crate::Result;
+use crate::handle::{Comm, Request};
+use crate::op::Reduction;
+
+impl Engine {
+    /// Runs a schedule to its end. The tag is taken from the communicator's sequence, so all members must come here in the
+    /// same order.
+    ///
+    /// # Safety
+    /// The buffers are valid for what the schedule's shape says and do not overlap, but for `input` in place.
+    pub(crate) unsafe fn run_collective(
+        &self,
+        comm: Comm,
+        schedule: &Schedule,
+        (input, output): (RawBuf, RawBufMut),
+        reduction: Option<Reduction>,
+    ) -> Result<()> {
+        let mut wire = CollectiveWire { engine: self, comm: self.comm(comm)?, handle: comm };
+        let mut memory = core::mem::take(&mut *self.scratch.lock());
+        let scratch = memory.reserve(schedule.scratch_bytes());
+        let tag = wire.comm.next_sequence();
+        let operands = Operands { input, output, scratch, reduction, tag };
+        // SAFETY: the caller's promise; the scratch memory is ours until the end, and the loop below ends only when
+        // the collective has finished or failed.
+        let mut running: Running<Request> = unsafe { Running::new(schedule, operands) };
+        let mut outcome = Ok(false);
+        self.wait_until(|| {
+            outcome = running.step(&mut wire);
+            !matches!(outcome, Ok(false))
+        });
+        memory.trim(SCRATCH_KEPT);
+        *self.scratch.lock() = memory;
+        outcome.map(|_| ())
+    }
+
+    fn shape(&self, comm: Comm, bytes: usize) -> Result<Shape> {
+        let c = self.comm(comm)?;
+        Ok(Shape {
+            rank: c.rank() as u32,
+            size: c.size() as u32,
+            root: 0,
+            count: bytes,
+            width: 1,
+            commutative: true,
+            in_place: false,
+        })
+    }
+
+    /// Waits until all members of a communicator have come here.
+    pub(crate) fn meet(&self, comm: Comm) -> Result<()> {
+        let schedule = select::barrier(self.shape(comm, 0)?);
+        let buffers = (RawBuf::EMPTY, RawBufMut::EMPTY);
+        // SAFETY: a barrier has no buffers.
+        unsafe { self.run_collective(comm, &schedule, buffers, None) }
+    }
+
+    /// Rank 0's bytes for everybody.
+    pub(crate) fn tell_all(&self, comm: Comm, bytes: &mut [u8]) -> Result<()> {
+        let schedule = select::bcast(self.shape(comm, bytes.len())?, &Thresholds::DEFAULT);
+        let buffers = (RawBuf::EMPTY, RawBufMut::of(bytes));
+        // SAFETY: the buffer is as long as the shape says.
+        unsafe { self.run_collective(comm, &schedule, buffers, None) }
+    }
+
+    /// Everybody's bytes for everybody, in the order of rank. `all` has room for as many as there are members.
+    pub(crate) fn tell_each_other(&self, comm: Comm, mine: &[u8], all: &mut [u8]) -> Result<()> {
+        let shape = self.shape(comm, mine.len())?;
+        assert_eq!(all.len(), mine.len() * shape.size as usize);
+        let schedule = select::allgather(shape, &Thresholds::DEFAULT);
+        let buffers = (RawBuf::of(mine), RawBufMut::of(all));
+        // SAFETY: the buffers are as long as the shape says.
+        unsafe { self.run_collective(comm, &schedule, buffers, None) }
+    }
+}
+
+/// Scratch memory kept from one collective to the next, in bytes.
+const SCRATCH_KEPT: usize = 1 << 20;
+
+/// Carries one communicator's collective messages.
+pub(crate) struct CollectiveWire<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) comm: &'a CommData,
+    pub(crate) handle: Comm,
+}
+
+impl Wire for CollectiveWire<'_> {
+    type Request = Request;
+
+    unsafe fn send(&mut self, peer: i32, tag: i32, buffer: RawBuf) -> Result<Option<Request>> {
+        let envelope =
+            Envelope { context: self.comm.collective_context(), source: self.comm.rank(), tag };
+        let mut body = idle_body(Kind::Send, self.handle, envelope);
+        body.buf = buffer.ptr.cast_mut();
+        body.len = buffer.len;
+        body.process = self.comm.process(peer);
+        if self.engine.send_whole(&body) {
+            return Ok(None);
+        }
+        let request = self.engine.add_request(body)?;
+        self.engine.dispatch(request, false);
+        self.unless_done(request)
+    }
+
+    unsafe fn recv(&mut self, peer: i32, tag: i32, buffer: RawBufMut) -> Result<Option<Request>> {
+        let envelope = Envelope { context: self.comm.collective_context(), source: peer, tag };
+        let mut body = idle_body(Kind::Recv, self.handle, envelope);
+        body.buf = buffer.ptr;
+        body.len = buffer.len;
+        let request = self.engine.add_request(body)?;
+        self.engine.post(request);
+        self.unless_done(request)
+    }
+
+    fn poll(&mut self, request: &mut Request) -> Result<bool> {
+        let data = self.engine.request(*request)?;
+        if !data.is_done() {
+            return Ok(false);
+        }
+        self.engine.finish(request, data).map(|_| true)
+    }
+
+    fn withdraw(&mut self, mut request: Request) {
+        // A message that is past cancelling arrives; either way its buffer is free after the wait. What it ended with does
+        // not matter, as the operation has failed already.
+        if self.engine.cancel(request).is_ok() {
+            let _ = self.engine.wait(&mut request);
+        }
+    }
+}
+
+impl CollectiveWire<'_> {
+    /// Lets go of a request that is done already.
+    fn unless_done(&self, request: RequestRef) -> Result<Option<Request>> {
+        let mut handle = request.handle();
+        let data = request.data();
+        if !data.is_done() {
+            return Ok(Some(handle));
+        }
+        self.engine.finish(&mut handle, data).map(|_| None)
+    }
+}
