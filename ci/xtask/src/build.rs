@@ -57,25 +57,6 @@ pub fn default_prefix() -> Result<PathBuf> {
     Ok(target_directory()?.join("prefix"))
 }
 
-/// Writes, or compares, the files that are generated from the table of the MPI interface.
-///
-/// # Errors
-/// When the generator fails or, with `check`, when a file differs.
-pub fn generate(check: bool) -> Result<()> {
-    let mut arguments = vec!["run", "--quiet", "--package", "ferrite-gen", "--"];
-    if check {
-        arguments.push("--check");
-    }
-    let status = cargo(&arguments)
-        .status()
-        .map_err(|error| format!("cannot start cargo: {error}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err("the generator failed, see above".to_owned())
-    }
-}
-
 /// Files that a build made.
 #[derive(Debug, Default)]
 pub(crate) struct Artifacts {

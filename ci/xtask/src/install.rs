@@ -24,7 +24,7 @@ const DOCUMENTS: [&str; 6] = [
     "STATUS.md",
     "LICENSE-MIT",
     "LICENSE-APACHE",
-    "ffi/abi/COVERAGE.md",
+    "ffi/COVERAGE.md",
 ];
 
 /// A prefix that was laid out.

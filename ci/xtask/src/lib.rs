@@ -5,12 +5,14 @@
 
 mod build;
 mod check;
+mod generate;
 mod install;
 mod pkgconfig;
 mod place;
 
-pub use build::{Profile, default_prefix, generate, target_directory, workspace_root};
+pub use build::{Profile, default_prefix, target_directory, workspace_root};
 pub use check::check;
+pub use generate::generate;
 pub use install::{Installed, install};
 
 /// What every chore returns; the error is a sentence for the person who ran it.
