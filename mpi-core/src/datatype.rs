@@ -285,10 +285,10 @@ static CONTIGUOUS: [u8; COUNT] = {
     let mut sizes = [0; COUNT];
     let mut i = 0;
     while i < COUNT {
-        if let Some(info) = &PREDEFINED[i] {
-            if info.is_contiguous() {
-                sizes[i] = info.size as u8;
-            }
+        if let Some(info) = &PREDEFINED[i]
+            && info.is_contiguous()
+        {
+            sizes[i] = info.size as u8;
         }
         i += 1;
     }

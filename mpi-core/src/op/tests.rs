@@ -278,6 +278,15 @@ fn check(op: Op, datatype: Datatype, info: &TypeInfo, count: usize, random: &mut
         )
     }
     .unwrap();
+    // Zeros of either sign are equal.
+    for (scalar, offset) in fields.into_iter().filter(|field| is_float(field.0)) {
+        for item in 0..count {
+            let from = 1 + item * extent + offset;
+            let bytes = &mut inout[from..from + scalar.size() as usize];
+            let number = decode(scalar, bytes);
+            bytes.copy_from_slice(&encode(scalar, number));
+        }
+    }
     assert_eq!(
         inout,
         expected,
@@ -434,15 +443,6 @@ fn accumulate_may_replace_or_do_nothing() {
         let mut inout = [7u8, 8, 9];
         // SAFETY: three bytes in both buffers.
         unsafe { reduction.apply([1, 2, 3].as_ptr(), inout.as_mut_ptr(), 3) };
-        // Zeros of either sign are equal.
-        for (scalar, offset) in fields.into_iter().filter(|field| is_float(field.0)) {
-            for item in 0..count {
-                let from = 1 + item * extent + offset;
-                let bytes = &mut inout[from..from + scalar.size() as usize];
-                let number = decode(scalar, bytes);
-                bytes.copy_from_slice(&encode(scalar, number));
-            }
-        }
         assert_eq!(inout, expected);
     }
     assert!(!is_commutative(Op::REPLACE).unwrap() && is_commutative(Op::SUM).unwrap());
