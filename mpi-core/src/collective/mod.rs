@@ -16,6 +16,7 @@
 
 pub mod allgather;
 pub mod allreduce;
+mod api;
 pub mod barrier;
 pub mod bcast;
 #[cfg(test)]
@@ -31,6 +32,7 @@ mod shape;
 #[cfg(test)]
 mod simulate;
 
+pub use api::IN_PLACE;
 pub use operation::{Action, Buffer, Id, Operation, Place};
 pub use run::{Operands, Running, Wire};
 pub use schedule::{Operations, Schedule};

@@ -10,7 +10,7 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 
 use super::operation::{Action, Buffer, Id, Operation, Place};
 use super::schedule::{Operations, Schedule};
-use crate::error::Result;
+use crate::error::{Error, ErrorClass, Result};
 use crate::op::Reduction;
 
 /// What a schedule needs of the engine: messages between the ranks of one communicator, apart from the user's, that
@@ -85,6 +85,7 @@ pub struct Running<R, const WINDOW: usize = 16> {
     started: u32,
     finished: u32,
     exhausted: bool,
+    failed: bool,
 }
 
 impl<R, const WINDOW: usize> Running<R, WINDOW> {
@@ -111,12 +112,19 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
             started: 0,
             finished: 0,
             exhausted: false,
+            failed: false,
         }
     }
 
     /// Does all that can be done without waiting. Returns whether the collective has finished. After an error nothing of
     /// it is under way any more, and it cannot be continued.
     pub fn step<W: Wire<Request = R>>(&mut self, wire: &mut W) -> Result<bool> {
+        if self.failed {
+            return Err(Error::new(
+                ErrorClass::OTHER,
+                "the collective operation has failed before",
+            ));
+        }
         loop {
             self.fill();
             if self.first == self.next {
@@ -282,6 +290,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
 
     #[cold]
     fn withdraw<W: Wire<Request = R>>(&mut self, wire: &mut W) {
+        self.failed = true;
         for slot in &mut self.slots {
             if let Some(request) = slot.request.take() {
                 wire.withdraw(request);

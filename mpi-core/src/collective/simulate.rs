@@ -420,6 +420,10 @@ fn after_an_error_nothing_is_under_way() {
         running.step(&mut wire).unwrap_err().class(),
         ErrorClass::OTHER
     );
+    assert!(
+        running.step(&mut wire).is_err(),
+        "it goes on after an error"
+    );
     let network = network.borrow();
     let pending = network
         .requests
