@@ -3,7 +3,7 @@
 //! [`Settings`] is what the engine reads: plain fields, parsed once from the environment. [`REGISTRY`] is what people and
 //! tools read: name, accepted values, default and a sentence about each. A bad value is an error that names the
 //! variable, the value and what is accepted; a name that nobody registered is a warning with the nearest known one.
-//! Settings that the launcher reads are registered too, so that their names are known, and are not parsed here.
+//! Variables that other parts of Ferrite read are registered too, so that their names are known, and are not parsed here.
 //!
 //! This module knows no transport but by name, and prints nothing.
 
@@ -19,6 +19,9 @@ use value::Value;
 
 /// Prefix of every variable.
 const PREFIX: &str = "FERRITE_";
+
+/// Prefix of the variables of Ferrite's own tests, which are nobody's mistake.
+const TEST_PREFIX: &str = "FERRITE_TEST_";
 
 /// Transports that this build has, for `FERRITE_TRANSPORT`.
 pub const TRANSPORTS: &[&str] = &["shm", "self"];
@@ -114,12 +117,12 @@ enum Field {
     Cma(fn(&mut Settings) -> &mut Cma),
     Bytes(fn(&mut Settings) -> &mut usize),
     Duration(fn(&mut Settings) -> &mut Duration),
-    /// Read by the launcher, or by the channel between launcher and process.
-    Launcher,
+    /// Read by another part of Ferrite.
+    Elsewhere,
 }
 
 /// Every setting there is.
-pub static REGISTRY: [Setting; 8] = [
+pub static REGISTRY: [Setting; 10] = [
     Setting {
         name: "FERRITE_TRANSPORT",
         default: "",
@@ -165,8 +168,20 @@ pub static REGISTRY: [Setting; 8] = [
     Setting {
         name: "FERRITE_CHANNEL",
         default: "",
-        doc: "Set by the launcher: the descriptor over which a process learns its job. Not for people.",
-        field: Field::Launcher,
+        doc: "Set by the launcher: the descriptor over which a process learns its job.",
+        field: Field::Elsewhere,
+    },
+    Setting {
+        name: "FERRITE_CC",
+        default: "",
+        doc: "The C compiler that mpicc calls.",
+        field: Field::Elsewhere,
+    },
+    Setting {
+        name: "FERRITE_CXX",
+        default: "",
+        doc: "The C++ compiler that mpicxx calls.",
+        field: Field::Elsewhere,
     },
 ];
 
@@ -178,13 +193,13 @@ impl Setting {
             Field::Cma(_) => Cma::accepts(),
             Field::Bytes(_) => usize::accepts(),
             Field::Duration(_) => Duration::accepts(),
-            Field::Launcher => String::from("what the launcher sets"),
+            Field::Elsewhere => String::from("not read by the library"),
         }
     }
 
-    /// Whether the engine reads it; otherwise the launcher does.
+    /// Whether the engine reads it; otherwise another part of Ferrite does.
     pub fn is_of_engine(&self) -> bool {
-        !matches!(self.field, Field::Launcher)
+        !matches!(self.field, Field::Elsewhere)
     }
 
     fn set(&self, settings: &mut Settings, text: &str) -> Option<()> {
@@ -193,7 +208,7 @@ impl Setting {
             Field::Cma(at) => *at(settings) = Value::parse(text)?,
             Field::Bytes(at) => *at(settings) = Value::parse(text)?,
             Field::Duration(at) => *at(settings) = Value::parse(text)?,
-            Field::Launcher => {}
+            Field::Elsewhere => {}
         }
         Some(())
     }
@@ -204,7 +219,7 @@ impl Setting {
             Field::Cma(at) => at(settings).to_text(),
             Field::Bytes(at) => at(settings).to_text(),
             Field::Duration(at) => at(settings).to_text(),
-            Field::Launcher => String::new(),
+            Field::Elsewhere => String::new(),
         }
     }
 }
@@ -257,7 +272,9 @@ impl Settings {
                 continue;
             };
             let Some(at) = REGISTRY.iter().position(|setting| setting.name == name) else {
-                warnings.push(unknown(name));
+                if !name.starts_with(TEST_PREFIX) {
+                    warnings.push(unknown(name));
+                }
                 continue;
             };
             if !REGISTRY[at].is_of_engine() {
@@ -400,6 +417,7 @@ mod tests {
             ("FERRITE_EAGER_LIMIT", "1000"),
             ("FERRITE_SPIN", "0"),
             ("FERRITE_CHANNEL", "17"),
+            ("FERRITE_TEST_SEED", "1"),
         ])
         .unwrap();
         assert_eq!(settings.transport.names(), ["self", "shm"]);
