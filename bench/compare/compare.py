@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Runs Ferrite and its peers side by side and writes bench/RESULTS.md.
+
+  python3 bench/compare/compare.py --osu DIR
+
+fetches MPICH, Open MPI and Intel MPI from PyPI into a cache folder (they need about 2 GB), builds OSU's micro-benchmarks 7.4,
+whose unpacked sources are in DIR, with each library's own mpicc, and measures. Without --osu, Ferrite's own osu_* programs run
+on all libraries that have the standard ABI, which leaves Open MPI out of the transfers.
+
+Leave the machine alone meanwhile; it takes about ten minutes.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+sys.dont_write_bytecode = True  # leave nothing in the source tree
+
+import jobs
+import libraries
+import results
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+
+
+def main():
+    options = arguments()
+    options.cache.mkdir(parents=True, exist_ok=True)
+    cores = len(os.sched_getaffinity(0))
+    everyone = [libraries.ferrite(options.prefix.resolve() if options.prefix else laid_out_prefix())]
+    for peer in libraries.peers():
+        if peer.key in options.peers:
+            everyone.append(libraries.install(peer, options.cache.resolve()))
+    transfers = starts = None
+    if "transfers" in options.parts:
+        transfers = measure_transfers(everyone, options, cores)
+    if "start" in options.parts:
+        starts = measure_starts(everyone, options, cores)
+    programs = (
+        "Transfers are measured by OSU's micro-benchmarks 7.4, unmodified, built with each library's own `mpicc`."
+        if options.osu
+        else "Transfers are measured by Ferrite's `osu_*` programs, the same binaries on each library of the standard ABI."
+    )
+    page = results.page(machine(cores), programs, options.rounds, everyone, transfers, starts)
+    options.output.write_text(page)
+    print(page)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ferrite-peers"
+    known = [peer.key for peer in libraries.peers()]
+    parser.add_argument("--prefix", type=Path, help="an installed Ferrite (default: built from this tree)")
+    parser.add_argument("--cache", type=Path, default=cache, help="where peers and built programs are kept (%(default)s)")
+    parser.add_argument("--osu", type=Path, help="sources of OSU's micro-benchmarks 7.4")
+    parser.add_argument("--rounds", type=positive, default=5, help="(%(default)s)")
+    parser.add_argument("--peers", type=words_of(known), default=known, help=f"some of {','.join(known)}")
+    parts = ["transfers", "start"]
+    parser.add_argument("--parts", type=words_of(parts), default=parts, help=f"some of {','.join(parts)}")
+    parser.add_argument("--output", type=Path, default=HERE.parent / "RESULTS.md", help="(%(default)s)")
+    return parser.parse_args()
+
+
+def positive(text):
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def words_of(known):
+    """A type for argparse: a list of known words with commas between them."""
+
+    def words(text):
+        found = text.split(",") if text else []
+        for word in found:
+            if word not in known:
+                raise argparse.ArgumentTypeError(f"{word} is none of {', '.join(known)}")
+        return found
+
+    return words
+
+
+def laid_out_prefix():
+    """Builds this tree's prefix in cargo's target folder."""
+    metadata = ["cargo", "metadata", "--format-version=1", "--no-deps"]
+    target = json.loads(subprocess.run(metadata, cwd=ROOT, check=True, capture_output=True).stdout)["target_directory"]
+    prefix = Path(target) / "prefix"
+    subprocess.run(["cargo", "xtask", "install", "--prefix", str(prefix)], cwd=ROOT, check=True)
+    return prefix
+
+
+def measure_transfers(everyone, options, cores):
+    """{figure's name: {library's key: values, or words of a failure}}."""
+    folders = {}
+    for library in everyone:
+        if options.osu:
+            folders[library.key] = libraries.build_osu(library, options.osu.resolve(), options.cache.resolve())
+        elif library.standard_abi:
+            folders[library.key] = everyone[0].folder / "bin"
+    measured = {figure.name: {key: [] for key in folders} for figure in results.FIGURES}
+    runs = dict.fromkeys((figure.program, figure.arguments) for figure in results.FIGURES)
+    for number in range(1, options.rounds + 1):
+        for program, given in runs:
+            progress(f"round {number} of {options.rounds}: {program} {' '.join(given)}")
+            for library in everyone:
+                if library.key not in folders:
+                    continue
+                borrowed = not options.osu and library is not everyone[0]
+                words = library.command(2, folders[library.key] / program, given, cores)
+                wanted = [f for f in results.FIGURES if (f.program, f.arguments) == (program, given)]
+                try:
+                    table = jobs.rows(jobs.finish(words, library.variables(2, cores, borrowed))[0])
+                    for figure in wanted:
+                        value = jobs.cell(table, figure.size, figure.column) * figure.scale
+                        note(measured[figure.name], library.key, value)
+                except jobs.Failed as failure:
+                    for figure in wanted:
+                        note(measured[figure.name], library.key, str(failure))
+    return measured
+
+
+def measure_starts(everyone, options, cores):
+    """As `measure_transfers`, for the starts."""
+    programs = {}
+    for library in everyone:
+        program = options.cache.resolve() / "start" / library.key / "startup"
+        programs[library.key] = library.compile([HERE / "startup.c"], [], program)
+    measured = {start.name: {} for start in results.STARTS}
+    for number in range(1, options.rounds + 1):
+        for start in results.STARTS:
+            progress(f"round {number} of {options.rounds}: {start.name}")
+            for library in everyone if start.everybody else everyone[:1]:
+                program = programs[library.key]
+                words = library.command(start.processes, program, start.mode, cores)
+                variables = library.variables(start.processes, cores, False)
+                values = measured[start.name]
+                try:
+                    if start.memory:
+                        note(values, library.key, jobs.memory_of_held_job(words, variables, program) / 1e9)
+                    else:
+                        output, seconds = jobs.finish(words, variables)
+                        if f"{start.processes} processes" not in output:
+                            raise jobs.Failed(f"not {start.processes} processes")
+                        note(values, library.key, seconds)
+                except jobs.Failed as failure:
+                    note(values, library.key, str(failure))
+    return measured
+
+
+def note(values, key, value):
+    """Adds a round's value. A failure stays: a figure without all its rounds is none."""
+    known = values.setdefault(key, [])
+    if isinstance(value, str):
+        values[key] = value
+    elif not isinstance(known, str):
+        known.append(value)
+
+
+def progress(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def machine(cores):
+    """Processor, cores, kernel."""
+    model = "unknown processor"
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    return f"{model}, {cores} cores, {platform.system()} {platform.release()}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""Running jobs: OSU's tables, start-up times, memory."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+DEADLINE = 300  # seconds; a job that takes longer hangs
+
+
+class Failed(Exception):
+    """A job that did not end well, in a few words."""
+
+
+def finish(words, variables):
+    """Runs a command to its end; returns what it printed and how long it took, in seconds."""
+    start = time.perf_counter()
+    job = subprocess.Popen(
+        words,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = job.communicate(timeout=DEADLINE)
+    except subprocess.TimeoutExpired:
+        end(job)
+        raise Failed(f"no end within {DEADLINE} s") from None
+    elapsed = time.perf_counter() - start
+    if job.returncode != 0:
+        last = output.strip().splitlines()[-1:] or ["no output"]
+        raise Failed(f"exit status {job.returncode}: {last[0]}")
+    return output, elapsed
+
+
+def end(job):
+    """Ends a job of ours with its process group, and takes its status."""
+    try:
+        os.killpg(job.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    job.wait()
+
+
+def rows(output):
+    """The rows of an OSU table: {size in bytes: [numbers]}. Other lines are skipped."""
+    table = {}
+    for line in output.splitlines():
+        words = line.split()
+        try:
+            size, *numbers = int(words[0]), *map(float, words[1:])
+        except (IndexError, ValueError):
+            continue
+        if numbers:
+            table[size] = numbers
+    return table
+
+
+def cell(table, size, column):
+    """A number of a table."""
+    try:
+        return table[size][column]
+    except (KeyError, IndexError):
+        raise Failed(f"no row for {size} bytes") from None
+
+
+def memory_of_held_job(words, variables, program):
+    """Runs `startup hold` and returns the summed proportional set size, in bytes, of its processes in the barrier."""
+    job = subprocess.Popen(
+        words,
+        env=variables,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    timer = Deadline(job)
+    try:
+        with timer:
+            line = job.stdout.readline()
+            if line.strip() != "ready":
+                raise Failed("the job did not come to its barrier")
+            total = sum(map(proportional_set_size, processes_of(program)))
+            job.stdin.close()
+            job.stdout.read()
+            status = job.wait()
+    except BaseException:
+        end(job)
+        raise
+    if timer.passed:
+        raise Failed(f"no end within {DEADLINE} s")
+    if status != 0:
+        raise Failed(f"exit status {status}")
+    return total
+
+
+class Deadline:
+    """Ends a job when it takes too long."""
+
+    def __init__(self, job):
+        self.passed = False
+        self.job = job
+        self.timer = threading.Timer(DEADLINE, self.strike)
+
+    def strike(self):
+        self.passed = True
+        end(self.job)
+
+    def __enter__(self):
+        self.timer.start()
+
+    def __exit__(self, *_):
+        self.timer.cancel()
+
+
+def processes_of(program, proc=Path("/proc")):
+    """The folders in /proc of the processes that run a program."""
+    found = []
+    for folder in proc.iterdir():
+        try:
+            if folder.name.isdigit() and os.readlink(folder / "exe") == str(program):
+                found.append(folder)
+        except OSError:
+            continue  # gone, or another user's
+    return found
+
+
+def proportional_set_size(folder):
+    """A process's share of the memory it uses, in bytes; 0 if it has ended."""
+    try:
+        return parse_rollup((folder / "smaps_rollup").read_text())
+    except OSError:
+        return 0
+
+
+def parse_rollup(text):
+    """`Pss:` of a smaps_rollup, in bytes."""
+    for line in text.splitlines():
+        words = line.split()
+        if words[:1] == ["Pss:"]:
+            return int(words[1]) * 1024
+    return 0

@@ -1,0 +1,132 @@
+"""The MPI libraries that are compared: where they come from, how they start a job at their best, how they compile.
+
+A library is a folder with bin/mpiexec and bin/mpicc. Ferrite's is a prefix; the others are Python environments into which
+pip put what their vendors publish.
+"""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+OSU_SOURCES = ["osu_util.c", "osu_util_mpi.c", "osu_util_papi.c", "osu_util_graph.c", "osu_util_validation.c"]
+# What OSU's configure would decide on any machine without accelerators.
+OSU_FLAGS = ['-DPACKAGE_VERSION="7.4"', "-DFIELD_WIDTH=18", "-DFLOAT_PRECISION=2", "-D_ENABLE_MPI4_=1"]
+OSU_PROGRAMS = ["osu_latency", "osu_bw", "osu_bibw", "osu_mbw_mr"]
+
+
+@dataclass
+class Library:
+    """How one MPI library is used. `crowded` settings apply when processes outnumber cores."""
+
+    key: str
+    name: str
+    packages: list = field(default_factory=list)
+    standard_abi: bool = True
+    arguments: list = field(default_factory=list)
+    crowded_arguments: list = field(default_factory=list)
+    environment: dict = field(default_factory=dict)
+    crowded_environment: dict = field(default_factory=dict)
+    folder: Path = None
+
+    def command(self, processes, program, arguments, cores):
+        """The words that run `program` on `processes` processes."""
+        crowded = processes > cores
+        placing = self.crowded_arguments if crowded else self.arguments
+        return [str(self.folder / "bin/mpiexec"), *placing, "-n", str(processes), str(program), *arguments]
+
+    def variables(self, processes, cores, borrowed):
+        """The environment of a job. A `borrowed` program is not linked to this library and finds it by name."""
+        variables = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"}
+        variables.update(self.settings(processes > cores))
+        if self.key == "impi":
+            variables["I_MPI_ROOT"] = str(self.folder)
+        if borrowed:
+            variables["LD_LIBRARY_PATH"] = str(self.folder / "lib")
+        return variables
+
+    def settings(self, crowded):
+        """The variables that show the library at its best."""
+        return {**self.environment, **(self.crowded_environment if crowded else {})}
+
+    def version(self):
+        """What is installed."""
+        if not self.packages:
+            return first_line([str(self.folder / "bin/mpiexec"), "--version"])
+        wheel = self.packages[0].replace("-", "_")
+        found = sorted(self.folder.glob(f"lib/python*/site-packages/{wheel}-*.dist-info"))
+        return found[-1].name.removeprefix(f"{wheel}-").removesuffix(".dist-info") if found else "unknown"
+
+    def compile(self, sources, flags, target):
+        """Builds a C program with the library's own mpicc."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        words = [str(self.folder / "bin/mpicc"), "-O2", "-w", *flags, *map(str, sources), "-lm", "-o", str(target)]
+        built = subprocess.run(words, env=self.variables(1, 1, False), capture_output=True, text=True)
+        if built.returncode != 0:
+            raise SystemExit(f"{self.name}: {target.name} does not build:\n{built.stdout}{built.stderr}")
+        return target
+
+
+def ferrite(prefix):
+    """The library of this repository."""
+    return Library("ferrite", "Ferrite", arguments=["-bind-to", "core"], folder=prefix)
+
+
+def peers():
+    """The others, without their folders."""
+    root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    shared_memory = {"OMPI_MCA_pml": "ob1", "OMPI_MCA_btl": "self,sm", "OMPI_MCA_osc": "^ucx"}
+    return [
+        Library(
+            "mpich",
+            "MPICH",
+            ["mpich"],
+            arguments=["-bind-to", "core"],
+            crowded_environment={"MPIR_CVAR_CH4_PROGRESS_THROTTLE": "1"},
+        ),
+        Library(
+            "openmpi",
+            "Open MPI",
+            ["openmpi"],
+            standard_abi=False,
+            arguments=["--bind-to", "core"],
+            crowded_arguments=["--oversubscribe", "--bind-to", "none"],
+            environment={**root, **shared_memory},
+            crowded_environment={"OMPI_MCA_mpi_yield_when_idle": "1"},
+        ),
+        Library("impi", "Intel MPI", ["impi-rt", "impi-devel"], environment={"I_MPI_FABRICS": "shm"}),
+    ]
+
+
+def install(library, cache):
+    """Puts a peer into a Python environment in `cache`, unless it is there already."""
+    library.folder = cache / library.key
+    if not (library.folder / "bin/mpiexec").exists():
+        print(f"fetching {' '.join(library.packages)}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", str(library.folder)], check=True)
+        pip = str(library.folder / "bin/pip")
+        subprocess.run([pip, "install", "--quiet", "--disable-pip-version-check", *library.packages], check=True)
+    return library
+
+
+def build_osu(library, sources, cache):
+    """Builds OSU's unmodified programs; returns the folder they are in. Only Ferrite's are built anew each time."""
+    root = sources / "c" if (sources / "c/util").is_dir() else sources
+    if not (root / "util/osu_util.c").exists():
+        raise SystemExit(f"--osu: {sources} has no c/util/osu_util.c")
+    folder = cache / "osu-7.4" / library.key
+    for name in OSU_PROGRAMS:
+        program = folder / name
+        if library.packages and program.exists():
+            continue
+        files = [root / "mpi/pt2pt/standard" / f"{name}.c", *(root / "util" / file for file in OSU_SOURCES)]
+        library.compile(files, [*OSU_FLAGS, f"-I{root / 'util'}"], program)
+    return folder
+
+
+def first_line(words):
+    """The first line that a command prints."""
+    printed = subprocess.run(words, capture_output=True, text=True)
+    lines = (printed.stdout or printed.stderr).strip().splitlines()
+    return lines[0] if printed.returncode == 0 and lines else "unknown"

@@ -1,0 +1,174 @@
+"""What is measured, what is demanded of it, and the page that says how it went."""
+
+from dataclasses import dataclass
+from statistics import median
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of merit of two processes in shared memory.
+
+    Read from `column` of the row of `size` bytes of `program` run with `arguments`. `demand` is what Ferrite's figure
+    must be, as a ratio to the best peer's: at most that where `lower` is better, at least that otherwise.
+    """
+
+    name: str
+    unit: str
+    program: str
+    arguments: tuple
+    size: int
+    demand: float
+    column: int = 0
+    scale: float = 1.0
+    lower: bool = False
+    aim: float = None
+
+
+SMALL = ("-i", "2000", "-x", "200")
+RATE = ("-m", "1:1", *SMALL)
+BANDWIDTH = ("-m", f"8192:{4 * MIB}")
+BOTH_WAYS = ("-m", f"65536:{MIB}")
+
+FIGURES = [
+    Figure("latency, 8 B", "us", "osu_latency", ("-m", "8:8"), 8, 0.8, lower=True, aim=0.26),
+    Figure("message rate, 1 B (osu_bw)", "million/s", "osu_bw", RATE, 1, 1.3, aim=15),
+    Figure("message rate, 1 B (osu_mbw_mr)", "million/s", "osu_mbw_mr", RATE, 1, 1.3, 1, 1e-6, aim=15),
+    *(
+        Figure(f"bandwidth, {name}", "MB/s", "osu_bw", BANDWIDTH, size, 1.0)
+        for name, size in [("8 KiB", 8192), ("64 KiB", 65536), ("1 MiB", MIB), ("4 MiB", 4 * MIB)]
+    ),
+    *(
+        Figure(f"both ways, {name}", "MB/s", "osu_bibw", BOTH_WAYS, size, 1.0)
+        for name, size in [("64 KiB", 65536), ("1 MiB", MIB)]
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Start:
+    """A start-up figure: `startup mode` on `processes` processes. At most `limit`."""
+
+    name: str
+    unit: str
+    processes: int
+    mode: tuple
+    limit: float
+    everybody: bool = True
+    memory: bool = False
+
+
+STARTS = [
+    Start("hello, 2 processes", "s", 2, (), 0.05),
+    Start("hello, 64 processes", "s", 64, (), 0.7),
+    Start("barrier, 256 processes", "s", 256, ("barrier",), 10, everybody=False),
+    Start("memory at a barrier, 256 processes", "GB", 256, ("hold",), 2, everybody=False, memory=True),
+]
+
+
+def text_of(values, digits):
+    """The median of the rounds and their range; a failure's words where there is no value."""
+    if not values:
+        return "-"
+    if isinstance(values, str):
+        return values
+    return f"{median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
+
+
+def best_peer(figure, measured, us="ferrite"):
+    """The best median among the others, or nothing."""
+    others = [median(v) for key, v in measured.items() if key != us and v and not isinstance(v, str)]
+    return (min if figure.lower else max)(others, default=None)
+
+
+def verdict(figure, measured, us="ferrite"):
+    """Ferrite's ratio to the best peer, and whether that is what is demanded."""
+    ours, best = measured.get(us), best_peer(figure, measured, us)
+    if not ours or isinstance(ours, str):
+        return None, "FAIL"
+    if not best:
+        return None, "no peer"
+    ratio = median(ours) / best
+    good = ratio <= figure.demand if figure.lower else ratio >= figure.demand
+    return ratio, "pass" if good else "FAIL"
+
+
+def digits_of(unit):
+    """Digits after the point that mean something."""
+    return {"MB/s": 0, "s": 3}.get(unit, 2)
+
+
+def table(heading, rows):
+    """A Markdown table."""
+    lines = ["| " + " | ".join(heading) + " |", "|" + "---|" * len(heading)]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def figure_rows(libraries, measured):
+    """Rows of the table of transfers. `measured` is {figure's name: {library's key: values or words}}."""
+    for figure in FIGURES:
+        values = measured[figure.name]
+        ratio, word = verdict(figure, values)
+        bound = f"{'<=' if figure.lower else '>='} {figure.demand}"
+        aim = f"{figure.aim} {figure.unit}" if figure.aim else ""
+        yield [
+            f"{figure.name}, {figure.unit}",
+            *(text_of(values.get(library.key), digits_of(figure.unit)) for library in libraries),
+            "-" if ratio is None else f"{ratio:.2f}",
+            bound,
+            word,
+            aim,
+        ]
+
+
+def start_rows(libraries, measured):
+    """Rows of the table of starts."""
+    for start in STARTS:
+        values = measured[start.name]
+        ours = values.get("ferrite")
+        good = bool(ours) and not isinstance(ours, str) and median(ours) <= start.limit
+        yield [
+            f"{start.name}, {start.unit}",
+            *(text_of(values.get(library.key), digits_of(start.unit)) for library in libraries),
+            f"<= {start.limit}",
+            "pass" if good else "FAIL",
+        ]
+
+
+def page(machine, programs, rounds, libraries, transfers, starts):
+    """The whole of RESULTS.md. `transfers` or `starts` is None where it was not measured."""
+    names = [library.name for library in libraries]
+    lines = [
+        "# Ferrite beside other MPI libraries",
+        "",
+        "Written by `bench/compare/compare.py`; see there how to repeat it.",
+        "",
+        f"Machine: {machine}.",
+        "",
+        f"{programs} Each figure is the median of {rounds} rounds, with the lowest and the highest in parentheses; in each round the",
+        "libraries take turns with each program.",
+        "",
+    ]
+    lines += table(["library", "version", "settings for 2 processes", "added where processes outnumber cores"], [
+        [library.name, library.version(), settings(library, False), settings(library, True)] for library in libraries
+    ])
+    if transfers is not None:
+        lines += ["", "## Two processes, shared memory", ""]
+        heading = ["", *names, "Ferrite / best peer", "demanded", "", "aim"]
+        lines += table(heading, figure_rows(libraries, transfers))
+        lines += ["", "1 MiB is 1,048,576 bytes, 1 MB/s is 10^6 bytes per second."]
+    if starts is not None:
+        lines += ["", "## Start-up", ""]
+        lines += table(["", *names, "aim", ""], start_rows(libraries, starts))
+        lines += ["", "Time is that of the whole `mpiexec` command. Memory is the sum of the processes' proportional set sizes."]
+    return "\n".join(lines) + "\n"
+
+
+def settings(library, crowded):
+    """A library's settings in words."""
+    if crowded:
+        parts = [" ".join(library.crowded_arguments), *(f"{k}={v}" for k, v in library.crowded_environment.items())]
+    else:
+        parts = [" ".join(library.arguments), *(f"{k}={v}" for k, v in library.environment.items())]
+    return ", ".join(f"`{part}`" for part in parts if part) or "none"

@@ -1,0 +1,154 @@
+"""Tests of compare.py: what is read, computed and printed. Nothing is fetched or measured."""
+
+import os
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import compare
+import jobs
+import libraries
+import results
+
+
+def figure(name):
+    return next(f for f in results.FIGURES if f.name == name)
+
+
+class Reading(unittest.TestCase):
+    OUTPUT = (
+        "\n# OSU MPI Multiple Bandwidth / Message Rate Test v7.4\n# [ pairs: 1 ] [ window size: 64 ]\n"
+        "# Size                  MB/s        Messages/s\n1                       2.20        2203763.41\n"
+        "8 cores are not enough\n65536               12858.10          196199.04\n"
+    )
+
+    def test_rows_only(self):
+        self.assertEqual(jobs.rows(self.OUTPUT), {1: [2.2, 2203763.41], 65536: [12858.1, 196199.04]})
+
+    def test_a_missing_row_is_a_failure(self):
+        with self.assertRaises(jobs.Failed):
+            jobs.cell(jobs.rows(self.OUTPUT), 8, 0)
+        with self.assertRaises(jobs.Failed):
+            jobs.cell(jobs.rows(self.OUTPUT), 1, 2)
+        self.assertEqual(jobs.cell(jobs.rows(self.OUTPUT), 1, 1), 2203763.41)
+
+    def test_memory(self):
+        rollup = "55d0-7ffc ---p 0 00:00 0 [rollup]\nRss:  4096 kB\nPss:                1536 kB\nPss_Dirty:  100 kB\n"
+        self.assertEqual(jobs.parse_rollup(rollup), 1536 * 1024)
+        self.assertEqual(jobs.parse_rollup(""), 0)
+
+    def test_this_process_has_memory(self):
+        folders = jobs.processes_of(os.readlink("/proc/self/exe"))
+        mine = [folder for folder in folders if folder.name == str(os.getpid())]
+        self.assertEqual(len(mine), 1)
+        self.assertGreater(jobs.proportional_set_size(mine[0]), 0)
+
+
+class Running(unittest.TestCase):
+    def test_output_of_a_job(self):
+        output, seconds = jobs.finish([sys.executable, "-c", "print(7)"], dict(os.environ))
+        self.assertEqual(output, "7\n")
+        self.assertGreater(seconds, 0)
+
+    def test_a_failing_job_is_quoted(self):
+        with self.assertRaisesRegex(jobs.Failed, "exit status 3: why"):
+            jobs.finish([sys.executable, "-c", "print('why'); exit(3)"], dict(os.environ))
+
+    def test_a_job_that_hangs_is_ended(self):
+        with mock.patch.object(jobs, "DEADLINE", 0.2), self.assertRaisesRegex(jobs.Failed, "no end"):
+            jobs.finish([sys.executable, "-c", "import signal; signal.pause()"], dict(os.environ))
+
+    def test_a_held_job_is_weighed_and_let_go(self):
+        words = [sys.executable, "-c", "import sys; print('ready', flush=True); sys.stdin.read()"]
+        weight = jobs.memory_of_held_job(words, dict(os.environ), os.path.realpath(sys.executable))
+        self.assertGreater(weight, 1 << 20)
+
+    def test_a_held_job_that_fails_is_said_to(self):
+        with self.assertRaisesRegex(jobs.Failed, "did not come to its barrier"):
+            jobs.memory_of_held_job([sys.executable, "-c", "exit(1)"], dict(os.environ), "/none")
+
+
+class Commands(unittest.TestCase):
+    def library(self, key):
+        library = next(peer for peer in libraries.peers() if peer.key == key)
+        library.folder = Path("/peers") / key
+        return library
+
+    def test_two_processes_are_bound(self):
+        words = self.library("mpich").command(2, "osu_bw", ["-m", "1:1"], 2)
+        self.assertEqual(words, ["/peers/mpich/bin/mpiexec", "-bind-to", "core", "-n", "2", "osu_bw", "-m", "1:1"])
+
+    def test_more_processes_than_cores_share(self):
+        library = self.library("openmpi")
+        self.assertIn("--oversubscribe", library.command(64, "startup", [], 2))
+        self.assertEqual(library.variables(64, 2, False)["OMPI_MCA_mpi_yield_when_idle"], "1")
+        self.assertNotIn("OMPI_MCA_mpi_yield_when_idle", library.variables(2, 2, False))
+
+    def test_only_borrowed_programs_get_a_library_path(self):
+        with mock.patch.dict(os.environ, {"LD_LIBRARY_PATH": "/elsewhere"}):
+            library = self.library("impi")
+            self.assertNotIn("LD_LIBRARY_PATH", library.variables(2, 2, False))
+            self.assertEqual(library.variables(2, 2, True)["LD_LIBRARY_PATH"], "/peers/impi/lib")
+            self.assertEqual(library.variables(2, 2, True)["I_MPI_ROOT"], "/peers/impi")
+
+    def test_versions_come_from_the_wheel(self):
+        with tempfile.TemporaryDirectory() as folder:
+            library = self.library("impi")
+            library.folder = Path(folder)
+            (library.folder / "lib/python3.11/site-packages/impi_rt-2021.18.0.dist-info").mkdir(parents=True)
+            self.assertEqual(library.version(), "2021.18.0")
+
+    def test_sources_of_something_else_are_refused(self):
+        with tempfile.TemporaryDirectory() as folder, self.assertRaises(SystemExit):
+            libraries.build_osu(self.library("mpich"), Path(folder), Path(folder))
+
+
+class Judging(unittest.TestCase):
+    def test_lower_latency_wins(self):
+        latency = figure("latency, 8 B")
+        values = {"ferrite": [0.26, 0.25, 0.90], "mpich": [1.0], "impi": [0.37, 0.36, 0.35]}
+        ratio, word = results.verdict(latency, values)
+        self.assertAlmostEqual(ratio, 0.26 / 0.36)
+        self.assertEqual(word, "pass")
+        self.assertEqual(results.verdict(latency, {"ferrite": [0.3], "impi": [0.36]})[1], "FAIL")
+
+    def test_higher_rate_wins(self):
+        rate = figure("message rate, 1 B (osu_bw)")
+        self.assertEqual(results.verdict(rate, {"ferrite": [13.1], "openmpi": [10], "mpich": [2]})[1], "pass")
+        self.assertEqual(results.verdict(rate, {"ferrite": [12.9], "openmpi": [10], "mpich": [2]})[1], "FAIL")
+
+    def test_failures_are_shown_and_do_not_count_as_peers(self):
+        rate = figure("bandwidth, 8 KiB")
+        self.assertEqual(results.verdict(rate, {"ferrite": [5.0], "mpich": "exit status 1", "impi": [4.0]}), (1.25, "pass"))
+        self.assertEqual(results.verdict(rate, {"ferrite": "exit status 1", "impi": [4.0]}), (None, "FAIL"))
+        self.assertEqual(results.verdict(rate, {"ferrite": [5.0]}), (None, "no peer"))
+
+    def test_a_figure_that_failed_once_stays_failed(self):
+        values = {}
+        for value in [1.0, "exit status 1", 2.0]:
+            compare.note(values, "mpich", value)
+        self.assertEqual(values, {"mpich": "exit status 1"})
+
+    def test_every_figure_reads_a_size_that_its_program_prints(self):
+        for each in results.FIGURES:
+            smallest, largest = map(int, each.arguments[1].split(":"))
+            self.assertTrue(smallest <= each.size <= largest, each.name)
+
+    def test_the_page(self):
+        everyone = [libraries.ferrite(Path("/prefix")), *libraries.peers()]
+        with mock.patch.object(libraries.Library, "version", lambda self: "1.2"):
+            transfers = {f.name: {"ferrite": [2.0, 1.0, 3.0], "mpich": [4.0], "impi": "no row"} for f in results.FIGURES}
+            starts = {s.name: {"ferrite": [0.01]} for s in results.STARTS}
+            page = results.page("A, 2 cores", "Programs.", 3, everyone, transfers, starts)
+        latency = next(line for line in page.splitlines() if line.startswith("| latency"))
+        cells = "| latency, 8 B, us | 2.00 (1.00-3.00) | 4.00 (4.00-4.00) | - | no row | 0.50 | <= 0.8 | pass | 0.26 us |"
+        self.assertEqual(latency, cells)
+        self.assertIn("| hello, 64 processes, s | 0.010 (0.010-0.010) | - | - | - | <= 0.7 | pass |", page)
+        widths = {line.count("|") for line in page.split("## Start-up")[1].splitlines() if line.startswith("|")}
+        self.assertEqual(widths, {8})
+
+
+if __name__ == "__main__":
+    unittest.main()
