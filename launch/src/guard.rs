@@ -72,17 +72,12 @@ fn watch(launcher: Pid) -> io::Result<ExitCode> {
     let events = SignalEvents::of(&signals::READ, true)?;
     while let Some(received) = events.next() {
         match received.signal {
-            libc::SIGCHLD => {
-                if let Some(status) = ended(launcher) {
-                    return Ok(finish(status));
-                }
-            }
-            libc::SIGTSTP => {
-                if !received.terminal {
-                    pass_on(launcher, libc::SIGTSTP);
-                }
-                sys::take_default_action(libc::SIGTSTP);
-            }
+            libc::SIGCHLD => match look_at(launcher) {
+                Launcher::Runs => {}
+                // Only now: whoever sees mpiexec stopped and continues it finds the launcher stopped as well.
+                Launcher::Stopped => sys::take_default_action(libc::SIGTSTP),
+                Launcher::Ended(status) => return Ok(finish(status)),
+            },
             // From a terminal, the launcher has it.
             signal if !received.terminal => pass_on(launcher, signal),
             _ => {}
@@ -98,15 +93,24 @@ fn pass_on(launcher: Pid, signal: i32) {
     }
 }
 
-/// Reaps whatever has ended; the launcher's status if it is among them.
-fn ended(launcher: Pid) -> Option<WaitStatus> {
-    let mut status = None;
-    while let Ok(Some((pid, ended))) = rustix::process::wait(WaitOptions::NOHANG) {
-        if pid == launcher {
-            status = Some(ended);
+enum Launcher {
+    Runs,
+    Stopped,
+    Ended(WaitStatus),
+}
+
+/// Reaps whatever has ended.
+fn look_at(launcher: Pid) -> Launcher {
+    let mut found = Launcher::Runs;
+    let options = WaitOptions::NOHANG | WaitOptions::UNTRACED;
+    while let Ok(Some((pid, status))) = rustix::process::wait(options) {
+        match (pid == launcher, status.stopped()) {
+            (true, true) => found = Launcher::Stopped,
+            (true, false) => found = Launcher::Ended(status),
+            (false, _) => {}
         }
     }
-    status
+    found
 }
 
 fn finish(launcher: WaitStatus) -> ExitCode {

@@ -156,7 +156,10 @@ impl<'a> Launcher<'a> {
         loop {
             self.carry_out();
             if self.is_over() {
-                return Ok(self.job.outcome());
+                return Ok(match self.job.outcome() {
+                    Outcome::Exit(0) if self.output.has_failed() => Outcome::Exit(1),
+                    outcome => outcome,
+                });
             }
             self.update_watches()?;
             let timeout = self.timeout();

@@ -35,6 +35,8 @@ pub(crate) struct Output {
     /// Which destination standard output and standard error go to.
     of: [usize; 2],
     label: bool,
+    /// Whether a destination has failed, other than by its reader's going away.
+    failed: bool,
 }
 
 /// One rank's standard output or error.
@@ -109,6 +111,7 @@ impl Output {
             destinations,
             of: [0, usize::from(!same)],
             label,
+            failed: false,
         }
     }
 
@@ -148,6 +151,11 @@ impl Output {
             .enumerate()
             .filter(waiting)
             .map(|(number, d)| (number, d.fd))
+    }
+
+    /// Whether something that ranks wrote is lost.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// A destination's descriptor.
@@ -253,7 +261,11 @@ impl Output {
                 stream.unfinished = Vec::new();
             }
         }
-        if failure != Errno::PIPE && number != self.of[1] {
+        if failure == Errno::PIPE {
+            return;
+        }
+        self.failed = true;
+        if number != self.of[1] {
             self.say(&format!(
                 "cannot write to {name}: {failure}; what the ranks write there is lost"
             ));

@@ -170,7 +170,6 @@ impl Plan {
             let status = match e.kind() {
                 io::ErrorKind::NotFound => NOT_FOUND,
                 io::ErrorKind::PermissionDenied => NOT_EXECUTABLE,
-                _ if e.raw_os_error() == Some(libc::ENOEXEC) => NOT_EXECUTABLE,
                 _ => CANNOT_START,
             };
             Unstartable {
@@ -204,7 +203,6 @@ fn spawn_hint(e: &io::Error, program: &Program) -> &'static str {
             "the interpreter that its first line names is missing"
         }
         Some(libc::ENOENT) => "its loader is missing: is it built for this system?",
-        Some(libc::ENOEXEC) => "it is no program of this machine's kind",
         Some(libc::EAGAIN) => {
             "the limit of processes is reached (ulimit -u, or the container's pids limit)"
         }

@@ -19,6 +19,8 @@ pub mod wire;
 use core::fmt;
 use ferrite_fabric as fabric;
 
+pub use ferrite_fabric::{Bootstrap, Job};
+
 /// A process's job, and the way back to who started it.
 pub struct Discovered {
     /// The job.
