@@ -27,17 +27,26 @@ unsafe impl Send for RawBufMut {}
 
 impl RawBuf {
     /// No bytes.
-    pub const EMPTY: RawBuf = RawBuf { ptr: core::ptr::null(), len: 0 };
+    pub const EMPTY: RawBuf = RawBuf {
+        ptr: core::ptr::null(),
+        len: 0,
+    };
 
     /// The bytes of a Rust slice, for messages that the engine itself makes up.
     pub fn of(bytes: &[u8]) -> RawBuf {
-        RawBuf { ptr: bytes.as_ptr(), len: bytes.len() }
+        RawBuf {
+            ptr: bytes.as_ptr(),
+            len: bytes.len(),
+        }
     }
 
     /// The part from byte `at`, `len` bytes long. Panics when it does not lie within the buffer.
     pub fn part(self, at: usize, len: usize) -> RawBuf {
         assert!(at <= self.len && len <= self.len - at);
-        RawBuf { ptr: self.ptr.wrapping_add(at), len }
+        RawBuf {
+            ptr: self.ptr.wrapping_add(at),
+            len,
+        }
     }
 
     /// Copies all bytes to `to`.
@@ -53,21 +62,33 @@ impl RawBuf {
 
 impl RawBufMut {
     /// No bytes.
-    pub const EMPTY: RawBufMut = RawBufMut { ptr: core::ptr::null_mut(), len: 0 };
+    pub const EMPTY: RawBufMut = RawBufMut {
+        ptr: core::ptr::null_mut(),
+        len: 0,
+    };
 
     /// The bytes of a Rust slice, for messages that the engine itself makes up.
     pub fn of(bytes: &mut [u8]) -> RawBufMut {
-        RawBufMut { ptr: bytes.as_mut_ptr(), len: bytes.len() }
+        RawBufMut {
+            ptr: bytes.as_mut_ptr(),
+            len: bytes.len(),
+        }
     }
 
     /// The part from byte `at`, `len` bytes long. Panics when it does not lie within the buffer.
     pub fn part(self, at: usize, len: usize) -> RawBufMut {
         assert!(at <= self.len && len <= self.len - at);
-        RawBufMut { ptr: self.ptr.wrapping_add(at), len }
+        RawBufMut {
+            ptr: self.ptr.wrapping_add(at),
+            len,
+        }
     }
 
     /// The same bytes, to read.
     pub fn as_buf(self) -> RawBuf {
-        RawBuf { ptr: self.ptr, len: self.len }
+        RawBuf {
+            ptr: self.ptr,
+            len: self.len,
+        }
     }
 }

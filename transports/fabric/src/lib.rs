@@ -12,6 +12,7 @@ mod buffer;
 pub mod conformance;
 mod header;
 mod link;
+pub mod memory;
 
 pub use bootstrap::{Bootstrap, Job};
 pub use buffer::{RawBuf, RawBufMut};

@@ -87,7 +87,13 @@ pub trait Link: Send {
     ///
     /// # Safety
     /// `into` is writable during the call and, after `Queued`, until its completion.
-    unsafe fn read(&mut self, into: RawBufMut, from: &Region, offset: u64, token: Token) -> Transfer;
+    unsafe fn read(
+        &mut self,
+        into: RawBufMut,
+        from: &Region,
+        offset: u64,
+        token: Token,
+    ) -> Transfer;
 
     /// Writes `from` to `offset` of the peer's exposed region.
     ///
