@@ -155,28 +155,25 @@ fn scope(function: &Function) -> String {
     if function.is_tool() {
         return "Scope::Tool".into();
     }
-    let of = |param: &&Param| param.array.is_none() && param.direction != Direction::Out;
-    let owners = [
-        ("COMM", "Comm"),
-        ("WIN", "Win"),
-        ("FILE", "File"),
-        ("SESSION", "Session"),
-        ("REQUEST", "Request"),
-        ("MESSAGE", "Message"),
-    ];
-    for (kind, variant) in owners {
-        let mut owner = function
-            .params
-            .iter()
-            .filter(of)
-            .filter(|p| p.kind.is(kind));
-        if let Some(param) = owner.next() {
-            let name = &param.name;
-            return match param.direction {
-                Direction::In => format!("Scope::{variant}({name})"),
-                _ => format!("Scope::{variant}(peek({name}))"),
-            };
-        }
+    let comm = function.params.iter().find(|param| {
+        param.kind.is("COMM") && param.array.is_none() && param.direction != Direction::Out
+    });
+    if let Some(Param {
+        name, direction, ..
+    }) = comm
+    {
+        return match direction {
+            Direction::In => format!("Scope::Comm({name})"),
+            _ => format!("Scope::Comm(unsafe {{ peek({name}) }})"),
+        };
+    }
+    let of_request = |param: &Param| {
+        let kind = param.kind;
+        (kind.is("REQUEST") || kind.is("MESSAGE")) && param.direction != Direction::Out
+            || kind.is("REQUEST") && param.array.is_some()
+    };
+    if function.params.iter().any(of_request) {
+        return "Scope::Request".into();
     }
     "Scope::Process".into()
 }
@@ -222,21 +219,31 @@ fn built(function: &Function, form: Form) -> Result<String, String> {
         arguments.join(", ")
     )
     .unwrap();
-    let failed = format!(
-        "failed(CALL, {}, error, &[{}])",
-        scope(function),
-        values.join(", ")
-    );
+    let (scope_of, values) = (scope(function), values.join(", "));
+    let status = function.form_params(form).find(|param| {
+        param.kind.is("STATUS") && param.direction == Direction::Out && param.array.is_none()
+    });
+    let failed = match status.map(|param| &param.name) {
+        Some(status) => format!("failed_with_status(CALL, {scope_of}, why, &[{values}], {status})"),
+        None => format!("failed(CALL, {scope_of}, why, &[{values}])"),
+    };
 
     if !function.always {
-        out.push_str("let engine = match engine() {\n    Ok(engine) => engine,\n");
-        out.push_str("    Err(error) => return not_running(CALL, error),\n};\n");
+        // A function of `mpi_core` needs no engine, but is not legal without one.
+        let engine = match function.body {
+            Body::Core(_) => "_",
+            _ => "engine",
+        };
+        writeln!(out, "let {engine} = match mpi_core::engine() {{").unwrap();
+        out.push_str(
+            "    Ok(engine) => engine,\n    Err(why) => return not_running(CALL, why),\n};\n",
+        );
     }
     if function.body == Body::Hand {
         let call = hand_call(function, form, !function.always);
         writeln!(
             out,
-            "match unsafe {{ {call} }} {{\n    Ok(()) => SUCCESS,\n    Err(error) => {failed},\n}}"
+            "match unsafe {{ {call} }} {{\n    Ok(()) => SUCCESS,\n    Err(why) => {failed},\n}}"
         )
         .unwrap();
         return Ok(out);
@@ -279,7 +286,7 @@ fn built(function: &Function, form: Form) -> Result<String, String> {
                 writeln!(
                     out,
                     "let {name} = match unsafe {{ text({name}, \"{name}\") }} {{\n    \
-                     Ok(text) => text,\n    Err(error) => return {failed},\n}};"
+                     Ok(text) => text,\n    Err(why) => return {failed},\n}};"
                 )
                 .unwrap();
                 inputs.push(name.clone());
@@ -298,16 +305,15 @@ fn built(function: &Function, form: Form) -> Result<String, String> {
         }
     }
     let call = match &function.body {
-        Body::Engine(method) => format!("engine.{method}({})", inputs.join(", ")),
-        Body::Core(path) => {
-            if !function.always {
-                out = out
-                    .replace("let engine = match", "match")
-                    .replace("Ok(engine) => engine,", "Ok(_) => {}");
-                out = out.replacen("\n};\n", "\n}\n", 1);
+        Body::Engine(method) => match method.split_once('(') {
+            // Arguments that the table adds in front: `send_mode(Mode::Ready)`.
+            Some((method, first)) => {
+                inputs.insert(0, first.trim_end_matches(')').to_string());
+                format!("engine.{method}({})", inputs.join(", "))
             }
-            format!("mpi_core::{path}({})", inputs.join(", "))
-        }
+            None => format!("engine.{method}({})", inputs.join(", ")),
+        },
+        Body::Core(path) => format!("mpi_core::{path}({})", inputs.join(", ")),
         _ => return Err("no body".into()),
     };
     let (pattern, store) = results(&outputs, form)?;
@@ -319,7 +325,7 @@ fn built(function: &Function, form: Form) -> Result<String, String> {
     }
     writeln!(
         out,
-        "        SUCCESS\n    }}\n    Err(error) => {failed},\n}}"
+        "        SUCCESS\n    }}\n    Err(why) => {failed},\n}}"
     )
     .unwrap();
     Ok(out)

@@ -1,0 +1,105 @@
+//! Communicators: how they compare, names and attributes (chapters 7 and 16).
+
+use mpi_core::attribute::Keyval;
+use mpi_core::{Comm, Engine, Result};
+
+use super::{MAX_OBJECT_NAME, set, set_handle, set_text};
+use crate::convert::narrow;
+use crate::types::{MPI_Comm, c_char, c_int, c_void};
+
+pub(crate) unsafe fn comm_compare(
+    engine: &Engine,
+    one: MPI_Comm,
+    two: MPI_Comm,
+    result: *mut c_int,
+) -> Result<()> {
+    let comparison = engine.comm_compare(Comm(narrow(one)), Comm(narrow(two)))?;
+    // SAFETY: the program's pointer.
+    unsafe { set(result, comparison as c_int, "result") }
+}
+
+pub(crate) unsafe fn comm_get_name(
+    engine: &Engine,
+    comm: MPI_Comm,
+    name: *mut c_char,
+    length: *mut c_int,
+) -> Result<()> {
+    let text = match Comm(narrow(comm)) {
+        Comm::NULL => String::from("MPI_COMM_NULL"),
+        comm => engine.comm_get_name(comm)?,
+    };
+    // SAFETY: the program's pointers; the standard gives the room.
+    unsafe { set_text(name, MAX_OBJECT_NAME, &text, length, "comm_name") }
+}
+
+/// No process was spawned yet: every one was started by a launcher.
+pub(crate) unsafe fn comm_get_parent(_engine: &Engine, parent: *mut MPI_Comm) -> Result<()> {
+    // SAFETY: the program's pointer.
+    unsafe { set_handle(parent, Comm::NULL.0, "parent") }
+}
+
+pub(crate) unsafe fn comm_set_attr(
+    engine: &Engine,
+    comm: MPI_Comm,
+    keyval: c_int,
+    value: *mut c_void,
+) -> Result<()> {
+    let comm = Comm(narrow(comm));
+    let attributes = &engine.comm(comm)?.attributes;
+    attributes.set(comm.0, Keyval(keyval), value as usize)
+}
+
+pub(crate) unsafe fn comm_get_attr(
+    engine: &Engine,
+    comm: MPI_Comm,
+    keyval: c_int,
+    value: *mut c_void,
+    flag: *mut c_int,
+) -> Result<()> {
+    let found = engine
+        .comm(Comm(narrow(comm)))?
+        .attributes
+        .get(Keyval(keyval))?;
+    // SAFETY: the program's pointers; the value's is declared `void *`, but is the address of a pointer.
+    unsafe {
+        if let Some(found) = found {
+            set(value.cast::<usize>(), found, "attribute_val")?;
+        }
+        set(flag, c_int::from(found.is_some()), "flag")
+    }
+}
+
+pub(crate) unsafe fn comm_delete_attr(
+    engine: &Engine,
+    comm: MPI_Comm,
+    keyval: c_int,
+) -> Result<()> {
+    let comm = Comm(narrow(comm));
+    engine.comm(comm)?.attributes.delete(comm.0, Keyval(keyval))
+}
+
+pub(crate) unsafe fn attr_put(
+    engine: &Engine,
+    comm: MPI_Comm,
+    keyval: c_int,
+    value: *mut c_void,
+) -> Result<()> {
+    // SAFETY: as this function's.
+    unsafe { comm_set_attr(engine, comm, keyval, value) }
+}
+
+pub(crate) unsafe fn attr_get(
+    engine: &Engine,
+    comm: MPI_Comm,
+    keyval: c_int,
+    value: *mut c_void,
+    flag: *mut c_int,
+) -> Result<()> {
+    // SAFETY: as this function's.
+    unsafe { comm_get_attr(engine, comm, keyval, value, flag) }
+}
+
+pub(crate) unsafe fn attr_delete(engine: &Engine, comm: MPI_Comm, keyval: c_int) -> Result<()> {
+    // SAFETY: as this function's.
+    unsafe { comm_delete_attr(engine, comm, keyval) }
+}

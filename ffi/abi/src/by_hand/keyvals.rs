@@ -1,0 +1,137 @@
+//! Attribute keys: the program's copy and delete functions (chapters 7 and 16).
+
+use mpi_core::attribute::{self, Copy, Delete, Keyval, Owner};
+use mpi_core::callback::Callback;
+use mpi_core::{Engine, Result};
+
+use super::{read, set};
+use crate::convert::widen;
+use crate::types::{Handle, SUCCESS, c_int, c_void};
+
+/// The C type of a copy function; the same for all kinds of objects.
+type CopyFunction =
+    unsafe extern "C" fn(Handle, c_int, *mut c_void, *mut c_void, *mut c_void, *mut c_int) -> c_int;
+/// The C type of a delete function.
+type DeleteFunction = unsafe extern "C" fn(Handle, c_int, *mut c_void, *mut c_void) -> c_int;
+
+/// `MPI_KEYVAL_INVALID`
+const KEYVAL_INVALID: c_int = 0;
+/// The address that stands for `MPI_COMM_NULL_COPY_FN`, `MPI_COMM_NULL_DELETE_FN` and their siblings.
+const NULL_FN: usize = 0;
+/// The address that stands for `MPI_COMM_DUP_FN` and its siblings.
+const DUP_FN: usize = 1;
+
+/// # Safety
+/// `function` is the address of a [`CopyFunction`].
+unsafe fn call_copy(
+    function: usize,
+    object: u32,
+    keyval: Keyval,
+    extra_state: usize,
+    value: usize,
+) -> core::result::Result<Option<usize>, i32> {
+    // SAFETY: the caller's promise.
+    let function: CopyFunction = unsafe { core::mem::transmute(function) };
+    let (mut copy, mut flag) = (0usize, 0);
+    // SAFETY: a copy function of the program, called as the standard says.
+    let code = unsafe {
+        function(
+            widen(object),
+            keyval.0,
+            extra_state as *mut c_void,
+            value as *mut c_void,
+            (&raw mut copy).cast(),
+            &mut flag,
+        )
+    };
+    match (code, flag) {
+        (SUCCESS, 0) => Ok(None),
+        (SUCCESS, _) => Ok(Some(copy)),
+        (code, _) => Err(code),
+    }
+}
+
+/// # Safety
+/// `function` is the address of a [`DeleteFunction`].
+unsafe fn call_delete(
+    function: usize,
+    object: u32,
+    keyval: Keyval,
+    value: usize,
+    extra_state: usize,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let function: DeleteFunction = unsafe { core::mem::transmute(function) };
+    // SAFETY: a delete function of the program, called as the standard says.
+    unsafe {
+        function(
+            widen(object),
+            keyval.0,
+            value as *mut c_void,
+            extra_state as *mut c_void,
+        )
+    }
+}
+
+/// # Safety
+/// The functions are of the types [`CopyFunction`] and [`DeleteFunction`], or one of the addresses with a meaning.
+unsafe fn create(
+    owner: Owner,
+    copy: *const c_void,
+    delete: *const c_void,
+    keyval: *mut c_int,
+    extra_state: *mut c_void,
+) -> Result<()> {
+    let copy = match copy as usize {
+        NULL_FN => Copy::Nothing,
+        DUP_FN => Copy::Same,
+        // SAFETY: `call_copy` may be called with the program's copy function.
+        function => Copy::Call(unsafe { Callback::new(function, call_copy) }),
+    };
+    let delete = match delete as usize {
+        NULL_FN => Delete::Nothing,
+        // SAFETY: `call_delete` may be called with the program's delete function.
+        function => Delete::Call(unsafe { Callback::new(function, call_delete) }),
+    };
+    let made = attribute::create_keyval(owner, copy, delete, extra_state as usize)?;
+    // SAFETY: the program's pointer.
+    unsafe { set(keyval, made.0, "keyval") }
+}
+
+/// # Safety
+/// `keyval` is null or points to a key that may be written.
+unsafe fn free(owner: Owner, keyval: *mut c_int) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        attribute::free_keyval(owner, Keyval(read(keyval, "keyval")?))?;
+        set(keyval, KEYVAL_INVALID, "keyval")
+    }
+}
+
+/// The functions of one kind of object.
+macro_rules! keyvals {
+    ($($create:ident, $free:ident: $owner:ident;)*) => {$(
+        pub(crate) unsafe fn $create(
+            _engine: &Engine,
+            copy: *const c_void,
+            delete: *const c_void,
+            keyval: *mut c_int,
+            extra_state: *mut c_void,
+        ) -> Result<()> {
+            // SAFETY: the program's functions and pointers.
+            unsafe { create(Owner::$owner, copy, delete, keyval, extra_state) }
+        }
+
+        pub(crate) unsafe fn $free(_engine: &Engine, keyval: *mut c_int) -> Result<()> {
+            // SAFETY: the program's pointer.
+            unsafe { free(Owner::$owner, keyval) }
+        }
+    )*};
+}
+
+keyvals! {
+    comm_create_keyval, comm_free_keyval: Comm;
+    type_create_keyval, type_free_keyval: Type;
+    win_create_keyval, win_free_keyval: Win;
+    keyval_create, keyval_free: Comm;
+}

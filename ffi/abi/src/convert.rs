@@ -1,0 +1,103 @@
+//! Values between the C interface and the engine.
+
+use core::ffi::{CStr, c_char, c_int};
+
+use mpi_core::{Error, ErrorClass, Result, Status};
+
+use crate::types::{Handle, MPI_Status};
+
+/// `MPI_UNDEFINED`
+pub(crate) const UNDEFINED: c_int = -32766;
+
+/// No object's handle: bit 31 of the engine's handles is zero.
+const INVALID: u32 = u32::MAX;
+
+/// The engine's handle in a C handle. What does not fit is no object's handle.
+#[inline(always)]
+pub(crate) fn narrow(handle: Handle) -> u32 {
+    u32::try_from(handle).unwrap_or(INVALID)
+}
+
+/// The C handle of an engine's handle.
+#[inline(always)]
+pub(crate) fn widen(handle: u32) -> Handle {
+    handle as Handle
+}
+
+/// A count for a C `int`: `MPI_UNDEFINED` if it does not fit.
+#[inline(always)]
+pub(crate) fn count_as_int(count: i64) -> c_int {
+    c_int::try_from(count).unwrap_or(UNDEFINED)
+}
+
+/// Stores a status where the program wants it; `MPI_STATUS_IGNORE` is null. `MPI_ERROR` stays as it was, because single
+/// completions do not set it (MPI 5.0, section 3.2.5).
+///
+/// # Safety
+/// `to` is null or points to a status that may be written.
+#[inline(always)]
+pub(crate) unsafe fn put_status(to: *mut MPI_Status, status: &Status) {
+    if !to.is_null() {
+        // SAFETY: not null, so a status by the caller's promise.
+        unsafe {
+            (*to).source = status.source;
+            (*to).tag = status.tag;
+            (*to).cancelled = c_int::from(status.cancelled);
+            (*to).bytes = [status.bytes as u32, (status.bytes >> 32) as u32];
+        }
+    }
+}
+
+/// The engine's view of a status.
+pub(crate) fn read_status(status: &MPI_Status) -> Status {
+    Status {
+        source: status.source,
+        tag: status.tag,
+        error: status.error,
+        bytes: i64::from(status.bytes[1]) << 32 | i64::from(status.bytes[0]),
+        cancelled: status.cancelled != 0,
+    }
+}
+
+/// A string of the program.
+///
+/// # Safety
+/// `from` is null or points to a string that ends with a zero byte and stays as it is for `'a`.
+pub(crate) unsafe fn text<'a>(from: *const c_char, name: &str) -> Result<&'a str> {
+    if from.is_null() {
+        return Err(Error::new(
+            ErrorClass::ARG,
+            format!("{name} is a null pointer: pass a string"),
+        ));
+    }
+    // SAFETY: not null, so a string by the caller's promise.
+    let bytes = unsafe { CStr::from_ptr(from) };
+    bytes.to_str().map_err(|_| {
+        Error::new(
+            ErrorClass::ARG,
+            format!("{name} is not valid UTF-8: {bytes:?}"),
+        )
+    })
+}
+
+/// Stores a string in the program's buffer of `room` bytes, cut to fit with its zero byte, and returns the bytes stored
+/// without that one.
+///
+/// # Safety
+/// `to` points to `room` bytes that may be written.
+pub(crate) unsafe fn put_text(to: *mut c_char, room: usize, text: &str) -> usize {
+    let Some(limit) = room.checked_sub(1) else {
+        return 0;
+    };
+    let mut length = text.len().min(limit);
+    while !text.is_char_boundary(length) {
+        length -= 1;
+    }
+    // SAFETY: `length` + 1 <= `room`, and the program's buffer is not inside a Rust string.
+    unsafe {
+        to.cast::<u8>()
+            .copy_from_nonoverlapping(text.as_ptr(), length);
+        to.add(length).write(0);
+    }
+    length
+}

@@ -1,0 +1,194 @@
+//! The one place that turns an [`Error`] into what the program sees: it runs error handlers (MPI 5.0, chapter 9).
+//!
+//! All of it is off the path of a call that succeeds: the functions are cold, and take what they need by value.
+
+use core::ffi::c_int;
+use core::fmt;
+
+use mpi_core::errhandler::Action;
+use mpi_core::{Comm, Engine, Error, ErrorClass, Result};
+
+use crate::convert::{narrow, put_status};
+use crate::generated::names::predefined;
+use crate::types::{Handle, MPI_Status};
+
+/// A function, for messages.
+pub(crate) struct Call {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// The names of the inputs that a message shows, and how.
+    pub(crate) arguments: &'static [(&'static str, Shown)],
+}
+
+/// How a message shows an input.
+#[derive(Clone, Copy)]
+pub(crate) enum Shown {
+    /// As a signed number.
+    Number,
+    /// By name if predefined, otherwise in hexadecimal.
+    Handle,
+}
+
+/// Whose error handler an error belongs to.
+#[derive(Clone, Copy)]
+pub(crate) enum Scope {
+    /// That of a communicator.
+    Comm(Handle),
+    /// That of the communicator that a request or a matched message belongs to.
+    Request,
+    /// That of `MPI_COMM_SELF`, and the initial one while there is none.
+    Process,
+    /// None: the tool interface returns its codes.
+    Tool,
+}
+
+/// A call with its arguments, as a message shows it.
+struct Written<'a>(&'a Call, &'a [u64]);
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(", self.0.name)?;
+        for (index, ((name, shown), &value)) in self.0.arguments.iter().zip(self.1).enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{name}=")?;
+            match shown {
+                Shown::Number => write!(f, "{}", value as i64)?,
+                Shown::Handle => match predefined(value) {
+                    Some(name) => f.write_str(name)?,
+                    None => write!(f, "{value:#x}")?,
+                },
+            }
+        }
+        f.write_str(")")
+    }
+}
+
+/// The handle behind a pointer, for a [`Scope`].
+///
+/// # Safety
+/// The pointer is null or points to a handle.
+#[cold]
+pub(crate) unsafe fn peek(handle: *const Handle) -> Handle {
+    // SAFETY: the caller's promise.
+    unsafe { handle.as_ref() }.copied().unwrap_or_default()
+}
+
+/// A call failed: runs the error handler, and returns the code if that returns.
+#[cold]
+#[inline(never)]
+pub(crate) fn failed(call: &Call, scope: Scope, error: Error, values: &[u64]) -> c_int {
+    raise(scope, &Written(call, values), error)
+}
+
+/// As [`failed`], for a call with a status: a message that was truncated, say, still has a source.
+#[cold]
+#[inline(never)]
+pub(crate) fn failed_with_status(
+    call: &Call,
+    scope: Scope,
+    error: Error,
+    values: &[u64],
+    status: *mut MPI_Status,
+) -> c_int {
+    if let Some(known) = error.status() {
+        // SAFETY: the program's pointer, null or a status, as the call's caller promised.
+        unsafe { put_status(status, &known) };
+    }
+    failed(call, scope, error, values)
+}
+
+/// An output's pointer is null.
+#[cold]
+#[inline(never)]
+pub(crate) fn null_argument(call: &Call, scope: Scope, name: &str) -> c_int {
+    let sentence = format!("{name} is a null pointer: pass the address of a variable");
+    raise(scope, &call.name, Error::new(ErrorClass::ARG, sentence))
+}
+
+/// A function that is not built, but legal at any time.
+#[cold]
+#[inline(never)]
+pub(crate) fn unbuilt(name: &str, scope: Scope) -> c_int {
+    let sentence = "this version of Ferrite MPI does not have this function yet";
+    raise(
+        scope,
+        &name,
+        Error::new(ErrorClass::UNSUPPORTED_OPERATION, sentence),
+    )
+}
+
+/// A function that is not built, and legal while MPI is initialized only.
+#[cold]
+#[inline(never)]
+pub(crate) fn unbuilt_while_running(name: &'static str, scope: Scope) -> c_int {
+    match mpi_core::engine() {
+        Ok(_) => unbuilt(name, scope),
+        Err(error) => {
+            let arguments = &[];
+            not_running(&Call { name, arguments }, error)
+        }
+    }
+}
+
+/// MPI is not initialized yet, or finalized already: there is no error handler to ask.
+#[cold]
+#[inline(never)]
+pub(crate) fn not_running(call: &Call, error: Error) -> c_int {
+    end_without_job(&call.name, &error)
+}
+
+/// Runs the error handler that `scope` has, and returns the code if that returns.
+fn raise(scope: Scope, what: &dyn fmt::Display, error: Error) -> c_int {
+    if matches!(scope, Scope::Tool) {
+        return error.code();
+    }
+    let Ok(engine) = mpi_core::engine() else {
+        // The initial error handler ends the process (MPI 5.0, section 9.3).
+        end_without_job(what, &error);
+    };
+    let comm = match scope {
+        Scope::Comm(comm) if engine.comm(Comm(narrow(comm))).is_ok() => Comm(narrow(comm)),
+        Scope::Request => error.comm().unwrap_or(Comm::WORLD),
+        _ => Comm::SELF,
+    };
+    run(engine, comm, what, error)
+}
+
+/// Runs a communicator's error handler, and returns the code if that returns.
+fn run(engine: &Engine, comm: Comm, what: &dyn fmt::Display, error: Error) -> c_int {
+    let action = match engine.comm(comm) {
+        Ok(data) => data.errhandler.get().action(),
+        Err(_) => Action::Fatal,
+    };
+    match action {
+        Action::Fatal | Action::Abort => {
+            let message = format!("[rank {}] {what}: {error}", engine.job_rank());
+            engine.abort(exit_code(error.code()), &message)
+        }
+        Action::Return => error.with_context(what).raise(),
+        Action::Call(function) => {
+            let code = error.with_context(what).raise();
+            function.call(comm.0, code);
+            code
+        }
+    }
+}
+
+/// `MPI_Comm_call_errhandler`: the handler of a communicator gets a code that the program chose.
+pub(crate) fn call_errhandler(engine: &Engine, comm: Comm, code: c_int) -> Result<()> {
+    engine.comm(comm)?;
+    let error = Error::with_code(code, "the program called the error handler");
+    run(engine, comm, &"MPI_Comm_call_errhandler", error);
+    Ok(())
+}
+
+/// An exit code that says failure: of a code's low byte, the system keeps no more.
+pub(crate) fn exit_code(code: c_int) -> c_int {
+    if code & 0xff == 0 { 1 } else { code }
+}
+
+/// Prints why, and ends this process, which belongs to no job yet or no more.
+fn end_without_job(what: &dyn fmt::Display, error: &Error) -> ! {
+    eprintln!("ferrite: {what}: {error}");
+    std::process::exit(exit_code(error.code()));
+}

@@ -1,0 +1,5 @@
+//! What the library asks of the operating system itself.
+
+mod unix;
+
+pub(crate) use unix::{allocate, free, host_name, seconds, tick};
