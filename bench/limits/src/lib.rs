@@ -7,6 +7,8 @@
 //!
 //! Nothing here knows MPI. System calls stand in `sys`.
 
+#![forbid(unsafe_code)]
+
 mod copy;
 mod line;
 mod neighbour;

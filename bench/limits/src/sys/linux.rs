@@ -3,6 +3,8 @@
 use std::fs;
 use std::io;
 
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// The cores that this thread may run on, ascending.
@@ -45,25 +47,17 @@ fn ranges(list: &str) -> Vec<usize> {
 
 /// Fills `target` from the memory of `process` at `address`.
 pub(crate) fn read_process(process: u32, address: usize, target: &mut [u8]) -> io::Result<()> {
-    let local = libc::iovec {
-        iov_base: target.as_mut_ptr().cast(),
-        iov_len: target.len(),
+    let bytes = target.len();
+    let process = Pid::from_raw(i32::try_from(process).map_err(io::Error::other)?);
+    let remote = RemoteIoVec {
+        base: address,
+        len: bytes,
     };
-    let remote = libc::iovec {
-        iov_base: std::ptr::without_provenance_mut(address),
-        iov_len: target.len(),
-    };
-    let process = libc::pid_t::try_from(process).map_err(io::Error::other)?;
-    // SAFETY: the local side is an exclusively borrowed slice; the kernel checks the remote side, which lies in another
-    // process, and fails where it is not mapped.
-    let moved = unsafe { libc::process_vm_readv(process, &local, 1, &remote, 1, 0) };
-    match usize::try_from(moved) {
-        Ok(moved) if moved == target.len() => Ok(()),
-        Ok(moved) => Err(io::Error::other(format!(
-            "{moved} of {} bytes arrived",
-            target.len()
+    match process_vm_readv(process, &mut [io::IoSliceMut::new(target)], &[remote])? {
+        moved if moved == bytes => Ok(()),
+        moved => Err(io::Error::other(format!(
+            "{moved} of {bytes} bytes arrived"
         ))),
-        Err(_) => Err(io::Error::last_os_error()),
     }
 }
 
