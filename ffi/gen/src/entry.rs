@@ -142,10 +142,16 @@ fn hand_call(function: &Function, form: Form, engine: bool) -> String {
         (true, false) => "engine, ",
         _ => "",
     };
-    // The large-count form shares the small one's hand-written function, which is generic over the width.
+    // The large-count form shares the small one's hand-written function, which is generic over the width, unless a
+    // callback tells them apart.
+    let callback = function.params.iter().any(|param| param.callback.is_some());
+    let name = match callback {
+        true => function.form_name(form),
+        false => function.name.clone(),
+    };
     format!(
         "by_hand::{}({engine}{})",
-        function.name.to_lowercase(),
+        name.to_lowercase(),
         argument_names(function, form)
     )
 }

@@ -14,7 +14,18 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Allgather", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Allgather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.allgather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -28,7 +39,18 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Allgather_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Allgather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.allgather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -137,7 +159,18 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Allreduce", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Allreduce", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.allreduce(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -150,7 +183,18 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Allreduce_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Allreduce_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.allreduce(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -384,7 +428,18 @@ entry! {
     MPI_Barrier, PMPI_Barrier = barrier(
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Barrier", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Barrier", arguments: &[("comm", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.barrier(Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -406,7 +461,18 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Bcast", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Bcast", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.bcast(buffer.cast(), count as i64, Datatype(narrow(datatype)), root, Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -418,7 +484,18 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Bcast_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Bcast_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.bcast(buffer.cast(), count as i64, Datatype(narrow(datatype)), root, Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -517,7 +594,18 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Gather", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Gather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.gather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -532,7 +620,18 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Gather_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Gather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.gather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1140,7 +1239,22 @@ entry! {
         op: MPI_Op,
         commute: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Op_commutative", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Op_commutative", arguments: &[("op", Shown::Handle)] };
+        let _ = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if commute.is_null() {
+            return null_argument(CALL, Scope::Process, "commute");
+        }
+        let done = unsafe { mpi_core::op::is_commutative(Op(narrow(op))) };
+        match done {
+            Ok(new_commute) => {
+                unsafe { *commute = c_int::from(new_commute) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Process, why, &[op as u64]),
+        }
     }
 }
 
@@ -1150,7 +1264,15 @@ entry! {
         commute: c_int,
         op: *mut MPI_Op,
     ) -> c_int {
-        unbuilt_while_running("MPI_Op_create", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Op_create", arguments: &[("commute", Shown::Number)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::op_create(engine, user_fn, commute, op) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[commute as u64]),
+        }
     }
 }
 
@@ -1160,7 +1282,15 @@ entry! {
         commute: c_int,
         op: *mut MPI_Op,
     ) -> c_int {
-        unbuilt_while_running("MPI_Op_create_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Op_create_c", arguments: &[("commute", Shown::Number)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::op_create_c(engine, user_fn, commute, op) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[commute as u64]),
+        }
     }
 }
 
@@ -1168,7 +1298,15 @@ entry! {
     MPI_Op_free, PMPI_Op_free = op_free(
         op: *mut MPI_Op,
     ) -> c_int {
-        unbuilt_while_running("MPI_Op_free", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Op_free", arguments: &[] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::op_free(engine, op) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[]),
+        }
     }
 }
 
@@ -1182,7 +1320,18 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Reduce", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Reduce", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.reduce(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), root, Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1196,7 +1345,18 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Reduce_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Reduce_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.reduce(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), root, Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1240,7 +1400,15 @@ entry! {
         datatype: MPI_Datatype,
         op: MPI_Op,
     ) -> c_int {
-        unbuilt_while_running("MPI_Reduce_local", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Reduce_local", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::reduce_local(engine, inbuf, inoutbuf, count, datatype, op) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, datatype as u64, op as u64]),
+        }
     }
 }
 
@@ -1252,7 +1420,15 @@ entry! {
         datatype: MPI_Datatype,
         op: MPI_Op,
     ) -> c_int {
-        unbuilt_while_running("MPI_Reduce_local_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Reduce_local_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::reduce_local(engine, inbuf, inoutbuf, count, datatype, op) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, datatype as u64, op as u64]),
+        }
     }
 }
 
