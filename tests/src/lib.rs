@@ -3,6 +3,7 @@
 //! A test that needs something the machine may lack begins with `if !needs("cmake") { return; }`.
 #![forbid(unsafe_code)]
 
+mod everywhere;
 mod job;
 mod leftovers;
 mod needs;
@@ -10,6 +11,7 @@ mod prefix;
 mod program;
 mod stacks;
 
+pub use everywhere::{everywhere, on, passes};
 pub use job::{Job, Outcome, Running};
 pub use leftovers::Leftovers;
 pub use needs::{needs, seconds, seed};

@@ -1,0 +1,55 @@
+//! Running a program under every protocol and at several sizes of job.
+
+use crate::job::Job;
+use crate::program::c;
+
+/// Settings that move the limits between protocols, so that every length of message takes each of them somewhere.
+const PROTOCOLS: [&[(&str, &str)]; 3] = [
+    &[],
+    // No direct copies between processes: long messages go through shared memory.
+    &[("FERRITE_CMA", "never")],
+    // Everything that can wait for its receiver does.
+    &[
+        ("FERRITE_EAGER_LIMIT", "64"),
+        ("FERRITE_EAGER_BUDGET", "256"),
+        ("FERRITE_CMA_LIMIT", "1k"),
+    ],
+];
+
+/// Numbers of ranks: alone, one a core, more than cores.
+const RANKS: [u32; 4] = [1, 2, 4, 8];
+
+/// Runs a self-checking program of `tests/c` under every protocol and on 1, 2, 4 and 8 ranks.
+///
+/// # Panics
+/// When a run fails.
+pub fn everywhere(name: &str) {
+    for settings in PROTOCOLS {
+        for ranks in RANKS {
+            passes(Job::new(c(name)).ranks(ranks).envs(settings));
+        }
+    }
+}
+
+/// Runs a self-checking program of `tests/c` as it is started by default.
+///
+/// # Panics
+/// When a run fails.
+pub fn on(ranks: &[u32], name: &str) {
+    for ranks in ranks {
+        passes(Job::new(c(name)).ranks(*ranks));
+    }
+}
+
+/// Runs a job of a self-checking program: it succeeds, a line is `passed`, and nobody complains.
+///
+/// # Panics
+/// When the run fails.
+pub fn passes(job: Job) {
+    let outcome = job.succeeds();
+    assert!(
+        outcome.stdout.lines().any(|line| line == "passed"),
+        "{outcome}"
+    );
+    assert_eq!(outcome.stderr, "", "{outcome}");
+}

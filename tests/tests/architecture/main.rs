@@ -1,0 +1,283 @@
+//! ARCHITECTURE.md's invariants, as far as a machine can read them off the tree.
+
+mod source;
+
+use source::{code, files, sources, without_tests, words};
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+use xtask::workspace_root;
+
+/// What each crate may link of this workspace, directly or not. A crate that is not named here is unknown to the architecture.
+const MAY_LINK: [(&str, &[&str]); 15] = [
+    ("ferrite-ring", &[]),
+    ("ferrite-fabric", &["ferrite-ring"]),
+    ("ferrite-shm", &["ferrite-ring", "ferrite-fabric"]),
+    (
+        "mpi_core",
+        &["ferrite-ring", "ferrite-fabric", "ferrite-shm"],
+    ),
+    ("ferrite-client", &["ferrite-ring", "ferrite-fabric"]),
+    (
+        "ferrite-abi",
+        &[
+            "mpi_core",
+            "ferrite-client",
+            "ferrite-ring",
+            "ferrite-fabric",
+            "ferrite-shm",
+        ],
+    ),
+    (
+        "ferrite-info",
+        &[
+            "mpi_core",
+            "ferrite-client",
+            "ferrite-ring",
+            "ferrite-fabric",
+            "ferrite-shm",
+        ],
+    ),
+    ("ferrite-gen", &[]),
+    ("ferrite-wrappers", &[]),
+    (
+        "ferrite-launch",
+        &["ferrite-client", "ferrite-ring", "ferrite-fabric"],
+    ),
+    ("ferrite-bench-abi", &[]),
+    ("ferrite-bench-limits", &[]),
+    ("ferrite-osu", &[]),
+    (
+        "ferrite-bench",
+        &["ferrite-bench-abi", "ferrite-bench-limits", "ferrite-osu"],
+    ),
+    ("xtask", &["ferrite-gen"]),
+];
+
+/// Where `unsafe` may stand: rings, transports, the engine's hot parts, system interfaces, bindings.
+const UNSAFE: [&str; 22] = [
+    "transports/ring/src/",
+    "transports/fabric/src/buffer.rs",
+    "transports/fabric/src/link.rs",
+    "transports/fabric/src/memory.rs",
+    "transports/fabric/src/conformance.rs",
+    "transports/shm/src/",
+    "mpi-core/src/sys/",
+    "mpi-core/src/engine/",
+    "mpi-core/src/slab.rs",
+    "mpi-core/src/sync.rs",
+    "mpi-core/src/callback.rs",
+    "mpi-core/src/errhandler.rs",
+    "mpi-core/src/datatype.rs",
+    "mpi-core/src/op.rs",
+    "mpi-core/src/op/",
+    "mpi-core/src/collective/api.rs",
+    "mpi-core/src/collective/run.rs",
+    "ffi/abi/src/",
+    "launch/src/sys/",
+    "launch/client/src/sys/",
+    "ffi/info/src/sys/",
+    "bench/abi/src/",
+];
+
+/// The longest source file, in lines, without its tests.
+const LONGEST: usize = 600;
+
+fn cargo_metadata() -> serde_json::Value {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version=1", "--no-deps"])
+        .current_dir(workspace_root())
+        .output()
+        .expect("cargo can be started");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON")
+}
+
+/// The crates of the workspace and what each links of it directly. What only tests and build scripts use is not linked.
+fn links() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = cargo_metadata();
+    let packages = metadata["packages"].as_array().expect("packages");
+    let name = |value: &serde_json::Value| value["name"].as_str().expect("a name").to_owned();
+    packages
+        .iter()
+        .map(|package| {
+            let linked = package["dependencies"]
+                .as_array()
+                .expect("dependencies")
+                .iter();
+            let linked = linked.filter(|dependency| {
+                dependency["kind"].is_null() && dependency["path"].is_string()
+            });
+            (name(package), linked.map(name).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let links = links();
+    for (package, direct) in links
+        .iter()
+        .filter(|(package, _)| *package != "ferrite-tests")
+    {
+        let (_, allowed) = MAY_LINK
+            .iter()
+            .find(|(name, _)| name == package)
+            .unwrap_or_else(|| panic!("{package} has no place in the architecture: give it one here and in ARCHITECTURE.md"));
+        let mut all = direct.clone();
+        loop {
+            let more: BTreeSet<String> = all.iter().flat_map(|name| links[name].clone()).collect();
+            let before = all.len();
+            all.extend(more);
+            if all.len() == before {
+                break;
+            }
+        }
+        let wrong: Vec<&String> = all
+            .iter()
+            .filter(|name| !allowed.contains(&name.as_str()))
+            .collect();
+        assert!(wrong.is_empty(), "{package} links {wrong:?}");
+    }
+}
+
+#[test]
+fn the_engine_names_no_launcher() {
+    for (path, text) in sources(&workspace_root()) {
+        if path.starts_with("mpi-core/") || path.starts_with("transports/") {
+            let code = code(&text);
+            let launcher = |word: &&str| {
+                word.starts_with("ferrite_client") || word.starts_with("ferrite_launch")
+            };
+            let named: Vec<&str> = words(&code).filter(launcher).collect();
+            assert!(named.is_empty(), "{path} names {named:?}");
+        }
+    }
+}
+
+#[test]
+fn unsafe_stands_where_it_may() {
+    let mut wrong = Vec::new();
+    let mut used = BTreeSet::new();
+    for (path, text) in sources(&workspace_root()) {
+        if words(&code(without_tests(&text))).any(|word| word == "unsafe") {
+            match UNSAFE.iter().find(|allowed| path.starts_with(**allowed)) {
+                Some(allowed) => {
+                    used.insert(*allowed);
+                }
+                None => wrong.push(path),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "unsafe in {wrong:?}");
+    let unused: Vec<&&str> = UNSAFE
+        .iter()
+        .filter(|allowed| !used.contains(**allowed))
+        .collect();
+    assert!(
+        unused.is_empty(),
+        "allowed but not used, take it off the list: {unused:?}"
+    );
+}
+
+/// The types of C that `core::ffi` lacks are no system calls.
+const C_TYPES: [&str; 1] = ["libc::wchar_t"];
+
+#[test]
+fn system_calls_stand_in_sys() {
+    for (path, text) in sources(&workspace_root()) {
+        let engine = path.starts_with("mpi-core/") || path.starts_with("transports/");
+        if engine && !path.contains("/sys/") && !path.ends_with("/sys.rs") {
+            let code = C_TYPES
+                .iter()
+                .fold(code(without_tests(&text)), |code, name| {
+                    code.replace(name, "")
+                });
+            let named: Vec<&str> = words(&code)
+                .filter(|word| matches!(*word, "libc" | "rustix"))
+                .collect();
+            assert!(named.is_empty(), "{path} names {named:?} outside sys/");
+        }
+    }
+}
+
+#[test]
+fn files_are_short() {
+    for (path, text) in sources(&workspace_root()) {
+        if !path.contains("/generated/") {
+            let lines = without_tests(&text).lines().count();
+            assert!(
+                lines <= LONGEST,
+                "{path} has {lines} lines without its tests"
+            );
+        }
+    }
+}
+
+/// Nothing of the machine it was written on stands in the tree.
+#[test]
+fn the_tree_speaks_of_itself_only() {
+    // Composed, or this file would find itself.
+    let words = [
+        ["/wo", "rk/"],
+        ["../sh", "ared"],
+        ["/ro", "ot/"],
+        ["iss", "ue A"],
+        ["iss", "ue B"],
+        ["iss", "ue C"],
+    ];
+    for (path, text) in files(&workspace_root()) {
+        for word in words.map(|parts| parts.concat()) {
+            let line = text.lines().position(|line| line.contains(&word));
+            assert!(
+                line.is_none(),
+                "{path}:{} says {word}",
+                line.unwrap_or_default() + 1
+            );
+        }
+    }
+}
+
+/// libtest would take the options of `cargo bench` from the one bench there is.
+#[test]
+fn only_the_bench_is_benched() {
+    let metadata = cargo_metadata();
+    for package in metadata["packages"].as_array().expect("packages") {
+        let path = package["manifest_path"].as_str().expect("a path");
+        let manifest: toml::Table = std::fs::read_to_string(path)
+            .expect("a manifest")
+            .parse()
+            .expect("a manifest is TOML");
+        for target in package["targets"].as_array().expect("targets") {
+            let (name, kind) = (&target["name"], target["kind"][0].as_str().expect("a kind"));
+            let off = |entry: &toml::Value| {
+                entry.get("bench").and_then(toml::Value::as_bool) == Some(false)
+            };
+            let named = |entry: &&toml::Value| {
+                entry.get("name").and_then(toml::Value::as_str) == name.as_str()
+            };
+            let right = match kind {
+                "lib" | "cdylib" | "rlib" => manifest.get("lib").is_some_and(off),
+                "bin" => {
+                    let entries = manifest.get("bin").and_then(toml::Value::as_array);
+                    entries.is_some_and(|entries| entries.iter().find(named).is_some_and(off))
+                }
+                "bench" => package["name"] == "ferrite-bench",
+                _ => true,
+            };
+            assert!(right, "{path}: {kind} {name} needs `bench = false`");
+        }
+        let lints = manifest
+            .get("lints")
+            .and_then(|lints| lints.get("workspace"));
+        assert_eq!(
+            lints.and_then(toml::Value::as_bool),
+            Some(true),
+            "{path} has the workspace's lints"
+        );
+    }
+}

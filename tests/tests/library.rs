@@ -1,0 +1,135 @@
+//! The library as a file: its name, its symbols, tools in front of it, loading it at run time.
+
+use ferrite_tests::{Job, c, cc, needs, prefix, sources};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
+
+fn library() -> PathBuf {
+    prefix().path().join("lib/libmpi_abi.so.1")
+}
+
+fn printed(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(arguments)
+        .arg(library())
+        .output()
+        .expect("the program is there");
+    assert!(
+        output.status.success(),
+        "{program}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The names that the header declares, `MPI_` or `PMPI_`.
+fn declared(mark: &str) -> BTreeSet<String> {
+    let header = std::fs::read_to_string(prefix().path().join("include/mpi.h")).expect("a header");
+    let declarations = header
+        .lines()
+        .filter(|line| line.trim_end().ends_with(';') && !line.starts_with('#'));
+    declarations
+        .filter_map(|line| line.split('(').next()?.split_whitespace().last())
+        .map(|name| name.trim_start_matches('*').to_owned())
+        .filter(|name| name.starts_with(mark))
+        .collect()
+}
+
+#[test]
+fn the_name_that_programs_ask_for() {
+    if !needs("readelf") {
+        return;
+    }
+    let dynamic = printed("readelf", &["--dynamic", "--wide"]);
+    assert!(dynamic.contains("soname: [libmpi_abi.so.1]"), "{dynamic}");
+    assert!(
+        !dynamic.contains("SYMBOLIC"),
+        "tools must be able to take functions over: {dynamic}"
+    );
+    for needed in dynamic.lines().filter(|line| line.contains("(NEEDED)")) {
+        let system = [
+            "libc.so",
+            "libm.so",
+            "libgcc_s.so",
+            "ld-linux",
+            "libpthread.so",
+            "libdl.so",
+        ];
+        assert!(
+            system.iter().any(|name| needed.contains(name)),
+            "needs more than the system: {needed}"
+        );
+    }
+}
+
+/// Every function of the header is there under both names, and nothing else is visible.
+#[test]
+fn symbols() {
+    if !needs("nm") {
+        return;
+    }
+    let table = printed("nm", &["--dynamic", "--defined-only", "--format=posix"]);
+    let exported: BTreeSet<&str> = table
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    let functions = declared("MPI_");
+    assert!(
+        functions.len() >= 664,
+        "the header declares {}",
+        functions.len()
+    );
+    let inline = |name: &str| name.ends_with("_c2f") || name.ends_with("_f2c");
+    for name in functions.iter().filter(|name| !inline(name)) {
+        assert!(exported.contains(name.as_str()), "{name} is not exported");
+        assert!(
+            exported.contains(format!("P{name}").as_str()),
+            "P{name} is not exported"
+        );
+    }
+    let others: Vec<&&str> = exported
+        .iter()
+        .filter(|name| !name.starts_with("MPI_") && !name.starts_with("PMPI_"))
+        .collect();
+    assert!(others.is_empty(), "{others:?}");
+}
+
+#[test]
+fn a_tool_in_front_of_it() {
+    let tool = cc(&sources().join("profile.c"), &["-shared", "-fPIC", "-O1"]);
+    let outcome = Job::new(c("profiled"))
+        .ranks(2)
+        .launcher_args(["-env", "LD_PRELOAD", &tool.to_string_lossy()])
+        .succeeds();
+    for rank in 0..2 {
+        let line = format!("tool: rank {rank} sent 3");
+        assert!(
+            outcome.stdout.lines().any(|printed| printed == line),
+            "{line}: {outcome}"
+        );
+    }
+}
+
+#[test]
+fn loaded_at_run_time() {
+    // As a foreign program would be built: with the header, without the library.
+    let include = format!("-I{}", prefix().path().join("include").display());
+    let program = std::env::temp_dir().join(format!("loaded-{}", std::process::id()));
+    let output = Command::new("cc")
+        .arg(sources().join("loaded.c"))
+        .args([&include, "-o"])
+        .arg(&program)
+        .arg("-ldl")
+        .output()
+        .expect("a C compiler");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let outcome = Job::new(&program).ranks(2).args([library()]).run();
+    std::fs::remove_file(&program).expect("removed");
+    assert!(outcome.status.success(), "{outcome}");
+    assert_eq!(outcome.stdout, "2 ranks\n", "{outcome}");
+}

@@ -1,0 +1,414 @@
+//! Building programs: the wrappers, pkg-config, CMake; and moving the prefix.
+
+use ferrite_tests::{Job, Prefix, cc, cxx, needs, passes, prefix, sources};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn run(command: &mut Command) -> Output {
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+/// What a command that succeeds prints, without the last line's end.
+fn prints(command: &mut Command) -> String {
+    let output = run(command);
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout)
+        .trim_end()
+        .to_owned()
+}
+
+/// Why a command that fails says it did.
+fn complains(command: &mut Command) -> String {
+    let output = run(command);
+    assert!(!output.status.success(), "{command:?} succeeded");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A wrapper, without the variables that would choose its compiler.
+fn wrapper(name: &str) -> Command {
+    let mut command = Command::new(prefix().program(name));
+    for variable in [
+        "FERRITE_CC",
+        "MPICH_CC",
+        "OMPI_CC",
+        "FERRITE_CXX",
+        "MPICH_CXX",
+        "OMPI_CXX",
+    ] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+fn mpicc() -> Command {
+    wrapper("mpicc")
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+fn hello() -> PathBuf {
+    sources().join("hello.c")
+}
+
+#[test]
+fn questions_in_the_manner_of_mpich() {
+    let home = prefix().path().canonicalize().expect("a prefix");
+    let home = home.display();
+    let compile = format!("-I{home}/include");
+    let link = format!("-L{home}/lib -Wl,-rpath,{home}/lib -Wl,--enable-new-dtags -lmpi_abi");
+    assert_eq!(
+        prints(mpicc().args(["-cc=gcc", "-show"])),
+        format!("gcc {compile} {link}")
+    );
+    assert_eq!(
+        prints(mpicc().args(["-cc=gcc", "-show", "-c", "x.c"])),
+        format!("gcc -c x.c {compile}")
+    );
+    assert_eq!(
+        prints(mpicc().args(["-cc=gcc", "-compile-info"])),
+        format!("gcc {compile}")
+    );
+    assert_eq!(
+        prints(mpicc().args(["-cc=gcc", "-link-info"])),
+        format!("gcc {link}")
+    );
+    assert_eq!(
+        prints(wrapper("mpicxx").args(["-cxx=g++", "-show"])),
+        format!("g++ {compile} {link}")
+    );
+}
+
+#[test]
+fn questions_in_the_manner_of_open_mpi() {
+    let home = prefix().path().canonicalize().expect("a prefix");
+    let home = home.display();
+    let asked = |question: &str| prints(mpicc().args(["-cc=gcc", question]));
+    assert_eq!(asked("--showme"), asked("-show"));
+    assert_eq!(asked("--showme:command"), "gcc");
+    assert_eq!(asked("--showme:compile"), format!("-I{home}/include"));
+    assert!(asked("--showme:link").ends_with("-lmpi_abi"));
+    assert_eq!(asked("--showme:incdirs"), format!("{home}/include"));
+    assert_eq!(asked("--showme:libdirs"), format!("{home}/lib"));
+    assert_eq!(asked("--showme:libs"), "mpi_abi");
+    assert!(asked("--showme:version").contains("Ferrite"));
+    assert!(asked("--showme:help").contains("-compile-info"));
+    assert!(complains(mpicc().arg("--showme:lonk")).contains("--showme:lonk"));
+}
+
+#[test]
+fn the_compiler_is_chosen_by_option_then_variables() {
+    let command =
+        |set: &[(&str, &str)]| prints(mpicc().envs(set.iter().copied()).arg("--showme:command"));
+    assert_eq!(command(&[("MPICH_CC", "cc -m64")]), "cc -m64");
+    assert_eq!(command(&[("OMPI_CC", "cc -g"), ("MPICH_CC", "cc")]), "cc");
+    assert_eq!(
+        command(&[
+            ("FERRITE_CC", "clang"),
+            ("OMPI_CC", "cc"),
+            ("MPICH_CC", "cc")
+        ]),
+        "clang"
+    );
+    assert_eq!(
+        prints(
+            mpicc()
+                .env("FERRITE_CC", "clang")
+                .args(["-cc=gcc", "--showme:command"])
+        ),
+        "gcc"
+    );
+    assert_eq!(
+        prints(
+            wrapper("mpicxx")
+                .env("OMPI_CXX", "c++")
+                .arg("--showme:command")
+        ),
+        "c++"
+    );
+}
+
+#[test]
+fn mistakes_are_answered() {
+    assert!(complains(&mut mpicc()).contains("no input files"));
+    let missing = complains(mpicc().args(["-cc=/no/such/compiler", "x.c"]));
+    assert!(missing.contains("/no/such/compiler"), "{missing}");
+    assert!(complains(mpicc().args(["-cc=", "x.c"])).contains("-cc="));
+    // What the compiler says reaches the user, and so does its status.
+    assert!(complains(mpicc().arg("/no/such/source.c")).contains("/no/such/source.c"));
+}
+
+#[test]
+fn versions() {
+    let output = run(mpicc().arg("-v"));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.success() && text.contains("Ferrite"),
+        "{text}"
+    );
+    assert!(
+        text.lines().count() > 1,
+        "the compiler's own follows: {text}"
+    );
+    assert_eq!(
+        prints(mpicc().arg("--version")),
+        prints(Command::new(prints(mpicc().arg("--showme:command"))).arg("--version"))
+    );
+}
+
+/// Programs find the library by a RUNPATH, which LD_LIBRARY_PATH overrides; objects are compiled without a word about the library.
+#[test]
+fn compile_and_link_in_two_steps() {
+    let folder = folder();
+    let (object, program) = (folder.path().join("hello.o"), folder.path().join("hello"));
+    let compiled = run(mpicc().arg("-c").arg(hello()).arg("-o").arg(&object));
+    assert!(
+        compiled.status.success() && compiled.stderr.is_empty(),
+        "{compiled:?}"
+    );
+    prints(mpicc().arg(&object).arg("-o").arg(&program));
+    passes(Job::new(&program).ranks(2));
+    if needs("readelf") {
+        let dynamic = prints(
+            Command::new("readelf")
+                .args(["--dynamic", "--wide"])
+                .arg(&program),
+        );
+        assert!(
+            dynamic.contains("(RUNPATH)") && !dynamic.contains("(RPATH)"),
+            "{dynamic}"
+        );
+        assert!(dynamic.contains("[libmpi_abi.so.1]"), "{dynamic}");
+    }
+}
+
+#[test]
+fn cxx_programs() {
+    if !needs("g++") {
+        return;
+    }
+    passes(
+        Job::new(cxx(
+            &sources().join("hello.cc"),
+            &["-std=c++17", "-Wall", "-Wextra", "-Werror"],
+        ))
+        .ranks(2),
+    );
+}
+
+/// The header is plain C: old and new standards, and every warning there is.
+#[test]
+fn the_header_is_plain_c() {
+    let folder = folder();
+    let source = folder.path().join("header.c");
+    std::fs::write(
+        &source,
+        "#include <mpi.h>\nint answer(void);\nint answer(void) { return MPI_SUCCESS; }\n",
+    )
+    .expect("written");
+    for standard in ["-std=c99", "-std=c11", "-std=gnu17"] {
+        let arguments = [
+            standard,
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Wstrict-prototypes",
+            "-Werror",
+            "-c",
+        ];
+        prints(
+            mpicc()
+                .args(arguments)
+                .arg(&source)
+                .arg("-o")
+                .arg(folder.path().join("header.o")),
+        );
+    }
+}
+
+#[test]
+fn pkg_config() {
+    if !needs("pkg-config") {
+        return;
+    }
+    let folder = folder();
+    let descriptions = prefix().path().join("lib/pkgconfig");
+    for name in ["ferrite", "mpi"] {
+        let flags = prints(
+            Command::new("pkg-config")
+                .env("PKG_CONFIG_PATH", &descriptions)
+                .args(["--cflags", "--libs", name]),
+        );
+        let program = folder.path().join(name);
+        let mut command = Command::new("cc");
+        prints(
+            command
+                .arg(hello())
+                .args(flags.split_whitespace())
+                .arg("-o")
+                .arg(&program),
+        );
+        passes(Job::new(&program).ranks(2));
+    }
+}
+
+/// A project that knows CMake's FindMPI only; the wrappers are found by PATH, then by MPI_HOME.
+#[test]
+fn cmake() {
+    if !needs("cmake") || !needs("g++") {
+        return;
+    }
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("cmake");
+    let bin = prefix().path().join("bin");
+    let path = format!(
+        "{}:{}",
+        bin.display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    for by_path in [true, false] {
+        let folder = folder();
+        let mut configure = Command::new("cmake");
+        configure
+            .arg("-S")
+            .arg(&project)
+            .arg("-B")
+            .arg(folder.path())
+            .args(["-DCMAKE_C_COMPILER=gcc", "-DCMAKE_CXX_COMPILER=g++"]);
+        if by_path {
+            configure.env("PATH", &path);
+        } else {
+            configure.env("MPI_HOME", prefix().path());
+        }
+        prints(&mut configure);
+        prints(Command::new("cmake").arg("--build").arg(folder.path()));
+        for program in ["hello", "hello_cxx"] {
+            passes(Job::new(folder.path().join(program)).ranks(2));
+        }
+        let cache = std::fs::read_to_string(folder.path().join("CMakeCache.txt")).expect("a cache");
+        let executable = cache
+            .lines()
+            .find(|line| line.starts_with("MPIEXEC_EXECUTABLE"))
+            .expect("an mpiexec was found");
+        assert!(executable.contains(&*bin.to_string_lossy()), "{executable}");
+    }
+}
+
+/// A prefix goes on working elsewhere, and through symbolic links to its programs.
+#[test]
+fn a_prefix_that_was_moved() {
+    let folder = folder();
+    let moved = folder.path().join("elsewhere/ferrite 1");
+    std::fs::create_dir_all(moved.parent().expect("elsewhere")).expect("made");
+    prints(
+        Command::new("cp")
+            .arg("-a")
+            .arg(prefix().path())
+            .arg(&moved),
+    );
+    let moved = Prefix::at(moved.canonicalize().expect("moved"));
+
+    let links = folder.path().join("links");
+    std::fs::create_dir(&links).expect("made");
+    for name in ["mpicc", "mpiexec"] {
+        prints(
+            Command::new("ln")
+                .arg("-s")
+                .arg(moved.program(name))
+                .arg(links.join(name)),
+        );
+    }
+    assert!(
+        prints(Command::new(links.join("mpicc")).arg("-show"))
+            .contains("elsewhere/ferrite 1/include")
+    );
+    let program = folder.path().join("hello");
+    prints(
+        Command::new(links.join("mpicc"))
+            .arg(hello())
+            .arg("-o")
+            .arg(&program),
+    );
+    if needs("ldd") {
+        let libraries = prints(
+            Command::new("ldd")
+                .arg(&program)
+                .env_remove("LD_LIBRARY_PATH"),
+        );
+        assert!(
+            libraries.contains("elsewhere/ferrite 1/lib/libmpi_abi.so.1"),
+            "{libraries}"
+        );
+    }
+    passes(Job::new(&program).launcher(links.join("mpiexec")).ranks(2));
+    if needs("pkg-config") {
+        let flags = prints(
+            Command::new("pkg-config")
+                .env("PKG_CONFIG_PATH", moved.path().join("lib/pkgconfig"))
+                .args(["--variable=libdir", "mpi"]),
+        );
+        assert!(flags.contains("elsewhere/ferrite"), "{flags}");
+    }
+}
+
+/// A wrapper outside a prefix says so.
+#[test]
+fn a_wrapper_that_was_taken_out() {
+    let folder = folder();
+    let alone = folder.path().join("mpicc");
+    std::fs::copy(prefix().program("mpicc"), &alone).expect("copied");
+    let text = complains(Command::new(&alone).arg("x.c"));
+    assert!(
+        text.contains("include/mpi.h") && text.contains("xtask install"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_layout() {
+    let home = prefix().path();
+    for file in [
+        "bin/mpiexec",
+        "bin/mpirun",
+        "bin/mpicc",
+        "bin/mpicxx",
+        "bin/ferrite-info",
+        "bin/osu_latency",
+        "bin/osu_bw",
+        "bin/osu_bibw",
+        "bin/osu_mbw_mr",
+        "include/mpi.h",
+        "lib/libmpi_abi.so.1",
+        "lib/pkgconfig/ferrite.pc",
+        "lib/pkgconfig/mpi.pc",
+        "share/doc/ferrite/LICENSE-MIT",
+        "share/doc/ferrite/COVERAGE.md",
+    ] {
+        assert!(home.join(file).is_file(), "{file}");
+    }
+    assert_eq!(
+        std::fs::read_link(home.join("lib/libmpi_abi.so")).expect("a link"),
+        Path::new("libmpi_abi.so.1")
+    );
+    assert!(
+        !home.join("lib/libmpi.so").exists(),
+        "that name belongs to other ABIs"
+    );
+}
+
+/// The programs of the prefix and of the tests run without help from the environment.
+#[test]
+fn without_library_path() {
+    let program = cc(&hello(), &[]);
+    passes(Job::alone(&program));
+    Job::new(prefix().program("osu_latency"))
+        .ranks(2)
+        .args(["-m", "8:8", "-i", "10", "-x", "1"])
+        .succeeds();
+}
