@@ -8,6 +8,7 @@
 //! Nothing here knows addresses, communicators or how a message travels.
 
 use core::fmt;
+use core::mem::MaybeUninit;
 
 /// The number of an operation within its rank's schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,25 +125,15 @@ pub struct Operation {
     pub after: [Id; PREDECESSORS],
 }
 
-impl Operation {
-    const UNUSED: Operation = Operation {
-        id: Id::NONE,
-        action: Action::Copy {
-            from: Place::input(0),
-            into: Place::output(0),
-            bytes: 0,
-        },
-        after: [Id::NONE; PREDECESSORS],
-    };
-}
-
 /// The most operations that one round of an algorithm can hold.
 const ROUND: usize = 6;
 
 /// The operations that an algorithm has generated and nobody has taken yet: one round.
+///
+/// Invariant: `operations[taken..filled]` are initialised; the rest is not, so that an empty round costs nothing to make.
 #[derive(Clone, Copy, Debug)]
 pub struct Round {
-    operations: [Operation; ROUND],
+    operations: [MaybeUninit<Operation>; ROUND],
     taken: usize,
     filled: usize,
     last: u32,
@@ -150,7 +141,7 @@ pub struct Round {
 
 impl Round {
     pub(super) const EMPTY: Round = Round {
-        operations: [Operation::UNUSED; ROUND],
+        operations: [MaybeUninit::uninit(); ROUND],
         taken: 0,
         filled: 0,
         last: 0,
@@ -166,21 +157,23 @@ impl Round {
         }
         let operation = self.operations[self.taken];
         self.taken += 1;
-        Some(operation)
+        // SAFETY: it stood between `taken` and `filled`, see the invariant.
+        Some(unsafe { operation.assume_init() })
     }
 
     #[inline]
     fn push(&mut self, action: Action, after: &[Id]) -> Id {
         self.last += 1;
-        let operation = &mut self.operations[self.filled];
-        *operation = Operation {
-            id: Id(self.last),
+        let id = Id(self.last);
+        let mut operation = Operation {
+            id,
             action,
             after: [Id::NONE; PREDECESSORS],
         };
         operation.after[..after.len()].copy_from_slice(after);
+        self.operations[self.filled].write(operation);
         self.filled += 1;
-        operation.id
+        id
     }
 
     /// Generates a send; nothing when there are no bytes, as the receiver knows too.

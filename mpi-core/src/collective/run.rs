@@ -4,6 +4,7 @@
 //! At most `WINDOW` operations are looked at at a time, so memory depends neither on the number of ranks nor on the
 //! length of the message. What a message is, how it is matched and who waits is the [`Wire`]'s business.
 
+use core::mem::MaybeUninit;
 use core::ptr::copy_nonoverlapping;
 
 use ferrite_fabric::{RawBuf, RawBufMut};
@@ -59,27 +60,17 @@ pub struct Operands {
     pub tag: i32,
 }
 
-struct Slot<R> {
-    operation: Option<Operation>,
-    request: Option<R>,
-}
-
-impl<R> Slot<R> {
-    const EMPTY: Slot<R> = Slot {
-        operation: None,
-        request: None,
-    };
-}
-
 /// A collective under way.
 ///
 /// Invariants: the operations numbered `first..next` are in the window, each in slot `number % WINDOW`; those below
 /// `first` have finished. Bit `s` of `started` and `finished` is about the operation in slot `s`, and 0 for an empty one.
-/// A slot has a request exactly while its operation has started and not finished.
+/// `window` is initialised in the slots of `first..next`, the rest is not, so that little is written for a small
+/// collective. A slot has a request while its operation is a message that has started and not finished.
 pub struct Running<R, const WINDOW: usize = 16> {
     operations: Operations,
     operands: Operands,
-    slots: [Slot<R>; WINDOW],
+    window: [MaybeUninit<Operation>; WINDOW],
+    requests: [Option<R>; WINDOW],
     first: u32,
     next: u32,
     started: u32,
@@ -106,7 +97,8 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
         Running {
             operations: schedule.operations(),
             operands,
-            slots: [const { Slot::EMPTY }; WINDOW],
+            window: [const { MaybeUninit::uninit() }; WINDOW],
+            requests: [const { None }; WINDOW],
             first: 1,
             next: 1,
             started: 0,
@@ -147,7 +139,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
             match self.operations.next() {
                 Some(operation) => {
                     debug_assert_eq!(operation.id, Id(self.next));
-                    self.slots[self.next as usize % WINDOW].operation = Some(operation);
+                    self.window[self.next as usize % WINDOW].write(operation);
                     self.next += 1;
                 }
                 None => self.exhausted = true,
@@ -165,7 +157,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                 continue;
             }
             let done = if self.started & bit != 0 {
-                let request = &mut self.slots[slot].request;
+                let request = &mut self.requests[slot];
                 let done = match request {
                     Some(request) => wire.poll(request),
                     None => Ok(true),
@@ -175,16 +167,14 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                 }
                 done?
             } else {
-                let Some(operation) = self.slots[slot].operation else {
-                    continue;
-                };
+                let operation = *self.operation(number);
                 if !self.may_start(number, &operation) {
                     continue;
                 }
                 self.started |= bit;
                 let request = self.start(wire, &operation.action)?;
                 let done = request.is_none();
-                self.slots[slot].request = request;
+                self.requests[slot] = request;
                 done
             };
             if done {
@@ -199,6 +189,14 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
             self.first += 1;
         }
         Ok(self.first != before)
+    }
+
+    /// An operation of the window.
+    #[inline]
+    fn operation(&self, number: u32) -> &Operation {
+        debug_assert!((self.first..self.next).contains(&number));
+        // SAFETY: the window is initialised from `first` to `next`.
+        unsafe { self.window[number as usize % WINDOW].assume_init_ref() }
     }
 
     #[inline]
@@ -218,12 +216,9 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
             if self.started & 1 << slot != 0 {
                 return true;
             }
-            match (
-                self.slots[slot].operation.map(|operation| operation.action),
-                action,
-            ) {
-                (Some(Action::Send { to: a, .. }), Action::Send { to: b, .. }) => a != *b,
-                (Some(Action::Recv { from: a, .. }), Action::Recv { from: b, .. }) => a != *b,
+            match (self.operation(earlier).action, action) {
+                (Action::Send { to: a, .. }, Action::Send { to: b, .. }) => a != *b,
+                (Action::Recv { from: a, .. }, Action::Recv { from: b, .. }) => a != *b,
                 _ => true,
             }
         })
@@ -291,8 +286,8 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
     #[cold]
     fn withdraw<W: Wire<Request = R>>(&mut self, wire: &mut W) {
         self.failed = true;
-        for slot in &mut self.slots {
-            if let Some(request) = slot.request.take() {
+        for request in &mut self.requests {
+            if let Some(request) = request.take() {
                 wire.withdraw(request);
             }
         }
