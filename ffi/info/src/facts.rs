@@ -142,7 +142,7 @@ fn shared_memory() -> (bool, Vec<Feature>) {
     let barrier = feature(
         "membarrier (global, expedited)",
         sys::membarrier(),
-        "waiting ranks wake up every millisecond to look",
+        "every message costs a memory fence",
     );
     (available, vec![memory, direct, barrier])
 }

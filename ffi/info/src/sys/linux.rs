@@ -94,29 +94,32 @@ const CHANGED: u64 = 0x6665_7272_6974_6521;
 
 /// Reads the parent's word and writes another value to it. Returns 0 or the system's error number. Makes system calls only.
 fn child_exchanges(parent: i32, address: usize) -> i32 {
-    let mut word = 1u64;
-    let local = libc::iovec {
-        iov_base: (&raw mut word).cast(),
+    let mut before = 1u64;
+    let mut after = CHANGED;
+    let span = |address: *mut u64| libc::iovec {
+        iov_base: address.cast(),
         iov_len: size_of::<u64>(),
     };
-    let remote = libc::iovec {
-        iov_base: address as *mut libc::c_void,
-        iov_len: size_of::<u64>(),
-    };
-    // SAFETY: reads 8 bytes of the parent, whose word is alive while it waits for the child, into this one's word.
-    let read = unsafe { libc::process_vm_readv(parent, &local, 1, &remote, 1, 0) };
+    let remote = span(address as *mut u64);
+    // SAFETY: reads 8 bytes of the parent, whose word is alive while it waits for the child, into `before`.
+    let read = unsafe { libc::process_vm_readv(parent, &span(&raw mut before), 1, &remote, 1, 0) };
     if read != 8 {
-        return io::Error::last_os_error()
-            .raw_os_error()
-            .unwrap_or(libc::EIO);
+        return last_error();
     }
-    word = CHANGED;
-    // SAFETY: writes 8 bytes from this process's word to the parent's, which waits.
-    let written = unsafe { libc::process_vm_writev(parent, &local, 1, &remote, 1, 0) };
+    if before != 0 {
+        return libc::EIO;
+    }
+    // SAFETY: writes 8 bytes from `after` to the parent's word; the parent waits.
+    let written =
+        unsafe { libc::process_vm_writev(parent, &span(&raw mut after), 1, &remote, 1, 0) };
     match written {
         8 => 0,
-        _ => io::Error::last_os_error()
-            .raw_os_error()
-            .unwrap_or(libc::EIO),
+        _ => last_error(),
     }
+}
+
+fn last_error() -> i32 {
+    io::Error::last_os_error()
+        .raw_os_error()
+        .unwrap_or(libc::EIO)
 }
