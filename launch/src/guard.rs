@@ -9,7 +9,7 @@
 //! All processes of a job stay in mpiexec's own process group: the terminal then treats the job as it treats a pipeline. Ctrl-C and ctrl-Z
 //! reach everybody, rank 0 reads the terminal, a debugger works, and mpiexec need not pass on what came from a terminal.
 
-use crate::report::Report;
+use crate::report;
 use crate::signals;
 use crate::sys::{self, Fork, Mask, SignalEvents};
 use crate::tree;
@@ -45,7 +45,7 @@ pub(crate) fn split(launch: impl FnOnce(Guarded) -> Outcome) -> io::Result<ExitC
             let _ = rustix::thread::set_name(c"ferrite-launch");
             let subreaper = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
             if let Err(e) = subreaper {
-                Report::stderr(&format!("cannot become a subreaper: {e}"));
+                report::stderr(&format!("cannot become a subreaper: {e}"));
                 std::process::exit(1);
             }
             match launch(Guarded { alive, mask }) {
@@ -121,7 +121,7 @@ fn finish(launcher: WaitStatus) -> ExitCode {
     if signal == libc::SIGINT {
         sys::take_default_action(libc::SIGINT);
     } else {
-        Report::stderr(&format!(
+        report::stderr(&format!(
             "its launching process died of {}; the ranks are killed",
             signals::name(signal)
         ));

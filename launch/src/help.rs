@@ -40,8 +40,8 @@ Accepted because they have no effect on one machine, which has no slots to count
 Output: lines are never mixed with those of other ranks (up to 64 KiB a line). A job of one rank without -l has
 mpiexec's own standard output and error, so that debuggers and full-screen programs work: mpiexec -n 1 gdb PROGRAM
 
-Signals: HUP, INT, QUIT, TERM, USR1 and USR2 sent to mpiexec go to every rank. Ctrl-C reaches all ranks; a second one kills
-them at once.
+Signals: HUP, INT, QUIT, TERM, USR1 and USR2 sent to mpiexec go to every rank. Ctrl-C reaches all ranks; a second one
+within 5 s kills them at once (but a job of one rank is left alone with its terminal).
 
 Exit code: that of the first rank that failed, or 128 + the signal that killed it; 0 if none did. A rank fails when it exits
 with another code than 0, dies of a signal, calls MPI_Abort, or exits between MPI_Init and MPI_Finalize; the other ranks then get

@@ -14,6 +14,9 @@ pub(crate) const GRACE: Duration = Duration::from_secs(1);
 /// A second interrupt within this time of the first is the same one, sent to a whole process group and passed on as well.
 const SAME_INTERRUPT: Duration = Duration::from_millis(100);
 
+/// A second interrupt within this time of the first kills.
+const AGAIN_WITHIN: Duration = Duration::from_secs(5);
+
 /// mpiexec's exit code when the time limit is reached; that of timeout(1).
 const TIMED_OUT: u8 = 124;
 
@@ -244,7 +247,6 @@ impl Job {
         match (end, state.mpi, &state.refused) {
             (End::Signal { signal, .. }, _, _) => match self.interrupted {
                 Some((_, asked)) if asked == signal => self.fail_interrupted(signal, now),
-                _ if signal == libc::SIGINT => self.fail_interrupted(signal, now),
                 _ => self.fail(
                     format!("{who} {end}{hint}"),
                     Outcome::Exit(end.exit_code()),
@@ -284,29 +286,26 @@ impl Job {
         }
     }
 
-    /// A signal that asks the ranks for something. `terminal`: they have it already.
+    /// A signal that is for the ranks. `terminal`: they have it already.
     pub(crate) fn signal(&mut self, signal: i32, terminal: bool, now: Instant) {
-        let ends = matches!(
+        let asks_to_end = matches!(
             signal,
             libc::SIGINT | libc::SIGQUIT | libc::SIGTERM | libc::SIGHUP
         );
-        match (self.phase, self.interrupted) {
-            (Phase::Running, None) if ends => self.interrupted = Some((now, signal)),
-            (Phase::Running, None) => {}
-            (_, Some((before, _))) if ends && now - before < SAME_INTERRUPT => return,
-            (Phase::Lingering(_) | Phase::Ending(_), None) if ends => {
-                self.interrupted = Some((now, signal));
-                return;
+        // A rank that is alone has its terminal to itself: a debugger takes any number of interrupts.
+        let between_them = terminal && self.ranks.len() == 1 && self.phase == Phase::Running;
+        if asks_to_end {
+            match self.interrupted {
+                Some((before, _)) if now - before < SAME_INTERRUPT => return,
+                Some((before, _)) if now - before < AGAIN_WITHIN && !between_them => {
+                    let sentence = format!("{} again: the ranks are killed", signals::name(signal));
+                    self.fail(sentence, interrupted(signal), now);
+                    return self.kill();
+                }
+                _ => self.interrupted = Some((now, signal)),
             }
-            (Phase::Running | Phase::Lingering(_) | Phase::Ending(_), Some(_)) if ends => {
-                let sentence = format!("{} again: the ranks are killed", signals::name(signal));
-                self.fail(sentence, interrupted(signal), now);
-                return self.kill();
-            }
-            _ if self.phase != Phase::Running => return,
-            _ => {}
         }
-        if !terminal {
+        if self.phase == Phase::Running && !terminal {
             self.effects.push(Effect::PassOn(signal));
         }
     }
@@ -423,5 +422,146 @@ fn interrupted(signal: i32) -> Outcome {
     match signal {
         libc::SIGINT => Outcome::Interrupted,
         _ => Outcome::Exit(128 + signal as u8),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    const CRASH: End = End::Signal {
+        signal: libc::SIGSEGV,
+        core: false,
+    };
+
+    fn job(ranks: usize) -> Job {
+        let mut job = Job::new(std::iter::repeat_n(OsStr::new("./a"), ranks));
+        for rank in 0..ranks as u32 {
+            job.started(rank, pid(rank));
+        }
+        job
+    }
+
+    fn pid(rank: u32) -> Pid {
+        Pid::from_raw(100 + rank as i32).unwrap()
+    }
+
+    fn said(effects: &[Effect]) -> Vec<&str> {
+        let said = |effect| match effect {
+            Effect::Say(sentence) => Some(sentence.as_str()),
+            _ => None,
+        };
+        effects.iter().filter_map(said).collect()
+    }
+
+    #[test]
+    fn the_first_failure_decides_and_is_the_only_one_told() {
+        let (mut job, now) = (job(3), Instant::now());
+        job.ended(1, CRASH, "", now);
+        let effects = job.effects();
+        assert!(said(&effects)[0].starts_with("rank 1 (process 101, ./a) was killed by signal 11"));
+        assert_eq!(effects[1], Effect::Terminate);
+        job.ended(0, End::Code(5), "", now);
+        assert_eq!(job.effects(), []);
+        assert!(!job.is_over());
+        job.tick(now + GRACE);
+        assert_eq!(job.effects(), [Effect::Kill]);
+        job.ended(
+            2,
+            End::Signal {
+                signal: libc::SIGKILL,
+                core: false,
+            },
+            "",
+            now,
+        );
+        assert!(job.is_over());
+        assert_eq!(job.outcome(), Outcome::Exit(139));
+    }
+
+    #[test]
+    fn interrupts_pass_count_and_kill() {
+        let (mut job, now) = (job(2), Instant::now());
+        job.signal(libc::SIGINT, false, now);
+        assert_eq!(job.effects(), [Effect::PassOn(libc::SIGINT)]);
+        job.signal(libc::SIGINT, false, now + SAME_INTERRUPT / 2);
+        assert_eq!(job.effects(), []);
+        // Long after, it is a first one again.
+        job.signal(libc::SIGINT, true, now + AGAIN_WITHIN);
+        assert_eq!(job.effects(), []);
+        job.signal(libc::SIGINT, true, now + AGAIN_WITHIN * 3 / 2);
+        let effects = job.effects();
+        assert!(said(&effects)[0].starts_with("SIGINT again"));
+        assert!(effects.contains(&Effect::Kill));
+        assert_eq!(job.outcome(), Outcome::Interrupted);
+    }
+
+    #[test]
+    fn a_rank_alone_with_its_terminal_is_never_killed_by_interrupts() {
+        let (mut job, now) = (job(1), Instant::now());
+        for press in 0..5 {
+            job.signal(libc::SIGINT, true, now + SAME_INTERRUPT * 2 * press);
+        }
+        assert_eq!(job.effects(), []);
+    }
+
+    #[test]
+    fn an_interrupt_while_the_job_ends_is_not_passed_and_a_second_kills() {
+        let (mut job, now) = (job(2), Instant::now());
+        job.ended(0, CRASH, "", now);
+        job.effects();
+        job.signal(libc::SIGINT, false, now);
+        assert_eq!(job.effects(), []);
+        job.signal(libc::SIGINT, false, now + SAME_INTERRUPT * 2);
+        assert_eq!(job.effects(), [Effect::Kill]);
+        assert_eq!(job.outcome(), Outcome::Exit(139));
+    }
+
+    #[test]
+    fn a_rank_that_somebody_interrupts_has_failed_like_any_other() {
+        let (mut job, now) = (job(2), Instant::now());
+        job.ended(
+            1,
+            End::Signal {
+                signal: libc::SIGINT,
+                core: false,
+            },
+            "",
+            now,
+        );
+        assert!(said(&job.effects())[0].contains("was killed by signal 2 (SIGINT: interrupt)"));
+        assert_eq!(job.outcome(), Outcome::Exit(130));
+    }
+
+    #[test]
+    fn finalized_counts_from_the_process_that_said_hello_only() {
+        let (mut job, now) = (job(2), Instant::now());
+        for rank in 0..2 {
+            assert_eq!(
+                job.hello(rank, ferrite_client::wire::VERSION, Some(pid(rank))),
+                Answer::Welcome
+            );
+        }
+        job.finalized(0, Some(pid(0)));
+        job.finalized(1, Some(pid(7)));
+        job.ended(0, End::Code(0), "", now);
+        assert_eq!(job.effects(), []);
+        job.ended(1, End::Code(0), "", now);
+        assert!(said(&job.effects())[0].contains("exited without calling MPI_Finalize"));
+        assert_eq!(job.outcome(), Outcome::Exit(1));
+    }
+
+    #[test]
+    fn leftovers_have_a_moment_then_a_request_then_none() {
+        let (mut job, now) = (job(1), Instant::now());
+        job.ended(0, End::Code(0), "", now);
+        job.leftovers(now);
+        assert_eq!((job.effects(), job.deadline()), (vec![], Some(now + GRACE)));
+        job.tick(now + GRACE);
+        assert_eq!(job.effects(), [Effect::Terminate]);
+        job.tick(now + GRACE * 2);
+        assert_eq!(job.effects(), [Effect::Kill]);
+        assert_eq!(job.outcome(), Outcome::Exit(0));
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn run(plan: Plan, guarded: Guarded) -> Outcome {
         Ok(outcome) => outcome,
         Err(e) => {
             // Ranks die with this process: by the kernel's parent-death signal, and by the guard.
-            report::Report::stderr(&format!("the launcher cannot go on: {e}"));
+            report::stderr(&format!("the launcher cannot go on: {e}"));
             Outcome::Exit(1)
         }
     }

@@ -24,7 +24,6 @@ mod sys;
 mod tree;
 
 use args::{Command, Usage};
-use report::Report;
 use std::process::ExitCode;
 
 /// Exit code of a command line that cannot be carried out.
@@ -38,19 +37,19 @@ pub fn main() -> ExitCode {
         Ok(Command::Help) => return print(&help::text()),
         Ok(Command::Version) => return print(&help::version()),
         Err(Usage(sentence)) => {
-            Report::stderr(&sentence);
+            report::stderr(&sentence);
             return ExitCode::from(USAGE);
         }
     };
     let plan = match spawn::Plan::new(job) {
         Ok(plan) => plan,
         Err(e) => {
-            Report::stderr(&e.sentence);
+            report::stderr(&e.sentence);
             return ExitCode::from(e.status);
         }
     };
     guard::split(|guarded| launcher::run(plan, guarded)).unwrap_or_else(|e| {
-        Report::stderr(&format!("cannot start: {e}"));
+        report::stderr(&format!("cannot start: {e}"));
         ExitCode::FAILURE
     })
 }

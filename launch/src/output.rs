@@ -9,7 +9,7 @@
 //! Destinations belong to others, too (the user's shell), so they are never made non-blocking; they are asked with `poll`
 //! before each write of at most [`PIPE_BUF`] bytes, which then does not block.
 
-use crate::report::Report;
+use crate::report;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -239,7 +239,7 @@ impl Output {
     pub(crate) fn say(&mut self, sentence: &str) {
         let destination = &mut self.destinations[self.of[1]];
         destination.start(Writer::Launcher);
-        destination.put(Report::line(sentence).as_bytes());
+        destination.put(report::line(sentence).as_bytes());
         destination.line_of = None;
         self.write(self.of[1]);
     }

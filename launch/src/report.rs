@@ -1,23 +1,18 @@
-//! What mpiexec says, and to whom.
+//! What mpiexec says of itself, and how processes have ended.
 
 use crate::signals;
 use rustix::process::WaitStatus;
 use std::fmt;
 
-/// mpiexec's own messages.
-pub(crate) struct Report;
+/// A message of mpiexec's as it is printed.
+pub(crate) fn line(sentence: &str) -> String {
+    format!("mpiexec: {sentence}\n")
+}
 
-impl Report {
-    /// A message as it is printed.
-    pub(crate) fn line(sentence: &str) -> String {
-        format!("mpiexec: {sentence}\n")
-    }
-
-    /// Prints a message at once; for when there is no job whose output it could break.
-    pub(crate) fn stderr(sentence: &str) {
-        // With standard error closed there is no one to tell.
-        let _ = rustix::io::write(rustix::stdio::stderr(), Report::line(sentence).as_bytes());
-    }
+/// Prints a message at once; for when there is no job whose output it could break.
+pub(crate) fn stderr(sentence: &str) {
+    // With standard error closed there is no one to tell.
+    let _ = rustix::io::write(rustix::stdio::stderr(), line(sentence).as_bytes());
 }
 
 /// How a process ended.

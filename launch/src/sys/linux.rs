@@ -31,14 +31,16 @@ pub(crate) struct Received {
     pub(crate) terminal: bool,
 }
 
-/// Blocks these signals in this process; children made by [`at_exec`] get the returned mask.
+/// Blocks these signals in this process, SIGCHLD among them, and sees to it that ended children wait to be reaped even if
+/// whoever started mpiexec ignores SIGCHLD. Children made by [`at_exec`] get the returned mask.
 #[allow(unsafe_code)]
 pub(crate) fn block(signals: &[i32]) -> Mask {
     let set = set_of(signals);
     let mut before = MaybeUninit::uninit();
     // SAFETY: both pointers are to sets of the right type, `set` initialised; SIG_BLOCK with such a set cannot fail, so
-    // `before` has been written.
+    // `before` has been written. The default action is no handler.
     unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         libc::sigprocmask(libc::SIG_BLOCK, &set, before.as_mut_ptr());
         Mask(before.assume_init())
     }

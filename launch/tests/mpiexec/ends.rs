@@ -182,7 +182,10 @@ fn many_ranks() {
 #[test]
 fn too_few_descriptors_are_named() {
     let limited = |limits: &str| {
-        let script = format!("{limits}; exec {} -n 100 true", crate::MPIEXEC);
+        let script = format!(
+            "{limits}; exec {} -n 100 {RANK} hello finalize",
+            crate::MPIEXEC
+        );
         let mut shell = std::process::Command::new("sh");
         Running::start(shell.args(["-c", &script])).finish()
     };
@@ -190,4 +193,32 @@ fn too_few_descriptors_are_named() {
     limited("ulimit -Sn 64; ulimit -Hn 200")
         .expect(1, "hard limit is 200")
         .expect_one_message();
+}
+
+#[test]
+fn whoever_starts_mpiexec_may_ignore_the_end_of_children() {
+    let script = format!("trap '' CHLD; exec {} -n 2 sh -c 'exit 5'", crate::MPIEXEC);
+    let mut shell = std::process::Command::new("bash");
+    Running::start(shell.args(["-c", &script]))
+        .finish()
+        .expect(5, "exited with code 5");
+}
+
+#[test]
+fn no_network_and_no_name_are_needed() {
+    // A machine with a name that nobody knows, and not even a loopback interface.
+    let script = format!(
+        "hostname nowhere.invalid; exec {} -n 2 {RANK} hello finalize",
+        crate::MPIEXEC
+    );
+    let isolated = |script: &str| {
+        let mut unshare = std::process::Command::new("unshare");
+        unshare.args(["--map-root-user", "--net", "--uts", "sh", "-c", script]);
+        Running::start(&mut unshare).finish()
+    };
+    if isolated("true").code() != 0 {
+        eprintln!("not tested: this system does not allow namespaces");
+        return;
+    }
+    isolated(&script).expect_success();
 }

@@ -73,17 +73,15 @@ fn a_reader_that_is_slow_slows_the_ranks_and_loses_nothing() {
         "head -c {} /dev/zero | tr '\\0' x; echo done >&2",
         BYTES / 2
     );
-    let mut job = Running::start(&mut command(&["-n", "2", "sh", "-c", &script]));
+    let job = Running::start(&mut command(&["-n", "2", "sh", "-c", &script]));
     assert!(ready(job.out.get_ref(), DEADLINE), "no output");
-    // Nothing is read yet, so no rank can have finished.
+    // Nothing is read yet, so no rank can finish; an mpiexec that took everything would let them within this time.
     let err = job.err.as_ref().unwrap();
+    let a_while = std::time::Duration::from_secs(1);
     assert!(
-        !ready(err, std::time::Duration::ZERO),
+        !ready(err, a_while),
         "a rank has finished without its output being read"
     );
-    let status =
-        std::fs::read_to_string(format!("/proc/{}/status", job.pid().as_raw_pid())).unwrap();
-    assert!(status.contains("VmRSS"), "{status}");
     let job = job.finish();
     assert_eq!(job.code(), 0);
     assert_eq!(job.out.bytes().filter(|&b| b == b'x').count(), BYTES);

@@ -117,6 +117,10 @@ struct Terminal {
 
 impl Terminal {
     fn start(arguments: &[&str]) -> Terminal {
+        Terminal::of(&[&[MPIEXEC], arguments].concat())
+    }
+
+    fn of(program: &[&str]) -> Terminal {
         use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
@@ -126,7 +130,11 @@ impl Terminal {
         let slave = rustix::fs::open(&name, flags, rustix::fs::Mode::empty()).unwrap();
         let end = || Stdio::from(slave.try_clone().unwrap());
         let mut command = Command::new("setsid");
-        command.args(["--ctty", "--wait", MPIEXEC]).args(arguments);
+        command
+            .args(["--ctty", "--wait"])
+            .args(program)
+            .env("PS1", "")
+            .env("TERM", "dumb");
         let setsid = command
             .stdin(end())
             .stdout(end())
@@ -245,4 +253,40 @@ fn rank_0_talks_to_the_terminal() {
     ]);
     let (code, screen) = alone.finish();
     assert_eq!((code, screen.trim_end()), (0, "three"));
+}
+
+#[test]
+fn a_shell_can_stop_and_continue_the_job() {
+    let mut terminal = Terminal::of(&["bash", "--norc", "--noediting", "-i"]);
+    let wait_for = |terminal: &mut Terminal, text: &str, mut times: u32| {
+        while times > 0 {
+            times -= u32::from(terminal.line().contains(text));
+        }
+    };
+    terminal.press("stty -echo\n");
+    terminal.press(&format!("{MPIEXEC} -n 2 {RANK} say=ready copy say=done\n"));
+    wait_for(&mut terminal, "ready", 2);
+    terminal.press("\x1a");
+    wait_for(&mut terminal, "Stopped", 1);
+    terminal.press("fg\n");
+    terminal.press("typed after fg\n");
+    wait_for(&mut terminal, "typed after fg", 1);
+    terminal.press("\x04");
+    terminal.press("exit 9\n");
+    let (code, screen) = terminal.finish();
+    assert_eq!(code, 9, "{screen}");
+    assert!(!screen.contains("mpiexec: "), "{screen}");
+}
+
+#[test]
+fn without_a_shell_to_continue_it_the_job_is_not_stopped() {
+    let mut terminal = Terminal::start(&["-n", "2", RANK, "say=ready", "copy", "say=done"]);
+    assert_eq!(
+        (terminal.line(), terminal.line()),
+        ("ready".into(), "ready".into())
+    );
+    terminal.press("\x1a");
+    terminal.press("\x04");
+    let (code, screen) = terminal.finish();
+    assert_eq!((code, screen.matches("done").count()), (0, 2), "{screen}");
 }
