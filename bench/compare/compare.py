@@ -49,6 +49,9 @@ def main():
     page = results.page(machine(cores), programs, options.rounds, everyone, transfers, starts)
     options.output.write_text(page)
     print(page)
+    figures = [*(transfers or {}).values(), *(starts or {}).values()]
+    if any(results.FAILED in values.values() for values in figures):
+        raise SystemExit("some jobs failed, see above")
 
 
 def arguments():
@@ -96,7 +99,7 @@ def laid_out_prefix():
 
 
 def measure_transfers(everyone, options, cores):
-    """{figure's name: {library's key: values, or words of a failure}}."""
+    """{figure's name: {library's key: values, or results.FAILED}}."""
     folders = {}
     for library in everyone:
         if options.osu:
@@ -120,8 +123,9 @@ def measure_transfers(everyone, options, cores):
                         value = jobs.cell(table, figure.size, figure.column) * figure.scale
                         note(measured[figure.name], library.key, value)
                 except jobs.Failed as failure:
+                    progress(f"{library.name}: {failure}")
                     for figure in wanted:
-                        note(measured[figure.name], library.key, str(failure))
+                        note(measured[figure.name], library.key, results.FAILED)
     return measured
 
 
@@ -149,16 +153,17 @@ def measure_starts(everyone, options, cores):
                             raise jobs.Failed(f"not {start.processes} processes")
                         note(values, library.key, seconds)
                 except jobs.Failed as failure:
-                    note(values, library.key, str(failure))
+                    progress(f"{library.name}: {failure}")
+                    note(values, library.key, results.FAILED)
     return measured
 
 
 def note(values, key, value):
     """Adds a round's value. A failure stays: a figure without all its rounds is none."""
     known = values.setdefault(key, [])
-    if isinstance(value, str):
-        values[key] = value
-    elif not isinstance(known, str):
+    if results.FAILED in (value, known):
+        values[key] = results.FAILED
+    else:
         known.append(value)
 
 

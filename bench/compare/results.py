@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from statistics import median
 
 MIB = 1 << 20
+FAILED = "failed"  # stands in place of the values of a figure of which a round failed
 
 
 @dataclass(frozen=True)
@@ -68,24 +69,24 @@ STARTS = [
 
 
 def text_of(values, digits):
-    """The median of the rounds and their range; a failure's words where there is no value."""
+    """The median of the rounds and their range."""
     if not values:
         return "-"
-    if isinstance(values, str):
-        return values
+    if values == FAILED:
+        return FAILED
     return f"{median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 
 def best_peer(figure, measured, us="ferrite"):
     """The best median among the others, or nothing."""
-    others = [median(v) for key, v in measured.items() if key != us and v and not isinstance(v, str)]
+    others = [median(v) for key, v in measured.items() if key != us and v and v != FAILED]
     return (min if figure.lower else max)(others, default=None)
 
 
 def verdict(figure, measured, us="ferrite"):
     """Ferrite's ratio to the best peer, and whether that is what is demanded."""
     ours, best = measured.get(us), best_peer(figure, measured, us)
-    if not ours or isinstance(ours, str):
+    if not ours or ours == FAILED:
         return None, "FAIL"
     if not best:
         return None, "no peer"
@@ -106,7 +107,7 @@ def table(heading, rows):
 
 
 def figure_rows(libraries, measured):
-    """Rows of the table of transfers. `measured` is {figure's name: {library's key: values or words}}."""
+    """Rows of the table of transfers. `measured` is {figure's name: {library's key: values or FAILED}}."""
     for figure in FIGURES:
         values = measured[figure.name]
         ratio, word = verdict(figure, values)
@@ -127,7 +128,7 @@ def start_rows(libraries, measured):
     for start in STARTS:
         values = measured[start.name]
         ours = values.get("ferrite")
-        good = bool(ours) and not isinstance(ours, str) and median(ours) <= start.limit
+        good = bool(ours) and ours != FAILED and median(ours) <= start.limit
         yield [
             f"{start.name}, {start.unit}",
             *(text_of(values.get(library.key), digits_of(start.unit)) for library in libraries),

@@ -121,15 +121,15 @@ class Judging(unittest.TestCase):
 
     def test_failures_are_shown_and_do_not_count_as_peers(self):
         rate = figure("bandwidth, 8 KiB")
-        self.assertEqual(results.verdict(rate, {"ferrite": [5.0], "mpich": "exit status 1", "impi": [4.0]}), (1.25, "pass"))
-        self.assertEqual(results.verdict(rate, {"ferrite": "exit status 1", "impi": [4.0]}), (None, "FAIL"))
+        self.assertEqual(results.verdict(rate, {"ferrite": [5.0], "mpich": results.FAILED, "impi": [4.0]}), (1.25, "pass"))
+        self.assertEqual(results.verdict(rate, {"ferrite": results.FAILED, "impi": [4.0]}), (None, "FAIL"))
         self.assertEqual(results.verdict(rate, {"ferrite": [5.0]}), (None, "no peer"))
 
     def test_a_figure_that_failed_once_stays_failed(self):
         values = {}
-        for value in [1.0, "exit status 1", 2.0]:
+        for value in [1.0, results.FAILED, 2.0]:
             compare.note(values, "mpich", value)
-        self.assertEqual(values, {"mpich": "exit status 1"})
+        self.assertEqual(values, {"mpich": results.FAILED})
 
     def test_every_figure_reads_a_size_that_its_program_prints(self):
         for each in results.FIGURES:
@@ -139,11 +139,11 @@ class Judging(unittest.TestCase):
     def test_the_page(self):
         everyone = [libraries.ferrite(Path("/prefix")), *libraries.peers()]
         with mock.patch.object(libraries.Library, "version", lambda self: "1.2"):
-            transfers = {f.name: {"ferrite": [2.0, 1.0, 3.0], "mpich": [4.0], "impi": "no row"} for f in results.FIGURES}
+            transfers = {f.name: {"ferrite": [2.0, 1.0, 3.0], "mpich": [4.0], "impi": results.FAILED} for f in results.FIGURES}
             starts = {s.name: {"ferrite": [0.01]} for s in results.STARTS}
             page = results.page("A, 2 cores", "Programs.", 3, everyone, transfers, starts)
         latency = next(line for line in page.splitlines() if line.startswith("| latency"))
-        cells = "| latency, 8 B, us | 2.00 (1.00-3.00) | 4.00 (4.00-4.00) | - | no row | 0.50 | <= 0.8 | pass | 0.26 us |"
+        cells = "| latency, 8 B, us | 2.00 (1.00-3.00) | 4.00 (4.00-4.00) | - | failed | 0.50 | <= 0.8 | pass | 0.26 us |"
         self.assertEqual(latency, cells)
         self.assertIn("| hello, 64 processes, s | 0.010 (0.010-0.010) | - | - | - | <= 0.7 | pass |", page)
         widths = {line.count("|") for line in page.split("## Start-up")[1].splitlines() if line.startswith("|")}
