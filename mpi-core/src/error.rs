@@ -7,6 +7,7 @@ use core::fmt;
 use std::cell::RefCell;
 
 pub use crate::error_class::ErrorClass;
+use crate::handle::Comm;
 use crate::status::Status;
 
 /// What every operation of the library returns.
@@ -21,7 +22,7 @@ struct Details {
     class: ErrorClass,
     code: i32,
     sentence: String,
-    status: Option<Status>,
+    origin: Option<(Status, Comm)>,
 }
 
 impl Error {
@@ -32,7 +33,7 @@ impl Error {
             class,
             code: class.0,
             sentence: sentence.into(),
-            status: None,
+            origin: None,
         }))
     }
 
@@ -45,7 +46,7 @@ impl Error {
             class,
             code,
             sentence: sentence.into(),
-            status: None,
+            origin: None,
         }))
     }
 
@@ -56,16 +57,22 @@ impl Error {
         self
     }
 
-    /// The same error with the status of the operation that failed: a truncated message still has a source.
+    /// The same error with the status and the communicator of the operation that failed: a truncated message still has a
+    /// source.
     #[cold]
-    pub(crate) fn with_status(mut self, status: Status) -> Error {
-        self.0.status = Some(status);
+    pub(crate) fn with_origin(mut self, status: Status, comm: Comm) -> Error {
+        self.0.origin = Some((status, comm));
         self
     }
 
     /// The status of the operation that failed, if it came so far.
     pub fn status(&self) -> Option<Status> {
-        self.0.status
+        self.0.origin.map(|(status, _)| status)
+    }
+
+    /// The communicator of the operation that failed, if it came so far. It may have been freed since.
+    pub fn comm(&self) -> Option<Comm> {
+        self.0.origin.map(|(_, comm)| comm)
     }
 
     /// The error's class.

@@ -17,10 +17,10 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::handle::{GENERATION_BITS, HandleKind, INDEX_BITS, compose};
 use crate::sync::{Class, ClassLock};
 
+/// The first chunk has 2^8 slots, every further one twice as many as the one before.
 const CHUNK_BITS: u32 = 8;
-const CHUNK: usize = 1 << CHUNK_BITS;
-const CHUNKS: usize = (1 << (INDEX_BITS - CHUNK_BITS)) - 1;
-/// An index that no object ever has: it lies in the chunk that is left out.
+const CHUNKS: usize = (INDEX_BITS - CHUNK_BITS) as usize;
+/// An index that no object ever has: it lies behind the last chunk.
 pub(crate) const NEVER: u32 = (1 << INDEX_BITS) - 1;
 /// The bit of a slot's stamp that says that the slot holds a value. The lower bits are the generation.
 const LIVE: u32 = 1 << GENERATION_BITS;
@@ -40,7 +40,7 @@ struct Free {
 }
 
 /// Objects of one kind.
-pub struct Slab<T> {
+pub(crate) struct Slab<T> {
     kind: HandleKind,
     free: ClassLock<Free>,
     chunks: [AtomicPtr<Slot<T>>; CHUNKS],
@@ -51,31 +51,50 @@ unsafe impl<T: Send + Sync> Sync for Slab<T> {}
 // SAFETY: the slab owns its values.
 unsafe impl<T: Send> Send for Slab<T> {}
 
+/// Number of slots in a chunk.
+const fn chunk_len(chunk: usize) -> usize {
+    1 << (CHUNK_BITS as usize + chunk)
+}
+
+/// The chunk that an index lies in, and the slot within it.
+#[inline]
+fn place(index: u32) -> (usize, usize) {
+    let shifted = index + (1 << CHUNK_BITS);
+    let top = shifted.ilog2();
+    ((top - CHUNK_BITS) as usize, (shifted ^ 1 << top) as usize)
+}
+
 impl<T> Slab<T> {
     /// An empty slab.
-    pub const fn new(kind: HandleKind) -> Slab<T> {
+    pub(crate) const fn new(kind: HandleKind) -> Slab<T> {
         Slab {
             kind,
-            free: ClassLock::new(Class::Leaf, Free { head: NONE, allocated: 0 }),
+            free: ClassLock::new(
+                Class::Leaf,
+                Free {
+                    head: NONE,
+                    allocated: 0,
+                },
+            ),
             chunks: [const { AtomicPtr::new(null_mut()) }; CHUNKS],
         }
     }
 
     #[inline]
     fn slot(&self, index: u32) -> Option<&Slot<T>> {
-        let chunk = self.chunks.get((index >> CHUNK_BITS) as usize)?;
+        let (chunk, at) = place(index);
         // Pairs with the release store in `grow`.
-        let chunk = chunk.load(Ordering::Acquire);
+        let chunk = self.chunks.get(chunk)?.load(Ordering::Acquire);
         if chunk.is_null() {
             return None;
         }
-        // SAFETY: a published chunk holds CHUNK slots and lives as long as the slab.
-        Some(unsafe { &*chunk.add((index & (CHUNK as u32 - 1)) as usize) })
+        // SAFETY: `at` is below the number of slots of this chunk, which lives as long as the slab.
+        Some(unsafe { &*chunk.add(at) })
     }
 
     /// The object that `handle` names, if it is alive.
     #[inline]
-    pub fn get(&self, handle: u32) -> Option<&T> {
+    pub(crate) fn get(&self, handle: u32) -> Option<&T> {
         if handle >> (INDEX_BITS + GENERATION_BITS) != self.kind as u32 {
             return None;
         }
@@ -91,7 +110,7 @@ impl<T> Slab<T> {
 
     /// Stores an object and returns its handle, or gives the object back when the slab is full (4,194,048 objects).
     #[inline]
-    pub fn insert(&self, value: T) -> Result<u32, T> {
+    pub(crate) fn insert(&self, value: T) -> Result<u32, T> {
         let mut free = self.free.lock();
         if free.head == NONE && !self.grow(&mut free) {
             return Err(value);
@@ -111,7 +130,7 @@ impl<T> Slab<T> {
 
     /// Takes an object out; its handle and every copy of it are stale from now on.
     #[inline]
-    pub fn remove(&self, handle: u32) -> Option<T> {
+    pub(crate) fn remove(&self, handle: u32) -> Option<T> {
         let mut free = self.free.lock();
         self.get(handle)?;
         let index = handle & ((1 << INDEX_BITS) - 1);
@@ -128,7 +147,7 @@ impl<T> Slab<T> {
     }
 
     /// Handles of all objects alive now.
-    pub fn handles(&self) -> Vec<u32> {
+    pub(crate) fn handles(&self) -> Vec<u32> {
         let allocated = self.free.lock().allocated;
         (0..allocated)
             .filter_map(|index| {
@@ -141,20 +160,22 @@ impl<T> Slab<T> {
     #[cold]
     fn grow(&self, free: &mut Free) -> bool {
         let first = free.allocated;
-        let Some(place) = self.chunks.get((first >> CHUNK_BITS) as usize) else {
+        let (number, _) = place(first);
+        let Some(place) = self.chunks.get(number) else {
             return false;
         };
-        let chunk: Box<[Slot<T>]> = (0..CHUNK as u32)
+        let slots = chunk_len(number) as u32;
+        let chunk: Box<[Slot<T>]> = (1..=slots)
             .map(|i| Slot {
                 stamp: AtomicU32::new(0),
-                next_free: UnsafeCell::new(if i + 1 < CHUNK as u32 { first + i + 1 } else { NONE }),
+                next_free: UnsafeCell::new(if i < slots { first + i } else { NONE }),
                 value: UnsafeCell::new(MaybeUninit::uninit()),
             })
             .collect();
         // Pairs with the acquire load in `slot`.
         place.store(Box::into_raw(chunk).cast(), Ordering::Release);
         free.head = first;
-        free.allocated = first + CHUNK as u32;
+        free.allocated = first + slots;
         true
     }
 }
@@ -164,11 +185,12 @@ impl<T> Drop for Slab<T> {
         for handle in self.handles() {
             drop(self.remove(handle));
         }
-        for place in &mut self.chunks {
+        for (number, place) in self.chunks.iter_mut().enumerate() {
             let chunk = *place.get_mut();
             if !chunk.is_null() {
-                // SAFETY: made by `Box::into_raw` of a boxed slice of CHUNK slots in `grow`.
-                drop(unsafe { Box::from_raw(core::ptr::slice_from_raw_parts_mut(chunk, CHUNK)) });
+                let slots = core::ptr::slice_from_raw_parts_mut(chunk, chunk_len(number));
+                // SAFETY: made by `Box::into_raw` of a boxed slice of this length in `grow`.
+                drop(unsafe { Box::from_raw(slots) });
             }
         }
     }
@@ -201,14 +223,27 @@ mod tests {
     }
 
     #[test]
+    fn every_index_has_one_place() {
+        let mut expected = (0, 0);
+        for index in 0..100_000 {
+            assert_eq!(place(index), expected);
+            expected.1 += 1;
+            if expected.1 == chunk_len(expected.0) {
+                expected = (expected.0 + 1, 0);
+            }
+        }
+        assert_eq!(place(NEVER).0, CHUNKS);
+    }
+
+    #[test]
     fn addresses_stay_while_the_slab_grows() {
         let slab = Slab::new(HandleKind::Info);
         let first = slab.insert(7usize).unwrap();
         let address: *const usize = slab.get(first).unwrap();
-        for i in 0..10 * CHUNK {
+        for i in 0..10_000 {
             slab.insert(i).unwrap();
         }
         assert!(core::ptr::eq(address, slab.get(first).unwrap()));
-        assert_eq!(slab.handles().len(), 10 * CHUNK + 1);
+        assert_eq!(slab.handles().len(), 10_001);
     }
 }

@@ -30,9 +30,17 @@ pub struct Status {
 
 impl Status {
     /// The standard's empty status: any source, any tag, nothing received.
-    pub const EMPTY: Status =
-        Status { source: ANY_SOURCE, tag: ANY_TAG, error: 0, bytes: 0, cancelled: false };
+    pub const EMPTY: Status = Status {
+        source: ANY_SOURCE,
+        tag: ANY_TAG,
+        error: 0,
+        bytes: 0,
+        cancelled: false,
+    };
 
     /// The status of a receive from `MPI_PROC_NULL`.
-    pub const PROC_NULL: Status = Status { source: PROC_NULL, ..Status::EMPTY };
+    pub const PROC_NULL: Status = Status {
+        source: PROC_NULL,
+        ..Status::EMPTY
+    };
 }

@@ -27,7 +27,7 @@ pub(crate) unsafe fn set_threaded(threaded: bool) {
 
 /// The place of a lock in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
+pub(crate) enum Class {
     /// The receiving side of a transport.
     Port = 1,
     /// Matching.
@@ -44,7 +44,7 @@ thread_local! {
 }
 
 /// Data behind a lock of a class.
-pub struct ClassLock<T> {
+pub(crate) struct ClassLock<T> {
     class: Class,
     lock: Mutex<()>,
     data: UnsafeCell<T>,
@@ -57,28 +57,35 @@ unsafe impl<T: Send> Sync for ClassLock<T> {}
 unsafe impl<T: Send> Send for ClassLock<T> {}
 
 /// Exclusive access to the data of a [`ClassLock`].
-pub struct Guard<'a, T> {
+pub(crate) struct Guard<'a, T> {
     lock: &'a ClassLock<T>,
     _held: Option<MutexGuard<'a, ()>>,
 }
 
 impl<T> ClassLock<T> {
     /// Data behind an unlocked lock.
-    pub const fn new(class: Class, data: T) -> ClassLock<T> {
-        ClassLock { class, lock: Mutex::new(()), data: UnsafeCell::new(data) }
+    pub(crate) const fn new(class: Class, data: T) -> ClassLock<T> {
+        ClassLock {
+            class,
+            lock: Mutex::new(()),
+            data: UnsafeCell::new(data),
+        }
     }
 
     /// Waits for the lock.
     #[inline]
-    pub fn lock(&self) -> Guard<'_, T> {
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
         self.enter();
         let held = threaded().then(|| self.lock.lock().unwrap_or_else(PoisonError::into_inner));
-        Guard { lock: self, _held: held }
+        Guard {
+            lock: self,
+            _held: held,
+        }
     }
 
     /// The lock, if nobody holds it now.
     #[inline]
-    pub fn try_lock(&self) -> Option<Guard<'_, T>> {
+    pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
         let held = if threaded() {
             match self.lock.try_lock() {
                 Ok(held) => Some(held),
@@ -89,11 +96,14 @@ impl<T> ClassLock<T> {
             None
         };
         self.enter();
-        Some(Guard { lock: self, _held: held })
+        Some(Guard {
+            lock: self,
+            _held: held,
+        })
     }
 
     /// The data, when the lock itself is owned.
-    pub fn get_mut(&mut self) -> &mut T {
+    pub(crate) fn get_mut(&mut self) -> &mut T {
         self.data.get_mut()
     }
 
@@ -102,7 +112,11 @@ impl<T> ClassLock<T> {
         if cfg!(debug_assertions) {
             HELD.with(|held| {
                 let before = held.get();
-                assert!(before < 1 << self.class as u8, "lock order: {:?} with {before:#b} held", self.class);
+                assert!(
+                    before < 1 << self.class as u8,
+                    "lock order: {:?} with {before:#b} held",
+                    self.class
+                );
                 held.set(before | 1 << self.class as u8);
             });
         }

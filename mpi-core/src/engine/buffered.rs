@@ -28,7 +28,10 @@ struct Attached {
 
 impl Buffers {
     pub(super) const fn new() -> Buffers {
-        Buffers { attached: None, under_way: Vec::new() }
+        Buffers {
+            attached: None,
+            under_way: Vec::new(),
+        }
     }
 }
 
@@ -40,7 +43,10 @@ impl Engine {
             usize::MAX
         } else {
             usize::try_from(size).map_err(|_| {
-                Error::new(ErrorClass::ARG, format!("the buffer's size {size} is negative"))
+                Error::new(
+                    ErrorClass::ARG,
+                    format!("the buffer's size {size} is negative"),
+                )
             })?
         };
         let mut buffers = self.buffers.lock();
@@ -50,7 +56,10 @@ impl Engine {
                 "a buffer is attached already: detach it with MPI_Buffer_detach first",
             ));
         }
-        buffers.attached = Some(Attached { address: address as usize, size });
+        buffers.attached = Some(Attached {
+            address: address as usize,
+            size,
+        });
         Ok(())
     }
 
@@ -127,7 +136,9 @@ fn no_room(len: usize, room: usize, used: usize, attached: bool) -> Error {
              {room} bytes, of which {used} are in use"
         )
     } else {
-        format!("no buffer is attached for the message of {len} bytes: call MPI_Buffer_attach first")
+        format!(
+            "no buffer is attached for the message of {len} bytes: call MPI_Buffer_attach first"
+        )
     };
     Error::new(ErrorClass::BUFFER, what)
 }

@@ -52,7 +52,9 @@ pub enum Comparison {
 
 impl CommData {
     pub(super) fn new(context: u64, own: u32, members: Arc<Members>, name: &str) -> CommData {
-        let rank = members.rank_of(own).expect("a communicator's maker is a member") as i32;
+        let rank = members
+            .rank_of(own)
+            .expect("a communicator's maker is a member") as i32;
         CommData {
             context,
             rank,
@@ -111,10 +113,17 @@ impl CommData {
     #[cold]
     pub(crate) fn bad_rank(&self, what: &str, rank: i32) -> Error {
         let (name, size) = (self.name.lock().clone(), self.size);
-        let name = if name.is_empty() { "the communicator".to_owned() } else { name };
+        let name = if name.is_empty() {
+            "the communicator".to_owned()
+        } else {
+            name
+        };
         Error::new(
             ErrorClass::RANK,
-            format!("{what} rank {rank} is not in {name}, whose ranks are 0 to {}", size - 1),
+            format!(
+                "{what} rank {rank} is not in {name}, whose ranks are 0 to {}",
+                size - 1
+            ),
         )
     }
 }
@@ -131,7 +140,10 @@ impl Contexts {
 
     /// `job` is any number that all processes of a job share and two jobs hardly do.
     pub(super) fn new(job: u32, rank: u32) -> Contexts {
-        Contexts { identity: job.wrapping_add(rank) & 0x7fff_ffff, next: AtomicU32::new(1) }
+        Contexts {
+            identity: job.wrapping_add(rank) & 0x7fff_ffff,
+            next: AtomicU32::new(1),
+        }
     }
 
     pub(super) fn compose(&self) -> Result<u64> {
@@ -167,7 +179,10 @@ impl Engine {
         let what = if comm == Comm::NULL {
             "the communicator is MPI_COMM_NULL".to_owned()
         } else {
-            format!("{:#x} is not a communicator; it may have been freed", comm.0)
+            format!(
+                "{:#x} is not a communicator; it may have been freed",
+                comm.0
+            )
         };
         Err(Error::new(ErrorClass::COMM, what))
     }

@@ -53,27 +53,50 @@ impl Engine {
                 format!("color {color} is negative and not MPI_UNDEFINED"),
             ));
         }
-        let mine = Vote { color, key, context: self.contexts.compose()? }.encode();
+        let mine = Vote {
+            color,
+            key,
+            context: self.contexts.compose()?,
+        }
+        .encode();
         let mut all = vec![0u8; VOTE * parent.size() as usize];
         self.tell_each_other(comm, &mine, &mut all)?;
         if color == UNDEFINED {
             return Ok(Comm::NULL);
         }
-        let mut members: Vec<(Vote, i32)> =
-            all.as_chunks().0.iter().map(Vote::decode).zip(0..).filter(|(vote, _)| vote.color == color).collect();
+        let mut members: Vec<(Vote, i32)> = all
+            .as_chunks()
+            .0
+            .iter()
+            .map(Vote::decode)
+            .zip(0..)
+            .filter(|(vote, _)| vote.color == color)
+            .collect();
         // The sort is stable: equal keys keep the order of the parent's ranks.
         members.sort_by_key(|(vote, _)| vote.key);
         let context = members[0].0.context;
-        let processes: Vec<u32> = members.iter().map(|(_, rank)| parent.process(*rank)).collect();
+        let processes: Vec<u32> = members
+            .iter()
+            .map(|(_, rank)| parent.process(*rank))
+            .collect();
         self.add_comm(context, Arc::new(Members::new(processes)), parent)
     }
 
     /// `MPI_Comm_dup` but for the attributes, which the caller copies: same members, another context. Collective.
     pub fn comm_dup(&self, comm: Comm) -> Result<Comm> {
         let parent = self.comm(comm)?;
-        let mut context = if parent.rank() == 0 { self.contexts.compose()? } else { 0 }.to_le_bytes();
+        let mut context = if parent.rank() == 0 {
+            self.contexts.compose()?
+        } else {
+            0
+        }
+        .to_le_bytes();
         self.tell_all(comm, &mut context)?;
-        self.add_comm(u64::from_le_bytes(context), parent.members().clone(), parent)
+        self.add_comm(
+            u64::from_le_bytes(context),
+            parent.members().clone(),
+            parent,
+        )
     }
 
     /// `MPI_Comm_free` but for the attributes, which the caller deletes first: the handle becomes stale at once; messages

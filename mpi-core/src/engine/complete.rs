@@ -220,13 +220,19 @@ impl Engine {
             return Ok(Some(Status::EMPTY));
         }
         let error = body.error.as_ref().map_or(0, Error::code);
-        Ok(Some(Status { error, ..body.status }))
+        Ok(Some(Status {
+            error,
+            ..body.status
+        }))
     }
 
     /// `MPI_Request_free`: lets go of a request. An operation under way goes on.
     pub fn request_free(&self, request: &mut Request) -> Result<()> {
         if *request == Request::NULL {
-            return Err(Error::new(ErrorClass::REQUEST, "the request is MPI_REQUEST_NULL"));
+            return Err(Error::new(
+                ErrorClass::REQUEST,
+                "the request is MPI_REQUEST_NULL",
+            ));
         }
         if *request != SENT {
             let data = self.request(*request)?;
@@ -262,7 +268,7 @@ impl Engine {
         }
         match error {
             None => Ok(status),
-            Some(error) => Err(error.with_status(status)),
+            Some(error) => Err(error.with_origin(status, body.comm)),
         }
     }
 
@@ -276,7 +282,10 @@ impl Engine {
             Ok(status) => status,
             Err(error) => {
                 let status = error.status().unwrap_or(Status::EMPTY);
-                let status = Status { error: error.code(), ..status };
+                let status = Status {
+                    error: error.code(),
+                    ..status
+                };
                 failed.get_or_insert(error);
                 status
             }
@@ -287,7 +296,8 @@ impl Engine {
     fn check_all<A: RequestArray + ?Sized>(&self, requests: &A) -> Result<()> {
         for at in 0..requests.len() {
             let request = requests.get(at);
-            if request != Request::NULL && request != SENT && self.requests.get(request.0).is_none() {
+            if request != Request::NULL && request != SENT && self.requests.get(request.0).is_none()
+            {
                 return Err(bad_request(request).with_context(format_args!("request {at}")));
             }
         }
@@ -371,11 +381,17 @@ impl Engine {
 fn bad_request(request: Request) -> Error {
     Error::new(
         ErrorClass::REQUEST,
-        format!("{:#x} is not a request; it may have been completed or freed already", request.0),
+        format!(
+            "{:#x} is not a request; it may have been completed or freed already",
+            request.0
+        ),
     )
 }
 
 #[cold]
 fn in_status(first: Error) -> Error {
-    Error::new(ErrorClass::IN_STATUS, format!("the statuses say which operations failed; the first: {first}"))
+    Error::new(
+        ErrorClass::IN_STATUS,
+        format!("the statuses say which operations failed; the first: {first}"),
+    )
 }

@@ -45,7 +45,10 @@ impl Engine {
 
     /// `MPI_Group_rank`: this process's rank, `MPI_UNDEFINED` when it is not a member.
     pub fn group_rank(&self, group: Group) -> Result<i32> {
-        Ok(self.group(group)?.rank_of(self.job.rank).map_or(UNDEFINED, |rank| rank as i32))
+        Ok(self
+            .group(group)?
+            .rank_of(self.job.rank)
+            .map_or(UNDEFINED, |rank| rank as i32))
     }
 
     /// `MPI_Group_free`

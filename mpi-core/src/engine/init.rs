@@ -14,7 +14,7 @@ use super::{Engine, LANES, buffered};
 use crate::collective::Scratch;
 use crate::group::Members;
 use crate::handle::{Comm, HandleKind};
-use crate::settings::{self, Cma};
+use crate::settings::{self, Cma, Settings};
 use crate::slab::Slab;
 use crate::sync::{Class, ClassLock, set_threaded};
 use crate::{Error, ErrorClass, Result};
@@ -79,7 +79,10 @@ impl Engine {
         level: ThreadLevel,
         discover: impl FnOnce() -> core::result::Result<(Job, Box<dyn Bootstrap>), String>,
     ) -> Result<&'static Engine> {
-        if PHASE.compare_exchange(BEFORE, RUNNING, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        if PHASE
+            .compare_exchange(BEFORE, RUNNING, Ordering::AcqRel, Ordering::Acquire)
+            .is_err()
+        {
             return Err(Error::new(
                 ErrorClass::OTHER,
                 if is_finalized() {
@@ -89,7 +92,17 @@ impl Engine {
                 },
             ));
         }
-        let made = Engine::make(level, discover).inspect_err(|_| PHASE.store(BEFORE, Ordering::Release))?;
+        let made = settings::settings().and_then(|settings| {
+            let (job, bootstrap) =
+                discover().map_err(|sentence| Error::new(ErrorClass::OTHER, sentence))?;
+            if job.rank == 0 {
+                for warning in settings::warnings() {
+                    eprintln!("ferrite: {warning}");
+                }
+            }
+            Engine::make(level, settings.clone(), job, bootstrap)
+        });
+        let made = made.inspect_err(|_| PHASE.store(BEFORE, Ordering::Release))?;
         // SAFETY: no other thread may call MPI before this call returns.
         unsafe { set_threaded(level == ThreadLevel::Multiple) };
         let made = Box::into_raw(Box::new(made));
@@ -99,17 +112,12 @@ impl Engine {
         Ok(unsafe { &*made })
     }
 
-    fn make(
+    pub(super) fn make(
         level: ThreadLevel,
-        discover: impl FnOnce() -> core::result::Result<(Job, Box<dyn Bootstrap>), String>,
+        settings: Settings,
+        job: Job,
+        bootstrap: Box<dyn Bootstrap>,
     ) -> Result<Engine> {
-        let settings = settings::settings()?.clone();
-        let (job, bootstrap) = discover().map_err(|sentence| Error::new(ErrorClass::OTHER, sentence))?;
-        if job.rank == 0 {
-            for warning in settings::warnings() {
-                eprintln!("ferrite: {warning}");
-            }
-        }
         if job.size > 1 && !settings.transport.allows("shm") {
             return Err(Error::new(
                 ErrorClass::OTHER,
@@ -120,7 +128,10 @@ impl Engine {
                 ),
             ));
         }
-        let config = ShmConfig { cma: settings.cma == Cma::Auto, ..ShmConfig::default() };
+        let config = ShmConfig {
+            cma: settings.cma == Cma::Auto,
+            ..ShmConfig::default()
+        };
         let shm = if job.segment.is_some() {
             let attached = ferrite_shm::attach(&job, &config);
             Some(attached.map_err(|error| Error::new(ErrorClass::OTHER, error.to_string()))?)
@@ -130,7 +141,9 @@ impl Engine {
         let crowded = job.local.len() as u32 > job.cpus;
         let sleeper = shm.as_ref().map(|shm| shm.sleeper());
         let waiting = Waiting::new(sleeper, crowded, settings.spin, settings.yield_for);
-        let ports = Ports { shm: shm.as_ref().map(|shm| shm.port()), net: Vec::new() };
+        let ports = Ports {
+            shm: shm.as_ref().map(|shm| shm.port()),
+        };
         let (own, size) = (job.rank, job.size);
         let salt = u32::from_le_bytes([job.id[0], job.id[1], job.id[2], job.id[3]]);
         let everybody = Arc::new(Members::first(size));

@@ -56,7 +56,10 @@ struct List {
     tail: u32,
 }
 
-const EMPTY: List = List { head: NONE, tail: NONE };
+const EMPTY: List = List {
+    head: NONE,
+    tail: NONE,
+};
 
 #[derive(Clone, Copy)]
 struct Hook {
@@ -64,7 +67,10 @@ struct Hook {
     prev: u32,
 }
 
-const UNHOOKED: Hook = Hook { next: NONE, prev: NONE };
+const UNHOOKED: Hook = Hook {
+    next: NONE,
+    prev: NONE,
+};
 /// Which hook of a node: in its bucket (or in the list of wildcards), or in the order of arrival.
 const BUCKET: usize = 0;
 const ORDER: usize = 1;
@@ -86,7 +92,12 @@ struct Arena<T> {
 
 impl<T> Arena<T> {
     fn new() -> Arena<T> {
-        Arena { nodes: Vec::new(), free: NONE, live: 0, buckets: vec![EMPTY; FIRST_BUCKETS] }
+        Arena {
+            nodes: Vec::new(),
+            free: NONE,
+            live: 0,
+            buckets: vec![EMPTY; FIRST_BUCKETS],
+        }
     }
 
     #[inline]
@@ -97,7 +108,12 @@ impl<T> Arena<T> {
     #[inline]
     fn add(&mut self, envelope: Envelope, age: u64, payload: T) -> u32 {
         self.live += 1;
-        let node = Node { envelope, age, hooks: [UNHOOKED; 2], payload: Some(payload) };
+        let node = Node {
+            envelope,
+            age,
+            hooks: [UNHOOKED; 2],
+            payload: Some(payload),
+        };
         if self.free == NONE {
             self.nodes.push(node);
             self.nodes.len() as u32 - 1
@@ -121,7 +137,10 @@ impl<T> Arena<T> {
 
     #[inline]
     fn hang(&mut self, list: &mut List, which: usize, index: u32) {
-        self.nodes[index as usize].hooks[which] = Hook { next: NONE, prev: list.tail };
+        self.nodes[index as usize].hooks[which] = Hook {
+            next: NONE,
+            prev: list.tail,
+        };
         if list.tail == NONE {
             list.head = index;
         } else {
@@ -238,8 +257,12 @@ impl<P, U> Matcher<P, U> {
     #[inline]
     pub(crate) fn match_posted(&mut self, message: Envelope) -> Option<P> {
         let bucket = self.posted.buckets[self.posted.bucket_of(message)].head;
-        let exact = self.posted.find(bucket, BUCKET, |node| node.envelope == message);
-        let wild = self.posted.find(self.wild.head, BUCKET, |node| node.envelope.takes(message));
+        let exact = self
+            .posted
+            .find(bucket, BUCKET, |node| node.envelope == message);
+        let wild = self
+            .posted
+            .find(self.wild.head, BUCKET, |node| node.envelope.takes(message));
         let first = match (exact, wild) {
             (NONE, NONE) => return None,
             (exact, NONE) => exact,
@@ -295,10 +318,13 @@ impl<P, U> Matcher<P, U> {
             return None;
         }
         let index = if receive.is_wild() {
-            self.unexpected.find(self.arrival.head, ORDER, |node| receive.takes(node.envelope))
+            self.unexpected.find(self.arrival.head, ORDER, |node| {
+                receive.takes(node.envelope)
+            })
         } else {
             let bucket = self.unexpected.buckets[self.unexpected.bucket_of(receive)].head;
-            self.unexpected.find(bucket, BUCKET, |node| node.envelope == receive)
+            self.unexpected
+                .find(bucket, BUCKET, |node| node.envelope == receive)
         };
         let node = self.unexpected.nodes.get(index as usize)?;
         Some((Entry(index), node.envelope, node.payload.as_ref()?))
@@ -306,9 +332,9 @@ impl<P, U> Matcher<P, U> {
 
     /// The oldest kept message for which `wanted` holds. Walks all.
     pub(crate) fn find_kept_by(&self, wanted: impl Fn(&U) -> bool) -> Option<Entry> {
-        let index = self
-            .unexpected
-            .find(self.arrival.head, ORDER, |node| node.payload.as_ref().is_some_and(&wanted));
+        let index = self.unexpected.find(self.arrival.head, ORDER, |node| {
+            node.payload.as_ref().is_some_and(&wanted)
+        });
         (index != NONE).then_some(Entry(index))
     }
 
@@ -322,7 +348,8 @@ impl<P, U> Matcher<P, U> {
         self.unexpected.take(entry.0)
     }
 
-    /// Posted receives and kept messages, for diagnostics.
+    /// Posted receives and kept messages.
+    #[cfg(test)]
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.posted.live, self.unexpected.live)
     }
@@ -353,7 +380,11 @@ mod tests {
 
     impl Oracle {
         fn arrive(&mut self, message: Envelope, id: u32) -> Option<u32> {
-            match self.posted.iter().position(|(receive, _)| receive.takes(message)) {
+            match self
+                .posted
+                .iter()
+                .position(|(receive, _)| receive.takes(message))
+            {
                 Some(at) => self.posted.remove(at).map(|(_, id)| id),
                 None => {
                     self.kept.push_back((message, id));
@@ -363,7 +394,11 @@ mod tests {
         }
 
         fn receive(&mut self, receive: Envelope, id: u32) -> Option<u32> {
-            match self.kept.iter().position(|(message, _)| receive.takes(*message)) {
+            match self
+                .kept
+                .iter()
+                .position(|(message, _)| receive.takes(*message))
+            {
                 Some(at) => self.kept.remove(at).map(|(_, id)| id),
                 None => {
                     self.posted.push_back((receive, id));
@@ -422,7 +457,11 @@ mod tests {
                     _ => {}
                 }
             }
-            assert_eq!(matcher.counts(), (oracle.posted.len(), oracle.kept.len()), "seed {seed}");
+            assert_eq!(
+                matcher.counts(),
+                (oracle.posted.len(), oracle.kept.len()),
+                "seed {seed}"
+            );
         }
     }
 }

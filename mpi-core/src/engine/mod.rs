@@ -18,6 +18,8 @@ mod protocol;
 mod receive;
 mod request;
 mod send;
+#[cfg(test)]
+mod tests;
 mod wait;
 mod wire;
 
@@ -27,7 +29,8 @@ use std::thread::ThreadId;
 use ferrite_fabric::{Bootstrap, Job};
 use ferrite_shm::Attachment;
 
-pub use comm::{CommData, Comparison};
+pub use buffered::{BSEND_OVERHEAD, BUFFER_AUTOMATIC};
+pub use comm::{CommData, Comparison, MAX_NAME};
 pub use complete::{RequestArray, TestAny};
 pub use init::{ThreadLevel, engine, is_finalized, is_initialized};
 pub use request::{Mode, SENT};
@@ -100,8 +103,14 @@ impl Engine {
         let path = if process == self.job.rank {
             peer::Path::Own
         } else {
-            let shm = self.shm.as_ref().expect("a job of several ranks has a segment");
-            peer::Path::Shm(shm.link(process).expect("every rank of the job is on this node"))
+            let shm = self
+                .shm
+                .as_ref()
+                .expect("a job of several ranks has a segment");
+            peer::Path::Shm(
+                shm.link(process)
+                    .expect("every rank of the job is on this node"),
+            )
         };
         let made = Box::into_raw(Box::new(Peer::new(process, path)));
         let place = &self.peers[process as usize];
@@ -130,8 +139,11 @@ impl Engine {
         let Ok(handle) = self.requests.insert(RequestData::new(body)) else {
             return Err(too_many_requests());
         };
-        let request =
-            RequestRef::new(self.requests.get(handle).expect("a handle made just now is alive"));
+        let request = RequestRef::new(
+            self.requests
+                .get(handle)
+                .expect("a handle made just now is alive"),
+        );
         // SAFETY: nobody else knows of the request yet.
         unsafe { request.set_handle(crate::Request(handle)) };
         Ok(request)

@@ -12,14 +12,22 @@ use crate::sync::{Class, ClassLock};
 /// The longest body of a control frame: a rendezvous with a key of 64 bytes.
 pub(crate) const CONTROL: usize = 24 + 64;
 
+/// A process that only sends would never hear that a peer holds too much of it already. So it drives progress once in this many
+/// messages, or 256 times as many bytes.
+pub(crate) const ALLOWANCE: u32 = 512;
+
+/// What a message of so many bytes takes of the allowance.
+#[inline]
+pub(crate) fn cost(len: usize) -> u32 {
+    1 + (len >> 8) as u32
+}
+
 /// The way to a process.
 pub(crate) enum Path {
     /// This process itself: messages are delivered at once and never queued here.
     Own,
     /// Rings in the node's segment.
     Shm(ShmLink),
-    /// Any other transport.
-    Net(Box<dyn Link>),
 }
 
 /// A process that this one talks to.
@@ -55,8 +63,9 @@ pub(crate) struct Stream {
 /// What is protected by a link's lock.
 pub(crate) struct Outgoing {
     pub(crate) path: Path,
-    /// A small message may go out now, without a look at anything else: shared memory, nothing queued, not held.
-    pub(crate) fast: bool,
+    /// How much may go out eagerly before this process must look at what its peers have to say (see [`ALLOWANCE`]);
+    /// 0 while the link is not open.
+    pub(crate) allowance: u32,
     /// The peer asked for envelopes only: it keeps as many of our eager bytes as it wants to.
     pub(crate) held: bool,
     /// The peer was asked for envelopes only.
@@ -71,24 +80,35 @@ pub(crate) struct Outgoing {
 
 impl Peer {
     pub(crate) fn new(process: u32, path: Path) -> Peer {
-        let mut out = Outgoing {
+        let out = Outgoing {
             path,
-            fast: false,
+            allowance: 0,
             held: false,
             holding: false,
             frames: VecDeque::new(),
             streams: VecDeque::new(),
             listed: false,
         };
-        out.update();
-        Peer { process, out: ClassLock::new(Class::Link, out), kept: AtomicUsize::new(0) }
+        Peer {
+            process,
+            out: ClassLock::new(Class::Link, out),
+            kept: AtomicUsize::new(0),
+        }
     }
 }
 
 impl Outgoing {
-    /// Brings `fast` up to date after a change of what it sums up.
+    /// Whether an eager message may go out now: shared memory, nothing queued, not held.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.path, Path::Shm(_)) && self.frames.is_empty() && !self.held
+    }
+
+    /// Takes the allowance away after a change that may have closed the link.
     pub(crate) fn update(&mut self) {
-        self.fast = matches!(self.path, Path::Shm(_)) && self.frames.is_empty() && !self.held;
+        if !self.is_open() {
+            self.allowance = 0;
+        }
     }
 
     pub(crate) fn has_work(&self) -> bool {
@@ -100,7 +120,6 @@ impl Outgoing {
         match &self.path {
             Path::Own => usize::MAX,
             Path::Shm(link) => link.limits().frame,
-            Path::Net(link) => link.limits().frame,
         }
     }
 
@@ -108,7 +127,6 @@ impl Outgoing {
         match &self.path {
             Path::Own => Caps::default(),
             Path::Shm(link) => link.limits().caps,
-            Path::Net(link) => link.limits().caps,
         }
     }
 
@@ -121,7 +139,6 @@ impl Outgoing {
             match &mut self.path {
                 Path::Own => unreachable!("messages to this process are delivered, not sent"),
                 Path::Shm(link) => link.try_send(header, body, token),
-                Path::Net(link) => link.try_send(header, body, token),
             }
         }
     }
@@ -134,7 +151,6 @@ impl Outgoing {
             match &mut self.path {
                 Path::Own => None,
                 Path::Shm(link) => link.expose(buffer),
-                Path::Net(link) => link.expose(buffer),
             }
         }
     }
@@ -153,7 +169,6 @@ impl Outgoing {
             match &mut self.path {
                 Path::Own => Transfer::Unavailable,
                 Path::Shm(link) => link.read(into, from, offset, token),
-                Path::Net(link) => link.read(into, from, offset, token),
             }
         }
     }

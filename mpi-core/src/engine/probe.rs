@@ -91,7 +91,10 @@ impl Engine {
                 if *message == Message::NULL {
                     "the message is MPI_MESSAGE_NULL".to_owned()
                 } else {
-                    format!("{:#x} is not a message; it may have been received already", message.0)
+                    format!(
+                        "{:#x} is not a message; it may have been received already",
+                        message.0
+                    )
                 },
             ));
         };
@@ -100,10 +103,16 @@ impl Engine {
         let body =
             unsafe { self.receive_body(buf, count, dt, envelope.source, envelope.tag, comm)? };
         let request = self.add_request(body)?;
-        let kept = self.messages.remove(message.0).and_then(|mut data| data.kept.get_mut().take());
+        let kept = self
+            .messages
+            .remove(message.0)
+            .and_then(|mut data| data.kept.get_mut().take());
         let Some(kept) = kept else {
             self.requests.remove(request.handle().0);
-            return Err(Error::new(ErrorClass::REQUEST, "the message is received by another thread"));
+            return Err(Error::new(
+                ErrorClass::REQUEST,
+                "the message is received by another thread",
+            ));
         };
         *message = Message::NULL;
         self.take(request, envelope, kept);
@@ -143,7 +152,8 @@ impl Engine {
 
     fn look(&self, wanted: Envelope) -> Option<Status> {
         let lane = self.lane(wanted.context).lock();
-        lane.find_kept(wanted).map(|(_, envelope, kept)| status_of(envelope, kept))
+        lane.find_kept(wanted)
+            .map(|(_, envelope, kept)| status_of(envelope, kept))
     }
 
     fn extract(&self, wanted: Envelope, comm: Comm) -> Result<Option<(Message, Status)>> {
@@ -154,9 +164,16 @@ impl Engine {
         let status = status_of(envelope, kept);
         let kept = ClassLock::new(Class::Leaf, Some(lane.take_kept(entry)));
         drop(lane);
-        match self.messages.insert(MessageData { comm, envelope, kept }) {
+        match self.messages.insert(MessageData {
+            comm,
+            envelope,
+            kept,
+        }) {
             Ok(handle) => Ok(Some((Message(handle), status))),
-            Err(_) => Err(Error::new(ErrorClass::NO_MEM, "too many matched messages wait")),
+            Err(_) => Err(Error::new(
+                ErrorClass::NO_MEM,
+                "too many matched messages wait",
+            )),
         }
     }
 }

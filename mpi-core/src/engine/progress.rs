@@ -2,7 +2,6 @@
 
 use core::sync::atomic::Ordering;
 
-use ferrite_fabric::Port;
 use ferrite_shm::ShmPort;
 
 use super::Engine;
@@ -13,9 +12,8 @@ use crate::sync::threaded;
 
 /// The receiving sides of the transports in use.
 pub(super) struct Ports {
+    /// None in a job of one, which receives from nobody.
     pub(super) shm: Option<ShmPort>,
-    /// Other transports.
-    pub(super) net: Vec<Box<dyn Port>>,
 }
 
 impl Engine {
@@ -34,14 +32,10 @@ impl Engine {
 
     #[inline]
     pub(super) fn poll(&self, ports: &mut Ports) -> bool {
-        let mut events = 0;
-        if let Some(shm) = &mut ports.shm {
-            events += shm.poll_into(&mut Receiver(self));
-        }
-        for port in &mut ports.net {
-            events += port.poll(&mut Receiver(self));
-        }
-        events > 0
+        ports
+            .shm
+            .as_mut()
+            .is_some_and(|shm| shm.poll_into(&mut Receiver(self)) > 0)
     }
 
     /// Puts a link on the list of those with work.
@@ -72,7 +66,8 @@ impl Engine {
         }
         let mut backlog = self.backlog.lock();
         backlog.extend(still);
-        self.has_backlog.store(!backlog.is_empty(), Ordering::Relaxed);
+        self.has_backlog
+            .store(!backlog.is_empty(), Ordering::Relaxed);
         moved
     }
 
@@ -95,6 +90,10 @@ impl Engine {
 
 /// What is left to send, as a value that changes when some of it goes.
 fn left(out: &Outgoing) -> (usize, usize, usize) {
-    let offset = out.streams.iter().map(|stream| stream.end - stream.offset).sum();
+    let offset = out
+        .streams
+        .iter()
+        .map(|stream| stream.end - stream.offset)
+        .sum();
     (out.frames.len(), out.streams.len(), offset)
 }

@@ -66,11 +66,19 @@ impl Offer {
         } else {
             let addr = u64::from_le_bytes(bytes.get(16..24)?.try_into().ok()?);
             let key = bytes.get(24..24 + key_len as usize)?;
-            let mut region = Region { addr, key_len: key_len as u8, key: [0; 64] };
+            let mut region = Region {
+                addr,
+                key_len: key_len as u8,
+                key: [0; 64],
+            };
             region.key.get_mut(..key.len())?.copy_from_slice(key);
             Some(region)
         };
-        Some(Offer { len: usize::try_from(len).ok()?, request, region })
+        Some(Offer {
+            len: usize::try_from(len).ok()?,
+            request,
+            region,
+        })
     }
 }
 
@@ -82,11 +90,18 @@ pub(crate) struct Kept {
 
 pub(super) enum KeptData {
     /// Short: kept in place.
-    Small { bytes: [u8; ferrite_shm::INLINE], len: u8 },
+    Small {
+        bytes: [u8; ferrite_shm::INLINE],
+        len: u8,
+    },
     /// Longer, and whole.
     Whole(Box<[u8]>),
     /// Short; its sender waits for the match.
-    Sync { bytes: [u8; ferrite_shm::INLINE], len: u8, request: u32 },
+    Sync {
+        bytes: [u8; ferrite_shm::INLINE],
+        len: u8,
+        request: u32,
+    },
     /// Only the envelope is here.
     Offered(Offer),
     /// A send of this process.
@@ -95,7 +110,10 @@ pub(super) enum KeptData {
 
 impl Kept {
     pub(super) fn own(process: u32, request: RequestRef) -> Kept {
-        Kept { process, data: KeptData::Own(request) }
+        Kept {
+            process,
+            data: KeptData::Own(request),
+        }
     }
 
     /// # Safety
@@ -105,7 +123,10 @@ impl Kept {
             let mut bytes = [0u8; ferrite_shm::INLINE];
             // SAFETY: the caller's promise; the length fits.
             unsafe { data.copy_to(bytes.as_mut_ptr()) };
-            KeptData::Small { bytes, len: data.len as u8 }
+            KeptData::Small {
+                bytes,
+                len: data.len as u8,
+            }
         } else {
             let mut bytes = Box::<[u8]>::new_uninit_slice(data.len);
             // SAFETY: the caller's promise; all `data.len` bytes of the box are written.
@@ -178,7 +199,10 @@ impl Sink for Receiver<'_> {
     fn down(&mut self, peer: u32, why: LinkDown) {
         self.0.abort(
             1,
-            &format!("rank {peer} of the job can no longer be reached: {}", why.reason),
+            &format!(
+                "rank {peer} of the job can no longer be reached: {}",
+                why.reason
+            ),
         );
     }
 }
@@ -201,10 +225,13 @@ impl Engine {
         }
         // SAFETY: the caller's promise.
         let kept = unsafe { Kept::copy_of(process, data) };
-        let cost = kept.cost();
+        // Counted before another thread can take it.
+        let too_much = self.count_kept(process, kept.cost());
         lane.keep(envelope, kept);
         drop(lane);
-        self.count_kept(process, cost);
+        if too_much {
+            self.adjust_hold(process);
+        }
     }
 
     #[inline(never)]
@@ -221,7 +248,10 @@ impl Engine {
                 // SAFETY: `data` is readable during `Sink::frame`; the length was cut to fit.
                 unsafe { data.part(0, len).copy_to(bytes.as_mut_ptr()) };
                 if let Some(offer) = Offer::decode(&bytes[..len]) {
-                    let kept = Kept { process, data: KeptData::Offered(offer) };
+                    let kept = Kept {
+                        process,
+                        data: KeptData::Offered(offer),
+                    };
                     self.match_or_keep(envelope_of(head), kept);
                 }
             }
@@ -231,7 +261,15 @@ impl Engine {
                     let len = unsafe { request.body() }.len;
                     let end = (head.context as usize).min(len);
                     let remote = head.source as u32;
-                    self.stream(process, Stream { request, remote, offset: 0, end });
+                    self.stream(
+                        process,
+                        Stream {
+                            request,
+                            remote,
+                            offset: 0,
+                            end,
+                        },
+                    );
                 }
             }
             Some(FrameKind::Data) => self.data_arrived(process, head, data),
@@ -266,7 +304,11 @@ impl Engine {
         let mut bytes = [0u8; ferrite_shm::INLINE];
         bytes[..data.len - 8].copy_from_slice(&all[8..data.len]);
         let request = u32::from_le_bytes([all[0], all[1], all[2], all[3]]);
-        let data = KeptData::Sync { bytes, len: (data.len - 8) as u8, request };
+        let data = KeptData::Sync {
+            bytes,
+            len: (data.len - 8) as u8,
+            request,
+        };
         self.match_or_keep(envelope_of(head), Kept { process, data });
     }
 
@@ -297,7 +339,11 @@ impl Engine {
                 unsafe { self.land(receive, envelope, process, RawBuf::of(&bytes)) };
                 self.complete(receive);
             }
-            KeptData::Sync { bytes, len, request } => {
+            KeptData::Sync {
+                bytes,
+                len,
+                request,
+            } => {
                 let data = RawBuf::of(&bytes[..usize::from(len)]);
                 // SAFETY: as above.
                 unsafe { self.land(receive, envelope, process, data) };
@@ -307,7 +353,7 @@ impl Engine {
             KeptData::Offered(offer) => self.accept(receive, envelope, process, offer),
             KeptData::Own(send) => self.hand_over(send, receive),
         }
-        if cost > 0 {
+        if cost > 0 && process != self.job.rank {
             self.uncount_kept(process, cost);
         }
     }
@@ -374,7 +420,10 @@ impl Engine {
             Transfer::Failed => {
                 body.error = Some(Error::new(
                     ErrorClass::OTHER,
-                    format!("the memory of rank {}'s message could not be read", envelope.source),
+                    format!(
+                        "the memory of rank {}'s message could not be read",
+                        envelope.source
+                    ),
                 ));
                 self.complete(receive);
                 self.answer(FrameKind::Finished, process, offer.request, 0, 0);
@@ -438,7 +487,11 @@ impl Engine {
         context: u64,
         ours: u32,
     ) {
-        let envelope = Envelope { context, source: ours as i32, tag: theirs as i32 };
+        let envelope = Envelope {
+            context,
+            source: ours as i32,
+            tag: theirs as i32,
+        };
         self.send_control(process, header(kind, envelope), &[]);
     }
 
@@ -457,13 +510,10 @@ impl Engine {
         (unsafe { request.body() }.process == process).then_some(request)
     }
 
-    /// Counts a message kept for want of a receive, and asks its sender for envelopes only when it is too much.
-    fn count_kept(&self, process: u32, cost: usize) {
-        let peer = self.peer(process);
-        let kept = peer.kept.fetch_add(cost, Ordering::Relaxed) + cost;
-        if kept > self.settings.eager_budget {
-            self.adjust_hold(process);
-        }
+    /// Counts a message kept for want of a receive. Returns whether its sender should send envelopes only.
+    fn count_kept(&self, process: u32, cost: usize) -> bool {
+        let kept = self.peer(process).kept.fetch_add(cost, Ordering::Relaxed) + cost;
+        kept > self.settings.eager_budget
     }
 
     fn uncount_kept(&self, process: u32, cost: usize) {
@@ -478,9 +528,6 @@ impl Engine {
     /// peer hears last is what holds.
     #[cold]
     fn adjust_hold(&self, process: u32) {
-        if process == self.job.rank {
-            return;
-        }
         let peer = self.peer(process);
         let mut out = peer.out.lock();
         let kept = peer.kept.load(Ordering::Relaxed);
@@ -491,8 +538,15 @@ impl Engine {
         };
         if hold != out.holding {
             out.holding = hold;
-            let envelope = Envelope { context: u64::from(hold), source: 0, tag: 0 };
-            let body = super::peer::QueuedBody::Control { bytes: [0; CONTROL], len: 0 };
+            let envelope = Envelope {
+                context: u64::from(hold),
+                source: 0,
+                tag: 0,
+            };
+            let body = super::peer::QueuedBody::Control {
+                bytes: [0; CONTROL],
+                len: 0,
+            };
             self.push(peer, &mut out, header(FrameKind::Credit, envelope), body);
         }
     }
@@ -507,7 +561,8 @@ unsafe fn copy(data: RawBuf, to: *mut u8) {
     // SAFETY: the caller's promise.
     unsafe {
         if data.len == 8 {
-            to.cast::<[u8; 8]>().write(data.ptr.cast::<[u8; 8]>().read());
+            to.cast::<[u8; 8]>()
+                .write(data.ptr.cast::<[u8; 8]>().read());
         } else {
             data.copy_to(to);
         }
@@ -515,7 +570,11 @@ unsafe fn copy(data: RawBuf, to: *mut u8) {
 }
 
 fn envelope_of(header: &Header) -> Envelope {
-    Envelope { context: header.context, source: header.source, tag: header.tag }
+    Envelope {
+        context: header.context,
+        source: header.source,
+        tag: header.tag,
+    }
 }
 
 #[cold]
@@ -529,4 +588,3 @@ fn truncated(envelope: Envelope, len: usize, room: usize) -> Error {
         ),
     )
 }
-

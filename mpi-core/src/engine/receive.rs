@@ -173,7 +173,16 @@ impl Engine {
         // SAFETY: the caller's promise.
         drop(unsafe { self.outbound(buf, count, datatype, rank, tag, comm)? });
         let (kind, buf) = (Kind::Send, buf.cast_mut());
-        self.add_persistent(Template { kind, mode, buf, count, datatype, rank, tag, comm })
+        self.add_persistent(Template {
+            kind,
+            mode,
+            buf,
+            count,
+            datatype,
+            rank,
+            tag,
+            comm,
+        })
     }
 
     /// `MPI_Recv_init`: a receive to be started later, any number of times.
@@ -192,11 +201,24 @@ impl Engine {
         // SAFETY: the caller's promise.
         drop(unsafe { self.receive_body(buf, count, datatype, rank, tag, comm)? });
         let (kind, mode) = (Kind::Recv, Mode::Standard);
-        self.add_persistent(Template { kind, mode, buf, count, datatype, rank, tag, comm })
+        self.add_persistent(Template {
+            kind,
+            mode,
+            buf,
+            count,
+            datatype,
+            rank,
+            tag,
+            comm,
+        })
     }
 
     fn add_persistent(&self, template: Template) -> Result<Request> {
-        let envelope = Envelope { context: 0, source: template.rank, tag: template.tag };
+        let envelope = Envelope {
+            context: 0,
+            source: template.rank,
+            tag: template.tag,
+        };
         let comm = template.comm;
         let mut body = idle_body(template.kind, comm, envelope);
         body.active = false;
@@ -218,7 +240,9 @@ impl Engine {
         let data = self.request(request)?;
         let request = RequestRef::new(data);
         if !data.is_done() {
-            return wrong("the request is active: it must be waited for before it is started again");
+            return wrong(
+                "the request is active: it must be waited for before it is started again",
+            );
         }
         // SAFETY: done, so the body is the caller's.
         let body = unsafe { request.body() };
@@ -239,7 +263,8 @@ impl Engine {
             },
             Kind::Send => {
                 // SAFETY: the caller's promise.
-                let out = unsafe { self.outbound(t.buf, t.count, t.datatype, t.rank, t.tag, t.comm) };
+                let out =
+                    unsafe { self.outbound(t.buf, t.count, t.datatype, t.rank, t.tag, t.comm) };
                 out.and_then(|out| self.persistent_send(t.mode, out, t.comm))
             }
         };
@@ -248,7 +273,10 @@ impl Engine {
         let fresh = fresh?;
         let nothing_to_do = fresh.process == NO_PROCESS && fresh.kind == Kind::Send;
         let template = body.persistent.take();
-        *body = Body { persistent: template, ..fresh };
+        *body = Body {
+            persistent: template,
+            ..fresh
+        };
         request.restart();
         match body.kind {
             Kind::Recv => self.post(request),
@@ -291,7 +319,10 @@ impl Engine {
             let mut landing = vec![0u8; len].into_boxed_slice();
             body.buf = landing.as_mut_ptr();
             body.copy = Some(landing);
-            body.scatter = Some(Scatter { element: element(dt), buf });
+            body.scatter = Some(Scatter {
+                element: element(dt),
+                buf,
+            });
         }
         Ok(body)
     }
@@ -321,7 +352,10 @@ impl Engine {
             return Ok(());
         }
         if request == Request::NULL {
-            return Err(Error::new(ErrorClass::REQUEST, "the request is MPI_REQUEST_NULL"));
+            return Err(Error::new(
+                ErrorClass::REQUEST,
+                "the request is MPI_REQUEST_NULL",
+            ));
         }
         let data = self.request(request)?;
         if data.is_done() {
@@ -340,8 +374,10 @@ impl Engine {
                 if lane.withdraw(entry, |posted| *posted == request).is_some() {
                     drop(lane);
                     // SAFETY: withdrawn, so the receive is ours.
-                    unsafe { request.body() }.status =
-                        Status { cancelled: true, ..Status::EMPTY };
+                    unsafe { request.body() }.status = Status {
+                        cancelled: true,
+                        ..Status::EMPTY
+                    };
                     self.complete(request);
                 }
             }
@@ -377,7 +413,11 @@ pub(super) fn idle_body(kind: Kind, comm: Comm, envelope: Envelope) -> Body {
 
 #[inline]
 pub(super) fn envelope(comm: &CommData, source: i32, tag: i32) -> Envelope {
-    Envelope { context: comm.context(), source, tag }
+    Envelope {
+        context: comm.context(),
+        source,
+        tag,
+    }
 }
 
 #[cold]

@@ -101,7 +101,11 @@ impl RequestData {
     #[inline]
     pub(crate) fn new(body: Body) -> RequestData {
         let handle = UnsafeCell::new(Request::NULL);
-        RequestData { state: AtomicU32::new(0), handle, body: UnsafeCell::new(body) }
+        RequestData {
+            state: AtomicU32::new(0),
+            handle,
+            body: UnsafeCell::new(body),
+        }
     }
 
     #[inline]

@@ -8,7 +8,7 @@ use ferrite_fabric::{Header, Kind as FrameKind, RawBuf, Sent, Token};
 
 use super::comm::CommData;
 use super::matching::Envelope;
-use super::peer::{CONTROL, Outgoing, Peer, Queued, QueuedBody, Stream};
+use super::peer::{ALLOWANCE, CONTROL, Outgoing, Peer, Queued, QueuedBody, Stream, cost};
 use super::protocol::{self, Kept};
 use super::receive::idle_body;
 use super::request::{Body, Kind, Mode, RequestRef, SENT};
@@ -106,9 +106,10 @@ impl Engine {
         }
         let peer = self.peer(comm.process(dest));
         let mut out = peer.out.lock();
-        if !out.fast {
+        if out.allowance == 0 {
             return false;
         }
+        out.allowance -= 1;
         let Path::Shm(link) = &mut out.path else {
             return false;
         };
@@ -122,7 +123,15 @@ impl Engine {
             source: comm.rank(),
         };
         // SAFETY: the caller's promise; the length was checked.
-        unsafe { link.try_send_inline(&header, RawBuf { ptr: buf, len: bytes as usize }) == Sent::Done }
+        unsafe {
+            link.try_send_inline(
+                &header,
+                RawBuf {
+                    ptr: buf,
+                    len: bytes as usize,
+                },
+            ) == Sent::Done
+        }
     }
 
     /// Sends in the given mode and waits until the buffer may be used again.
@@ -209,7 +218,14 @@ impl Engine {
             ));
         }
         let process = c.process(dest);
-        let mut out = Outbound { comm: c, process, tag, buf, len, copy: None };
+        let mut out = Outbound {
+            comm: c,
+            process,
+            tag,
+            buf,
+            len,
+            copy: None,
+        };
         if datatype::contiguous_size(dt).is_none() && len > 0 {
             let mut packed = vec![0u8; len].into_boxed_slice();
             // SAFETY: the caller's promise; `packed` has room for the data of `count` items.
@@ -227,16 +243,20 @@ impl Engine {
             return Err(bad_datatype(dt));
         };
         if count < 0 {
-            return Err(Error::new(ErrorClass::COUNT, format!("count {count} is negative")));
+            return Err(Error::new(
+                ErrorClass::COUNT,
+                format!("count {count} is negative"),
+            ));
         }
-        usize::try_from(count).ok().and_then(|count| count.checked_mul(size as usize)).ok_or_else(
-            || {
+        usize::try_from(count)
+            .ok()
+            .and_then(|count| count.checked_mul(size as usize))
+            .ok_or_else(|| {
                 Error::new(
                     ErrorClass::COUNT,
                     format!("{count} items of {size} bytes are more than memory can hold"),
                 )
-            },
-        )
+            })
     }
 
     /// Sends a checked message. The request is `SENT` when nothing remains to be done.
@@ -261,14 +281,22 @@ impl Engine {
         comm: Comm,
     ) -> Result<Body> {
         let Some(out) = out else {
-            let nowhere = Envelope { context: 0, source: PROC_NULL, tag: 0 };
+            let nowhere = Envelope {
+                context: 0,
+                source: PROC_NULL,
+                tag: 0,
+            };
             return Ok(idle_body(Kind::Send, comm, nowhere));
         };
         let body = send_body(out, comm);
         if mode == Mode::Buffered {
             // The message goes as a request of its own; this one is done at once.
             self.launch_buffered(body)?;
-            let nowhere = Envelope { context: 0, source: PROC_NULL, tag: 0 };
+            let nowhere = Envelope {
+                context: 0,
+                source: PROC_NULL,
+                tag: 0,
+            };
             return Ok(idle_body(Kind::Send, comm, nowhere));
         }
         Ok(body)
@@ -319,9 +347,23 @@ impl Engine {
         }
         let peer = self.peer(body.process);
         let mut out = peer.out.lock();
+        let cost = cost(body.len);
+        if out.allowance < cost {
+            if !out.is_open() {
+                return false;
+            }
+            drop(out);
+            self.progress();
+            out = peer.out.lock();
+            out.allowance = cost.max(ALLOWANCE);
+        }
         // Only the node's rings: they never keep a frame, so no request is needed to wait for.
-        out.fast && body.len <= out.frame_limit() && {
-            let data = RawBuf { ptr: body.buf, len: body.len };
+        out.is_open() && body.len <= out.frame_limit() && {
+            out.allowance -= cost;
+            let data = RawBuf {
+                ptr: body.buf,
+                len: body.len,
+            };
             // SAFETY: the user's buffer (or the packed copy, alive in `body`) is readable during the call.
             unsafe {
                 out.try_send(&header(FrameKind::Eager, body.envelope), data, Token(0)) == Sent::Done
@@ -343,24 +385,57 @@ impl Engine {
             let mut bytes = [0u8; CONTROL];
             bytes[..8].copy_from_slice(&u64::from(request.handle().0).to_le_bytes());
             // SAFETY: the user's buffer is readable for `len` bytes, which fit.
-            unsafe { RawBuf { ptr: body.buf, len: body.len }.copy_to(bytes[8..].as_mut_ptr()) };
+            unsafe {
+                RawBuf {
+                    ptr: body.buf,
+                    len: body.len,
+                }
+                .copy_to(bytes[8..].as_mut_ptr())
+            };
             let header = header(FrameKind::EagerSync, body.envelope);
-            self.push(peer, &mut out, header, QueuedBody::Control { bytes, len: 8 + body.len });
+            self.push(
+                peer,
+                &mut out,
+                header,
+                QueuedBody::Control {
+                    bytes,
+                    len: 8 + body.len,
+                },
+            );
         } else if eager && !synchronous && !out.held {
             let header = header(FrameKind::Eager, body.envelope);
             self.push(peer, &mut out, header, QueuedBody::Message(request));
         } else {
-            let data = RawBuf { ptr: body.buf, len: body.len };
-            let region = if body.len >= self.settings.cma_limit {
-                // SAFETY: the buffer stays until the request is done, which the receiver's answer brings about.
-                unsafe { out.expose(data) }
-            } else {
-                None
-            };
-            let (bytes, len) = protocol::Offer { len: body.len, request: request.handle().0, region }
-                .encode();
-            let header = header(FrameKind::Rendezvous, body.envelope);
-            self.push(peer, &mut out, header, QueuedBody::Control { bytes, len });
+            let Queued { header, body } = self.rendezvous(&mut out, request);
+            self.push(peer, &mut out, header, body);
+        }
+    }
+
+    /// The frame that offers a message whose data stay here until the receiver has answered.
+    fn rendezvous(&self, out: &mut Outgoing, request: RequestRef) -> Queued {
+        // SAFETY: the link, whose lock is held, owns a send until its envelope has gone.
+        let body = unsafe { request.body() };
+        let region = if body.len >= self.settings.cma_limit {
+            // SAFETY: the buffer stays until the request is done, which the receiver's answer brings about.
+            unsafe {
+                out.expose(RawBuf {
+                    ptr: body.buf,
+                    len: body.len,
+                })
+            }
+        } else {
+            None
+        };
+        let offer = protocol::Offer {
+            len: body.len,
+            request: request.handle().0,
+            region,
+        };
+        let (bytes, len) = offer.encode();
+        let header = header(FrameKind::Rendezvous, body.envelope);
+        Queued {
+            header,
+            body: QueuedBody::Control { bytes, len },
         }
     }
 
@@ -381,13 +456,19 @@ impl Engine {
                 // SAFETY: `bytes` is a local array; frames this short are copied before the call returns.
                 let sent =
                     unsafe { out.try_send(&queued.header, RawBuf::of(&bytes[..*len]), Token(0)) };
-                assert!(!matches!(sent, Sent::Queued(_)), "a link keeps a control frame");
+                assert!(
+                    !matches!(sent, Sent::Queued(_)),
+                    "a link keeps a control frame"
+                );
                 sent == Sent::Done
             }
             QueuedBody::Message(request) => {
                 // SAFETY: the link's queue owns the body of a send that waits in it.
                 let body = unsafe { request.body() };
-                let data = RawBuf { ptr: body.buf, len: body.len };
+                let data = RawBuf {
+                    ptr: body.buf,
+                    len: body.len,
+                };
                 // SAFETY: the user's buffer is readable until the request is done.
                 match unsafe { out.try_send(&queued.header, data, token(*request)) } {
                     Sent::Full => false,
@@ -409,7 +490,10 @@ impl Engine {
         let peer = self.peer(process);
         let mut bytes = [0u8; CONTROL];
         bytes[..data.len()].copy_from_slice(data);
-        let body = QueuedBody::Control { bytes, len: data.len() };
+        let body = QueuedBody::Control {
+            bytes,
+            len: data.len(),
+        };
         self.push(peer, &mut peer.out.lock(), header, body);
     }
 
@@ -427,7 +511,12 @@ impl Engine {
 
     /// Sends what waits for room on a link, until there is none.
     pub(super) fn pump(&self, out: &mut Outgoing) {
-        while let Some(queued) = out.frames.pop_front() {
+        while let Some(mut queued) = out.frames.pop_front() {
+            if out.held
+                && let QueuedBody::Message(request) = queued.body
+            {
+                queued = self.rendezvous(out, request);
+            }
             if !self.offer(out, &queued) {
                 out.frames.push_front(queued);
                 return;
@@ -444,7 +533,11 @@ impl Engine {
                 tag: stream.remote as i32,
                 ..header(FrameKind::Data, body.envelope)
             };
-            let data = RawBuf { ptr: body.buf, len: body.len }.part(stream.offset, len);
+            let data = RawBuf {
+                ptr: body.buf,
+                len: body.len,
+            }
+            .part(stream.offset, len);
             // SAFETY: the user's buffer is readable until the request is done.
             match unsafe { out.try_send(&header, data, token(stream.request)) } {
                 Sent::Full => {
@@ -488,7 +581,15 @@ impl Engine {
             return;
         }
         // SAFETY: the user's buffer is readable for `len` bytes.
-        let kept = unsafe { Kept::copy_of(self.job.rank, RawBuf { ptr: body.buf, len: body.len }) };
+        let kept = unsafe {
+            Kept::copy_of(
+                self.job.rank,
+                RawBuf {
+                    ptr: body.buf,
+                    len: body.len,
+                },
+            )
+        };
         lane.keep(body.envelope, kept);
         drop(lane);
         self.complete(request);
@@ -496,9 +597,15 @@ impl Engine {
 
     /// Delivers a copy of a message to this process, whatever its length.
     fn deliver_copy_to_self(&self, out: Outbound<'_>) {
-        let envelope =
-            Envelope { context: out.comm.context(), source: out.comm.rank(), tag: out.tag };
-        let data = RawBuf { ptr: out.buf, len: out.len };
+        let envelope = Envelope {
+            context: out.comm.context(),
+            source: out.comm.rank(),
+            tag: out.tag,
+        };
+        let data = RawBuf {
+            ptr: out.buf,
+            len: out.len,
+        };
         let mut lane = self.lane(envelope.context).lock();
         match lane.match_posted(envelope) {
             Some(receive) => {
@@ -516,7 +623,10 @@ impl Engine {
     pub(super) fn hand_over(&self, send: RequestRef, receive: RequestRef) {
         // SAFETY: the message is matched: both bodies are ours.
         let body = unsafe { send.body() };
-        let data = RawBuf { ptr: body.buf, len: body.len };
+        let data = RawBuf {
+            ptr: body.buf,
+            len: body.len,
+        };
         // SAFETY: as above; the sender's buffer is readable.
         unsafe { self.land(receive, body.envelope, self.job.rank, data) };
         self.complete(receive);
@@ -526,7 +636,11 @@ impl Engine {
 
 /// The body of a send's request.
 fn send_body(out: Outbound<'_>, comm: Comm) -> Body {
-    let envelope = Envelope { context: out.comm.context(), source: out.comm.rank(), tag: out.tag };
+    let envelope = Envelope {
+        context: out.comm.context(),
+        source: out.comm.rank(),
+        tag: out.tag,
+    };
     let mut body = idle_body(Kind::Send, comm, envelope);
     body.buf = out.buf.cast_mut();
     body.len = out.len;
@@ -562,7 +676,10 @@ fn bad_datatype(dt: Datatype) -> Error {
     let what = if dt == Datatype::NULL {
         "the datatype is MPI_DATATYPE_NULL".to_owned()
     } else {
-        format!("{:#x} is not the handle of a datatype; it may have been freed", dt.0)
+        format!(
+            "{:#x} is not the handle of a datatype; it may have been freed",
+            dt.0
+        )
     };
     Error::new(ErrorClass::TYPE, what)
 }

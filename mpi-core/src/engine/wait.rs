@@ -113,7 +113,11 @@ impl Engine {
         let waiting = &self.waiting;
         let since = *patience.since.get_or_insert_with(Instant::now);
         let waited = since.elapsed();
-        let spin = if waiting.crowded { Duration::ZERO } else { waiting.spin };
+        let spin = if waiting.crowded {
+            Duration::ZERO
+        } else {
+            waiting.spin
+        };
         if waited < spin {
             return;
         }

@@ -7,8 +7,8 @@ use super::comm::CommData;
 use super::matching::Envelope;
 use super::receive::idle_body;
 use super::request::{Kind, RequestRef};
-use crate::collective::{Operands, Running, Schedule, Shape, Thresholds, Wire, select};
 use crate::Result;
+use crate::collective::{Operands, Running, Schedule, Shape, Thresholds, Wire, select};
 use crate::handle::{Comm, Request};
 use crate::op::Reduction;
 
@@ -25,11 +25,21 @@ impl Engine {
         (input, output): (RawBuf, RawBufMut),
         reduction: Option<Reduction>,
     ) -> Result<()> {
-        let mut wire = CollectiveWire { engine: self, comm: self.comm(comm)?, handle: comm };
+        let mut wire = CollectiveWire {
+            engine: self,
+            comm: self.comm(comm)?,
+            handle: comm,
+        };
         let mut memory = core::mem::take(&mut *self.scratch.lock());
         let scratch = memory.reserve(schedule.scratch_bytes());
         let tag = wire.comm.next_sequence();
-        let operands = Operands { input, output, scratch, reduction, tag };
+        let operands = Operands {
+            input,
+            output,
+            scratch,
+            reduction,
+            tag,
+        };
         // SAFETY: the caller's promise; the scratch memory is ours until the end, and the loop below ends only when
         // the collective has finished or failed.
         let mut running: Running<Request> = unsafe { Running::new(schedule, operands) };
@@ -97,8 +107,11 @@ impl Wire for CollectiveWire<'_> {
     type Request = Request;
 
     unsafe fn send(&mut self, peer: i32, tag: i32, buffer: RawBuf) -> Result<Option<Request>> {
-        let envelope =
-            Envelope { context: self.comm.collective_context(), source: self.comm.rank(), tag };
+        let envelope = Envelope {
+            context: self.comm.collective_context(),
+            source: self.comm.rank(),
+            tag,
+        };
         let mut body = idle_body(Kind::Send, self.handle, envelope);
         body.buf = buffer.ptr.cast_mut();
         body.len = buffer.len;
@@ -112,7 +125,11 @@ impl Wire for CollectiveWire<'_> {
     }
 
     unsafe fn recv(&mut self, peer: i32, tag: i32, buffer: RawBufMut) -> Result<Option<Request>> {
-        let envelope = Envelope { context: self.comm.collective_context(), source: peer, tag };
+        let envelope = Envelope {
+            context: self.comm.collective_context(),
+            source: peer,
+            tag,
+        };
         let mut body = idle_body(Kind::Recv, self.handle, envelope);
         body.buf = buffer.ptr;
         body.len = buffer.len;
