@@ -89,7 +89,7 @@ fn one_slot_is_a_ring() {
 fn bodies_wrap_and_fill() {
     stream(
         Shape {
-            slots: 4,
+            slots: 8,
             body: 256,
         },
         &[64, 41, 64, 50, 64, 60],

@@ -1,5 +1,5 @@
 //! Ranks that are real processes: this program starts itself once for every rank, with the segment as an inherited
-//! descriptor.
+//! descriptor. `cargo test -p ferrite-shm --test processes -- frames=1000000` makes the traffic last longer.
 
 mod common;
 
@@ -19,8 +19,8 @@ const SEED: u64 = 0x5eed_1000;
 
 /// The parts that ranks play, by name.
 type Part = fn(rank: u32, size: u32, segment: OwnedFd);
-const PARTS: [(&str, u32, Part); 4] = [
-    ("random traffic among 4 sleepy processes", 4, storm),
+const PARTS: [(&str, u32, Part); 5] = [
+    ("random traffic among 8 sleepy processes", 8, storm),
     (
         "random traffic through rings of 4 slots",
         3,
@@ -28,11 +28,12 @@ const PARTS: [(&str, u32, Part); 4] = [
     ),
     ("cross-memory attach between processes", 2, cross_memory),
     ("a dead peer's memory", 2, dead_peer),
+    ("a system that forbids cross-memory attach", 2, forbidden),
 ];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [marker, part, rank, fd] = &arguments[..]
+    if let [marker, part, rank, fd, ..] = &arguments[..]
         && marker == "--rank"
     {
         let number = |text: &String| text.parse::<u32>().expect("a number");
@@ -74,6 +75,7 @@ fn run(part: usize, size: u32) {
                 &rank.to_string(),
                 &fd.to_string(),
             ])
+            .args(std::env::args().filter(|argument| argument.contains('=')))
             .stdin(Stdio::null())
             .spawn()
             .expect("a process")
@@ -101,9 +103,16 @@ fn run(part: usize, size: u32) {
     }
 }
 
+/// Frames that a process sends: as asked for, or `default`.
+fn frames(default: usize) -> usize {
+    let asked =
+        std::env::args().find_map(|argument| argument.strip_prefix("frames=")?.parse().ok());
+    asked.unwrap_or(default)
+}
+
 fn storm(rank: u32, size: u32, segment: OwnedFd) {
     let attachment = attach(&job(rank, size, segment), &ShmConfig::default()).expect("attached");
-    conformance::storm(endpoint(rank, size, &attachment), SEED, 10_000);
+    conformance::storm(endpoint(rank, size, &attachment), SEED, frames(5_000));
 }
 
 fn storm_through_small_rings(rank: u32, size: u32, segment: OwnedFd) {
@@ -115,7 +124,7 @@ fn storm_through_small_rings(rank: u32, size: u32, segment: OwnedFd) {
         ..ShmConfig::default()
     };
     let attachment = attach(&job(rank, size, segment), &config).expect("attached");
-    conformance::storm(endpoint(rank, size, &attachment), SEED, 10_000);
+    conformance::storm(endpoint(rank, size, &attachment), SEED, frames(10_000));
 }
 
 /// Keeps the header of the last frame.
@@ -282,4 +291,89 @@ fn dead_peer(rank: u32, _size: u32, segment: OwnedFd) {
         }
     };
     assert_eq!(last, Transfer::Failed);
+}
+
+/// Rank 0 loses first the right to write, then the right to read rank 1's memory.
+fn forbidden(rank: u32, _size: u32, segment: OwnedFd) {
+    let mut own = Rank::new(rank, segment);
+    let mut memory = [7u8; 64];
+    if rank == 1 {
+        own.tell(memory.as_ptr().expose_provenance() as u64);
+        own.listen();
+        return;
+    }
+    let region = Region {
+        addr: own.listen().context,
+        key_len: 0,
+        key: [0; 64],
+    };
+    forbid(libc::SYS_process_vm_writev);
+    // SAFETY: `memory` is readable and writable.
+    unsafe {
+        assert_eq!(
+            own.link
+                .read(RawBufMut::of(&mut memory), &region, 0, Token(0)),
+            Transfer::Done
+        );
+        assert_eq!(
+            own.link.write(RawBuf::of(&memory), &region, 0, Token(0)),
+            Transfer::Unavailable
+        );
+    }
+    let caps = own.link.limits().caps;
+    assert!(caps.read && !caps.write, "{caps:?}");
+    forbid(libc::SYS_process_vm_readv);
+    for _ in 0..2 {
+        // SAFETY: `memory` is writable.
+        let read = unsafe {
+            own.link
+                .read(RawBufMut::of(&mut memory), &region, 0, Token(0))
+        };
+        assert_eq!(read, Transfer::Unavailable);
+    }
+    assert!(!own.link.limits().caps.read);
+    own.tell(0);
+}
+
+/// Makes a system call fail with EPERM in this process, as a container's filter does.
+fn forbid(call: libc::c_long) {
+    let op = |code: u32, jt, jf, k| libc::sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    };
+    let mut program = [
+        // The number of the call is the first word of what the filter sees.
+        op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        op(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            0,
+            1,
+            call as u32,
+        ),
+        op(
+            libc::BPF_RET | libc::BPF_K,
+            0,
+            0,
+            libc::SECCOMP_RET_ERRNO | libc::EPERM as u32,
+        ),
+        op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog {
+        len: program.len() as u16,
+        filter: program.as_mut_ptr(),
+    };
+    // SAFETY: the filter is valid during the call and concerns this process only.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        assert_eq!(
+            libc::prctl(
+                libc::PR_SET_SECCOMP,
+                libc::SECCOMP_MODE_FILTER,
+                &raw const filter
+            ),
+            0
+        );
+    }
 }
