@@ -90,10 +90,6 @@ static void split(void)
         EQUAL(me, rank - 1);
         MPI_Comm_free(&comm);
     }
-    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &comm);
-    MPI_Comm_size(comm, &count);
-    EQUAL(count, size);
-    MPI_Comm_free(&comm);
 }
 
 /* A communicator that is freed while a message is under way still delivers it. */

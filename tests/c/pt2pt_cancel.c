@@ -76,6 +76,7 @@ int main(int argc, char **argv)
     MPI_Wait(&request, &status);
     MPI_Test_cancelled(&status, &flag);
     EQUAL(flag, 1);
+    MPI_Barrier(MPI_COMM_WORLD);
     MPI_Start(&request);
     MPI_Send(&rank, 1, MPI_INT, next, 9, MPI_COMM_WORLD);
     MPI_Wait(&request, &status);
