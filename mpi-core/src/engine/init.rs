@@ -17,7 +17,7 @@ use crate::handle::{Comm, HandleKind};
 use crate::settings::{self, Cma, Settings};
 use crate::slab::Slab;
 use crate::sync::{Class, ClassLock, set_threaded};
-use crate::{Error, ErrorClass, Result};
+use crate::{Error, ErrorClass, Result, attribute, info, sys};
 
 /// How threads of a process may use the library (MPI 5.0, section 11.6). Ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,6 +105,7 @@ impl Engine {
         let made = made.inspect_err(|_| PHASE.store(BEFORE, Ordering::Release))?;
         // SAFETY: no other thread may call MPI before this call returns.
         unsafe { set_threaded(level == ThreadLevel::Multiple) };
+        made.publish();
         let made = Box::into_raw(Box::new(made));
         // Pairs with the acquire in `engine`.
         ENGINE.store(made, Ordering::Release);
@@ -173,6 +174,26 @@ impl Engine {
             scratch: ClassLock::new(Class::Leaf, Scratch::default()),
             job,
         })
+    }
+
+    /// Fills in what the predefined attributes and `MPI_INFO_ENV` say of the job.
+    fn publish(&self) {
+        attribute::publish(&attribute::Predefined {
+            // All ranks are on one node, whose monotonic clock they share.
+            wtime_is_global: true,
+            appnum: Some(self.job.appnum),
+            universe_size: Some(self.job.size),
+        });
+        info::publish(&info::Environment {
+            maxprocs: self.job.size,
+            host: sys::host_name(),
+            thread_level: match self.level {
+                ThreadLevel::Single => "MPI_THREAD_SINGLE",
+                ThreadLevel::Funneled => "MPI_THREAD_FUNNELED",
+                ThreadLevel::Serialized => "MPI_THREAD_SERIALIZED",
+                ThreadLevel::Multiple => "MPI_THREAD_MULTIPLE",
+            },
+        });
     }
 
     /// `MPI_Query_thread`
