@@ -532,8 +532,10 @@ typedef void (MPI_User_function_c)(void *invec, void *inoutvec, MPI_Count *len, 
 typedef int (MPI_Grequest_query_function)(void *extra_state, MPI_Status *status);
 typedef int (MPI_Grequest_free_function)(void *extra_state);
 typedef int (MPI_Grequest_cancel_function)(void *extra_state, int complete);
-typedef int (MPI_Copy_function)(MPI_Comm comm, int keyval, void *extra_state, void *attribute_val_in, void *attribute_val_out, int *flag); /* deprecated in MPI 2.0 */
-typedef int (MPI_Delete_function)(MPI_Comm comm, int keyval, void *attribute_val, void *extra_state); /* deprecated in MPI 2.0 */
+/* Deprecated in MPI 2.0. */
+typedef int (MPI_Copy_function)(MPI_Comm comm, int keyval, void *extra_state, void *attribute_val_in, void *attribute_val_out, int *flag);
+/* Deprecated in MPI 2.0. */
+typedef int (MPI_Delete_function)(MPI_Comm comm, int keyval, void *attribute_val, void *extra_state);
 typedef int (MPI_Comm_copy_attr_function)(MPI_Comm comm, int keyval, void *extra_state, void *attribute_val_in, void *attribute_val_out, int *flag);
 typedef int (MPI_Comm_delete_attr_function)(MPI_Comm comm, int keyval, void *attribute_val, void *extra_state);
 typedef int (MPI_Type_copy_attr_function)(MPI_Datatype datatype, int keyval, void *extra_state, void *attribute_val_in, void *attribute_val_out, int *flag);
@@ -1230,18 +1232,30 @@ int MPI_T_source_get_num(int *num_sources);
 int MPI_T_source_get_timestamp(int source_index, MPI_Count *timestamp);
 
 /* Deprecated interfaces (chapter 16) */
-int MPI_Attr_delete(MPI_Comm comm, int keyval); /* deprecated in MPI 2.0 */
-int MPI_Attr_get(MPI_Comm comm, int keyval, void *attribute_val, int *flag); /* deprecated in MPI 2.0 */
-int MPI_Attr_put(MPI_Comm comm, int keyval, void *attribute_val); /* deprecated in MPI 2.0 */
-int MPI_Get_elements_x(const MPI_Status *status, MPI_Datatype datatype, MPI_Count *count); /* deprecated in MPI 4.1 */
-int MPI_Info_get(MPI_Info info, const char *key, int valuelen, char *value, int *flag); /* deprecated in MPI 4.0 */
-int MPI_Info_get_valuelen(MPI_Info info, const char *key, int *valuelen, int *flag); /* deprecated in MPI 4.0 */
-int MPI_Keyval_create(MPI_Copy_function *copy_fn, MPI_Delete_function *delete_fn, int *keyval, void *extra_state); /* deprecated in MPI 2.0 */
-int MPI_Keyval_free(int *keyval); /* deprecated in MPI 2.0 */
-int MPI_Status_set_elements_x(MPI_Status *status, MPI_Datatype datatype, MPI_Count count); /* deprecated in MPI 4.1 */
-int MPI_Type_get_extent_x(MPI_Datatype datatype, MPI_Count *lb, MPI_Count *extent); /* deprecated in MPI 4.1 */
-int MPI_Type_get_true_extent_x(MPI_Datatype datatype, MPI_Count *true_lb, MPI_Count *true_extent); /* deprecated in MPI 4.1 */
-int MPI_Type_size_x(MPI_Datatype datatype, MPI_Count *size); /* deprecated in MPI 4.1 */
+/* Deprecated in MPI 2.0. */
+int MPI_Attr_delete(MPI_Comm comm, int keyval);
+/* Deprecated in MPI 2.0. */
+int MPI_Attr_get(MPI_Comm comm, int keyval, void *attribute_val, int *flag);
+/* Deprecated in MPI 2.0. */
+int MPI_Attr_put(MPI_Comm comm, int keyval, void *attribute_val);
+/* Deprecated in MPI 4.1. */
+int MPI_Get_elements_x(const MPI_Status *status, MPI_Datatype datatype, MPI_Count *count);
+/* Deprecated in MPI 4.0. */
+int MPI_Info_get(MPI_Info info, const char *key, int valuelen, char *value, int *flag);
+/* Deprecated in MPI 4.0. */
+int MPI_Info_get_valuelen(MPI_Info info, const char *key, int *valuelen, int *flag);
+/* Deprecated in MPI 2.0. */
+int MPI_Keyval_create(MPI_Copy_function *copy_fn, MPI_Delete_function *delete_fn, int *keyval, void *extra_state);
+/* Deprecated in MPI 2.0. */
+int MPI_Keyval_free(int *keyval);
+/* Deprecated in MPI 4.1. */
+int MPI_Status_set_elements_x(MPI_Status *status, MPI_Datatype datatype, MPI_Count count);
+/* Deprecated in MPI 4.1. */
+int MPI_Type_get_extent_x(MPI_Datatype datatype, MPI_Count *lb, MPI_Count *extent);
+/* Deprecated in MPI 4.1. */
+int MPI_Type_get_true_extent_x(MPI_Datatype datatype, MPI_Count *true_lb, MPI_Count *true_extent);
+/* Deprecated in MPI 4.1. */
+int MPI_Type_size_x(MPI_Datatype datatype, MPI_Count *size);
 
 /* Language bindings (chapter 19) */
 int MPI_Type_create_f90_complex(int p, int r, MPI_Datatype *newtype);
@@ -1926,18 +1940,30 @@ int PMPI_T_source_get_num(int *num_sources);
 int PMPI_T_source_get_timestamp(int source_index, MPI_Count *timestamp);
 
 /* Deprecated interfaces (chapter 16) */
-int PMPI_Attr_delete(MPI_Comm comm, int keyval); /* deprecated in MPI 2.0 */
-int PMPI_Attr_get(MPI_Comm comm, int keyval, void *attribute_val, int *flag); /* deprecated in MPI 2.0 */
-int PMPI_Attr_put(MPI_Comm comm, int keyval, void *attribute_val); /* deprecated in MPI 2.0 */
-int PMPI_Get_elements_x(const MPI_Status *status, MPI_Datatype datatype, MPI_Count *count); /* deprecated in MPI 4.1 */
-int PMPI_Info_get(MPI_Info info, const char *key, int valuelen, char *value, int *flag); /* deprecated in MPI 4.0 */
-int PMPI_Info_get_valuelen(MPI_Info info, const char *key, int *valuelen, int *flag); /* deprecated in MPI 4.0 */
-int PMPI_Keyval_create(MPI_Copy_function *copy_fn, MPI_Delete_function *delete_fn, int *keyval, void *extra_state); /* deprecated in MPI 2.0 */
-int PMPI_Keyval_free(int *keyval); /* deprecated in MPI 2.0 */
-int PMPI_Status_set_elements_x(MPI_Status *status, MPI_Datatype datatype, MPI_Count count); /* deprecated in MPI 4.1 */
-int PMPI_Type_get_extent_x(MPI_Datatype datatype, MPI_Count *lb, MPI_Count *extent); /* deprecated in MPI 4.1 */
-int PMPI_Type_get_true_extent_x(MPI_Datatype datatype, MPI_Count *true_lb, MPI_Count *true_extent); /* deprecated in MPI 4.1 */
-int PMPI_Type_size_x(MPI_Datatype datatype, MPI_Count *size); /* deprecated in MPI 4.1 */
+/* Deprecated in MPI 2.0. */
+int PMPI_Attr_delete(MPI_Comm comm, int keyval);
+/* Deprecated in MPI 2.0. */
+int PMPI_Attr_get(MPI_Comm comm, int keyval, void *attribute_val, int *flag);
+/* Deprecated in MPI 2.0. */
+int PMPI_Attr_put(MPI_Comm comm, int keyval, void *attribute_val);
+/* Deprecated in MPI 4.1. */
+int PMPI_Get_elements_x(const MPI_Status *status, MPI_Datatype datatype, MPI_Count *count);
+/* Deprecated in MPI 4.0. */
+int PMPI_Info_get(MPI_Info info, const char *key, int valuelen, char *value, int *flag);
+/* Deprecated in MPI 4.0. */
+int PMPI_Info_get_valuelen(MPI_Info info, const char *key, int *valuelen, int *flag);
+/* Deprecated in MPI 2.0. */
+int PMPI_Keyval_create(MPI_Copy_function *copy_fn, MPI_Delete_function *delete_fn, int *keyval, void *extra_state);
+/* Deprecated in MPI 2.0. */
+int PMPI_Keyval_free(int *keyval);
+/* Deprecated in MPI 4.1. */
+int PMPI_Status_set_elements_x(MPI_Status *status, MPI_Datatype datatype, MPI_Count count);
+/* Deprecated in MPI 4.1. */
+int PMPI_Type_get_extent_x(MPI_Datatype datatype, MPI_Count *lb, MPI_Count *extent);
+/* Deprecated in MPI 4.1. */
+int PMPI_Type_get_true_extent_x(MPI_Datatype datatype, MPI_Count *true_lb, MPI_Count *true_extent);
+/* Deprecated in MPI 4.1. */
+int PMPI_Type_size_x(MPI_Datatype datatype, MPI_Count *size);
 
 /* Language bindings (chapter 19) */
 int PMPI_Type_create_f90_complex(int p, int r, MPI_Datatype *newtype);

@@ -147,10 +147,13 @@ fn raise(scope: Scope, what: &dyn fmt::Display, error: Error) -> c_int {
         end_without_job(what, &error);
     };
     let comm = match scope {
-        Scope::Comm(comm) if engine.comm(Comm(narrow(comm))).is_ok() => Comm(narrow(comm)),
-        Scope::Request => error.comm().unwrap_or(Comm::WORLD),
-        _ => Comm::SELF,
+        Scope::Comm(comm) => Some(Comm(narrow(comm))),
+        Scope::Request => error.comm(),
+        Scope::Process | Scope::Tool => None,
     };
+    // An error that belongs to no object is raised on MPI_COMM_SELF (MPI 5.0, section 9.3).
+    let comm = comm.filter(|&comm| engine.comm(comm).is_ok());
+    let comm = comm.unwrap_or(Comm::SELF);
     run(engine, comm, what, error)
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn header(table: &Table) -> String {
     for callback in &table.callbacks {
         for form in callback.forms() {
             let declared = prototype(callback, form, "MPI_", true);
-            writeln!(out, "typedef {declared};{}", deprecation(callback)).unwrap();
+            writeln!(out, "{}typedef {declared};", deprecation(callback)).unwrap();
         }
     }
     for (alias, name) in &table.aliases {
@@ -108,7 +108,7 @@ pub(crate) fn header(table: &Table) -> String {
             for function in &chapter.functions {
                 for form in function.forms() {
                     let declared = prototype(function, form, prefix, false);
-                    writeln!(out, "{declared};{}", deprecation(function)).unwrap();
+                    writeln!(out, "{}{declared};", deprecation(function)).unwrap();
                 }
             }
         }
@@ -120,7 +120,7 @@ pub(crate) fn header(table: &Table) -> String {
 
 fn deprecation(function: &Function) -> String {
     match &function.deprecated {
-        Some(version) => format!(" /* deprecated in MPI {version} */"),
+        Some(version) => format!("/* Deprecated in MPI {version}. */\n"),
         None => String::new(),
     }
 }

@@ -3,7 +3,7 @@
 use mpi_core::attribute::Keyval;
 use mpi_core::{Comm, Engine, Result};
 
-use super::{MAX_OBJECT_NAME, set, set_handle, set_text};
+use super::{MAX_OBJECT_NAME, null, read, set, set_handle, set_text};
 use crate::convert::narrow;
 use crate::types::{MPI_Comm, c_char, c_int, c_void};
 
@@ -30,6 +30,37 @@ pub(crate) unsafe fn comm_get_name(
     };
     // SAFETY: the program's pointers; the standard gives the room.
     unsafe { set_text(name, MAX_OBJECT_NAME, &text, length, "comm_name") }
+}
+
+/// The duplicate gets what the copy functions of the attributes say; when one fails, there is no duplicate.
+pub(crate) unsafe fn comm_dup(engine: &Engine, comm: MPI_Comm, to: *mut MPI_Comm) -> Result<()> {
+    if to.is_null() {
+        return Err(null("newcomm"));
+    }
+    let comm = Comm(narrow(comm));
+    let mut made = engine.comm_dup(comm)?;
+    let into = &engine.comm(made)?.attributes;
+    if let Err(error) = engine.comm(comm)?.attributes.copy_to(comm.0, into) {
+        // The first error is the one to tell.
+        let _ = into.delete_all(made.0);
+        let _ = engine.comm_free(&mut made);
+        return Err(error);
+    }
+    // SAFETY: the program's pointer.
+    unsafe { set_handle(to, made.0, "newcomm") }
+}
+
+/// When a delete function of an attribute fails, the communicator stays.
+pub(crate) unsafe fn comm_free(engine: &Engine, handle: *mut MPI_Comm) -> Result<()> {
+    // SAFETY: the program's pointer.
+    unsafe {
+        let mut comm = Comm(narrow(read(handle, "comm")?));
+        if comm != Comm::WORLD && comm != Comm::SELF {
+            engine.comm(comm)?.attributes.delete_all(comm.0)?;
+        }
+        engine.comm_free(&mut comm)?;
+        set_handle(handle, comm.0, "comm")
+    }
 }
 
 /// No process was spawned yet: every one was started by a launcher.

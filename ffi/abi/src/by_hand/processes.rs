@@ -52,7 +52,12 @@ pub(crate) unsafe fn init_thread(
     unsafe { set(provided, value_of(level), "provided") }
 }
 
+/// The attributes of `MPI_COMM_SELF` go first, while their delete functions may still call MPI (MPI 5.0, section 11.4.2).
 pub(crate) unsafe fn finalize(engine: &'static Engine) -> Result<()> {
+    engine
+        .comm(Comm::SELF)?
+        .attributes
+        .delete_all(Comm::SELF.0)?;
     engine.finalize()
 }
 

@@ -24,7 +24,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, narrow(sendtype).into(), recvcount as u64, narrow(recvtype).into(), narrow(comm).into()]),
         }
     }
 }
@@ -49,7 +49,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, narrow(sendtype).into(), recvcount as u64, narrow(recvtype).into(), narrow(comm).into()]),
         }
     }
 }
@@ -169,7 +169,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), narrow(op).into(), narrow(comm).into()]),
         }
     }
 }
@@ -193,7 +193,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), narrow(op).into(), narrow(comm).into()]),
         }
     }
 }
@@ -438,7 +438,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
         }
     }
 }
@@ -471,7 +471,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, root as u64, comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), root as u64, narrow(comm).into()]),
         }
     }
 }
@@ -494,7 +494,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, root as u64, comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), root as u64, narrow(comm).into()]),
         }
     }
 }
@@ -604,7 +604,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, narrow(sendtype).into(), recvcount as u64, narrow(recvtype).into(), root as u64, narrow(comm).into()]),
         }
     }
 }
@@ -630,7 +630,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, narrow(sendtype).into(), recvcount as u64, narrow(recvtype).into(), root as u64, narrow(comm).into()]),
         }
     }
 }
@@ -1253,7 +1253,7 @@ entry! {
                 unsafe { *commute = c_int::from(new_commute) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Process, why, &[op as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[narrow(op).into()]),
         }
     }
 }
@@ -1330,7 +1330,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, root as u64, comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), narrow(op).into(), root as u64, narrow(comm).into()]),
         }
     }
 }
@@ -1355,7 +1355,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, root as u64, comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), narrow(op).into(), root as u64, narrow(comm).into()]),
         }
     }
 }
@@ -1407,7 +1407,7 @@ entry! {
         };
         match unsafe { by_hand::reduce_local(engine, inbuf, inoutbuf, count, datatype, op) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, datatype as u64, op as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, narrow(datatype).into(), narrow(op).into()]),
         }
     }
 }
@@ -1427,7 +1427,7 @@ entry! {
         };
         match unsafe { by_hand::reduce_local(engine, inbuf, inoutbuf, count, datatype, op) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, datatype as u64, op as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, narrow(datatype).into(), narrow(op).into()]),
         }
     }
 }

@@ -17,7 +17,7 @@ entry! {
         };
         match unsafe { by_hand::comm_compare(engine, comm1, comm2, result) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm1), why, &[comm1 as u64, comm2 as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm1), why, &[narrow(comm1).into(), narrow(comm2).into()]),
         }
     }
 }
@@ -86,7 +86,7 @@ entry! {
         };
         match unsafe { by_hand::comm_delete_attr(engine, comm, comm_keyval) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, comm_keyval as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into(), comm_keyval as u64]),
         }
     }
 }
@@ -101,16 +101,9 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        if newcomm.is_null() {
-            return null_argument(CALL, Scope::Comm(comm), "newcomm");
-        }
-        let done = unsafe { engine.comm_dup(Comm(narrow(comm))) };
-        match done {
-            Ok(new_newcomm) => {
-                unsafe { *newcomm = widen(new_newcomm.0) };
-                SUCCESS
-            }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        match unsafe { by_hand::comm_dup(engine, comm, newcomm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
         }
     }
 }
@@ -134,16 +127,8 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        if comm.is_null() {
-            return null_argument(CALL, Scope::Comm(unsafe { peek(comm) }), "comm");
-        }
-        let mut comm_now = Comm(narrow(unsafe { *comm }));
-        let done = unsafe { engine.comm_free(&mut comm_now) };
-        unsafe { *comm = widen(comm_now.0) };
-        match done {
-            Ok(()) => {
-                SUCCESS
-            }
+        match unsafe { by_hand::comm_free(engine, comm) } {
+            Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(unsafe { peek(comm) }), why, &[]),
         }
     }
@@ -179,7 +164,7 @@ entry! {
         };
         match unsafe { by_hand::comm_get_attr(engine, comm, comm_keyval, attribute_val, flag) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, comm_keyval as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into(), comm_keyval as u64]),
         }
     }
 }
@@ -206,7 +191,7 @@ entry! {
         };
         match unsafe { by_hand::comm_get_name(engine, comm, comm_name, resultlen) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
         }
     }
 }
@@ -230,7 +215,7 @@ entry! {
                 unsafe { *group = widen(new_group.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
         }
     }
 }
@@ -275,7 +260,7 @@ entry! {
                 unsafe { *rank = new_rank };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
         }
     }
 }
@@ -311,7 +296,7 @@ entry! {
         };
         match unsafe { by_hand::comm_set_attr(engine, comm, comm_keyval, attribute_val) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, comm_keyval as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into(), comm_keyval as u64]),
         }
     }
 }
@@ -337,14 +322,14 @@ entry! {
         };
         let comm_name = match unsafe { text(comm_name, "comm_name") } {
             Ok(text) => text,
-            Err(why) => return failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => return failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
         };
         let done = unsafe { engine.comm_set_name(Comm(narrow(comm)), comm_name) };
         match done {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
         }
     }
 }
@@ -368,7 +353,7 @@ entry! {
                 unsafe { *size = new_size };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
         }
     }
 }
@@ -394,7 +379,7 @@ entry! {
                 unsafe { *newcomm = widen(new_newcomm.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, color as u64, key as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into(), color as u64, key as u64]),
         }
     }
 }
@@ -430,7 +415,7 @@ entry! {
                 unsafe { *flag = c_int::from(new_flag) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
         }
     }
 }
@@ -448,7 +433,7 @@ entry! {
         };
         match unsafe { by_hand::group_compare(engine, group1, group2, result) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[group1 as u64, group2 as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group1).into(), narrow(group2).into()]),
         }
     }
 }
@@ -466,7 +451,7 @@ entry! {
         };
         match unsafe { by_hand::group_difference(engine, group1, group2, newgroup) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[group1 as u64, group2 as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group1).into(), narrow(group2).into()]),
         }
     }
 }
@@ -485,7 +470,7 @@ entry! {
         };
         match unsafe { by_hand::group_excl(engine, group, n, ranks, newgroup) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[group as u64, n as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group).into(), n as u64]),
         }
     }
 }
@@ -538,7 +523,7 @@ entry! {
         };
         match unsafe { by_hand::group_incl(engine, group, n, ranks, newgroup) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[group as u64, n as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group).into(), n as u64]),
         }
     }
 }
@@ -556,7 +541,7 @@ entry! {
         };
         match unsafe { by_hand::group_intersection(engine, group1, group2, newgroup) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[group1 as u64, group2 as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group1).into(), narrow(group2).into()]),
         }
     }
 }
@@ -575,7 +560,7 @@ entry! {
         };
         match unsafe { by_hand::group_range_excl(engine, group, n, ranges, newgroup) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[group as u64, n as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group).into(), n as u64]),
         }
     }
 }
@@ -594,7 +579,7 @@ entry! {
         };
         match unsafe { by_hand::group_range_incl(engine, group, n, ranges, newgroup) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[group as u64, n as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group).into(), n as u64]),
         }
     }
 }
@@ -618,7 +603,7 @@ entry! {
                 unsafe { *rank = new_rank };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Process, why, &[group as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group).into()]),
         }
     }
 }
@@ -642,7 +627,7 @@ entry! {
                 unsafe { *size = new_size };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Process, why, &[group as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group).into()]),
         }
     }
 }
@@ -662,7 +647,7 @@ entry! {
         };
         match unsafe { by_hand::group_translate_ranks(engine, group1, n, ranks1, group2, ranks2) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[group1 as u64, n as u64, group2 as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group1).into(), n as u64, narrow(group2).into()]),
         }
     }
 }
@@ -680,7 +665,7 @@ entry! {
         };
         match unsafe { by_hand::group_union(engine, group1, group2, newgroup) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[group1 as u64, group2 as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group1).into(), narrow(group2).into()]),
         }
     }
 }
@@ -791,7 +776,7 @@ entry! {
         };
         match unsafe { by_hand::type_get_name(engine, datatype, type_name, resultlen) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into()]),
         }
     }
 }
