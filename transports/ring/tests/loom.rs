@@ -109,8 +109,9 @@ impl Receive for Count {
     }
 }
 
-/// Senders send, the receiver sleeps whenever it finds nothing. A lost wake-up would leave it yielding for ever.
-fn hand_over(senders: usize, frames: u64, preemptions: usize) {
+/// Senders send; the receiver sleeps whenever it finds nothing, or only looks again. A lost wake-up or a ring that nobody looks
+/// at would leave it yielding for ever.
+fn hand_over(senders: usize, frames: u64, sleepy: bool, preemptions: usize) {
     model(preemptions, move || {
         let bell = Arc::new(Bell::new());
         let mut memories = Vec::new();
@@ -140,7 +141,12 @@ fn hand_over(senders: usize, frames: u64, preemptions: usize) {
         let mut inbox = unsafe { Inbox::new(NonNull::from(&*bell), rings, true) };
         let mut count = Count(vec![0; senders]);
         while count.0.iter().any(|&n| n < frames) {
-            if inbox.poll(&mut count) == 0 && inbox.prepare_sleep() {
+            if inbox.poll(&mut count) != 0 {
+                continue;
+            }
+            if !sleepy {
+                thread::yield_now();
+            } else if inbox.prepare_sleep() {
                 bell.wait(None);
                 inbox.awake();
             }
@@ -153,10 +159,16 @@ fn hand_over(senders: usize, frames: u64, preemptions: usize) {
 
 #[test]
 fn no_wake_up_is_lost_with_one_sender() {
-    hand_over(1, 3, 3);
+    hand_over(1, 3, true, 3);
 }
 
 #[test]
 fn no_wake_up_is_lost_with_two_senders() {
-    hand_over(2, 1, 2);
+    hand_over(2, 1, true, 2);
+}
+
+/// Under loom an inbox sweeps for silent rings at every other poll.
+#[test]
+fn a_ring_that_went_cold_is_not_forgotten() {
+    hand_over(2, 2, false, 2);
 }

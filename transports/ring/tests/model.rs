@@ -1,9 +1,12 @@
 //! A ring against an oracle: random pushes and pops in one thread, compared with a plain queue.
 #![cfg(not(loom))]
 
+use core::ptr::NonNull;
 use std::collections::VecDeque;
 
-use ferrite_ring::{Consumer, HeapRing, INLINE, Popped, Producer, Pushed, Shape};
+use ferrite_ring::{
+    Bell, Consumer, HeapRing, INLINE, Inbox, Popped, Producer, Pushed, Receive, Shape,
+};
 
 /// SplitMix64.
 struct Random(u64);
@@ -103,6 +106,58 @@ fn a_hot_ring_says_so() {
     assert_eq!(push(), Pushed::Hot);
     consumer.set_hot(false);
     assert_eq!(push(), Pushed::Cold);
+}
+
+#[derive(Default)]
+struct Count(Vec<u32>);
+
+impl Receive for Count {
+    fn frame(&mut self, from: u32, _head: [u64; 3], _body: *const u8, _len: usize) {
+        self.0.push(from);
+    }
+
+    fn broken(&mut self, from: u32) {
+        panic!("ring {from} broken");
+    }
+}
+
+#[test]
+fn a_ring_that_is_silent_for_long_becomes_cold() {
+    let bell = Bell::new();
+    let memories = [(); 3].map(|()| {
+        HeapRing::new(Shape {
+            slots: 4,
+            body: 256,
+        })
+    });
+    let rings = memories.iter().map(|memory| Some(memory.ring()));
+    // SAFETY: `bell` and `memories` outlive all ends, each made once.
+    let mut inbox =
+        unsafe { Inbox::new(NonNull::from(&bell), rings, ferrite_ring::fence::register()) };
+    // SAFETY: as above.
+    let mut producers = [0, 1, 2].map(|i| unsafe { Producer::new(HeapRing::ring(&memories[i])) });
+    // SAFETY: empty bodies.
+    let mut push = |i: usize| unsafe { producers[i].push_inline([0; 3], core::ptr::null(), 0) };
+    let mut count = Count::default();
+    for i in 0..3 {
+        assert_eq!(push(i), Pushed::Cold);
+        bell.raise(i as u32);
+        assert_eq!(inbox.poll(&mut count), 1);
+    }
+    assert_eq!(inbox.poll(&mut count), 0);
+    // Ring 0 is silent from now on, ring 2 is not. Two sweeps take some 350,000 polls of three rings each.
+    for i in 0..1_000_000 {
+        if i % 1000 == 0 {
+            assert_eq!(push(2), Pushed::Hot, "an active ring stays hot");
+        }
+        inbox.poll(&mut count);
+    }
+    assert_eq!(push(0), Pushed::Cold, "a silent ring is cold");
+    assert_eq!(inbox.poll(&mut count), 0, "nobody looks at a cold ring");
+    bell.raise(0);
+    assert_eq!(inbox.poll(&mut count), 1);
+    assert_eq!(count.0.last(), Some(&0));
+    assert_eq!(push(0), Pushed::Hot, "it is hot again");
 }
 
 /// A peer gone wild cannot make the consumer read outside its ring, nor the producer write outside.

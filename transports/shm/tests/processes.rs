@@ -19,12 +19,17 @@ const SEED: u64 = 0x5eed_1000;
 
 /// The parts that ranks play, by name.
 type Part = fn(rank: u32, size: u32, segment: OwnedFd);
-const PARTS: [(&str, u32, Part); 5] = [
+const PARTS: [(&str, u32, Part); 6] = [
     ("random traffic among 8 sleepy processes", 8, storm),
     (
         "random traffic through rings of 4 slots",
         3,
         storm_through_small_rings,
+    ),
+    (
+        "random traffic without asymmetric fences",
+        3,
+        storm_without_fences,
     ),
     ("cross-memory attach between processes", 2, cross_memory),
     ("a dead peer's memory", 2, dead_peer),
@@ -125,6 +130,15 @@ fn storm_through_small_rings(rank: u32, size: u32, segment: OwnedFd) {
     };
     let attachment = attach(&job(rank, size, segment), &config).expect("attached");
     conformance::storm(endpoint(rank, size, &attachment), SEED, frames(10_000));
+}
+
+/// Only rank 1 can do asymmetric fences.
+fn storm_without_fences(rank: u32, size: u32, segment: OwnedFd) {
+    if rank != 1 {
+        forbid(libc::SYS_membarrier);
+    }
+    let attachment = attach(&job(rank, size, segment), &ShmConfig::default()).expect("attached");
+    conformance::storm(endpoint(rank, size, &attachment), SEED, frames(2_000));
 }
 
 /// Keeps the header of the last frame.
