@@ -102,6 +102,17 @@ impl<T> ClassLock<T> {
         })
     }
 
+    /// The data without the lock, for the shortest of paths.
+    ///
+    /// # Safety
+    /// [`threaded`] is false, and this thread holds no guard of this lock.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)] // What a lock is for.
+    pub(crate) unsafe fn alone(&self) -> &mut T {
+        // SAFETY: nobody else is in the library, by the promise made to `set_threaded`, and no guard is alive.
+        unsafe { &mut *self.data.get() }
+    }
+
     /// The data, when the lock itself is owned.
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.data.get_mut()

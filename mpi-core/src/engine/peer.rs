@@ -97,7 +97,36 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// [`Outgoing::send_small`] where other threads may be.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(never)]
+    pub(crate) unsafe fn send_small(&self, header: &Header, data: RawBuf) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.out.lock().send_small(header, data) }
+    }
+}
+
 impl Outgoing {
+    /// Sends a message of a slot's length, if the link is open and has room. Returns whether it was sent.
+    ///
+    /// # Safety
+    /// `data` is readable, and no longer than [`ferrite_shm::INLINE`].
+    #[inline(always)]
+    pub(crate) unsafe fn send_small(&mut self, header: &Header, data: RawBuf) -> bool {
+        let Path::Shm(link) = &mut self.path else {
+            return false;
+        };
+        if self.allowance == 0 {
+            return false;
+        }
+        self.allowance -= 1;
+        // SAFETY: the caller's promise.
+        unsafe { link.try_send_inline(header, data) == Sent::Done }
+    }
+
     /// Whether an eager message may go out now: shared memory, nothing queued, not held.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {

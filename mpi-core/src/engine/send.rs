@@ -6,15 +6,16 @@
 
 use ferrite_fabric::{Header, Kind as FrameKind, RawBuf, Sent, Token};
 
+use super::Engine;
 use super::comm::CommData;
 use super::matching::Envelope;
 use super::peer::{ALLOWANCE, CONTROL, Outgoing, Peer, Queued, QueuedBody, Stream, cost};
 use super::protocol::{self, Kept};
 use super::receive::idle_body;
 use super::request::{Body, Kind, Mode, RequestRef, SENT};
-use super::{Engine, peer::Path};
 use crate::handle::{Comm, Datatype, Request};
 use crate::status::PROC_NULL;
+use crate::sync::threaded;
 use crate::{Error, ErrorClass, Result, datatype};
 
 /// A synchronous message up to this long goes with its envelope: the sender's request takes 8 of the slot's 40 bytes.
@@ -36,7 +37,7 @@ impl Engine {
     ///
     /// # Safety
     /// `buf` is readable for `count` items of `dt` until the request is done.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn isend(
         &self,
         buf: *const u8,
@@ -59,7 +60,7 @@ impl Engine {
     ///
     /// # Safety
     /// `buf` is readable for `count` items of `dt`.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn send(
         &self,
         buf: *const u8,
@@ -104,15 +105,6 @@ impl Engine {
         {
             return false;
         }
-        let peer = self.peer(comm.process(dest));
-        let mut out = peer.out.lock();
-        if out.allowance == 0 {
-            return false;
-        }
-        out.allowance -= 1;
-        let Path::Shm(link) = &mut out.path else {
-            return false;
-        };
         let header = Header {
             kind: FrameKind::Eager as u8,
             flags: 0,
@@ -122,15 +114,18 @@ impl Engine {
             tag,
             source: comm.rank(),
         };
-        // SAFETY: the caller's promise; the length was checked.
+        let data = RawBuf {
+            ptr: buf,
+            len: bytes as usize,
+        };
+        let peer = self.peer(comm.process(dest));
+        // SAFETY: the caller's promise; the length was checked. One thread at a time is in the library, and this one
+        // holds no lock.
         unsafe {
-            link.try_send_inline(
-                &header,
-                RawBuf {
-                    ptr: buf,
-                    len: bytes as usize,
-                },
-            ) == Sent::Done
+            if threaded() {
+                return peer.send_small(&header, data);
+            }
+            peer.out.alone().send_small(&header, data)
         }
     }
 
@@ -138,6 +133,7 @@ impl Engine {
     ///
     /// # Safety
     /// As [`Engine::send`].
+    #[inline(never)]
     #[allow(clippy::too_many_arguments)] // MPI's own list.
     pub unsafe fn send_mode(
         &self,
@@ -166,6 +162,7 @@ impl Engine {
     ///
     /// # Safety
     /// As [`Engine::isend`].
+    #[inline(never)]
     #[allow(clippy::too_many_arguments)] // MPI's own list.
     pub unsafe fn isend_mode(
         &self,

@@ -7,5 +7,8 @@ pub(crate) fn yield_now() {
 
 /// The name of this host, as the kernel has it: nothing is looked up.
 pub(crate) fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }

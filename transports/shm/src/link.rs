@@ -46,7 +46,7 @@ impl ShmLink {
     ///
     /// # Safety
     /// `body` is readable during the call, and no longer than [`crate::INLINE`].
-    #[inline]
+    #[inline(always)]
     pub unsafe fn try_send_inline(&mut self, header: &Header, body: RawBuf) -> Sent {
         // SAFETY: the caller's promise.
         let pushed = unsafe { self.producer.push_inline(words(header), body.ptr, body.len) };
