@@ -1,5 +1,6 @@
 //! mpiexec's end of the dialogue with one rank. What the messages mean for the job is [`crate::job`]'s business.
 
+use crate::spawn;
 use ferrite_client::wire::{MAX_LINE, Reply, Request};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -23,6 +24,8 @@ pub(crate) struct Channel {
 pub(crate) enum Heard {
     /// A message, and who sent it as the kernel says (`None`: a process in a container that this one cannot see).
     Request(Request, Option<Pid>),
+    /// The rank's process could not execute its program, for this reason (errno).
+    Unstarted(i32),
     /// Something that is no message.
     Garbled(String),
     /// Every process that held the other end has closed it.
@@ -91,14 +94,16 @@ impl AsFd for Channel {
 }
 
 fn read(line: &[u8], sender: Option<Pid>) -> Heard {
-    match std::str::from_utf8(line).ok().and_then(Request::parse) {
-        Some(request) => Heard::Request(request, sender),
-        None => {
-            const SHOWN: usize = 60;
-            let shown = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]);
-            Heard::Garbled(format!("{shown:?}"))
-        }
+    let text = String::from_utf8_lossy(line);
+    if let Some(request) = Request::parse(&text) {
+        return Heard::Request(request, sender);
     }
+    if let Some(errno) = spawn::parse_unstarted(&text) {
+        return Heard::Unstarted(errno);
+    }
+    const SHOWN: usize = 60;
+    let shown: String = text.chars().take(SHOWN).collect();
+    Heard::Garbled(format!("{shown:?}"))
 }
 
 fn receive(socket: &OwnedFd, into: &mut [u8]) -> Result<(usize, Option<Pid>), Errno> {

@@ -448,11 +448,13 @@ mod tests {
     }
 
     fn said(effects: &[Effect]) -> Vec<&str> {
-        let said = |effect| match effect {
-            Effect::Say(sentence) => Some(sentence.as_str()),
-            _ => None,
-        };
-        effects.iter().filter_map(said).collect()
+        let mut said = Vec::new();
+        for effect in effects {
+            if let Effect::Say(sentence) = effect {
+                said.push(sentence.as_str());
+            }
+        }
+        said
     }
 
     #[test]

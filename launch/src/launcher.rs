@@ -381,15 +381,20 @@ impl<'a> Launcher<'a> {
     /// Reads what a rank's programs say.
     fn listen(&mut self, rank: usize) -> io::Result<()> {
         let number = rank as u32;
+        let mut program_is_gone = false;
         for heard in self.seats[rank].channel.receive() {
             match heard {
                 Heard::Request(Request::Hello { version, .. }, sender) => {
                     let answer = self.job.hello(number, version, sender);
-                    self.answer(rank, answer, sender)?;
+                    program_is_gone |= self.answer(rank, answer, sender)?;
                 }
                 Heard::Request(Request::Finalized, sender) => self.job.finalized(number, sender),
                 Heard::Request(Request::Abort { code, message }, _) => {
                     self.job.abort(number, code, &message, Instant::now());
+                }
+                Heard::Unstarted(errno) => {
+                    let why = self.plan.explain(number, self.seats[rank].appnum, errno);
+                    self.job.unstartable(why.sentence, why.status);
                 }
                 Heard::Garbled(what) => self.job.garbled(number, &what),
                 Heard::Closed => {
@@ -398,10 +403,16 @@ impl<'a> Launcher<'a> {
                 }
             }
         }
+        if program_is_gone {
+            // Its last words may have come after its hello was read.
+            self.listen(rank)?;
+            self.job.program_gone(number, Instant::now());
+        }
         Ok(())
     }
 
-    fn answer(&mut self, rank: usize, answer: Answer, sender: Option<Pid>) -> io::Result<()> {
+    /// Answers a hello. Returns whether the program that said it is known to be no more.
+    fn answer(&mut self, rank: usize, answer: Answer, sender: Option<Pid>) -> io::Result<bool> {
         match answer {
             Answer::Refuse(reason) => self.seats[rank]
                 .channel
@@ -425,16 +436,20 @@ impl<'a> Launcher<'a> {
                 };
                 seat.channel
                     .answer(&Reply::Welcome(welcome), Some(self.segment.as_fd()));
-                let behind_wrapper = sender.filter(|&pid| pid != seat.pid);
-                if let Some(pidfd) = behind_wrapper
-                    .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok())
-                {
-                    self.watch(pidfd.as_fd(), Source::Program(rank))?;
-                    self.seats[rank].program = Some(pidfd);
+                if let Some(program) = sender.filter(|&pid| pid != seat.pid) {
+                    match rustix::process::pidfd_open(program, PidfdFlags::empty()) {
+                        Ok(pidfd) => {
+                            self.watch(pidfd.as_fd(), Source::Program(rank))?;
+                            self.seats[rank].program = Some(pidfd);
+                        }
+                        Err(Errno::SRCH) => return Ok(true),
+                        // A kernel without pidfds: the end of the wrapper will have to do.
+                        Err(_) => {}
+                    }
                 }
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// How long to wait for events; `None`: for ever.

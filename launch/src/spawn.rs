@@ -3,7 +3,7 @@
 use crate::args::{Bind, JobRequest, ProgramRequest, Stdin};
 use crate::bind::Cores;
 use crate::environment::{self, Environment};
-use crate::sys::{self, AtExec, Mask};
+use crate::sys::{self, Become, Fork, Mask};
 use rustix::fs::Access;
 use rustix::io::FdFlags;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -16,7 +16,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 /// A job that can be started, as far as one can tell before starting it.
@@ -145,11 +145,11 @@ impl Plan {
         if let Some(directory) = &program.directory {
             command.current_dir(directory);
         }
-        command.stdin(if self.stdin == Stdin::Rank(rank) {
-            Stdio::inherit()
-        } else {
-            Stdio::null()
-        });
+        if self.stdin != Stdin::Rank(rank) {
+            // Opened here: the child has its own limit of descriptors by the time it would open it.
+            let nothing = File::open("/dev/null").map_err(|e| failed("no /dev/null", e))?;
+            command.stdin(nothing);
+        }
         let streams = if self.shares_output() {
             None
         } else {
@@ -158,31 +158,54 @@ impl Plan {
             command.stdout(their_out).stderr(their_err);
             Some([out, err])
         };
-        let this = AtExec {
-            mask,
-            launcher: rustix::process::getpid(),
-            inherit: theirs.as_raw_fd(),
-            descriptors: self.descriptors,
-            cpus: self.cores.as_ref().and_then(|cores| cores.of_rank(rank)),
-        };
-        sys::at_exec(&mut command, this);
-        let child = command.spawn().map_err(|e| {
-            let status = match e.kind() {
-                io::ErrorKind::NotFound => NOT_FOUND,
-                io::ErrorKind::PermissionDenied => NOT_EXECUTABLE,
-                _ => CANNOT_START,
-            };
-            Unstartable {
-                status,
-                ..failed(spawn_hint(&e, program), e)
+        let launcher = rustix::process::getpid();
+        match sys::fork().map_err(|e| failed(spawn_hint(&e), e))? {
+            Fork::Parent(pid) => Ok(Started {
+                pid,
+                channel,
+                streams,
+            }),
+            Fork::Child => {
+                let cpus = self.cores.as_ref().and_then(|cores| cores.of_rank(rank));
+                let this = Become {
+                    mask,
+                    launcher,
+                    descriptors: self.descriptors,
+                    cpus,
+                };
+                let failure = match this.it(&theirs) {
+                    Ok(()) => command.exec(),
+                    Err(e) => e,
+                };
+                // The parent has not waited for this: a child may be stopped at any time, mpiexec may not.
+                let errno = failure.raw_os_error().unwrap_or(libc::EIO);
+                let _ = rustix::io::write(&theirs, unstarted(errno).as_bytes());
+                sys::exit_now(NOT_EXECUTABLE)
             }
-        })?;
-        let pid = Pid::from_raw(child.id() as i32).expect("process ids are positive");
-        Ok(Started {
-            pid,
-            channel,
-            streams,
-        })
+        }
+    }
+
+    /// Why the program of a rank could not be executed, and mpiexec's exit code.
+    pub(crate) fn explain(&self, rank: u32, appnum: u32, errno: i32) -> Unstartable {
+        let program = &self.programs[appnum as usize];
+        let e = io::Error::from_raw_os_error(errno);
+        let status = match e.kind() {
+            io::ErrorKind::NotFound => NOT_FOUND,
+            io::ErrorKind::PermissionDenied => NOT_EXECUTABLE,
+            _ => CANNOT_START,
+        };
+        let hint = match errno {
+            libc::ENOENT if program.is_script() => {
+                "the interpreter that its first line names is missing"
+            }
+            libc::ENOENT => "its loader is missing: is it built for this system?",
+            _ => spawn_hint(&e),
+        };
+        let typed = program.words[0].to_string_lossy();
+        cannot(
+            status,
+            format!("cannot start rank {rank} ({typed}): {hint}: {e}"),
+        )
     }
 
     /// A job of one rank needs no merging of output: it has mpiexec's own, and with it the terminal, if that is one.
@@ -192,17 +215,8 @@ impl Plan {
 }
 
 /// What a failed start probably means.
-fn spawn_hint(e: &io::Error, program: &Program) -> &'static str {
-    let has_interpreter = || -> io::Result<bool> {
-        let mut start = [0; 2];
-        io::Read::read_exact(&mut File::open(&program.path)?, &mut start)?;
-        Ok(&start == b"#!")
-    };
+fn spawn_hint(e: &io::Error) -> &'static str {
     match e.raw_os_error() {
-        Some(libc::ENOENT) if matches!(has_interpreter(), Ok(true)) => {
-            "the interpreter that its first line names is missing"
-        }
-        Some(libc::ENOENT) => "its loader is missing: is it built for this system?",
         Some(libc::EAGAIN) => {
             "the limit of processes is reached (ulimit -u, or the container's pids limit)"
         }
@@ -210,6 +224,18 @@ fn spawn_hint(e: &io::Error, program: &Program) -> &'static str {
         _ => "the kernel refuses",
     }
 }
+
+/// What a child that cannot execute its program leaves on its channel.
+fn unstarted(errno: i32) -> String {
+    format!("{UNSTARTED}{errno}\n")
+}
+
+/// The inverse of [`unstarted`].
+pub(crate) fn parse_unstarted(line: &str) -> Option<i32> {
+    line.strip_prefix(UNSTARTED)?.parse().ok()
+}
+
+const UNSTARTED: &str = "unstarted errno=";
 
 fn cannot(status: u8, sentence: String) -> Unstartable {
     Unstartable { sentence, status }
@@ -271,6 +297,18 @@ fn raise_descriptor_limit(ranks: u64) -> Result<Rlimit, Unstartable> {
 }
 
 impl Program {
+    fn is_script(&self) -> bool {
+        let path = self
+            .directory
+            .as_deref()
+            .unwrap_or(Path::new(""))
+            .join(&self.path);
+        let mut start = [0; 2];
+        let read =
+            File::open(path).and_then(|mut file| io::Read::read_exact(&mut file, &mut start));
+        read.is_ok() && &start == b"#!"
+    }
+
     fn new(request: ProgramRequest, of_all: &Environment) -> Result<Program, Unstartable> {
         let ProgramRequest {
             count,

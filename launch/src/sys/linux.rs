@@ -1,16 +1,14 @@
-//! Signals, fork and exec on Linux.
+//! Signals and fork on Linux.
 //!
-//! mpiexec has one thread per process, ever: that is what makes `fork` here and [`at_exec`]'s parent-death signal (which
-//! is the death of the *thread* that forked) mean what they say.
+//! mpiexec has one thread per process, ever: that is what makes [`fork`], and the parent-death signal of [`Become`] (which
+//! is the death of the *thread* that forked), mean what they say.
 
 use core::mem::MaybeUninit;
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use rustix::thread::CpuSet;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// The signal mask that mpiexec was started with, which its ranks get back.
 #[derive(Clone, Copy)]
@@ -32,7 +30,7 @@ pub(crate) struct Received {
 }
 
 /// Blocks these signals in this process, SIGCHLD among them, and sees to it that ended children wait to be reaped even if
-/// whoever started mpiexec ignores SIGCHLD. Children made by [`at_exec`] get the returned mask.
+/// whoever started mpiexec ignores SIGCHLD. [`Become`] gives the returned mask to children.
 #[allow(unsafe_code)]
 pub(crate) fn block(signals: &[i32]) -> Mask {
     let set = set_of(signals);
@@ -129,48 +127,42 @@ pub(crate) fn fork() -> io::Result<Fork> {
     }
 }
 
-/// What a rank's process does between fork and exec.
-pub(crate) struct AtExec {
+/// What a child of the launcher becomes before it executes its program.
+pub(crate) struct Become {
     /// Signal mask of the program.
     pub(crate) mask: Mask,
-    /// This process, the parent.
+    /// The process that forked this one.
     pub(crate) launcher: Pid,
-    /// Descriptor that the program inherits under its number.
-    pub(crate) inherit: RawFd,
     /// Descriptor limit of the program.
     pub(crate) descriptors: Rlimit,
     /// Processors that the program may use; `None`: no change.
     pub(crate) cpus: Option<CpuSet>,
 }
 
-/// Arranges for this to be done.
-#[allow(unsafe_code)]
-pub(crate) fn at_exec(command: &mut Command, this: AtExec) {
-    let AtExec {
-        mask,
-        launcher,
-        inherit,
-        descriptors,
-        cpus,
-    } = this;
-    let prepare = move || {
+impl Become {
+    /// To be called in the child. `inherit` stays open, under its number, when the program is executed.
+    #[allow(unsafe_code)]
+    pub(crate) fn it(&self, inherit: &OwnedFd) -> io::Result<()> {
         // The kernel kills the rank when its parent dies, whatever killed that; if the parent died before this call, the
         // rank has another one already.
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-        if rustix::process::getppid() != Some(launcher) {
+        if rustix::process::getppid() != Some(self.launcher) {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
-        // SAFETY: the spawning process holds the descriptor open until the spawn is over.
-        let inherit = unsafe { BorrowedFd::borrow_raw(inherit) };
         fcntl_setfd(inherit, FdFlags::empty())?;
-        rustix::process::setrlimit(Resource::Nofile, descriptors)?;
-        if let Some(cpus) = &cpus {
+        rustix::process::setrlimit(Resource::Nofile, self.descriptors)?;
+        if let Some(cpus) = &self.cpus {
             rustix::thread::sched_setaffinity(None, cpus)?;
         }
-        // SAFETY: the mask came from `block`.
-        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &mask.0, core::ptr::null_mut()) };
+        // SAFETY: the mask came from `block`; no handler is ever installed.
+        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &self.mask.0, core::ptr::null_mut()) };
         Ok(())
-    };
-    // SAFETY: the closure makes plain system calls only: no allocation, no lock, no panic.
-    unsafe { command.pre_exec(prepare) };
+    }
+}
+
+/// Ends this process at once, without its parent's exit handlers.
+#[allow(unsafe_code)]
+pub(crate) fn exit_now(code: u8) -> ! {
+    // SAFETY: `_exit` has no precondition.
+    unsafe { libc::_exit(code.into()) }
 }
