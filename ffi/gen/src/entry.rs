@@ -216,11 +216,7 @@ fn built(function: &Function, form: Form) -> Result<String, String> {
         .collect();
     let values: Vec<String> = shown
         .iter()
-        .map(|(p, how)| match *how {
-            // What the body has in a register anyway: the handle as the engine sees it.
-            "Handle" => format!("narrow({}).into()", p.name),
-            _ => format!("{} as u64", p.name),
-        })
+        .map(|(p, _)| format!("{} as u64", p.name))
         .collect();
     writeln!(
         out,

@@ -1,8 +1,11 @@
 //! Environmental management (chapter 9): versions, clocks, error classes and codes.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use mpi_core::{Engine, Error, ErrorClass, Result, error_code};
 
-use super::{set, set_text};
+use super::{null, set, set_text};
 use crate::sys;
 use crate::types::{MPI_Aint, MPI_Info, c_char, c_int, c_void};
 
@@ -86,6 +89,13 @@ pub(crate) unsafe fn get_processor_name(
     unsafe { set_text(name, MAX_PROCESSOR_NAME, &sys::host_name(), length, "name") }
 }
 
+/// Where the memory is that the program has got and not freed: another address is found out instead of freed.
+static ALLOCATED: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+
+fn allocated() -> MutexGuard<'static, BTreeSet<usize>> {
+    ALLOCATED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Memory on a cache line of its own. No info key asks for more.
 pub(crate) unsafe fn alloc_mem(
     _engine: &Engine,
@@ -93,6 +103,9 @@ pub(crate) unsafe fn alloc_mem(
     _info: MPI_Info,
     base: *mut c_void,
 ) -> Result<()> {
+    if base.is_null() {
+        return Err(null("baseptr"));
+    }
     let Ok(bytes) = usize::try_from(size) else {
         let sentence = format!("the size {size} is negative");
         return Err(Error::new(ErrorClass::ARG, sentence));
@@ -102,16 +115,17 @@ pub(crate) unsafe fn alloc_mem(
         let sentence = format!("there is no memory for {size} bytes");
         return Err(Error::new(ErrorClass::NO_MEM, sentence));
     }
+    allocated().insert(memory as usize);
     // SAFETY: the argument is declared `void *`, but is the address of the program's pointer.
     unsafe { set(base.cast::<*mut c_void>(), memory, "baseptr") }
 }
 
 pub(crate) unsafe fn free_mem(_engine: &Engine, base: *mut c_void) -> Result<()> {
-    if base.is_null() {
-        let sentence = "base is a null pointer: pass what MPI_Alloc_mem gave";
+    if !allocated().remove(&(base as usize)) {
+        let sentence = format!("{base:p} is not what MPI_Alloc_mem gave, or it was freed already");
         return Err(Error::new(ErrorClass::BASE, sentence));
     }
-    // SAFETY: the program got `base` from `alloc_mem`.
+    // SAFETY: `alloc_mem` gave it, and it was not freed since.
     unsafe { sys::free(base) };
     Ok(())
 }

@@ -65,12 +65,14 @@ pub(crate) unsafe fn info_create_env(
     } else {
         argc.max(0) as usize
     };
-    let argument = |at: usize| {
-        // SAFETY: what main got: `argc` strings.
-        let text = unsafe { CStr::from_ptr(*argv.add(at)) };
-        OsString::from_vec(text.to_bytes().to_vec())
-    };
-    let made = info::create_env((0..number).map(argument))?;
+    let arguments = (0..number).map_while(|at| {
+        // SAFETY: what main got: `argc` strings, or fewer and a null pointer.
+        let argument = unsafe { argv.add(at).read() };
+        // SAFETY: a string of the program, if it is one.
+        (!argument.is_null()).then(|| unsafe { CStr::from_ptr(argument) })
+    });
+    let made =
+        info::create_env(arguments.map(|text| OsString::from_vec(text.to_bytes().to_vec())))?;
     // SAFETY: the program's pointer.
     unsafe { set_handle(to, made.0, "info") }
 }

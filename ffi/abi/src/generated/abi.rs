@@ -77,7 +77,7 @@ entry! {
         const CALL: &Call = &Call { name: "MPI_Abi_set_fortran_info", arguments: &[("info", Shown::Handle)] };
         match unsafe { by_hand::abi_set_fortran_info(info) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(info).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[info as u64]),
         }
     }
 }

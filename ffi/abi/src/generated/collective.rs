@@ -24,7 +24,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, narrow(sendtype).into(), recvcount as u64, narrow(recvtype).into(), narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
         }
     }
 }
@@ -49,7 +49,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, narrow(sendtype).into(), recvcount as u64, narrow(recvtype).into(), narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
         }
     }
 }
@@ -169,7 +169,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), narrow(op).into(), narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64]),
         }
     }
 }
@@ -193,7 +193,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), narrow(op).into(), narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64]),
         }
     }
 }
@@ -438,7 +438,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
     }
 }
@@ -471,7 +471,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), root as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, root as u64, comm as u64]),
         }
     }
 }
@@ -494,7 +494,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), root as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, root as u64, comm as u64]),
         }
     }
 }
@@ -604,7 +604,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, narrow(sendtype).into(), recvcount as u64, narrow(recvtype).into(), root as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
         }
     }
 }
@@ -630,7 +630,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, narrow(sendtype).into(), recvcount as u64, narrow(recvtype).into(), root as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
         }
     }
 }
@@ -1253,7 +1253,7 @@ entry! {
                 unsafe { *commute = c_int::from(new_commute) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(op).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[op as u64]),
         }
     }
 }
@@ -1330,7 +1330,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), narrow(op).into(), root as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, root as u64, comm as u64]),
         }
     }
 }
@@ -1355,7 +1355,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), narrow(op).into(), root as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, root as u64, comm as u64]),
         }
     }
 }
@@ -1407,7 +1407,7 @@ entry! {
         };
         match unsafe { by_hand::reduce_local(engine, inbuf, inoutbuf, count, datatype, op) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, narrow(datatype).into(), narrow(op).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, datatype as u64, op as u64]),
         }
     }
 }
@@ -1427,7 +1427,7 @@ entry! {
         };
         match unsafe { by_hand::reduce_local(engine, inbuf, inoutbuf, count, datatype, op) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, narrow(datatype).into(), narrow(op).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, datatype as u64, op as u64]),
         }
     }
 }

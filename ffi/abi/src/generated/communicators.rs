@@ -17,7 +17,7 @@ entry! {
         };
         match unsafe { by_hand::comm_compare(engine, comm1, comm2, result) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm1), why, &[narrow(comm1).into(), narrow(comm2).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm1), why, &[comm1 as u64, comm2 as u64]),
         }
     }
 }
@@ -86,7 +86,7 @@ entry! {
         };
         match unsafe { by_hand::comm_delete_attr(engine, comm, comm_keyval) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into(), comm_keyval as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, comm_keyval as u64]),
         }
     }
 }
@@ -103,7 +103,7 @@ entry! {
         };
         match unsafe { by_hand::comm_dup(engine, comm, newcomm) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
     }
 }
@@ -164,7 +164,7 @@ entry! {
         };
         match unsafe { by_hand::comm_get_attr(engine, comm, comm_keyval, attribute_val, flag) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into(), comm_keyval as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, comm_keyval as u64]),
         }
     }
 }
@@ -191,7 +191,7 @@ entry! {
         };
         match unsafe { by_hand::comm_get_name(engine, comm, comm_name, resultlen) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
     }
 }
@@ -215,7 +215,7 @@ entry! {
                 unsafe { *group = widen(new_group.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
     }
 }
@@ -260,7 +260,7 @@ entry! {
                 unsafe { *rank = new_rank };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
     }
 }
@@ -296,7 +296,7 @@ entry! {
         };
         match unsafe { by_hand::comm_set_attr(engine, comm, comm_keyval, attribute_val) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into(), comm_keyval as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, comm_keyval as u64]),
         }
     }
 }
@@ -322,14 +322,14 @@ entry! {
         };
         let comm_name = match unsafe { text(comm_name, "comm_name") } {
             Ok(text) => text,
-            Err(why) => return failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
+            Err(why) => return failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         };
         let done = unsafe { engine.comm_set_name(Comm(narrow(comm)), comm_name) };
         match done {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
     }
 }
@@ -353,7 +353,7 @@ entry! {
                 unsafe { *size = new_size };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
     }
 }
@@ -379,7 +379,7 @@ entry! {
                 unsafe { *newcomm = widen(new_newcomm.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into(), color as u64, key as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, color as u64, key as u64]),
         }
     }
 }
@@ -415,7 +415,7 @@ entry! {
                 unsafe { *flag = c_int::from(new_flag) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
     }
 }
@@ -433,7 +433,7 @@ entry! {
         };
         match unsafe { by_hand::group_compare(engine, group1, group2, result) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group1).into(), narrow(group2).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[group1 as u64, group2 as u64]),
         }
     }
 }
@@ -451,7 +451,7 @@ entry! {
         };
         match unsafe { by_hand::group_difference(engine, group1, group2, newgroup) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group1).into(), narrow(group2).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[group1 as u64, group2 as u64]),
         }
     }
 }
@@ -470,7 +470,7 @@ entry! {
         };
         match unsafe { by_hand::group_excl(engine, group, n, ranks, newgroup) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group).into(), n as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[group as u64, n as u64]),
         }
     }
 }
@@ -523,7 +523,7 @@ entry! {
         };
         match unsafe { by_hand::group_incl(engine, group, n, ranks, newgroup) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group).into(), n as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[group as u64, n as u64]),
         }
     }
 }
@@ -541,7 +541,7 @@ entry! {
         };
         match unsafe { by_hand::group_intersection(engine, group1, group2, newgroup) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group1).into(), narrow(group2).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[group1 as u64, group2 as u64]),
         }
     }
 }
@@ -560,7 +560,7 @@ entry! {
         };
         match unsafe { by_hand::group_range_excl(engine, group, n, ranges, newgroup) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group).into(), n as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[group as u64, n as u64]),
         }
     }
 }
@@ -579,7 +579,7 @@ entry! {
         };
         match unsafe { by_hand::group_range_incl(engine, group, n, ranges, newgroup) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group).into(), n as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[group as u64, n as u64]),
         }
     }
 }
@@ -603,7 +603,7 @@ entry! {
                 unsafe { *rank = new_rank };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[group as u64]),
         }
     }
 }
@@ -627,7 +627,7 @@ entry! {
                 unsafe { *size = new_size };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[group as u64]),
         }
     }
 }
@@ -647,7 +647,7 @@ entry! {
         };
         match unsafe { by_hand::group_translate_ranks(engine, group1, n, ranks1, group2, ranks2) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group1).into(), n as u64, narrow(group2).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[group1 as u64, n as u64, group2 as u64]),
         }
     }
 }
@@ -665,7 +665,7 @@ entry! {
         };
         match unsafe { by_hand::group_union(engine, group1, group2, newgroup) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(group1).into(), narrow(group2).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[group1 as u64, group2 as u64]),
         }
     }
 }
@@ -776,7 +776,7 @@ entry! {
         };
         match unsafe { by_hand::type_get_name(engine, datatype, type_name, resultlen) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }

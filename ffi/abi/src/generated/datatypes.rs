@@ -52,7 +52,7 @@ entry! {
         };
         match unsafe { by_hand::get_elements(engine, status, datatype, count) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }
@@ -70,7 +70,7 @@ entry! {
         };
         match unsafe { by_hand::get_elements(engine, status, datatype, count) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }
@@ -500,7 +500,7 @@ entry! {
         };
         match unsafe { by_hand::type_get_extent(engine, datatype, lb, extent) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }
@@ -518,7 +518,7 @@ entry! {
         };
         match unsafe { by_hand::type_get_extent(engine, datatype, lb, extent) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }
@@ -536,7 +536,7 @@ entry! {
         };
         match unsafe { by_hand::type_get_true_extent(engine, datatype, true_lb, true_extent) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }
@@ -554,7 +554,7 @@ entry! {
         };
         match unsafe { by_hand::type_get_true_extent(engine, datatype, true_lb, true_extent) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }
@@ -572,7 +572,7 @@ entry! {
         };
         match unsafe { by_hand::type_get_value_index(engine, value_type, index_type, pair_type) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(value_type).into(), narrow(index_type).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[value_type as u64, index_type as u64]),
         }
     }
 }
@@ -613,7 +613,7 @@ entry! {
         };
         match unsafe { by_hand::type_size(engine, datatype, size) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }
@@ -630,7 +630,7 @@ entry! {
         };
         match unsafe { by_hand::type_size(engine, datatype, size) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }

@@ -16,7 +16,7 @@ entry! {
         };
         match unsafe { by_hand::attr_delete(engine, comm, keyval) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into(), keyval as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, keyval as u64]),
         }
     }
 }
@@ -35,7 +35,7 @@ entry! {
         };
         match unsafe { by_hand::attr_get(engine, comm, keyval, attribute_val, flag) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into(), keyval as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, keyval as u64]),
         }
     }
 }
@@ -53,7 +53,7 @@ entry! {
         };
         match unsafe { by_hand::attr_put(engine, comm, keyval, attribute_val) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into(), keyval as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, keyval as u64]),
         }
     }
 }
@@ -71,7 +71,7 @@ entry! {
         };
         match unsafe { by_hand::get_elements_x(engine, status, datatype, count) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }
@@ -87,7 +87,7 @@ entry! {
         const CALL: &Call = &Call { name: "MPI_Info_get", arguments: &[("info", Shown::Handle), ("valuelen", Shown::Number)] };
         match unsafe { by_hand::info_get(info, key, valuelen, value, flag) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(info).into(), valuelen as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[info as u64, valuelen as u64]),
         }
     }
 }
@@ -102,7 +102,7 @@ entry! {
         const CALL: &Call = &Call { name: "MPI_Info_get_valuelen", arguments: &[("info", Shown::Handle)] };
         match unsafe { by_hand::info_get_valuelen(info, key, valuelen, flag) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(info).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[info as u64]),
         }
     }
 }
@@ -155,7 +155,7 @@ entry! {
         };
         match unsafe { by_hand::status_set_elements_x(engine, status, datatype, count) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into(), count as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64, count as u64]),
         }
     }
 }
@@ -173,7 +173,7 @@ entry! {
         };
         match unsafe { by_hand::type_get_extent_x(engine, datatype, lb, extent) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }
@@ -191,7 +191,7 @@ entry! {
         };
         match unsafe { by_hand::type_get_true_extent_x(engine, datatype, true_lb, true_extent) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }
@@ -208,7 +208,7 @@ entry! {
         };
         match unsafe { by_hand::type_size_x(engine, datatype, size) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }

@@ -62,7 +62,7 @@ entry! {
         };
         match unsafe { by_hand::alloc_mem(engine, size, info, baseptr) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[size as u64, narrow(info).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[size as u64, info as u64]),
         }
     }
 }
@@ -79,7 +79,7 @@ entry! {
         };
         match unsafe { by_hand::comm_call_errhandler(engine, comm, errorcode) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into(), errorcode as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, errorcode as u64]),
         }
     }
 }
@@ -113,7 +113,7 @@ entry! {
         };
         match unsafe { by_hand::comm_get_errhandler(engine, comm, errhandler) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
     }
 }
@@ -130,7 +130,7 @@ entry! {
         };
         match unsafe { by_hand::comm_set_errhandler(engine, comm, errhandler) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into(), narrow(errhandler).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, errhandler as u64]),
         }
     }
 }

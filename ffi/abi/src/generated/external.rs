@@ -54,7 +54,7 @@ entry! {
         };
         match unsafe { by_hand::status_set_elements(engine, status, datatype, count) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into(), count as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64, count as u64]),
         }
     }
 }
@@ -72,7 +72,7 @@ entry! {
         };
         match unsafe { by_hand::status_set_elements(engine, status, datatype, count) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into(), count as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64, count as u64]),
         }
     }
 }

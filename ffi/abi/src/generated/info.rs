@@ -45,7 +45,7 @@ entry! {
         const CALL: &Call = &Call { name: "MPI_Info_delete", arguments: &[("info", Shown::Handle)] };
         match unsafe { by_hand::info_delete(info, key) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(info).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[info as u64]),
         }
     }
 }
@@ -65,7 +65,7 @@ entry! {
                 unsafe { *newinfo = widen(new_newinfo.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(info).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[info as u64]),
         }
     }
 }
@@ -90,7 +90,7 @@ entry! {
         const CALL: &Call = &Call { name: "MPI_Info_get_nkeys", arguments: &[("info", Shown::Handle)] };
         match unsafe { by_hand::info_get_nkeys(info, nkeys) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(info).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[info as u64]),
         }
     }
 }
@@ -104,7 +104,7 @@ entry! {
         const CALL: &Call = &Call { name: "MPI_Info_get_nthkey", arguments: &[("info", Shown::Handle), ("n", Shown::Number)] };
         match unsafe { by_hand::info_get_nthkey(info, n, key) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(info).into(), n as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[info as u64, n as u64]),
         }
     }
 }
@@ -120,7 +120,7 @@ entry! {
         const CALL: &Call = &Call { name: "MPI_Info_get_string", arguments: &[("info", Shown::Handle)] };
         match unsafe { by_hand::info_get_string(info, key, buflen, value, flag) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(info).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[info as u64]),
         }
     }
 }
@@ -134,7 +134,7 @@ entry! {
         const CALL: &Call = &Call { name: "MPI_Info_set", arguments: &[("info", Shown::Handle)] };
         match unsafe { by_hand::info_set(info, key, value) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(info).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[info as u64]),
         }
     }
 }

@@ -23,7 +23,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -47,7 +47,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -76,7 +76,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -105,7 +105,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -318,7 +318,7 @@ entry! {
         };
         match unsafe { by_hand::get_count(engine, status, datatype, count) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }
@@ -336,7 +336,7 @@ entry! {
         };
         match unsafe { by_hand::get_count(engine, status, datatype, count) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }
@@ -365,7 +365,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -394,7 +394,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -429,7 +429,7 @@ entry! {
                 }
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[source as u64, tag as u64, narrow(comm).into()], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[source as u64, tag as u64, comm as u64], status),
         }
     }
 }
@@ -461,7 +461,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Request, why, &[count as u64, narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Request, why, &[count as u64, datatype as u64]),
         }
     }
 }
@@ -493,7 +493,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Request, why, &[count as u64, narrow(datatype).into()]),
+            Err(why) => failed(CALL, Scope::Request, why, &[count as u64, datatype as u64]),
         }
     }
 }
@@ -523,7 +523,7 @@ entry! {
                 }
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[source as u64, tag as u64, narrow(comm).into()], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[source as u64, tag as u64, comm as u64], status),
         }
     }
 }
@@ -552,7 +552,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), source as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, source as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -581,7 +581,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), source as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, source as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -610,7 +610,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -639,7 +639,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -668,7 +668,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -697,7 +697,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -796,7 +796,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -825,7 +825,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -853,7 +853,7 @@ entry! {
                 unsafe { put_status(status, &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[source as u64, tag as u64, narrow(comm).into()], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[source as u64, tag as u64, comm as u64], status),
         }
     }
 }
@@ -882,7 +882,7 @@ entry! {
                 unsafe { put_status(status, &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, narrow(datatype).into()], status),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, datatype as u64], status),
         }
     }
 }
@@ -911,7 +911,7 @@ entry! {
                 unsafe { put_status(status, &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, narrow(datatype).into()], status),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, datatype as u64], status),
         }
     }
 }
@@ -934,7 +934,7 @@ entry! {
                 unsafe { put_status(status, &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[source as u64, tag as u64, narrow(comm).into()], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[source as u64, tag as u64, comm as u64], status),
         }
     }
 }
@@ -960,7 +960,7 @@ entry! {
                 unsafe { put_status(status, &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), source as u64, tag as u64, narrow(comm).into()], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, source as u64, tag as u64, comm as u64], status),
         }
     }
 }
@@ -986,7 +986,7 @@ entry! {
                 unsafe { put_status(status, &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), source as u64, tag as u64, narrow(comm).into()], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, source as u64, tag as u64, comm as u64], status),
         }
     }
 }
@@ -1015,7 +1015,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), source as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, source as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -1044,7 +1044,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), source as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, source as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -1096,7 +1096,7 @@ entry! {
                 }
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[narrow(request).into()], status),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[request as u64], status),
         }
     }
 }
@@ -1179,7 +1179,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -1203,7 +1203,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -1232,7 +1232,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -1261,7 +1261,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -1285,7 +1285,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -1309,7 +1309,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -1338,7 +1338,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -1367,7 +1367,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -1398,7 +1398,7 @@ entry! {
                 unsafe { put_status(status, &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[sendcount as u64, narrow(sendtype).into(), dest as u64, sendtag as u64, recvcount as u64, narrow(recvtype).into(), source as u64, recvtag as u64, narrow(comm).into()], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, dest as u64, sendtag as u64, recvcount as u64, recvtype as u64, source as u64, recvtag as u64, comm as u64], status),
         }
     }
 }
@@ -1429,7 +1429,7 @@ entry! {
                 unsafe { put_status(status, &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[sendcount as u64, narrow(sendtype).into(), dest as u64, sendtag as u64, recvcount as u64, narrow(recvtype).into(), source as u64, recvtag as u64, narrow(comm).into()], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, dest as u64, sendtag as u64, recvcount as u64, recvtype as u64, source as u64, recvtag as u64, comm as u64], status),
         }
     }
 }
@@ -1457,7 +1457,7 @@ entry! {
                 unsafe { put_status(status, &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, sendtag as u64, source as u64, recvtag as u64, narrow(comm).into()], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, sendtag as u64, source as u64, recvtag as u64, comm as u64], status),
         }
     }
 }
@@ -1485,7 +1485,7 @@ entry! {
                 unsafe { put_status(status, &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, sendtag as u64, source as u64, recvtag as u64, narrow(comm).into()], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, sendtag as u64, source as u64, recvtag as u64, comm as u64], status),
         }
     }
 }
@@ -1566,7 +1566,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -1590,7 +1590,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -1619,7 +1619,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }
@@ -1648,7 +1648,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, narrow(datatype).into(), dest as u64, tag as u64, narrow(comm).into()]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, tag as u64, comm as u64]),
         }
     }
 }

@@ -16,7 +16,7 @@ entry! {
         };
         match unsafe { by_hand::abort(engine, comm, errorcode) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[narrow(comm).into(), errorcode as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, errorcode as u64]),
         }
     }
 }
