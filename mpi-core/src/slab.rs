@@ -109,23 +109,56 @@ impl<T> Slab<T> {
     }
 
     /// Stores an object and returns its handle, or gives the object back when the slab is full (4,194,048 objects).
-    #[inline]
     pub(crate) fn insert(&self, value: T) -> Result<u32, T> {
+        let mut value = Some(value);
+        let mut named = 0;
+        self.insert_with(|handle| {
+            named = handle;
+            value.take().expect("made once")
+        });
+        match value {
+            None => Ok(named),
+            Some(value) => Err(value),
+        }
+    }
+
+    /// Makes an object that knows its handle, in its place. `None` when the slab is full.
+    #[inline(always)]
+    pub(crate) fn insert_with(&self, make: impl FnOnce(u32) -> T) -> Option<&T> {
         let mut free = self.free.lock();
         if free.head == NONE && !self.grow(&mut free) {
-            return Err(value);
+            return None;
         }
         let index = free.head;
         let slot = self.slot(index).expect("a free slot lies in a chunk");
+        let generation = slot.stamp.load(Ordering::Relaxed) & GENERATION_MASK;
         // SAFETY: the slot is free and `free` is locked, so nobody else touches `next_free` or `value`.
         unsafe {
             free.head = *slot.next_free.get();
-            (*slot.value.get()).write(value);
+            (*slot.value.get()).write(make(compose(self.kind, generation, index)));
+            // Pairs with the acquire load in `get`.
+            slot.stamp.store(generation | LIVE, Ordering::Release);
+            Some((*slot.value.get()).assume_init_ref())
         }
-        let generation = slot.stamp.load(Ordering::Relaxed) & GENERATION_MASK;
-        // Pairs with the acquire load in `get`.
-        slot.stamp.store(generation | LIVE, Ordering::Release);
-        Ok(compose(self.kind, generation, index))
+    }
+
+    /// Drops an object in its place, if it is alive; its handle and every copy of it are stale from now on.
+    #[inline]
+    pub(crate) fn discard(&self, handle: u32) {
+        let mut free = self.free.lock();
+        if self.get(handle).is_none() {
+            return;
+        }
+        let index = handle & ((1 << INDEX_BITS) - 1);
+        let Some(slot) = self.slot(index) else { return };
+        let generation = (handle >> INDEX_BITS).wrapping_add(1) & GENERATION_MASK;
+        slot.stamp.store(generation, Ordering::Relaxed);
+        // SAFETY: the slot was live and is not any more; `free` is locked.
+        unsafe {
+            (*slot.value.get()).assume_init_drop();
+            *slot.next_free.get() = free.head;
+        }
+        free.head = index;
     }
 
     /// Takes an object out; its handle and every copy of it are stale from now on.

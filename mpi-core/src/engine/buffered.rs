@@ -96,7 +96,7 @@ impl Engine {
                 return Err(no_room(body.len, room, used, buffers.attached.is_some()));
             }
         }
-        if body.copy.is_none() {
+        if body.extra.as_ref().is_none_or(|extra| extra.copy.is_none()) {
             let mut copy = Box::<[u8]>::new_uninit_slice(body.len);
             // SAFETY: the sender's buffer is readable for `len` bytes; all of `copy` is written.
             let copy = unsafe {
@@ -104,9 +104,9 @@ impl Engine {
                 copy.assume_init()
             };
             body.buf = copy.as_ptr().cast_mut();
-            body.copy = Some(copy);
+            body.extra().copy = Some(copy);
         }
-        let request = self.add_request(body)?;
+        let request = self.add_request(|| body)?;
         self.buffers.lock().under_way.push((request, cost));
         self.dispatch(request, false);
         Ok(SENT)
@@ -123,7 +123,7 @@ impl Engine {
             !done
         });
         for handle in gone {
-            self.requests.remove(handle.0);
+            self.requests.discard(handle.0);
         }
     }
 }

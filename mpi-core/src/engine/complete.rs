@@ -1,7 +1,7 @@
 //! Completion: every form of wait and test (MPI 5.0, sections 3.7.3 to 3.7.5).
 
 use super::Engine;
-use super::request::{RequestData, RequestRef, SENT};
+use super::request::{Body, RequestData, RequestRef, SENT};
 use crate::handle::Request;
 use crate::status::Status;
 use crate::{Error, ErrorClass, Result, datatype};
@@ -237,7 +237,7 @@ impl Engine {
         if *request != SENT {
             let data = self.request(*request)?;
             if RequestRef::new(data).abandon() {
-                self.requests.remove(request.0);
+                self.requests.discard(request.0);
             }
         }
         *request = Request::NULL;
@@ -249,26 +249,44 @@ impl Engine {
     pub(super) fn finish(&self, request: &mut Request, data: &RequestData) -> Result<Status> {
         // SAFETY: done, so the body is the caller's.
         let body = unsafe { RequestRef::new(data).body() };
-        if let Some(scatter) = body.scatter.take() {
-            let packed = body.copy.take().unwrap_or_default();
+        if body.extra.is_some() {
+            return self.finish_extra(request, body);
+        }
+        let (status, error) = (body.status, body.error.take());
+        let comm = body.comm;
+        self.requests.discard(request.0);
+        *request = Request::NULL;
+        match error {
+            None => Ok(status),
+            Some(error) => Err(error.with_origin(status, comm)),
+        }
+    }
+
+    /// [`Engine::finish`] for a request with more to it.
+    #[cold]
+    fn finish_extra(&self, request: &mut Request, body: &mut Body) -> Result<Status> {
+        let extra = body.extra();
+        if let Some(scatter) = extra.scatter.take() {
+            let packed = extra.copy.take().unwrap_or_default();
             let whole = body.status.bytes as usize / scatter.element.size() as usize;
             // SAFETY: `recv`'s caller promised room for as many items; `packed` holds `whole` of them.
             unsafe { datatype::unpack(scatter.element, whole, packed.as_ptr(), scatter.buf) };
         }
         let (status, error) = (body.status, body.error.take());
-        if body.persistent.is_some() {
+        let comm = body.comm;
+        if body.is_persistent() {
             let was_active = std::mem::replace(&mut body.active, false);
             if !was_active {
                 return Ok(Status::EMPTY);
             }
             body.status = Status::EMPTY;
         } else {
-            self.requests.remove(request.0);
+            self.requests.discard(request.0);
             *request = Request::NULL;
         }
         match error {
             None => Ok(status),
-            Some(error) => Err(error.with_origin(status, body.comm)),
+            Some(error) => Err(error.with_origin(status, comm)),
         }
     }
 

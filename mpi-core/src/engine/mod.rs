@@ -134,19 +134,15 @@ impl Engine {
     }
 
     /// Puts a request in the slab.
-    #[inline]
-    fn add_request(&self, body: request::Body) -> Result<RequestRef> {
-        let Ok(handle) = self.requests.insert(RequestData::new(body)) else {
-            return Err(too_many_requests());
-        };
-        let request = RequestRef::new(
-            self.requests
-                .get(handle)
-                .expect("a handle made just now is alive"),
-        );
-        // SAFETY: nobody else knows of the request yet.
-        unsafe { request.set_handle(crate::Request(handle)) };
-        Ok(request)
+    #[inline(always)]
+    fn add_request(&self, body: impl FnOnce() -> request::Body) -> Result<RequestRef> {
+        let made = self
+            .requests
+            .insert_with(|handle| RequestData::new(crate::Request(handle), body()));
+        match made {
+            Some(data) => Ok(RequestRef::new(data)),
+            None => Err(too_many_requests()),
+        }
     }
 }
 

@@ -99,16 +99,15 @@ impl Engine {
             ));
         };
         let (comm, envelope) = (data.comm, data.envelope);
-        // SAFETY: the caller's promise.
         let body =
-            unsafe { self.receive_body(buf, count, dt, envelope.source, envelope.tag, comm)? };
-        let request = self.add_request(body)?;
+            self.checked_receive_body(buf, count, dt, envelope.source, envelope.tag, comm)?;
+        let request = self.add_request(|| body)?;
         let kept = self
             .messages
             .remove(message.0)
             .and_then(|mut data| data.kept.get_mut().take());
         let Some(kept) = kept else {
-            self.requests.remove(request.handle().0);
+            self.requests.discard(request.handle().0);
             return Err(Error::new(
                 ErrorClass::REQUEST,
                 "the message is received by another thread",

@@ -81,7 +81,7 @@ impl Engine {
     pub(super) fn complete(&self, request: RequestRef) {
         let handle = request.handle();
         if request.finish() {
-            self.requests.remove(handle.0);
+            self.requests.discard(handle.0);
         } else if threaded() {
             self.waiting.something_finished();
         }

@@ -558,13 +558,30 @@ impl Engine {
 /// As [`RawBuf::copy_to`].
 #[inline(always)]
 unsafe fn copy(data: RawBuf, to: *mut u8) {
-    // SAFETY: the caller's promise.
+    let (from, len) = (data.ptr, data.len);
+    // SAFETY: the caller's promise. Two accesses that overlap in the middle cover a length between two powers of two.
     unsafe {
-        if data.len == 8 {
-            to.cast::<[u8; 8]>()
-                .write(data.ptr.cast::<[u8; 8]>().read());
-        } else {
-            data.copy_to(to);
+        match len {
+            0 => {}
+            1 => to.write(from.read()),
+            8 => to.cast::<[u8; 8]>().write(from.cast::<[u8; 8]>().read()),
+            4..=7 => {
+                let ends = (
+                    from.cast::<[u8; 4]>().read(),
+                    from.add(len - 4).cast::<[u8; 4]>().read(),
+                );
+                to.cast::<[u8; 4]>().write(ends.0);
+                to.add(len - 4).cast::<[u8; 4]>().write(ends.1);
+            }
+            9..=16 => {
+                let ends = (
+                    from.cast::<[u8; 8]>().read(),
+                    from.add(len - 8).cast::<[u8; 8]>().read(),
+                );
+                to.cast::<[u8; 8]>().write(ends.0);
+                to.add(len - 8).cast::<[u8; 8]>().write(ends.1);
+            }
+            _ => data.copy_to(to),
         }
     }
 }

@@ -24,9 +24,12 @@ impl Engine {
         tag: i32,
         comm: Comm,
     ) -> Result<Request> {
-        // SAFETY: the caller's promise.
-        let body = unsafe { self.receive_body(buf, count, dt, source, tag, comm)? };
-        let request = self.add_request(body)?;
+        let (wanted, len) = self.check_receive(buf, count, dt, source, tag, comm)?;
+        let request = self.add_request(|| receive_body(buf, len, wanted, comm))?;
+        if datatype::contiguous_size(dt).is_none() {
+            // SAFETY: nobody else knows of the request yet.
+            land_packed(unsafe { request.body() }, dt);
+        }
         self.post(request);
         Ok(request.handle())
     }
@@ -130,8 +133,7 @@ impl Engine {
         recvtag: i32,
         comm: Comm,
     ) -> Result<(Request, Request)> {
-        // SAFETY: the caller's promise.
-        let receive = unsafe { self.receive_body(buf, count, dt, source, recvtag, comm)? };
+        let receive = self.checked_receive_body(buf, count, dt, source, recvtag, comm)?;
         // SAFETY: the caller's promise.
         let send = match unsafe { self.outbound(buf, count, dt, dest, sendtag, comm)? } {
             None => SENT,
@@ -149,7 +151,7 @@ impl Engine {
                 self.launch_send(Mode::Standard, out, comm)?
             }
         };
-        let receive = self.add_request(receive)?;
+        let receive = self.add_request(|| receive)?;
         self.post(receive);
         Ok((send, receive.handle()))
     }
@@ -198,8 +200,7 @@ impl Engine {
         tag: i32,
         comm: Comm,
     ) -> Result<Request> {
-        // SAFETY: the caller's promise.
-        drop(unsafe { self.receive_body(buf, count, datatype, rank, tag, comm)? });
+        drop(self.checked_receive_body(buf, count, datatype, rank, tag, comm)?);
         let (kind, mode) = (Kind::Recv, Mode::Standard);
         self.add_persistent(Template {
             kind,
@@ -222,8 +223,8 @@ impl Engine {
         let comm = template.comm;
         let mut body = idle_body(template.kind, comm, envelope);
         body.active = false;
-        body.persistent = Some(Box::new(template));
-        let request = self.add_request(body)?;
+        body.extra().persistent = Some(Box::new(template));
+        let request = self.add_request(|| body)?;
         request.finish();
         Ok(request.handle())
     }
@@ -247,20 +248,19 @@ impl Engine {
         // SAFETY: done, so the body is the caller's.
         let body = unsafe { request.body() };
         if body.active {
-            return wrong(if body.persistent.is_some() {
+            return wrong(if body.is_persistent() {
                 "the request is active: it must be waited for before it is started again"
             } else {
                 "the request is not a persistent one"
             });
         }
-        let Some(t) = body.persistent.take() else {
+        let Some(t) = body.extra().persistent.take() else {
             return wrong("the request is not a persistent one");
         };
         let fresh = match t.kind {
-            // SAFETY: the caller's promise.
-            Kind::Recv => unsafe {
-                self.receive_body(t.buf, t.count, t.datatype, t.rank, t.tag, t.comm)
-            },
+            Kind::Recv => {
+                self.checked_receive_body(t.buf, t.count, t.datatype, t.rank, t.tag, t.comm)
+            }
             Kind::Send => {
                 // SAFETY: the caller's promise.
                 let out =
@@ -269,14 +269,16 @@ impl Engine {
             }
         };
         let mode = t.mode;
-        body.persistent = Some(t);
-        let fresh = fresh?;
-        let nothing_to_do = fresh.process == NO_PROCESS && fresh.kind == Kind::Send;
-        let template = body.persistent.take();
-        *body = Body {
-            persistent: template,
-            ..fresh
+        let fresh = match fresh {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                body.extra().persistent = Some(t);
+                return Err(error);
+            }
         };
+        let nothing_to_do = fresh.process == NO_PROCESS && fresh.kind == Kind::Send;
+        *body = fresh;
+        body.extra().persistent = Some(t);
         request.restart();
         match body.kind {
             Kind::Recv => self.post(request),
@@ -286,12 +288,33 @@ impl Engine {
         Ok(())
     }
 
-    /// Checks the arguments of a receive and makes a request's body of them.
-    ///
-    /// # Safety
-    /// As [`Engine::irecv`].
+    /// Checks the arguments of a receive. Returns what it matches, and the room it has in bytes.
     #[inline]
-    pub(super) unsafe fn receive_body(
+    pub(super) fn check_receive(
+        &self,
+        buf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        source: i32,
+        tag: i32,
+        comm: Comm,
+    ) -> Result<(Envelope, usize)> {
+        let c = self.comm(comm)?;
+        let len = self.bytes(count, dt)?;
+        if tag < 0 && tag != ANY_TAG {
+            return Err(bad_tag(tag));
+        }
+        if source as u32 >= c.size() as u32 && source != ANY_SOURCE && source != PROC_NULL {
+            return Err(c.bad_rank("source", source));
+        }
+        if buf.is_null() && len > 0 {
+            return Err(null_buffer(len));
+        }
+        Ok((envelope(c, source, tag), len))
+    }
+
+    /// The body of a receive, its arguments checked.
+    pub(super) fn checked_receive_body(
         &self,
         buf: *mut u8,
         count: i64,
@@ -300,29 +323,10 @@ impl Engine {
         tag: i32,
         comm: Comm,
     ) -> Result<Body> {
-        let c = self.comm(comm)?;
-        let len = self.bytes(count, dt)?;
-        if tag < 0 && tag != ANY_TAG {
-            return Err(bad_tag(tag));
-        }
-        let known = source as u32 >= c.size() as u32;
-        if known && source != ANY_SOURCE && source != PROC_NULL {
-            return Err(c.bad_rank("source", source));
-        }
-        if buf.is_null() && len > 0 {
-            return Err(null_buffer(len));
-        }
-        let mut body = idle_body(Kind::Recv, comm, envelope(c, source, tag));
-        body.buf = buf;
-        body.len = len;
-        if datatype::contiguous_size(dt).is_none() && len > 0 {
-            let mut landing = vec![0u8; len].into_boxed_slice();
-            body.buf = landing.as_mut_ptr();
-            body.copy = Some(landing);
-            body.scatter = Some(Scatter {
-                element: element(dt),
-                buf,
-            });
+        let (wanted, len) = self.check_receive(buf, count, dt, source, tag, comm)?;
+        let mut body = receive_body(buf, len, wanted, comm);
+        if datatype::contiguous_size(dt).is_none() {
+            land_packed(&mut body, dt);
         }
         Ok(body)
     }
@@ -387,11 +391,30 @@ impl Engine {
     }
 }
 
+/// The body of a receive into contiguous memory.
+#[inline(always)]
+pub(super) fn receive_body(buf: *mut u8, len: usize, wanted: Envelope, comm: Comm) -> Body {
+    let mut body = idle_body(Kind::Recv, comm, wanted);
+    body.buf = buf;
+    body.len = len;
+    body
+}
+
+/// Has a receive of a type with gaps land packed first.
+#[cold]
+fn land_packed(body: &mut Body, dt: Datatype) {
+    let mut landing = vec![0u8; body.len].into_boxed_slice();
+    let buf = std::mem::replace(&mut body.buf, landing.as_mut_ptr());
+    let element = element(dt);
+    body.extra().copy = Some(landing);
+    body.extra().scatter = Some(Scatter { element, buf });
+}
+
 /// In the place of a process not known yet.
 pub(super) const NO_PROCESS: u32 = u32::MAX;
 
 /// A body with nothing to do.
-#[inline]
+#[inline(always)]
 pub(super) fn idle_body(kind: Kind, comm: Comm, envelope: Envelope) -> Body {
     Body {
         kind,
@@ -405,9 +428,7 @@ pub(super) fn idle_body(kind: Kind, comm: Comm, envelope: Envelope) -> Body {
         remaining: 0,
         status: Status::EMPTY,
         error: None,
-        copy: None,
-        scatter: None,
-        persistent: None,
+        extra: None,
     }
 }
 

@@ -79,6 +79,12 @@ pub(crate) struct Body {
     pub(crate) remaining: usize,
     pub(crate) status: Status,
     pub(crate) error: Option<Error>,
+    /// What few requests have.
+    pub(crate) extra: Option<Box<Extra>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Extra {
     /// Packed or buffered data that `buf` points into.
     pub(crate) copy: Option<Box<[u8]>>,
     /// Where received data go that are not contiguous in the user's buffer; they land in `copy` first.
@@ -86,9 +92,22 @@ pub(crate) struct Body {
     pub(crate) persistent: Option<Box<Template>>,
 }
 
+impl Body {
+    /// What few requests have, to be filled in.
+    pub(crate) fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    pub(crate) fn is_persistent(&self) -> bool {
+        self.extra
+            .as_ref()
+            .is_some_and(|extra| extra.persistent.is_some())
+    }
+}
+
 pub(crate) struct RequestData {
     state: AtomicU32,
-    handle: UnsafeCell<Request>,
+    handle: Request,
     body: UnsafeCell<Body>,
 }
 
@@ -98,9 +117,8 @@ unsafe impl Sync for RequestData {}
 unsafe impl Send for RequestData {}
 
 impl RequestData {
-    #[inline]
-    pub(crate) fn new(body: Body) -> RequestData {
-        let handle = UnsafeCell::new(Request::NULL);
+    #[inline(always)]
+    pub(crate) fn new(handle: Request, body: Body) -> RequestData {
         RequestData {
             state: AtomicU32::new(0),
             handle,
@@ -143,20 +161,9 @@ impl RequestRef {
         unsafe { &mut *self.data().body.get() }
     }
 
-    /// Names the request by its handle, right after it was put in the slab.
-    ///
-    /// # Safety
-    /// Nobody else knows of the request yet.
-    #[inline]
-    pub(crate) unsafe fn set_handle(self, handle: Request) {
-        // SAFETY: the caller's promise.
-        unsafe { *self.data().handle.get() = handle }
-    }
-
     #[inline]
     pub(crate) fn handle(self) -> Request {
-        // SAFETY: written once, before anybody else knew of the request.
-        unsafe { *self.data().handle.get() }
+        self.data().handle
     }
 
     /// Hands the body back to the caller. Returns whether nobody will come for it.

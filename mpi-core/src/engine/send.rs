@@ -265,7 +265,7 @@ impl Engine {
         if mode != Mode::Synchronous && self.send_whole(&body) {
             return Ok(SENT);
         }
-        let request = self.add_request(body)?;
+        let request = self.add_request(|| body)?;
         self.dispatch(request, mode == Mode::Synchronous);
         Ok(request.handle())
     }
@@ -642,7 +642,9 @@ fn send_body(out: Outbound<'_>, comm: Comm) -> Body {
     body.buf = out.buf.cast_mut();
     body.len = out.len;
     body.process = out.process;
-    body.copy = out.copy;
+    if out.copy.is_some() {
+        body.extra().copy = out.copy;
+    }
     body
 }
 

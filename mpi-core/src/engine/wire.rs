@@ -122,7 +122,7 @@ impl Wire for CollectiveWire<'_> {
         if self.engine.send_whole(&body) {
             return Ok(None);
         }
-        let request = self.engine.add_request(body)?;
+        let request = self.engine.add_request(|| body)?;
         self.engine.dispatch(request, false);
         self.unless_done(request)
     }
@@ -136,7 +136,7 @@ impl Wire for CollectiveWire<'_> {
         let mut body = idle_body(Kind::Recv, self.handle, envelope);
         body.buf = buffer.ptr;
         body.len = buffer.len;
-        let request = self.engine.add_request(body)?;
+        let request = self.engine.add_request(|| body)?;
         self.engine.post(request);
         self.unless_done(request)
     }
