@@ -15,8 +15,8 @@ fn generated_files_are_up_to_date() {
     );
 }
 
-#[test]
-fn a_changed_file_is_found_and_written_again() {
+/// A copy of the table in an otherwise empty repository.
+fn copied() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let table = root.path().join(TABLE);
     fs::create_dir_all(&table).unwrap();
@@ -24,6 +24,37 @@ fn a_changed_file_is_found_and_written_again() {
         let entry = entry.unwrap();
         fs::copy(entry.path(), table.join(entry.file_name())).unwrap();
     }
+    root
+}
+
+#[test]
+fn a_mistake_in_the_table_is_named() {
+    let mistakes = [
+        ("Foo(bar: NONESUCH)", "NONESUCH"),
+        ("Foo(bar: COMM) wrongly", "wrongly"),
+        ("Foo(bar COMM)", "bar COMM"),
+        ("Foo(bar: COMM", "Foo(bar: COMM"),
+        ("Foo() -> SECONDS", "must be built"),
+        ("Foo(bar: COMM[*]) engine", "write the body by hand"),
+        ("Foo(bar: out STRING) engine", "written by hand"),
+    ];
+    for (line, named) in mistakes {
+        let root = copied();
+        let file = root.path().join(TABLE).join("10_info.table");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{text}{line}\n")).unwrap();
+        let why = generate(root.path(), false).unwrap_err();
+        assert!(why.contains(named), "{line}: {why}");
+        assert!(
+            !root.path().join(HEADER).exists(),
+            "{line}: nothing is written"
+        );
+    }
+}
+
+#[test]
+fn a_changed_file_is_found_and_written_again() {
+    let root = copied();
     assert!(!generate(root.path(), false).unwrap().is_empty());
     assert!(generate(root.path(), true).unwrap().is_empty());
     let header = root.path().join(HEADER);

@@ -87,6 +87,6 @@ pub(crate) unsafe fn abort(engine: &Engine, comm: MPI_Comm, code: c_int) -> Resu
         Comm::NULL => String::from("MPI_COMM_NULL"),
         comm => engine.comm_get_name(comm).unwrap_or_default(),
     };
-    let message = format!("[rank {}] MPI_Abort({name}, {code})", engine.job_rank());
-    engine.abort(exit_code(code), &message)
+    // Whoever prints this names the call, its code and the rank.
+    engine.abort(exit_code(code), &format!("on {name}"))
 }
