@@ -10,11 +10,14 @@ mod comm_make;
 mod complete;
 mod groups;
 mod init;
+mod kept;
 mod matching;
+mod own;
 mod peer;
 mod probe;
 mod progress;
 mod protocol;
+mod queue;
 mod receive;
 mod request;
 mod send;
@@ -39,10 +42,10 @@ use crate::settings::Settings;
 use crate::slab::Slab;
 use crate::sync::ClassLock;
 use crate::{Error, ErrorClass, Result};
+use kept::Kept;
 use matching::Matcher;
 use peer::Peer;
 use probe::MessageData;
-use protocol::Kept;
 use request::{RequestData, RequestRef};
 
 /// Contexts are spread over this many lanes, each with a lock of its own. A power of two.

@@ -1,8 +1,8 @@
 //! Probing, and receiving a message that was probed for (MPI 5.0, section 3.8).
 
 use super::Engine;
+use super::kept::Kept;
 use super::matching::Envelope;
-use super::protocol::Kept;
 use super::receive::{bad_tag, envelope};
 use crate::handle::{Comm, Datatype, Message, Request};
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};

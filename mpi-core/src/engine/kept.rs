@@ -1,0 +1,146 @@
+//! Messages that arrived before their receive, and the offer of one whose data stay with the sender.
+
+use ferrite_fabric::{RawBuf, Region};
+
+use super::peer::CONTROL;
+use super::request::RequestRef;
+
+/// The body of a `Rendezvous` frame.
+#[derive(Clone, Copy)]
+pub(super) struct Offer {
+    /// Bytes of the message.
+    pub(super) len: usize,
+    /// The sender's request.
+    pub(super) request: u32,
+    /// The message's memory, if the receiver may reach it.
+    pub(super) region: Option<Region>,
+}
+
+/// In the place of a key's length: no region.
+const NO_REGION: u32 = u32::MAX;
+
+impl Offer {
+    pub(super) fn encode(&self) -> ([u8; CONTROL], usize) {
+        let mut bytes = [0u8; CONTROL];
+        bytes[..8].copy_from_slice(&(self.len as u64).to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.request.to_le_bytes());
+        let Some(region) = &self.region else {
+            bytes[12..16].copy_from_slice(&NO_REGION.to_le_bytes());
+            return (bytes, 16);
+        };
+        let key = usize::from(region.key_len);
+        bytes[12..16].copy_from_slice(&u32::from(region.key_len).to_le_bytes());
+        bytes[16..24].copy_from_slice(&region.addr.to_le_bytes());
+        bytes[24..24 + key].copy_from_slice(&region.key[..key]);
+        (bytes, 24 + key)
+    }
+
+    /// `None`: the bytes are not an offer.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Offer> {
+        let len = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
+        let request = u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?);
+        let key_len = u32::from_le_bytes(bytes.get(12..16)?.try_into().ok()?);
+        let region = if key_len == NO_REGION {
+            None
+        } else {
+            let addr = u64::from_le_bytes(bytes.get(16..24)?.try_into().ok()?);
+            let key = bytes.get(24..24 + key_len as usize)?;
+            let mut region = Region {
+                addr,
+                key_len: key_len as u8,
+                key: [0; 64],
+            };
+            region.key.get_mut(..key.len())?.copy_from_slice(key);
+            Some(region)
+        };
+        Some(Offer {
+            len: usize::try_from(len).ok()?,
+            request,
+            region,
+        })
+    }
+}
+
+/// A message that arrived before its receive.
+pub(crate) struct Kept {
+    pub(super) process: u32,
+    pub(super) data: KeptData,
+}
+
+pub(super) enum KeptData {
+    /// Short: kept in place.
+    Small {
+        bytes: [u8; ferrite_shm::INLINE],
+        len: u8,
+    },
+    /// Longer, and whole.
+    Whole(Box<[u8]>),
+    /// Short; its sender waits for the match.
+    Sync {
+        bytes: [u8; ferrite_shm::INLINE],
+        len: u8,
+        request: u32,
+    },
+    /// Only the envelope is here.
+    Offered(Offer),
+    /// A send of this process.
+    Own(RequestRef),
+}
+
+impl Kept {
+    pub(super) fn own(process: u32, request: RequestRef) -> Kept {
+        Kept {
+            process,
+            data: KeptData::Own(request),
+        }
+    }
+
+    /// # Safety
+    /// `data` is readable.
+    pub(super) unsafe fn copy_of(process: u32, data: RawBuf) -> Kept {
+        let data = if data.len <= ferrite_shm::INLINE {
+            let mut bytes = [0u8; ferrite_shm::INLINE];
+            // SAFETY: the caller's promise; the length fits.
+            unsafe { data.copy_to(bytes.as_mut_ptr()) };
+            KeptData::Small {
+                bytes,
+                len: data.len as u8,
+            }
+        } else {
+            let mut bytes = Box::<[u8]>::new_uninit_slice(data.len);
+            // SAFETY: the caller's promise; all `data.len` bytes of the box are written.
+            let bytes = unsafe {
+                data.copy_to(bytes.as_mut_ptr().cast());
+                bytes.assume_init()
+            };
+            KeptData::Whole(bytes)
+        };
+        Kept { process, data }
+    }
+
+    /// Whether this is that send of this process.
+    pub(super) fn is_own(&self, request: RequestRef) -> bool {
+        matches!(self.data, KeptData::Own(own) if own == request)
+    }
+
+    /// Bytes of the message, for a probe.
+    pub(super) fn message_len(&self) -> usize {
+        match &self.data {
+            KeptData::Small { len, .. } | KeptData::Sync { len, .. } => usize::from(*len),
+            KeptData::Whole(bytes) => bytes.len(),
+            KeptData::Offered(offer) => offer.len,
+            // SAFETY: a kept send's length does not change while it is kept.
+            KeptData::Own(request) => unsafe { request.body() }.len,
+        }
+    }
+
+    /// What keeping it costs against the sender's budget. Envelopes are free: they bound themselves, as every one has a
+    /// sender that waits.
+    pub(super) fn cost(&self) -> usize {
+        match &self.data {
+            KeptData::Small { .. } => 128,
+            KeptData::Whole(bytes) => 128 + bytes.len(),
+            _ => 0,
+        }
+    }
+}
