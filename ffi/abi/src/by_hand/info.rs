@@ -1,13 +1,12 @@
 //! Info objects: keys and values are strings of bytes, not necessarily UTF-8 (chapters 10 and 16).
 
 use core::ffi::CStr;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 
 use mpi_core::{Info, Result, info};
 
 use super::{null, read, set, set_handle};
 use crate::convert::narrow;
+use crate::sys;
 use crate::types::{MPI_Info, c_char, c_int};
 
 /// A string of the program.
@@ -71,8 +70,7 @@ pub(crate) unsafe fn info_create_env(
         // SAFETY: a string of the program, if it is one.
         (!argument.is_null()).then(|| unsafe { CStr::from_ptr(argument) })
     });
-    let made =
-        info::create_env(arguments.map(|text| OsString::from_vec(text.to_bytes().to_vec())))?;
+    let made = info::create_env(arguments.map(|text| sys::os_string(text.to_bytes())))?;
     // SAFETY: the program's pointer.
     unsafe { set_handle(to, made.0, "info") }
 }

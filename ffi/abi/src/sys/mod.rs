@@ -2,4 +2,4 @@
 
 mod unix;
 
-pub(crate) use unix::{allocate, free, host_name, seconds, tick};
+pub(crate) use unix::{allocate, free, host_name, os_string, seconds, tick};

@@ -1,7 +1,9 @@
-//! Unix: the monotonic clock, the host's name, and memory from the C library.
+//! Unix: the monotonic clock, the host's name, strings of the system, and memory from the C library.
 
 use core::ffi::c_void;
 use core::ptr::null_mut;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 
 /// Bytes of a cache line, or of two that are fetched together.
 const LINE: usize = 128;
@@ -58,4 +60,9 @@ pub(crate) fn allocate(bytes: usize) -> *mut c_void {
 pub(crate) unsafe fn free(memory: *mut c_void) {
     // SAFETY: the caller's promise.
     unsafe { libc::free(memory) }
+}
+
+/// A string of the system, such as an argument of the program.
+pub(crate) fn os_string(bytes: &[u8]) -> OsString {
+    OsString::from_vec(bytes.to_vec())
 }
