@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change goes in. Runs every step even if one fails; the exit status is 0 if none did.
+#
+#   ci/check.sh [STEP...]     only the steps named; `ci/check.sh --list` names them
+#
+# Installs what the steps need where it can (apt-get as root, pip), into the system and into a cache folder
+# (CI_CACHE, by default ~/.cache/ferrite-ci). Nothing is skipped silently: FERRITE_TEST_REQUIRE=all makes a test that lacks something fail.
+# OSU_SUITE names a folder with the sources of the OSU micro-benchmarks 7.4; without it they are fetched.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+cache=${CI_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ferrite-ci}
+mkdir -p "$cache" || exit 1
+export FERRITE_TEST_REQUIRE=all
+export FERRITE_TEST_SECONDS=${FERRITE_TEST_SECONDS:-60}
+target=${CARGO_TARGET_DIR:-$PWD/target}
+prefix=$target/prefix
+host=x86_64-unknown-linux-gnu
+
+steps=(packages peers format lints generated tests lock-order loom threads addresses install instructions bench osu)
+
+# Programs by the package that has them.
+packages() {
+    local missing=() pair
+    for pair in gcc:gcc g++:g++ make:make cmake:cmake pkg-config:pkg-config gdb:gdb valgrind:valgrind strace:strace git:git \
+        autoreconf:autoconf automake:automake libtoolize:libtool readelf:binutils unshare:util-linux python3:python3; do
+        command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+    done
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    if [ ${#missing[@]} -eq 0 ]; then
+        echo "nothing is missing"
+        return 0
+    fi
+    echo "missing: ${missing[*]}"
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        echo "install them: this needs root and apt-get"
+        return 1
+    fi
+    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+}
+
+# MPICH and Intel MPI from PyPI, a Python environment each: their libraries of the standard ABI, and MPICH's header to compare ours with.
+peers() {
+    local pair folder
+    for pair in mpich:mpich impi:impi-rt; do
+        folder=$cache/peers/${pair%%:*}
+        if [ ! -f "$folder/complete" ]; then
+            rm -rf "$folder"
+            mkdir -p "$cache/peers"
+            python3 -m venv "$folder" && "$folder/bin/pip" install -q "${pair##*:}" && : >"$folder/complete" || return 1
+        fi
+        echo "$folder: $("$folder/bin/pip" list 2>/dev/null | grep -iE '^(mpich|impi)' | tr -s ' ' | tr '\n' ' ')"
+    done
+}
+
+format() { cargo fmt --all --check; }
+
+lints() { cargo clippy --workspace --all-targets -- -D warnings; }
+
+generated() { cargo xtask generate --check; }
+
+tests() { cargo test --workspace --no-fail-fast; }
+
+# The library with its debug assertions, among them the order of locks, under threads and all protocols.
+lock-order() {
+    cargo xtask install --debug --check --prefix "$target/prefix-debug" &&
+        FERRITE_TEST_PREFIX=$target/prefix-debug cargo test -p ferrite-tests --test point_to_point --test objects
+}
+
+loom() {
+    CARGO_TARGET_DIR=$target/loom RUSTFLAGS='--cfg loom' cargo test -p ferrite-ring --release --test loom
+}
+
+nightly() {
+    if cargo +nightly --version >/dev/null 2>&1; then
+        return 0
+    fi
+    echo "skipped: needs nightly"
+    return 1
+}
+
+threads() {
+    nightly || return 0
+    CARGO_TARGET_DIR=$target/thread-sanitizer \
+        RUSTFLAGS='-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg full_fences' \
+        cargo +nightly test -p ferrite-ring --target $host --test stress
+}
+
+addresses() {
+    nightly || return 0
+    CARGO_TARGET_DIR=$target/address-sanitizer RUSTFLAGS=-Zsanitizer=address \
+        cargo +nightly test -p ferrite-ring --target $host --test stress --test model
+}
+
+install() { cargo xtask install --check --prefix "$prefix"; }
+
+instructions() { ci/isend-instructions.sh "$prefix"; }
+
+bench() { cargo bench -- --quick; }
+
+osu() {
+    local suite=${OSU_SUITE:-$cache/osu-micro-benchmarks-7.4}
+    if [ ! -f "$suite/configure.ac" ]; then
+        rm -rf "$suite"
+        if ! GIT_TERMINAL_PROMPT=0 timeout 120 git clone -q --depth 1 \
+            https://github.com/sherrywong1220/osu-micro-benchmarks-7.4 "$suite"; then
+            echo "skipped: needs the sources of the OSU micro-benchmarks 7.4; name their folder with OSU_SUITE"
+            return 0
+        fi
+    fi
+    tests/osu-suite/run --suite "$suite" --prefix "$prefix"
+}
+
+if [ "${1:-}" = --list ]; then
+    printf '%s\n' "${steps[@]}"
+    exit 0
+fi
+if [ $# -gt 0 ]; then
+    for step in "$@"; do
+        [[ " ${steps[*]} " == *" $step "* ]] || { echo "ci/check.sh: no step '$step'; there are ${steps[*]}" >&2 && exit 2; }
+    done
+    steps=("$@")
+fi
+
+export FERRITE_PEERS=$cache/peers
+export FERRITE_MPICH_ABI_H=$FERRITE_PEERS/mpich/include/mpi_abi.h
+
+summary=() failed=0
+for step in "${steps[@]}"; do
+    printf '\n=== %s\n' "$step"
+    began=$SECONDS
+    if "$step"; then
+        outcome=ok
+    else
+        outcome=FAILED
+        failed=$((failed + 1))
+    fi
+    line=$(printf '%-8s %-14s %5d s' "$outcome" "$step" $((SECONDS - began)))
+    echo "--- $line"
+    summary+=("$line")
+done
+
+printf '\n=== summary\n'
+printf '%s\n' "${summary[@]}"
+printf '%d of %d steps failed, %d s\n' "$failed" "${#steps[@]}" "$SECONDS"
+[ "$failed" -eq 0 ]
