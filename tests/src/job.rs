@@ -192,7 +192,7 @@ impl Job {
     /// # Panics
     /// When the launcher cannot be started.
     pub fn start(self) -> Running {
-        let leftovers = Leftovers::watch();
+        let mut leftovers = Leftovers::watch();
         let launcher = match self.start {
             Start::Ours => Some(prefix().program("mpiexec")),
             Start::Launcher(launcher) => Some(launcher),
@@ -234,6 +234,7 @@ impl Job {
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{what}: {error}"));
+        leftovers.belong_to(Pid::from_child(&child));
         let mut stdin = child.stdin.take().expect("piped");
         let input = self.input;
         // Not joined: a job that does not read its input must not hold up the test. A broken pipe is the job's choice.

@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The variable in the environment of a job's processes that tells them from any others. Not one of the library's own names.
 const MARK: &str = "WHOLE_PROGRAM_TEST_JOB";
 
-/// How a job's leftovers are recognised.
+/// How a job's leftovers are recognised: processes by the variable that they inherit, or by the group of the first one; a process that
+/// is just starting a program has no environment to read, and one that left the group has.
 #[derive(Debug)]
 pub struct Leftovers {
     mark: String,
+    group: Option<Pid>,
     shared_memory: BTreeSet<String>,
 }
 
@@ -27,6 +29,7 @@ impl Leftovers {
         );
         Leftovers {
             mark,
+            group: None,
             shared_memory: shared_memory(),
         }
     }
@@ -34,6 +37,11 @@ impl Leftovers {
     /// The variable and value that the job's processes must have in their environment.
     pub fn mark(&self) -> (&str, &str) {
         (MARK, &self.mark)
+    }
+
+    /// Names the process group of the job's first process.
+    pub fn belong_to(&mut self, group: Pid) {
+        self.group = Some(group);
     }
 
     /// Processes of the job that are alive now.
@@ -52,15 +60,34 @@ impl Leftovers {
                     .ok()
                     .and_then(Pid::from_raw)
             })
-            .filter(|pid| {
-                // A process that ended meanwhile, or belongs to somebody else, has no environment to read.
-                let environment =
-                    fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap_or_default();
-                environment
-                    .split(|byte| *byte == 0)
-                    .any(|variable| variable == wanted.as_bytes())
-            })
+            .filter(|pid| self.is_of_job(*pid, &wanted))
             .collect()
+    }
+
+    fn is_of_job(&self, pid: Pid, wanted: &str) -> bool {
+        let pid = pid.as_raw_nonzero();
+        // A process that ended meanwhile, or belongs to somebody else, has nothing to read.
+        let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        let stat = String::from_utf8_lossy(&read("stat")).into_owned();
+        // After the name, which may hold anything: state, parent, group.
+        let mut fields = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
+        let (state, group) = (
+            fields.next(),
+            fields.nth(1).and_then(|group| group.parse().ok()),
+        );
+        let dead = matches!(state, None | Some("Z" | "X"));
+        let in_group = self
+            .group
+            .is_some_and(|ours| group == Some(ours.as_raw_nonzero().get()));
+        !dead
+            && (in_group
+                || read("environ")
+                    .split(|byte| *byte == 0)
+                    .any(|variable| variable == wanted.as_bytes()))
     }
 
     /// Ends the job's processes by force, until none is left.

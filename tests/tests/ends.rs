@@ -78,7 +78,11 @@ fn control_c() {
     let job = waiting();
     job.signal(Signal::INT);
     let outcome = job.finish();
-    assert_eq!(outcome.status.signal(), Some(2), "a shell must see what ended it: {outcome}");
+    assert_eq!(
+        outcome.status.signal(),
+        Some(2),
+        "a shell must see what ended it: {outcome}"
+    );
     assert!(
         outcome.stderr.lines().count() <= 3,
         "one message, not a page: {outcome}"

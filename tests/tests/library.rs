@@ -27,12 +27,24 @@ fn printed(program: &str, arguments: &[&str]) -> String {
 fn functions() -> (BTreeSet<String>, BTreeSet<String>) {
     let header = std::fs::read_to_string(prefix().path().join("include/mpi.h")).expect("a header");
     let named = |line: &str| {
-        let name = line.split_once('(')?.0.split_whitespace().last()?.trim_start_matches('*');
+        let name = line
+            .split_once('(')?
+            .0
+            .split_whitespace()
+            .last()?
+            .trim_start_matches('*');
         name.starts_with("MPI_").then(|| name.to_owned())
     };
-    let declared = header.lines().filter(|line| line.ends_with(';') && !line.starts_with("typedef"));
-    let defined = header.lines().filter(|line| line.starts_with("MPI_ABI_INLINE"));
-    (declared.filter_map(named).collect(), defined.filter_map(named).collect())
+    let declared = header
+        .lines()
+        .filter(|line| line.ends_with(';') && !line.starts_with("typedef"));
+    let defined = header
+        .lines()
+        .filter(|line| line.starts_with("MPI_ABI_INLINE"));
+    (
+        declared.filter_map(named).collect(),
+        defined.filter_map(named).collect(),
+    )
 }
 
 #[test]
@@ -74,10 +86,18 @@ fn symbols() {
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     let (declared, defined) = functions();
-    assert!(declared.len() + defined.len() >= 664, "the header has {} and {}", declared.len(), defined.len());
+    assert!(
+        declared.len() + defined.len() >= 664,
+        "the header has {} and {}",
+        declared.len(),
+        defined.len()
+    );
     for name in declared {
         assert!(exported.contains(name.as_str()), "{name} is not exported");
-        assert!(exported.contains(format!("P{name}").as_str()), "P{name} is not exported");
+        assert!(
+            exported.contains(format!("P{name}").as_str()),
+            "P{name} is not exported"
+        );
     }
     let others: Vec<&&str> = exported
         .iter()
