@@ -4,7 +4,7 @@ use super::Engine;
 use super::request::{Body, RequestData, RequestRef, SENT};
 use crate::handle::Request;
 use crate::status::Status;
-use crate::{Error, ErrorClass, Result, datatype};
+use crate::{Error, ErrorClass, Result};
 
 /// An array of requests, as the caller has it. Other representations than ours are converted by whoever implements this.
 pub trait RequestArray {
@@ -265,13 +265,7 @@ impl Engine {
     /// [`Engine::finish`] for a request with more to it.
     #[cold]
     fn finish_extra(&self, request: &mut Request, body: &mut Body) -> Result<Status> {
-        let extra = body.extra();
-        if let Some(scatter) = extra.scatter.take() {
-            let packed = extra.copy.take().unwrap_or_default();
-            let whole = body.status.bytes as usize / scatter.element.size() as usize;
-            // SAFETY: `recv`'s caller promised room for as many items; `packed` holds `whole` of them.
-            unsafe { datatype::unpack(scatter.element, whole, packed.as_ptr(), scatter.buf) };
-        }
+        body.unpack();
         let (status, error) = (body.status, body.error.take());
         let comm = body.comm;
         if body.is_persistent() {
@@ -408,8 +402,10 @@ fn bad_request(request: Request) -> Error {
 
 #[cold]
 fn in_status(first: Error) -> Error {
-    Error::new(
-        ErrorClass::IN_STATUS,
-        format!("the statuses say which operations failed; the first: {first}"),
-    )
+    let sentence = format!("the statuses say which operations failed; the first: {first}");
+    let error = Error::new(ErrorClass::IN_STATUS, sentence);
+    match (first.status(), first.comm()) {
+        (Some(status), Some(comm)) => error.with_origin(status, comm),
+        _ => error,
+    }
 }

@@ -8,6 +8,7 @@ mod buffered;
 mod comm;
 mod comm_make;
 mod complete;
+mod exchange;
 mod groups;
 mod init;
 mod kept;

@@ -80,6 +80,13 @@ impl Engine {
     #[inline]
     pub(super) fn complete(&self, request: RequestRef) {
         let handle = request.handle();
+        // SAFETY: whoever completes a request owns its body.
+        let body = unsafe { request.body() };
+        if let Some(extra) = &mut body.extra
+            && let Some(whole) = extra.whole.take()
+        {
+            self.part_done(body, whole);
+        }
         if request.finish() {
             self.requests.discard(handle.0);
         } else if threaded() {

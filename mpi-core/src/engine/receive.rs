@@ -1,4 +1,4 @@
-//! Receiving, and the combined and persistent operations (MPI 5.0, sections 3.2.4, 3.9 and 3.10).
+//! Receiving, and the persistent operations (MPI 5.0, sections 3.2.4 and 3.9).
 
 use super::Engine;
 use super::comm::CommData;
@@ -51,109 +51,6 @@ impl Engine {
         // SAFETY: the caller's promise.
         let mut request = unsafe { self.irecv(buf, count, dt, source, tag, comm)? };
         self.wait(&mut request)
-    }
-
-    /// `MPI_Sendrecv`: both at once.
-    ///
-    /// # Safety
-    /// As [`Engine::send`] and [`Engine::recv`]; the buffers do not overlap.
-    #[allow(clippy::too_many_arguments)] // MPI's own list.
-    pub unsafe fn sendrecv(
-        &self,
-        sendbuf: *const u8,
-        sendcount: i64,
-        sendtype: Datatype,
-        dest: i32,
-        sendtag: i32,
-        recvbuf: *mut u8,
-        recvcount: i64,
-        recvtype: Datatype,
-        source: i32,
-        recvtag: i32,
-        comm: Comm,
-    ) -> Result<Status> {
-        // SAFETY: the caller's promise.
-        let mut receive =
-            unsafe { self.irecv(recvbuf, recvcount, recvtype, source, recvtag, comm)? };
-        // SAFETY: the caller's promise.
-        let sent = unsafe { self.isend(sendbuf, sendcount, sendtype, dest, sendtag, comm) };
-        let mut send = match sent {
-            Ok(send) => send,
-            Err(error) => {
-                // Nothing may write to the caller's buffer after an error.
-                self.cancel(receive)?;
-                self.wait(&mut receive)?;
-                return Err(error);
-            }
-        };
-        let status = self.wait(&mut receive);
-        self.wait(&mut send)?;
-        status
-    }
-
-    /// `MPI_Sendrecv_replace`: the message received takes the place of the one sent.
-    ///
-    /// # Safety
-    /// `buf` is readable and writable for `count` items of `dt`.
-    #[allow(clippy::too_many_arguments)] // MPI's own list.
-    pub unsafe fn sendrecv_replace(
-        &self,
-        buf: *mut u8,
-        count: i64,
-        dt: Datatype,
-        dest: i32,
-        sendtag: i32,
-        source: i32,
-        recvtag: i32,
-        comm: Comm,
-    ) -> Result<Status> {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let (mut send, mut receive) =
-                self.start_replace(buf, count, dt, dest, sendtag, source, recvtag, comm)?;
-            let status = self.wait(&mut receive);
-            self.wait(&mut send)?;
-            status
-        }
-    }
-
-    /// Sends a copy of the buffer and posts a receive into it.
-    ///
-    /// # Safety
-    /// As [`Engine::sendrecv_replace`], until the requests are done.
-    #[allow(clippy::too_many_arguments)] // MPI's own list.
-    unsafe fn start_replace(
-        &self,
-        buf: *mut u8,
-        count: i64,
-        dt: Datatype,
-        dest: i32,
-        sendtag: i32,
-        source: i32,
-        recvtag: i32,
-        comm: Comm,
-    ) -> Result<(Request, Request)> {
-        let receive = self.checked_receive_body(buf, count, dt, source, recvtag, comm)?;
-        // SAFETY: the caller's promise.
-        let send = match unsafe { self.outbound(buf, count, dt, dest, sendtag, comm)? } {
-            None => SENT,
-            Some(mut out) => {
-                if out.copy.is_none() {
-                    let mut copy = Box::<[u8]>::new_uninit_slice(out.len);
-                    // SAFETY: the caller's buffer is readable for `len` bytes; all of `copy` is written.
-                    let copy = unsafe {
-                        core::ptr::copy_nonoverlapping(out.buf, copy.as_mut_ptr().cast(), out.len);
-                        copy.assume_init()
-                    };
-                    out.buf = copy.as_ptr();
-                    out.copy = Some(copy);
-                }
-                self.launch_send(Mode::Standard, out, comm)?
-            }
-        };
-        let receive = self.add_request(|| receive)?;
-        self.post(receive);
-        Ok((send, receive.handle()))
     }
 
     /// `MPI_Send_init` and its kin: a send to be started later, any number of times.
@@ -261,7 +158,7 @@ impl Engine {
             Kind::Recv => {
                 self.checked_receive_body(t.buf, t.count, t.datatype, t.rank, t.tag, t.comm)
             }
-            Kind::Send => {
+            Kind::Send | Kind::Exchange => {
                 // SAFETY: the caller's promise.
                 let out =
                     unsafe { self.outbound(t.buf, t.count, t.datatype, t.rank, t.tag, t.comm) };
@@ -283,7 +180,7 @@ impl Engine {
         match body.kind {
             Kind::Recv => self.post(request),
             Kind::Send if nothing_to_do => self.complete(request),
-            Kind::Send => self.dispatch(request, mode == Mode::Synchronous),
+            Kind::Send | Kind::Exchange => self.dispatch(request, mode == Mode::Synchronous),
         }
         Ok(())
     }
@@ -386,6 +283,12 @@ impl Engine {
                 }
             }
             Kind::Send => self.cancel_send(request),
+            Kind::Exchange => {
+                return Err(Error::new(
+                    ErrorClass::REQUEST,
+                    "a combined send and receive cannot be cancelled",
+                ));
+            }
         }
         Ok(())
     }

@@ -8,11 +8,12 @@ use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use super::exchange::Whole;
 use super::matching::{Entry, Envelope};
 use crate::handle::{Comm, Datatype, HandleKind, Request, compose};
 use crate::status::Status;
 use crate::sync::threaded;
-use crate::{Error, slab};
+use crate::{Error, datatype, slab};
 
 /// The operation has finished: the body belongs to the caller again.
 const DONE: u32 = 1;
@@ -40,6 +41,8 @@ pub enum Mode {
 pub(crate) enum Kind {
     Send,
     Recv,
+    /// Both, as parts.
+    Exchange,
 }
 
 /// The arguments of a persistent operation.
@@ -90,12 +93,26 @@ pub(crate) struct Extra {
     /// Where received data go that are not contiguous in the user's buffer; they land in `copy` first.
     pub(crate) scatter: Option<Scatter>,
     pub(crate) persistent: Option<Box<Template>>,
+    /// The exchange that this is a part of.
+    pub(crate) whole: Option<Whole>,
 }
 
 impl Body {
     /// What few requests have, to be filled in.
     pub(crate) fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
+    }
+
+    /// Brings received items of a type with gaps to their places.
+    pub(crate) fn unpack(&mut self) {
+        let bytes = self.status.bytes as usize;
+        let Some(extra) = &mut self.extra else { return };
+        if let Some(scatter) = extra.scatter.take() {
+            let packed = extra.copy.take().unwrap_or_default();
+            let whole = bytes / scatter.element.size() as usize;
+            // SAFETY: whoever started the receive promised room for as many items; `packed` holds `whole` of them.
+            unsafe { datatype::unpack(scatter.element, whole, packed.as_ptr(), scatter.buf) };
+        }
     }
 
     pub(crate) fn is_persistent(&self) -> bool {

@@ -410,7 +410,7 @@ impl Engine {
 }
 
 /// The body of a send's request.
-fn send_body(out: Outbound<'_>, comm: Comm) -> Body {
+pub(super) fn send_body(out: Outbound<'_>, comm: Comm) -> Body {
     let envelope = Envelope {
         context: out.comm.context(),
         source: out.comm.rank(),

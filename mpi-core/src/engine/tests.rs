@@ -411,6 +411,40 @@ fn persistent_operations_run_again_and_again() {
 }
 
 #[test]
+fn exchanges_are_done_when_both_parts_are() {
+    for way in WAYS {
+        job(3, way, |e| {
+            let (me, size) = (e.job_rank() as i32, 3);
+            let (next, last) = ((me + 1) % size, (me + size - 1) % size);
+            for (round, &len) in SIZES.iter().enumerate() {
+                let data = pattern(len, round + me as usize);
+                let theirs = pattern(len, round + last as usize);
+                let mut room = vec![0u8; len];
+                let n = len as i64;
+                // SAFETY: the buffers have `len` bytes and outlive the requests.
+                unsafe {
+                    let (from, to) = (data.as_ptr(), room.as_mut_ptr());
+                    let mut request = e
+                        .isendrecv(from, n, BYTE, next, 1, to, n, BYTE, last, 1, WORLD)
+                        .unwrap();
+                    let status = e.wait(&mut request).unwrap();
+                    assert_eq!((status.source, status.bytes), (last, n));
+                    assert!(room == theirs, "{len} bytes, {way:?}");
+                    room.copy_from_slice(&data);
+                    let to = room.as_mut_ptr();
+                    e.sendrecv_replace(to, n, BYTE, next, 2, last, 2, WORLD)
+                        .unwrap();
+                    assert!(room == theirs, "{len} bytes, {way:?}");
+                    let status = e.sendrecv_replace(to, n, BYTE, PROC_NULL, 2, PROC_NULL, 2, WORLD);
+                    assert_eq!(status.unwrap(), Status::PROC_NULL);
+                }
+            }
+            assert_eq!(e.requests.handles(), []);
+        });
+    }
+}
+
+#[test]
 fn messages_to_oneself() {
     job(1, &[], |e| {
         for &len in SIZES {

@@ -717,7 +717,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Isendrecv", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Isendrecv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.isendrecv(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), dest, sendtag, recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), source, recvtag, Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, dest as u64, sendtag as u64, recvcount as u64, recvtype as u64, source as u64, recvtag as u64, comm as u64]),
+        }
     }
 }
 
@@ -736,7 +751,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Isendrecv_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Isendrecv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.isendrecv(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), dest, sendtag, recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), source, recvtag, Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, dest as u64, sendtag as u64, recvcount as u64, recvtype as u64, source as u64, recvtag as u64, comm as u64]),
+        }
     }
 }
 
@@ -752,7 +782,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Isendrecv_replace", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Isendrecv_replace", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.isendrecv_replace(buf.cast(), count as i64, Datatype(narrow(datatype)), dest, sendtag, source, recvtag, Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, sendtag as u64, source as u64, recvtag as u64, comm as u64]),
+        }
     }
 }
 
@@ -768,7 +813,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Isendrecv_replace_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Isendrecv_replace_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match mpi_core::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.isendrecv_replace(buf.cast(), count as i64, Datatype(narrow(datatype)), dest, sendtag, source, recvtag, Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, sendtag as u64, source as u64, recvtag as u64, comm as u64]),
+        }
     }
 }
 

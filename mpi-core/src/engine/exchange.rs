@@ -1,0 +1,187 @@
+//! A send and a receive in one call (MPI 5.0, section 3.10).
+//!
+//! The request of a nonblocking exchange has two parts, requests that nobody else knows of. Each tells it when it is done;
+//! with the second it is done itself, and has the status of the receive.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use super::Engine;
+use super::receive::idle_body;
+use super::request::{Body, Kind, RequestRef};
+use super::send::{Outbound, send_body};
+use crate::Result;
+use crate::handle::{Comm, Datatype, Request};
+use crate::status::Status;
+
+/// The request that a part belongs to.
+#[derive(Clone)]
+pub(crate) struct Whole {
+    request: RequestRef,
+    /// Parts that are not done.
+    parts: std::sync::Arc<AtomicU32>,
+}
+
+impl Engine {
+    /// `MPI_Sendrecv`: both at once.
+    ///
+    /// # Safety
+    /// As [`Engine::send`] and [`Engine::recv`]; the buffers do not overlap.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub unsafe fn sendrecv(
+        &self,
+        sendbuf: *const u8,
+        sendcount: i64,
+        sendtype: Datatype,
+        dest: i32,
+        sendtag: i32,
+        recvbuf: *mut u8,
+        recvcount: i64,
+        recvtype: Datatype,
+        source: i32,
+        recvtag: i32,
+        comm: Comm,
+    ) -> Result<Status> {
+        // SAFETY: the caller's promise.
+        let mut receive =
+            unsafe { self.irecv(recvbuf, recvcount, recvtype, source, recvtag, comm)? };
+        // SAFETY: the caller's promise.
+        let sent = unsafe { self.isend(sendbuf, sendcount, sendtype, dest, sendtag, comm) };
+        let mut send = match sent {
+            Ok(send) => send,
+            Err(error) => {
+                // Nothing may write to the caller's buffer after an error.
+                self.cancel(receive)?;
+                self.wait(&mut receive)?;
+                return Err(error);
+            }
+        };
+        let status = self.wait(&mut receive);
+        self.wait(&mut send)?;
+        status
+    }
+
+    /// `MPI_Sendrecv_replace`: the message received takes the place of the one sent.
+    ///
+    /// # Safety
+    /// `buf` is readable and writable for `count` items of `dt`.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub unsafe fn sendrecv_replace(
+        &self,
+        buf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        dest: i32,
+        sendtag: i32,
+        source: i32,
+        recvtag: i32,
+        comm: Comm,
+    ) -> Result<Status> {
+        // SAFETY: the caller's promise.
+        let mut request = unsafe {
+            self.isendrecv_replace(buf, count, dt, dest, sendtag, source, recvtag, comm)?
+        };
+        self.wait(&mut request)
+    }
+
+    /// `MPI_Isendrecv`: starts both; one request for the two.
+    ///
+    /// # Safety
+    /// As [`Engine::isend`] and [`Engine::irecv`]; the buffers do not overlap.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub unsafe fn isendrecv(
+        &self,
+        sendbuf: *const u8,
+        sendcount: i64,
+        sendtype: Datatype,
+        dest: i32,
+        sendtag: i32,
+        recvbuf: *mut u8,
+        recvcount: i64,
+        recvtype: Datatype,
+        source: i32,
+        recvtag: i32,
+        comm: Comm,
+    ) -> Result<Request> {
+        let receive =
+            self.checked_receive_body(recvbuf, recvcount, recvtype, source, recvtag, comm)?;
+        // SAFETY: the caller's promise.
+        let send = unsafe { self.outbound(sendbuf, sendcount, sendtype, dest, sendtag, comm)? };
+        self.exchange(send, receive, comm)
+    }
+
+    /// `MPI_Isendrecv_replace`: the message received takes the place of the one sent, a copy of which goes out.
+    ///
+    /// # Safety
+    /// As [`Engine::sendrecv_replace`], until the request is done.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub unsafe fn isendrecv_replace(
+        &self,
+        buf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        dest: i32,
+        sendtag: i32,
+        source: i32,
+        recvtag: i32,
+        comm: Comm,
+    ) -> Result<Request> {
+        let receive = self.checked_receive_body(buf, count, dt, source, recvtag, comm)?;
+        // SAFETY: the caller's promise.
+        let mut send = unsafe { self.outbound(buf, count, dt, dest, sendtag, comm)? };
+        if let Some(out) = &mut send
+            && out.copy.is_none()
+        {
+            let mut copy = Box::<[u8]>::new_uninit_slice(out.len);
+            // SAFETY: the caller's buffer is readable for `len` bytes; all of `copy` is written.
+            let copy = unsafe {
+                core::ptr::copy_nonoverlapping(out.buf, copy.as_mut_ptr().cast(), out.len);
+                copy.assume_init()
+            };
+            out.buf = copy.as_ptr();
+            out.copy = Some(copy);
+        }
+        self.exchange(send, receive, comm)
+    }
+
+    /// Starts both parts of an exchange. Without a send there is nothing to send.
+    fn exchange(&self, send: Option<Outbound<'_>>, receive: Body, comm: Comm) -> Result<Request> {
+        let whole = self.add_request(|| idle_body(Kind::Exchange, comm, receive.envelope))?;
+        let handle = whole.handle();
+        let parts = 1 + u32::from(send.is_some());
+        let whole = Whole {
+            request: whole,
+            parts: AtomicU32::new(parts).into(),
+        };
+        let receive = self.add_part(receive, &whole)?;
+        self.post(receive);
+        if let Some(out) = send {
+            let send = self.add_part(send_body(out, comm), &whole)?;
+            self.dispatch(send, false);
+        }
+        Ok(handle)
+    }
+
+    /// A request that removes itself when it is done, after it has told the whole.
+    fn add_part(&self, mut body: Body, whole: &Whole) -> Result<RequestRef> {
+        body.extra().whole = Some(whole.clone());
+        let part = self.add_request(|| body)?;
+        part.abandon();
+        Ok(part)
+    }
+
+    /// A part of an exchange is done. Its body is still ours.
+    #[cold]
+    pub(super) fn part_done(&self, part: &mut Body, whole: Whole) {
+        if part.kind == Kind::Recv {
+            part.unpack();
+            // SAFETY: until the last part is done the whole is nobody's but the receiving part's.
+            let body = unsafe { whole.request.body() };
+            body.status = part.status;
+            body.error = part.error.take();
+        }
+        // Release for what is written above, acquire for whoever finishes the whole.
+        if whole.parts.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.complete(whole.request);
+        }
+    }
+}
