@@ -32,15 +32,15 @@ impl RequestArray for [Request] {
     }
 }
 
-/// The answer of `MPI_Testany`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TestAny {
+/// The answer of `MPI_Waitany` and `MPI_Testany`.
+#[derive(Debug)]
+pub enum Any {
     /// Some are active, none is done.
     Pending,
     /// None is active.
     Inactive,
-    /// The request at this place is done.
-    Done(usize, Status),
+    /// The request at this place is done, well or badly.
+    Done(usize, Result<Status>),
 }
 
 /// What a look at a request tells.
@@ -132,33 +132,24 @@ impl Engine {
         self.waitall(requests, each).map(|()| true)
     }
 
-    /// `MPI_Waitany`: waits for one and returns its place and status; `None` when none is active.
-    pub fn waitany<A: RequestArray + ?Sized>(
-        &self,
-        requests: &mut A,
-    ) -> Result<Option<(usize, Status)>> {
+    /// `MPI_Waitany`: waits for one. Not `Pending`.
+    pub fn waitany<A: RequestArray + ?Sized>(&self, requests: &mut A) -> Result<Any> {
         self.check_all(requests)?;
-        let mut answer = TestAny::Pending;
-        let mut failed = None;
+        let mut answer = Ok(Any::Pending);
         self.wait_until(|| {
-            match self.find_done(requests) {
-                Ok(found) => answer = found,
-                Err(error) => failed = Some(error),
+            if matches!(answer, Ok(Any::Pending)) {
+                answer = self.find_done(requests);
             }
-            failed.is_some() || answer != TestAny::Pending
+            !matches!(answer, Ok(Any::Pending))
         });
-        match (failed, answer) {
-            (Some(error), _) => Err(error),
-            (None, TestAny::Done(at, status)) => Ok(Some((at, status))),
-            (None, _) => Ok(None),
-        }
+        answer
     }
 
     /// `MPI_Testany`
-    pub fn testany<A: RequestArray + ?Sized>(&self, requests: &mut A) -> Result<TestAny> {
+    pub fn testany<A: RequestArray + ?Sized>(&self, requests: &mut A) -> Result<Any> {
         self.check_all(requests)?;
         let found = self.find_done(requests)?;
-        if found == TestAny::Pending {
+        if matches!(found, Any::Pending) {
             self.progress();
             return self.find_done(requests);
         }
@@ -341,19 +332,17 @@ impl Engine {
         Ok(false)
     }
 
-    fn find_done<A: RequestArray + ?Sized>(&self, requests: &mut A) -> Result<TestAny> {
-        let mut answer = TestAny::Inactive;
+    fn find_done<A: RequestArray + ?Sized>(&self, requests: &mut A) -> Result<Any> {
+        let mut answer = Any::Inactive;
         for at in 0..requests.len() {
             let mut request = requests.get(at);
             match self.look_at(request)? {
                 Look::Inactive => {}
-                Look::Pending => answer = TestAny::Pending,
+                Look::Pending => answer = Any::Pending,
                 Look::Done => {
                     let result = self.wait(&mut request);
                     requests.set(at, request);
-                    return result
-                        .map(|status| TestAny::Done(at, status))
-                        .map_err(|error| error.with_context(format_args!("request {at}")));
+                    return Ok(Any::Done(at, result));
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Starting and completing arrays of requests (chapter 3).
 
-use mpi_core::{Engine, Error, ErrorClass, Request, RequestArray, Result, Status, TestAny};
+use mpi_core::{Any, Engine, Error, ErrorClass, Request, RequestArray, Result, Status};
 
 use super::{null, read, set};
 use crate::convert::{UNDEFINED, narrow, put_status, widen};
@@ -166,15 +166,9 @@ pub(crate) unsafe fn waitany(
 ) -> Result<()> {
     // SAFETY: the program's array.
     let mut requests = unsafe { Requests::new(first, count)? };
-    let (at, done) = match engine.waitany(&mut requests)? {
-        Some((at, done)) => (place(at), done),
-        None => (UNDEFINED, Status::EMPTY),
-    };
+    let found = engine.waitany(&mut requests)?;
     // SAFETY: the program's pointers.
-    unsafe {
-        put_status(status, &done);
-        set(index, at, "index")
-    }
+    unsafe { put_any(found, index, None, status) }
 }
 
 pub(crate) unsafe fn testany(
@@ -189,30 +183,34 @@ pub(crate) unsafe fn testany(
     let mut requests = unsafe { Requests::new(first, count)? };
     let found = engine.testany(&mut requests)?;
     // SAFETY: the program's pointers.
-    unsafe { put_any(found, index, flag, status) }
+    unsafe { put_any(found, index, Some(flag), status) }
 }
 
 /// # Safety
 /// The pointers are null or point to what may be written.
 unsafe fn put_any(
-    found: TestAny,
+    found: Any,
     index: *mut c_int,
-    flag: *mut c_int,
+    flag: Option<*mut c_int>,
     status: *mut MPI_Status,
 ) -> Result<()> {
     let (at, done) = match found {
-        TestAny::Pending => (UNDEFINED, None),
-        TestAny::Inactive => (UNDEFINED, Some(Status::EMPTY)),
-        TestAny::Done(at, status) => (place(at), Some(status)),
+        Any::Pending => (UNDEFINED, None),
+        Any::Inactive => (UNDEFINED, Some(Ok(Status::EMPTY))),
+        Any::Done(at, status) => (place(at), Some(status)),
     };
     // SAFETY: the caller's promise.
     unsafe {
-        if let Some(done) = &done {
-            put_status(status, done);
-        }
         set(index, at, "index")?;
-        set(flag, c_int::from(done.is_some()), "flag")
+        if let Some(flag) = flag {
+            set(flag, c_int::from(done.is_some()), "flag")?;
+        }
+        if let Some(done) = done {
+            // An operation that failed is done too: the program learns which it was.
+            put_status(status, &done?);
+        }
     }
+    Ok(())
 }
 
 /// What `MPI_Waitsome` and its siblings share: `complete` tells number, place and status of each that is done.
@@ -317,7 +315,7 @@ pub(crate) unsafe fn request_get_status_any(
 ) -> Result<()> {
     // SAFETY: the program's array, which is only read.
     let requests = unsafe { Requests::new(first.cast_mut(), count)? };
-    let mut found = TestAny::Inactive;
+    let mut found = Any::Inactive;
     for at in 0..requests.len() {
         let request = requests.get(at);
         if request == Request::NULL {
@@ -325,14 +323,14 @@ pub(crate) unsafe fn request_get_status_any(
         }
         match engine.request_get_status(request)? {
             Some(status) => {
-                found = TestAny::Done(at, status);
+                found = Any::Done(at, Ok(status));
                 break;
             }
-            None => found = TestAny::Pending,
+            None => found = Any::Pending,
         }
     }
     // SAFETY: the program's pointers.
-    unsafe { put_any(found, index, flag, status) }
+    unsafe { put_any(found, index, Some(flag), status) }
 }
 
 pub(crate) unsafe fn request_get_status_some(
