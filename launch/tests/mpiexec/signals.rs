@@ -260,19 +260,29 @@ fn rank_0_talks_to_the_terminal() {
 #[test]
 fn a_shell_can_stop_and_continue_the_job() {
     let mut terminal = Terminal::of(&["bash", "--norc", "--noediting", "-i"]);
-    let wait_for = |terminal: &mut Terminal, text: &str, mut times: u32| {
-        while times > 0 {
-            times -= u32::from(terminal.line().contains(text));
+    let wait_for = |terminal: &mut Terminal, text: &str| {
+        loop {
+            let line = terminal.line();
+            if line.contains(text) {
+                return line;
+            }
         }
     };
-    // The command is echoed, and does not hold the word that it prints.
-    terminal.press(&format!("{MPIEXEC} -n 2 {RANK} pid copy say=done\n"));
-    wait_for(&mut terminal, "pid=", 2);
+    // The command is echoed, and does not hold what it prints.
+    terminal.press(&format!("{MPIEXEC} -n 2 {RANK} 0:pid copy say=done\n"));
+    let rank_0 = field(&wait_for(&mut terminal, "pid="), "pid");
     terminal.press("\x1a");
-    wait_for(&mut terminal, "Stopped", 1);
+    wait_for(&mut terminal, "Stopped");
+    // The shell waits for mpiexec; what is typed before the rank has stopped, too, is the rank's.
+    while !std::fs::read_to_string(format!("/proc/{rank_0}/stat"))
+        .unwrap()
+        .contains(") T ")
+    {
+        std::thread::yield_now();
+    }
     terminal.press("fg\n");
     terminal.press("typed after fg\n");
-    wait_for(&mut terminal, "typed after fg", 1);
+    wait_for(&mut terminal, "typed after fg");
     terminal.press("\x04");
     terminal.press("exit 9\n");
     let (code, screen) = terminal.finish();
