@@ -352,6 +352,9 @@ impl Engine {
             drop(out);
             self.progress();
             out = peer.out.lock();
+            if !out.is_open() {
+                return false;
+            }
             out.allowance = cost.max(ALLOWANCE);
         }
         // Only the node's rings: they never keep a frame, so no request is needed to wait for.
