@@ -137,9 +137,7 @@ impl Engine {
         self.check_all(requests)?;
         let mut answer = Ok(Any::Pending);
         self.wait_until(|| {
-            if matches!(answer, Ok(Any::Pending)) {
-                answer = self.find_done(requests);
-            }
+            answer = self.find_done(requests);
             !matches!(answer, Ok(Any::Pending))
         });
         answer

@@ -139,9 +139,10 @@ impl Engine {
         } else {
             None
         };
-        let crowded = job.local.len() as u32 > job.cpus;
+        let others = job.local.len() as u32 - 1;
+        let processors = job.cpus.saturating_sub(others);
         let sleeper = shm.as_ref().map(|shm| shm.sleeper());
-        let waiting = Waiting::new(sleeper, crowded, settings.spin, settings.yield_for);
+        let waiting = Waiting::new(sleeper, processors, settings.spin, settings.yield_for);
         let ports = Ports {
             shm: shm.as_ref().map(|shm| shm.port()),
         };
@@ -165,6 +166,7 @@ impl Engine {
             contexts: Contexts::new(salt, own),
             lanes: [(); LANES].map(|()| ClassLock::new(Class::Lane, Matcher::new())),
             peers,
+            making_peer: ClassLock::new(Class::Leaf, ()),
             shm,
             port: ClassLock::new(Class::Port, ports),
             backlog: ClassLock::new(Class::Leaf, Vec::new()),

@@ -72,6 +72,7 @@ pub struct Engine {
     contexts: comm::Contexts,
     lanes: [ClassLock<Lane>; LANES],
     peers: Box<[AtomicPtr<Peer>]>,
+    making_peer: ClassLock<()>,
     shm: Option<Attachment>,
     port: ClassLock<progress::Ports>,
     /// Processes with frames that wait for room.
@@ -104,37 +105,28 @@ impl Engine {
 
     #[cold]
     fn make_peer(&self, process: u32) -> &Peer {
-        let path = if process == self.job.rank {
-            peer::Path::Own
-        } else {
-            let shm = self
-                .shm
-                .as_ref()
-                .expect("a job of several ranks has a segment");
-            peer::Path::Shm(
-                shm.link(process)
-                    .expect("every rank of the job is on this node"),
-            )
-        };
-        let made = Box::into_raw(Box::new(Peer::new(process, path)));
         let place = &self.peers[process as usize];
-        // Release pairs with the acquire in `peer`, acquire with the release of a thread that was faster.
-        match place.compare_exchange(
-            core::ptr::null_mut(),
-            made,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        ) {
-            // SAFETY: published just now, never removed.
-            Ok(_) => unsafe { &*made },
-            Err(theirs) => {
-                // SAFETY: `made` was never published; `theirs` was, and is never removed.
-                unsafe {
-                    drop(Box::from_raw(made));
-                    &*theirs
-                }
-            }
+        // A link can be had once, so one thread makes it.
+        let _making = self.making_peer.lock();
+        // Relaxed: the lock's last holder has made what is there.
+        let mut peer = place.load(Ordering::Relaxed);
+        if peer.is_null() {
+            let path = if process == self.job.rank {
+                peer::Path::Own
+            } else {
+                let shm = self
+                    .shm
+                    .as_ref()
+                    .expect("a job of several ranks has a segment");
+                let link = shm.link(process);
+                peer::Path::Shm(link.expect("every rank of the job is on this node"))
+            };
+            peer = Box::into_raw(Box::new(Peer::new(process, path)));
+            // Pairs with the acquire in `peer`.
+            place.store(peer, Ordering::Release);
         }
+        // SAFETY: published peers live as long as the engine.
+        unsafe { &*peer }
     }
 
     /// Puts a request in the slab.

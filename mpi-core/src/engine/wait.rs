@@ -21,8 +21,10 @@ const PATIENCE: Duration = Duration::from_millis(20);
 
 pub(super) struct Waiting {
     sleeper: Option<Sleeper>,
-    /// Ranks of this node share a processor: the time spent spinning would be taken from those waited for.
-    crowded: bool,
+    /// Processors of this node that no other rank needs, this process's own among them; 0 when there are not enough.
+    processors: u32,
+    /// Threads of this process that wait.
+    threads: AtomicU32,
     spin: Duration,
     yield_for: Duration,
     /// Threads that wait for the driver.
@@ -37,13 +39,14 @@ pub(super) struct Waiting {
 impl Waiting {
     pub(super) fn new(
         sleeper: Option<Sleeper>,
-        crowded: bool,
+        processors: u32,
         spin: Duration,
         yield_for: Duration,
     ) -> Waiting {
         Waiting {
             sleeper,
-            crowded,
+            processors,
+            threads: AtomicU32::new(0),
             spin,
             yield_for,
             waiters: AtomicU32::new(0),
@@ -51,6 +54,12 @@ impl Waiting {
             epoch: Mutex::new(0),
             changed: Condvar::new(),
         }
+    }
+
+    /// Threads that wait share a processor with others: the time spent spinning would be taken from those waited for.
+    #[inline]
+    fn is_crowded(&self) -> bool {
+        self.processors == 0 || threaded() && self.threads.load(Ordering::Relaxed) > self.processors
     }
 
     /// Wakes whoever may wait for what this thread has just finished. Only called where several threads may be.
@@ -78,58 +87,82 @@ struct Patience {
 }
 
 impl Engine {
-    /// Makes progress until `done` says so.
+    /// Makes progress until `done` says so. It is not asked again after that.
     #[inline]
     pub fn wait_until(&self, mut done: impl FnMut() -> bool) {
+        if done() {
+            return;
+        }
+        if threaded() {
+            return self.wait_among_threads(&mut done);
+        }
         let mut patience = Patience::default();
         loop {
+            if self.progress() {
+                patience = Patience::default();
+                if done() {
+                    return;
+                }
+            } else if self.be_patient(&mut patience, &mut done) {
+                return;
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn wait_among_threads(&self, done: &mut dyn FnMut() -> bool) {
+        let waiting = &self.waiting;
+        waiting.threads.fetch_add(1, Ordering::Relaxed);
+        let mut patience = Patience::default();
+        loop {
+            let moved = self.progress();
             if done() {
                 break;
             }
-            if self.progress() {
+            if moved {
                 patience = Patience::default();
-                continue;
+            } else if self.be_patient(&mut patience, done) {
+                break;
             }
-            self.be_patient(&mut patience, &mut done);
         }
-        if threaded() {
-            // Whoever stops driving lets another thread have the transports.
-            self.waiting.something_finished();
-        }
+        waiting.threads.fetch_sub(1, Ordering::Relaxed);
+        // Whoever stops driving lets another thread have the transports.
+        waiting.something_finished();
     }
 
+    /// Spins, yields or sleeps. Returns whether `done` was asked and said so.
     #[inline]
-    fn be_patient(&self, patience: &mut Patience, done: &mut dyn FnMut() -> bool) {
+    fn be_patient(&self, patience: &mut Patience, done: &mut dyn FnMut() -> bool) -> bool {
         patience.polls += 1;
-        if !self.waiting.crowded && patience.polls & 63 != 0 {
+        if patience.polls & 63 != 0 && !self.waiting.is_crowded() {
             core::hint::spin_loop();
-            return;
+            return false;
         }
-        self.be_very_patient(patience, done);
+        self.be_very_patient(patience, done)
     }
 
     #[cold]
-    fn be_very_patient(&self, patience: &mut Patience, done: &mut dyn FnMut() -> bool) {
+    fn be_very_patient(&self, patience: &mut Patience, done: &mut dyn FnMut() -> bool) -> bool {
         let waiting = &self.waiting;
         let since = *patience.since.get_or_insert_with(Instant::now);
         let waited = since.elapsed();
-        let spin = if waiting.crowded {
+        let spin = if waiting.is_crowded() {
             Duration::ZERO
         } else {
             waiting.spin
         };
         if waited < spin {
-            return;
+            return false;
         }
         if waited < spin + waiting.yield_for {
             sys::yield_now();
-            return;
+            return false;
         }
-        self.sleep(done);
+        self.sleep(done)
     }
 
-    /// Sleeps until something arrives, or another thread has finished something.
-    fn sleep(&self, done: &mut dyn FnMut() -> bool) {
+    /// Sleeps until something arrives, or another thread has finished something. Returns what `done` said, if it was asked.
+    fn sleep(&self, done: &mut dyn FnMut() -> bool) -> bool {
         let waiting = &self.waiting;
         let Some(mut ports) = self.port.try_lock() else {
             return self.wait_for_driver(done);
@@ -148,7 +181,8 @@ impl Engine {
         fence(Ordering::SeqCst);
         let ready = ports.shm.as_mut().is_some_and(|port| !port.prepare_sleep());
         drop(ports);
-        if !ready && !done() {
+        let is_done = !ready && done();
+        if !ready && !is_done {
             sleeper.wait(self.has_backlog().then_some(NO_ROOM_NAP));
         }
         waiting.asleep.store(false, Ordering::Relaxed);
@@ -157,20 +191,23 @@ impl Engine {
         {
             port.awake();
         }
+        is_done
     }
 
-    /// Waits until the thread that drives has finished something, or has stopped.
-    fn wait_for_driver(&self, done: &mut dyn FnMut() -> bool) {
+    /// Waits until the thread that drives has finished something, or has stopped. Returns what `done` said.
+    fn wait_for_driver(&self, done: &mut dyn FnMut() -> bool) -> bool {
         let waiting = &self.waiting;
         let lock = || waiting.epoch.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.waiters.fetch_add(1, Ordering::Relaxed);
         let seen = *lock();
         // Partner: the fence in `something_finished`.
         fence(Ordering::SeqCst);
-        if !done() {
+        let is_done = done();
+        if !is_done {
             let same = |epoch: &mut u64| *epoch == seen;
             drop(waiting.changed.wait_timeout_while(lock(), PATIENCE, same));
         }
         waiting.waiters.fetch_sub(1, Ordering::Relaxed);
+        is_done
     }
 }

@@ -45,10 +45,7 @@ impl Engine {
         let mut running: Running<Request> = unsafe { Running::new(schedule, operands) };
         let mut outcome = Ok(false);
         self.wait_until(|| {
-            // Asked again after the end, a collective would only say that it has ended.
-            if matches!(outcome, Ok(false)) {
-                outcome = running.step(&mut wire);
-            }
+            outcome = running.step(&mut wire);
             !matches!(outcome, Ok(false))
         });
         memory.trim(SCRATCH_KEPT);
