@@ -45,6 +45,16 @@ within 5 s kills them at once (but a job of one rank is left alone with its term
 
 Exit code: that of the first rank that failed, or 128 + the signal that killed it; 0 if none did. A rank fails when it exits
 with another code than 0, dies of a signal, calls MPI_Abort, or exits between MPI_Init and MPI_Finalize; the other ranks then get
-SIGTERM and, one second later, SIGKILL. After finalize a code other than 0 is kept but ends no other rank.
+SIGTERM and, one second later, SIGKILL. After finalize a code other than 0 is kept but ends no other rank. Exiting with 0 without
+MPI_Finalize is only warned of, and no failure, if within 2 s all other ranks exit with 0 too.
   2 wrong command line   124 time limit   126 program cannot be executed   127 program not found
 ";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_times_are_those_of_the_job() {
+        let parting = format!("within {} s all other ranks", crate::job::PARTING.as_secs());
+        assert!(super::PAGE.contains(&parting));
+    }
+}

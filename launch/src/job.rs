@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 /// How long ranks have between SIGTERM and SIGKILL.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
+/// How long the other ranks may go on once one has exited with 0 without MPI_Finalize. Programs that never call it end all at about
+/// the same time; where a rank is missed, the others wait for it.
+pub(crate) const PARTING: Duration = Duration::from_secs(2);
+
 /// A second interrupt within this time of the first is the same one, sent to a whole process group and passed on as well.
 const SAME_INTERRUPT: Duration = Duration::from_millis(100);
 
@@ -50,6 +54,8 @@ pub(crate) struct Job {
     outcome: Option<Outcome>,
     /// When the last request to end came from the user, and which signal it was.
     interrupted: Option<(Instant, i32)>,
+    /// When it is a failure that a rank has left without MPI_Finalize; set while one has.
+    parting: Option<Instant>,
     effects: Vec<Effect>,
 }
 
@@ -103,6 +109,7 @@ impl Job {
             phase: Phase::Running,
             outcome: None,
             interrupted: None,
+            parting: None,
             effects: Vec::new(),
         }
     }
@@ -128,13 +135,15 @@ impl Job {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Lingering(at) | Phase::Ending(at) => Some(at),
-            Phase::Running | Phase::Killed => None,
+            Phase::Running => self.parting,
+            Phase::Killed => None,
         }
     }
 
     /// Time has passed.
     pub(crate) fn tick(&mut self, now: Instant) {
         match self.phase {
+            Phase::Running if self.parting.is_some_and(|at| at <= now) => self.parted(now),
             Phase::Lingering(at) if at <= now => self.terminate(now),
             Phase::Ending(at) if at <= now => self.kill(),
             _ => {}
@@ -257,12 +266,15 @@ impl Job {
                 let sentence = format!("{who}: an MPI program in it was refused: {refusal}");
                 self.fail(sentence, Outcome::Exit(1), now);
             }
+            (End::Code(0), Mpi::Inside(program), None)
+                if program.is_none() || program == state.pid =>
+            {
+                self.parting.get_or_insert(now + PARTING);
+            }
+            // The code is a wrapper's, and hides how the program ended.
             (End::Code(0), Mpi::Inside(_), None) => {
-                self.fail(
-                    format!("{who} exited without calling MPI_Finalize"),
-                    Outcome::Exit(1),
-                    now,
-                );
+                let sentence = format!("{who} exited without calling MPI_Finalize");
+                self.fail(sentence, Outcome::Exit(1), now);
             }
             (End::Code(0), Mpi::Never, None) => self.check_stragglers(),
             (End::Code(0), Mpi::Finalized(_), None) => {}
@@ -283,6 +295,10 @@ impl Job {
                 };
                 self.fail(format!("{who} {end}{finalize}"), Outcome::Exit(code), now);
             }
+        }
+        if self.phase == Phase::Running && self.parting.is_some() && self.is_over() {
+            let left = name(&self.left_early());
+            self.say(format!("warning: {left} exited without MPI_Finalize"));
         }
     }
 
@@ -312,11 +328,7 @@ impl Job {
 
     /// The time limit is reached.
     pub(crate) fn time_is_up(&mut self, limit: Duration, now: Instant) {
-        let running: Vec<u32> = (0..)
-            .zip(&self.ranks)
-            .filter(|(_, r)| r.end.is_none())
-            .map(|(n, _)| n)
-            .collect();
+        let running = self.numbers(|rank| rank.end.is_none());
         let sentence = format!(
             "the time limit of {} s is reached; {} still running: {}",
             limit.as_secs_f64(),
@@ -361,6 +373,31 @@ impl Job {
         }
     }
 
+    /// Ranks have left without MPI_Finalize, and others run on without them.
+    fn parted(&mut self, now: Instant) {
+        let left = self.left_early();
+        let who = match left[..] {
+            [one] => self.who(one),
+            _ => name(&left),
+        };
+        self.parting = None;
+        let sentence = format!("{who} exited without calling MPI_Finalize");
+        self.fail(sentence, Outcome::Exit(1), now);
+    }
+
+    /// The ranks that have exited with 0 between init and finalize.
+    fn left_early(&self) -> Vec<u32> {
+        self.numbers(|rank| rank.end == Some(End::Code(0)) && matches!(rank.mpi, Mpi::Inside(_)))
+    }
+
+    fn numbers(&self, which: impl Fn(&Rank) -> bool) -> Vec<u32> {
+        let ranks = (0..).zip(&self.ranks);
+        ranks
+            .filter(|(_, rank)| which(rank))
+            .map(|(number, _)| number)
+            .collect()
+    }
+
     /// The user has asked the job to end, and it does.
     fn fail_interrupted(&mut self, signal: i32, now: Instant) {
         let sentence = match signal {
@@ -374,6 +411,14 @@ impl Job {
     fn fail(&mut self, sentence: String, outcome: Outcome, now: Instant) {
         if self.phase == Phase::Running {
             self.outcome = self.outcome.or(Some(outcome));
+            // It may be the cause of this failure.
+            let before = match self.parting.take() {
+                Some(_) => format!(
+                    "; before that, {} exited without calling MPI_Finalize",
+                    name(&self.left_early())
+                ),
+                None => String::new(),
+            };
             let others = self
                 .ranks
                 .iter()
@@ -383,7 +428,7 @@ impl Job {
                 (0, _) | (_, 1) => "",
                 _ => "; the other ranks are ended (SIGTERM, and SIGKILL after 1 s)",
             };
-            self.say(format!("{sentence}{then}"));
+            self.say(format!("{sentence}{before}{then}"));
             self.terminate(now);
         }
     }
@@ -418,6 +463,12 @@ impl Job {
     }
 }
 
+/// `rank 3`, `ranks 0-2,5`.
+fn name(ranks: &[u32]) -> String {
+    let plural = if ranks.len() == 1 { "" } else { "s" };
+    format!("rank{plural} {}", ferrite_client::wire::format_ranks(ranks))
+}
+
 fn interrupted(signal: i32) -> Outcome {
     match signal {
         libc::SIGINT => Outcome::Interrupted,
@@ -426,144 +477,4 @@ fn interrupted(signal: i32) -> Outcome {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::ffi::OsStr;
-
-    const CRASH: End = End::Signal {
-        signal: libc::SIGSEGV,
-        core: false,
-    };
-
-    fn job(ranks: usize) -> Job {
-        let mut job = Job::new(std::iter::repeat_n(OsStr::new("./a"), ranks));
-        for rank in 0..ranks as u32 {
-            job.started(rank, pid(rank));
-        }
-        job
-    }
-
-    fn pid(rank: u32) -> Pid {
-        Pid::from_raw(100 + rank as i32).unwrap()
-    }
-
-    fn said(effects: &[Effect]) -> Vec<&str> {
-        let mut said = Vec::new();
-        for effect in effects {
-            if let Effect::Say(sentence) = effect {
-                said.push(sentence.as_str());
-            }
-        }
-        said
-    }
-
-    #[test]
-    fn the_first_failure_decides_and_is_the_only_one_told() {
-        let (mut job, now) = (job(3), Instant::now());
-        job.ended(1, CRASH, "", now);
-        let effects = job.effects();
-        assert!(said(&effects)[0].starts_with("rank 1 (process 101, ./a) was killed by signal 11"));
-        assert_eq!(effects[1], Effect::Terminate);
-        job.ended(0, End::Code(5), "", now);
-        assert_eq!(job.effects(), []);
-        assert!(!job.is_over());
-        job.tick(now + GRACE);
-        assert_eq!(job.effects(), [Effect::Kill]);
-        job.ended(
-            2,
-            End::Signal {
-                signal: libc::SIGKILL,
-                core: false,
-            },
-            "",
-            now,
-        );
-        assert!(job.is_over());
-        assert_eq!(job.outcome(), Outcome::Exit(139));
-    }
-
-    #[test]
-    fn interrupts_pass_count_and_kill() {
-        let (mut job, now) = (job(2), Instant::now());
-        job.signal(libc::SIGINT, false, now);
-        assert_eq!(job.effects(), [Effect::PassOn(libc::SIGINT)]);
-        job.signal(libc::SIGINT, false, now + SAME_INTERRUPT / 2);
-        assert_eq!(job.effects(), []);
-        // Long after, it is a first one again.
-        job.signal(libc::SIGINT, true, now + AGAIN_WITHIN);
-        assert_eq!(job.effects(), []);
-        job.signal(libc::SIGINT, true, now + AGAIN_WITHIN * 3 / 2);
-        let effects = job.effects();
-        assert!(said(&effects)[0].starts_with("SIGINT again"));
-        assert!(effects.contains(&Effect::Kill));
-        assert_eq!(job.outcome(), Outcome::Interrupted);
-    }
-
-    #[test]
-    fn a_rank_alone_with_its_terminal_is_never_killed_by_interrupts() {
-        let (mut job, now) = (job(1), Instant::now());
-        for press in 0..5 {
-            job.signal(libc::SIGINT, true, now + SAME_INTERRUPT * 2 * press);
-        }
-        assert_eq!(job.effects(), []);
-    }
-
-    #[test]
-    fn an_interrupt_while_the_job_ends_is_not_passed_and_a_second_kills() {
-        let (mut job, now) = (job(2), Instant::now());
-        job.ended(0, CRASH, "", now);
-        job.effects();
-        job.signal(libc::SIGINT, false, now);
-        assert_eq!(job.effects(), []);
-        job.signal(libc::SIGINT, false, now + SAME_INTERRUPT * 2);
-        assert_eq!(job.effects(), [Effect::Kill]);
-        assert_eq!(job.outcome(), Outcome::Exit(139));
-    }
-
-    #[test]
-    fn a_rank_that_somebody_interrupts_has_failed_like_any_other() {
-        let (mut job, now) = (job(2), Instant::now());
-        job.ended(
-            1,
-            End::Signal {
-                signal: libc::SIGINT,
-                core: false,
-            },
-            "",
-            now,
-        );
-        assert!(said(&job.effects())[0].contains("was killed by signal 2 (SIGINT: interrupt)"));
-        assert_eq!(job.outcome(), Outcome::Exit(130));
-    }
-
-    #[test]
-    fn finalized_counts_from_the_process_that_said_hello_only() {
-        let (mut job, now) = (job(2), Instant::now());
-        for rank in 0..2 {
-            assert_eq!(
-                job.hello(rank, ferrite_client::wire::VERSION, Some(pid(rank))),
-                Answer::Welcome
-            );
-        }
-        job.finalized(0, Some(pid(0)));
-        job.finalized(1, Some(pid(7)));
-        job.ended(0, End::Code(0), "", now);
-        assert_eq!(job.effects(), []);
-        job.ended(1, End::Code(0), "", now);
-        assert!(said(&job.effects())[0].contains("exited without calling MPI_Finalize"));
-        assert_eq!(job.outcome(), Outcome::Exit(1));
-    }
-
-    #[test]
-    fn leftovers_have_a_moment_then_a_request_then_none() {
-        let (mut job, now) = (job(1), Instant::now());
-        job.ended(0, End::Code(0), "", now);
-        job.leftovers(now);
-        assert_eq!((job.effects(), job.deadline()), (vec![], Some(now + GRACE)));
-        job.tick(now + GRACE);
-        assert_eq!(job.effects(), [Effect::Terminate]);
-        job.tick(now + GRACE * 2);
-        assert_eq!(job.effects(), [Effect::Kill]);
-        assert_eq!(job.outcome(), Outcome::Exit(0));
-    }
-}
+mod tests;

@@ -144,8 +144,16 @@ fn a_program_that_a_rank_starts_does_not_join() {
 
 #[test]
 fn forked_children_have_no_say() {
-    run(&["-n", "2", RANK, "hello", "fork-finalize"])
-        .expect(1, "exited without calling MPI_Finalize");
+    let arguments = [
+        "-n",
+        "2",
+        RANK,
+        "hello",
+        "0:fork-finalize",
+        "0:exit=0",
+        "wait",
+    ];
+    run(&arguments).expect(1, "exited without calling MPI_Finalize");
     let job = run(&["-n", "2", RANK, "hello", "fork-abort", "finalize"]);
     assert_eq!(job.code(), 0, "{}", job.err);
     assert_eq!(

@@ -98,12 +98,53 @@ fn ranks_that_ignore_sigterm_are_killed() {
 }
 
 #[test]
-fn exiting_between_init_and_finalize_is_a_failure() {
+fn exiting_between_init_and_finalize_is_a_failure_where_others_run_on() {
     run(&["-n", "2", RANK, "hello", "0:exit=0", "wait"])
         .expect(1, "rank 0 (process ")
         .expect(1, "exited without calling MPI_Finalize")
         .expect_one_message();
+    run(&["-n", "3", RANK, "hello", "0:exit=0", "1:exit=0", "wait"])
+        .expect(
+            1,
+            " exited without calling MPI_Finalize; the other ranks are ended",
+        )
+        .expect_one_message();
     run(&["-n", "2", RANK, "hello", "finalize"]).expect_success();
+}
+
+#[test]
+fn ranks_that_all_exit_between_init_and_finalize_are_warned_of() {
+    run(&[RANK, "hello"])
+        .expect(0, "mpiexec: warning: rank 0 exited without MPI_Finalize\n")
+        .expect_one_message();
+    // mpiexec sleeps while they exit (they ignore the SIGTSTP that it passes on), so that it sees both ends at once.
+    let mut job = Running::start(&mut command(&[
+        "-n",
+        "2",
+        RANK,
+        "ignore=20",
+        "hello",
+        "pid",
+        "catch=10",
+    ]));
+    let mut lines = [(); 4].map(|()| job.line());
+    lines.sort_unstable();
+    let ranks = [&lines[0], &lines[1]].map(|line| field(line, "pid"));
+    job.signal(Signal::TSTP);
+    let stopped = rustix::process::waitpid(Some(job.pid()), rustix::process::WaitOptions::UNTRACED);
+    assert!(stopped.unwrap().unwrap().1.stopped());
+    for rank in ranks {
+        let process = rustix::process::Pid::from_raw(rank).unwrap();
+        rustix::process::kill_process(process, Signal::USR1).unwrap();
+        wait_for_death(rank);
+    }
+    job.signal(Signal::CONT);
+    job.finish()
+        .expect(
+            0,
+            "mpiexec: warning: ranks 0-1 exited without MPI_Finalize\n",
+        )
+        .expect_one_message();
 }
 
 #[test]
