@@ -4,8 +4,8 @@
 #   ci/check.sh [STEP...]     only the steps named; `ci/check.sh --list` names them
 #
 # Installs what the steps need where it can (apt-get as root, pip), into the system and into a cache folder
-# (CI_CACHE, by default ~/.cache/ferrite-ci). Nothing is skipped silently: FERRITE_TEST_REQUIRE=all makes a test that lacks something fail.
-# OSU_SUITE names a folder with the sources of the OSU micro-benchmarks 7.4; without it they are fetched.
+# (CI_CACHE, by default ~/.cache/ferrite-ci). FERRITE_TEST_REQUIRE=all makes a test that lacks something fail. OSU_SUITE names a
+# folder with the sources of the OSU micro-benchmarks 7.4; without it that step says that it is skipped.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -17,7 +17,7 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 prefix=$target/prefix
 host=x86_64-unknown-linux-gnu
 
-steps=(packages peers format lints generated tests lock-order loom threads addresses install instructions bench osu)
+steps=(packages peers format lints generated tests lock-order loom threads addresses install instructions netpipe bench osu)
 
 # Programs by the package that has them.
 packages() {
@@ -98,17 +98,15 @@ instructions() { ci/isend-instructions.sh "$prefix"; }
 
 bench() { cargo bench -- --quick; }
 
+netpipe() { ci/netpipe.sh "$prefix" "$cache/netpipe"; }
+
+# Not in any registry, so only where somebody has the sources.
 osu() {
-    local suite=${OSU_SUITE:-$cache/osu-micro-benchmarks-7.4}
-    if [ ! -f "$suite/configure.ac" ]; then
-        rm -rf "$suite"
-        if ! GIT_TERMINAL_PROMPT=0 timeout 120 git clone -q --depth 1 \
-            https://github.com/sherrywong1220/osu-micro-benchmarks-7.4 "$suite"; then
-            echo "skipped: needs the sources of the OSU micro-benchmarks 7.4; name their folder with OSU_SUITE"
-            return 0
-        fi
+    if [ -z "${OSU_SUITE:-}" ]; then
+        echo "skipped: needs OSU_SUITE, the folder of the OSU micro-benchmarks' sources"
+        return 0
     fi
-    tests/osu-suite/run --suite "$suite" --prefix "$prefix"
+    tests/osu-suite/run --suite "$OSU_SUITE" --prefix "$prefix"
 }
 
 if [ "${1:-}" = --list ]; then

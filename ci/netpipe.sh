@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# NetPIPE, an MPI program that none of us wrote: built from Debian's source package with our mpicc, run in several of its
+# manners with its own integrity check.
+#
+#   ci/netpipe.sh PREFIX CACHE     (PREFIX as laid out by cargo xtask install; CACHE keeps the source)
+set -u
+[ $# -eq 2 ] && [ -x "$1/bin/mpicc" ] || { echo "usage: $0 PREFIX CACHE" >&2; exit 2; }
+prefix=$(cd "$1" && pwd)
+mkdir -p "$2" && cache=$(cd "$2" && pwd) || exit 2
+
+# Only the upstream archive is wanted. The lists of source packages are kept apart from the system's.
+if ! compgen -G "$cache/netpipe_*.orig.tar.gz" >/dev/null; then
+    lists=$cache/lists
+    mkdir -p "$lists/parts" "$lists/state/partial"
+    for file in /etc/apt/sources.list.d/*.sources; do
+        [ -f "$file" ] && sed 's/^Types:.*/Types: deb-src/' "$file" >"$lists/parts/$(basename "$file")"
+    done
+    [ -f /etc/apt/sources.list ] && sed -n 's/^deb /deb-src /p' /etc/apt/sources.list >"$lists/parts/main.list"
+    apart=(-o Dir::Etc::sourceparts="$lists/parts" -o Dir::Etc::sourcelist=/dev/null -o Dir::State::lists="$lists/state")
+    if ! { apt-get update -q "${apart[@]}" &&
+        (cd "$cache" && apt-get source -q --download-only --tar-only "${apart[@]}" netpipe); } >"$cache/log" 2>&1; then
+        tail -n 5 "$cache/log" >&2
+        [ "${FERRITE_TEST_REQUIRE:-}" != all ] || { echo "$0: needs Debian's source packages" >&2; exit 1; }
+        echo "skipped: needs Debian's source packages"
+        exit 0
+    fi
+fi
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+tar xf "$cache"/netpipe_*.orig.tar.gz -C "$folder" --strip-components=1 || exit 1
+cd "$folder" || exit 1
+"$prefix/bin/mpicc" -O2 -w -DMPI src/netpipe.c src/mpi.c -Isrc -o NPmpi || exit 1
+
+passed=0 failed=0
+# Each line: settings, then NetPIPE's options. -S synchronous sends, -a receives posted early, -z any source, -2 both ways.
+while read -r settings options; do
+    # shellcheck disable=SC2086 # both are lists of words
+    if env ${settings//;/ } timeout 300 "$prefix/bin/mpiexec" -n 2 ./NPmpi -i -p 3 -n 20 -u 4194304 $options >log 2>&1 &&
+        grep -q 'Integrity check passed' log && ! grep -qiE 'failed|error' log; then
+        passed=$((passed + 1))
+        echo "ok     $settings $options ($(grep -c 'Integrity check passed' log) sizes)"
+    else
+        failed=$((failed + 1))
+        echo "FAILED $settings $options"
+        tail -n 20 log
+    fi
+done <<'LIST'
+FERRITE_CMA=auto
+FERRITE_CMA=auto -S
+FERRITE_CMA=auto -a
+FERRITE_CMA=auto -a -z
+FERRITE_CMA=auto -z
+FERRITE_CMA=auto -2 -a
+FERRITE_CMA=never
+FERRITE_CMA=never -2 -a
+FERRITE_EAGER_LIMIT=64;FERRITE_CMA_LIMIT=64 -a
+LIST
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
