@@ -1,6 +1,6 @@
 //! How jobs end, well and otherwise.
 
-use crate::{RANK, Running, command, field, run, wait_for_death};
+use crate::{RANK, Running, command, field, run, stoppable, wait_for_death};
 use rustix::process::Signal;
 use std::os::unix::fs::PermissionsExt;
 
@@ -118,7 +118,7 @@ fn ranks_that_all_exit_between_init_and_finalize_are_warned_of() {
         .expect(0, "mpiexec: warning: rank 0 exited without MPI_Finalize\n")
         .expect_one_message();
     // mpiexec sleeps while they exit (they ignore the SIGTSTP that it passes on), so that it sees both ends at once.
-    let mut job = Running::start(&mut command(&[
+    let mut job = Running::start(&mut stoppable(&[
         "-n",
         "2",
         RANK,

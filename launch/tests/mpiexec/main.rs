@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -77,6 +78,14 @@ fn command(arguments: &[&str]) -> Command {
         .env_remove("MPIEXEC_TIMEOUT")
         .env_remove("FERRITE_CHANNEL");
     command.stdin(Stdio::null());
+    command
+}
+
+/// As [`command`], to be stopped and continued: in a process group of its own. The one of the tests may be orphaned (in CI it is), and
+/// the system does not stop a process of an orphaned group.
+fn stoppable(arguments: &[&str]) -> Command {
+    let mut command = command(arguments);
+    command.process_group(0);
     command
 }
 

@@ -1,6 +1,6 @@
 //! Signals, terminals, and what is left behind when mpiexec itself dies.
 
-use crate::{DEADLINE, MPIEXEC, RANK, Running, command, field, ready, wait_for_death};
+use crate::{DEADLINE, MPIEXEC, RANK, Running, command, field, ready, stoppable, wait_for_death};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -62,7 +62,7 @@ fn asked_to_end_the_job_ends() {
 
 #[test]
 fn a_stopped_job_goes_on() {
-    let mut job = Running::start(&mut command(&["-n", "2", RANK, "catch=10"]));
+    let mut job = Running::start(&mut stoppable(&["-n", "2", RANK, "catch=10"]));
     assert_eq!((job.line(), job.line()), ("ready".into(), "ready".into()));
     job.signal(Signal::TSTP);
     let stopped = rustix::process::waitpid(Some(job.pid()), rustix::process::WaitOptions::UNTRACED);

@@ -171,6 +171,8 @@ impl Engine {
             port: ClassLock::new(Class::Port, ports),
             backlog: ClassLock::new(Class::Leaf, Vec::new()),
             has_backlog: false.into(),
+            helps: ClassLock::new(Class::Leaf, Default::default()),
+            has_helps: false.into(),
             waiting,
             buffers: ClassLock::new(Class::Leaf, buffered::Buffers::new()),
             scratch: ClassLock::new(Class::Leaf, Scratch::default()),

@@ -22,12 +22,14 @@ mod queue;
 mod receive;
 mod request;
 mod send;
+mod share;
 #[cfg(test)]
 mod tests;
 mod wait;
 mod wire;
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::collections::VecDeque;
 use std::thread::ThreadId;
 
 use ferrite_fabric::{Bootstrap, Job};
@@ -78,6 +80,9 @@ pub struct Engine {
     /// Processes with frames that wait for room.
     backlog: ClassLock<Vec<u32>>,
     has_backlog: AtomicBool,
+    /// Receivers that want help with long messages of ours.
+    helps: ClassLock<VecDeque<share::Help>>,
+    has_helps: AtomicBool,
     waiting: wait::Waiting,
     buffers: ClassLock<buffered::Buffers>,
     /// Scratch memory of collective operations, while none uses it.

@@ -1,7 +1,7 @@
 //! The sending side of one process: its link, and what waits for room there.
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use ferrite_fabric::{Caps, Header, Link, RawBuf, RawBufMut, Region, Sent, Token, Transfer};
 use ferrite_shm::ShmLink;
@@ -36,6 +36,8 @@ pub(crate) struct Peer {
     pub(crate) out: ClassLock<Outgoing>,
     /// Bytes of its eager messages kept here for want of a receive.
     pub(crate) kept: AtomicUsize,
+    /// Bit N: claim N of messages from it is in use.
+    claims: AtomicU8,
 }
 
 /// A frame that waits for room.
@@ -93,11 +95,29 @@ impl Peer {
             process,
             out: ClassLock::new(Class::Link, out),
             kept: AtomicUsize::new(0),
+            claims: AtomicU8::new(0),
         }
     }
 }
 
 impl Peer {
+    /// The number of a claim that is not in use; it is now.
+    pub(crate) fn take_claim(&self) -> Option<u32> {
+        const _: () = assert!(ferrite_shm::CLAIMS == 8);
+        // Acquire and release order the uses of one claim by several threads.
+        let taken = self
+            .claims
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+                (used != u8::MAX).then(|| used | (used + 1))
+            });
+        taken.ok().map(u8::trailing_ones)
+    }
+
+    /// Gives a claim back.
+    pub(crate) fn give_claim(&self, number: u32) {
+        self.claims.fetch_and(!(1 << number), Ordering::AcqRel);
+    }
+
     /// [`Outgoing::send_small`] where other threads may be.
     ///
     /// # Safety
@@ -180,6 +200,24 @@ impl Outgoing {
             match &mut self.path {
                 Path::Own => None,
                 Path::Shm(link) => link.expose(buffer),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Link::write`].
+    pub(crate) unsafe fn write(
+        &mut self,
+        from: RawBuf,
+        to: &Region,
+        offset: u64,
+        token: Token,
+    ) -> Transfer {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match &mut self.path {
+                Path::Own => Transfer::Unavailable,
+                Path::Shm(link) => link.write(from, to, offset, token),
             }
         }
     }

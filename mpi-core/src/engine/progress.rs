@@ -27,6 +27,9 @@ impl Engine {
         if self.has_backlog.load(Ordering::Relaxed) {
             moved |= self.work_off();
         }
+        if !moved && self.has_helps.load(Ordering::Relaxed) {
+            moved = self.help();
+        }
         moved
     }
 

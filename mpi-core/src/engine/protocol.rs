@@ -11,6 +11,8 @@
 //! | `Cancel` | | sender's request | | |
 //! | `Cancelled` | 1: taken back, 0: too late | sender's request | | |
 //!
+//! `Clear` and `Finished` with flags: see [`super::share`].
+//!
 //! Requests in frames are handles: one that is stale or invented is found out and the frame is dropped.
 
 use core::sync::atomic::Ordering;
@@ -19,12 +21,12 @@ use ferrite_fabric::{
     Header, Kind as FrameKind, LinkDown, RawBuf, RawBufMut, Sink, Token, Transfer,
 };
 
-use super::Engine;
 use super::kept::{Kept, KeptData, Offer};
 use super::matching::Envelope;
 use super::peer::{CONTROL, Stream};
 use super::request::{Kind, RequestRef};
 use super::send::header;
+use super::{Engine, share};
 use crate::{Error, ErrorClass};
 
 /// Takes what a port receives. Used under the port's lock.
@@ -116,6 +118,10 @@ impl Engine {
                     self.match_or_keep(envelope_of(head), kept);
                 }
             }
+            Some(FrameKind::Clear) if head.flags == share::HELP => {
+                self.help_wanted(process, head, data)
+            }
+            Some(FrameKind::Finished) if head.flags != 0 => self.helped(process, head),
             Some(FrameKind::Clear) => {
                 if let Some(request) = self.pending_to(head.tag as u32, Kind::Send, process) {
                     // SAFETY: a send whose envelope was matched belongs to whoever has the answer.
@@ -259,6 +265,11 @@ impl Engine {
         if offer.len > body.len {
             body.error = Some(truncated(envelope, offer.len, body.len));
         }
+        if let Some(region) = &offer.region
+            && self.share(receive, process, &offer, region, len)
+        {
+            return;
+        }
         let into = RawBufMut { ptr: body.buf, len };
         let moved = match &offer.region {
             _ if len == 0 => Transfer::Done,
@@ -365,7 +376,7 @@ impl Engine {
     }
 
     /// As `pending`, if its other end is this process.
-    fn pending_to(&self, handle: u32, kind: Kind, process: u32) -> Option<RequestRef> {
+    pub(super) fn pending_to(&self, handle: u32, kind: Kind, process: u32) -> Option<RequestRef> {
         let request = self.pending(handle, kind)?;
         // SAFETY: as in `pending`.
         (unsafe { request.body() }.process == process).then_some(request)

@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::exchange::Whole;
 use super::matching::{Entry, Envelope};
+use super::share::Share;
 use crate::handle::{Comm, Datatype, HandleKind, Request, compose};
 use crate::status::Status;
 use crate::sync::threaded;
@@ -95,6 +96,8 @@ pub(crate) struct Extra {
     pub(crate) persistent: Option<Box<Template>>,
     /// The exchange that this is a part of.
     pub(crate) whole: Option<Whole>,
+    /// The message is copied by both sides.
+    pub(crate) share: Option<Share>,
 }
 
 impl Body {
