@@ -210,6 +210,37 @@ fn many_at_once_keep_their_order() {
 }
 
 #[test]
+fn many_long_messages_cross() {
+    const MANY: usize = 20;
+    const LEN: usize = 700_001;
+    job(2, &[], |e| {
+        let (me, other) = (e.job_rank() as usize, 1 - e.job_rank() as i32);
+        let data: Vec<Vec<u8>> = (0..MANY).map(|i| pattern(LEN, i + me)).collect();
+        let mut rooms = vec![vec![0u8; LEN]; MANY];
+        let mut requests: Vec<Request> = data
+            .iter()
+            .zip(0..)
+            .map(|(data, tag)| isend(e, Mode::Standard, data, other, tag))
+            .collect();
+        if me == 0 {
+            // This rank asks for all at once, the other one by one and the last first.
+            let receives = rooms.iter_mut().zip(0..);
+            requests.extend(receives.map(|(room, tag)| irecv(e, room, other, tag)));
+            e.waitall(&mut requests[..], |_, _| {}).unwrap();
+        } else {
+            for (room, tag) in rooms.iter_mut().zip(0..MANY as i32).rev() {
+                let mut receive = irecv(e, room, other, tag);
+                e.wait(&mut receive).unwrap();
+            }
+            e.waitall(&mut requests[..], |_, _| {}).unwrap();
+        }
+        for (i, room) in rooms.iter().enumerate() {
+            assert!(*room == pattern(LEN, i + other as usize), "message {i}");
+        }
+    });
+}
+
+#[test]
 fn an_unwilling_receiver_keeps_little() {
     const MANY: i32 = 2000;
     job(2, &[("FERRITE_EAGER_BUDGET", "64k")], |e| {
