@@ -78,6 +78,8 @@ const ORDER: usize = 1;
 struct Node<T> {
     envelope: Envelope,
     age: u64,
+    /// Where it hangs, unless it hangs among the wildcards. Kept up to date by `Arena::hang_in_bucket`.
+    bucket: u32,
     hooks: [Hook; 2],
     payload: Option<T>,
 }
@@ -100,6 +102,30 @@ impl<T> Arena<T> {
         }
     }
 
+    /// The list of a bucket, as `bucket_of` names it.
+    #[inline(always)]
+    fn list(&mut self, bucket: usize) -> &mut List {
+        debug_assert!(bucket < self.buckets.len());
+        // SAFETY: `bucket_of` answers below the number of buckets, and `grow` hangs every node anew.
+        unsafe { self.buckets.get_unchecked_mut(bucket) }
+    }
+
+    /// A node by its index.
+    #[inline(always)]
+    fn node(&self, index: u32) -> &Node<T> {
+        debug_assert!((index as usize) < self.nodes.len());
+        // SAFETY: indices come from `add`, stand in lists and entries while the node is used, and nodes are never removed.
+        unsafe { self.nodes.get_unchecked(index as usize) }
+    }
+
+    /// A node by its index, to change.
+    #[inline(always)]
+    fn node_mut(&mut self, index: u32) -> &mut Node<T> {
+        debug_assert!((index as usize) < self.nodes.len());
+        // SAFETY: as in `node`.
+        unsafe { self.nodes.get_unchecked_mut(index as usize) }
+    }
+
     #[inline]
     fn bucket_of(&self, envelope: Envelope) -> usize {
         envelope.hash() as usize & (self.buckets.len() - 1)
@@ -111,6 +137,7 @@ impl<T> Arena<T> {
         let node = Node {
             envelope,
             age,
+            bucket: 0,
             hooks: [UNHOOKED; 2],
             payload: Some(payload),
         };
@@ -119,9 +146,8 @@ impl<T> Arena<T> {
             self.nodes.len() as u32 - 1
         } else {
             let index = self.free;
-            let place = &mut self.nodes[index as usize];
-            self.free = place.hooks[BUCKET].next;
-            *place = node;
+            self.free = self.node(index).hooks[BUCKET].next;
+            *self.node_mut(index) = node;
             index
         }
     }
@@ -129,55 +155,56 @@ impl<T> Arena<T> {
     #[inline]
     fn take(&mut self, index: u32) -> T {
         self.live -= 1;
-        let node = &mut self.nodes[index as usize];
-        node.hooks[BUCKET].next = self.free;
-        self.free = index;
+        let free = core::mem::replace(&mut self.free, index);
+        let node = self.node_mut(index);
+        node.hooks[BUCKET].next = free;
         node.payload.take().expect("a hooked node has a payload")
     }
 
     #[inline]
     fn hang(&mut self, list: &mut List, which: usize, index: u32) {
-        self.nodes[index as usize].hooks[which] = Hook {
+        self.node_mut(index).hooks[which] = Hook {
             next: NONE,
             prev: list.tail,
         };
         if list.tail == NONE {
             list.head = index;
         } else {
-            self.nodes[list.tail as usize].hooks[which].next = index;
+            self.node_mut(list.tail).hooks[which].next = index;
         }
         list.tail = index;
     }
 
     #[inline]
     fn unhang(&mut self, list: &mut List, which: usize, index: u32) {
-        let Hook { next, prev } = self.nodes[index as usize].hooks[which];
+        let Hook { next, prev } = self.node(index).hooks[which];
         if prev == NONE {
             list.head = next;
         } else {
-            self.nodes[prev as usize].hooks[which].next = next;
+            self.node_mut(prev).hooks[which].next = next;
         }
         if next == NONE {
             list.tail = prev;
         } else {
-            self.nodes[next as usize].hooks[which].prev = prev;
+            self.node_mut(next).hooks[which].prev = prev;
         }
     }
 
     #[inline]
     fn hang_in_bucket(&mut self, index: u32) {
-        let bucket = self.bucket_of(self.nodes[index as usize].envelope);
-        let mut list = self.buckets[bucket];
+        let bucket = self.bucket_of(self.node(index).envelope);
+        self.node_mut(index).bucket = bucket as u32;
+        let mut list = *self.list(bucket);
         self.hang(&mut list, BUCKET, index);
-        self.buckets[bucket] = list;
+        *self.list(bucket) = list;
     }
 
     #[inline]
     fn unhang_from_bucket(&mut self, index: u32) {
-        let bucket = self.bucket_of(self.nodes[index as usize].envelope);
-        let mut list = self.buckets[bucket];
+        let bucket = self.node(index).bucket as usize;
+        let mut list = *self.list(bucket);
         self.unhang(&mut list, BUCKET, index);
-        self.buckets[bucket] = list;
+        *self.list(bucket) = list;
     }
 
     /// The first node from `head` on that `fits`.
@@ -185,7 +212,7 @@ impl<T> Arena<T> {
     fn find(&self, head: u32, which: usize, fits: impl Fn(&Node<T>) -> bool) -> u32 {
         let mut at = head;
         while at != NONE {
-            let node = &self.nodes[at as usize];
+            let node = self.node(at);
             if fits(node) {
                 return at;
             }
@@ -202,7 +229,7 @@ impl<T> Arena<T> {
         for list in old {
             let mut at = list.head;
             while at != NONE {
-                let next = self.nodes[at as usize].hooks[BUCKET].next;
+                let next = self.node(at).hooks[BUCKET].next;
                 self.hang_in_bucket(at);
                 at = next;
             }
@@ -256,7 +283,8 @@ impl<P, U> Matcher<P, U> {
     /// Takes out the receive that `message` matches.
     #[inline]
     pub(crate) fn match_posted(&mut self, message: Envelope) -> Option<P> {
-        let bucket = self.posted.buckets[self.posted.bucket_of(message)].head;
+        let bucket = self.posted.bucket_of(message);
+        let bucket = self.posted.list(bucket).head;
         let exact = self
             .posted
             .find(bucket, BUCKET, |node| node.envelope == message);
@@ -268,8 +296,7 @@ impl<P, U> Matcher<P, U> {
             (exact, NONE) => exact,
             (NONE, wild) => wild,
             (exact, wild) => {
-                let [exact_age, wild_age] =
-                    [exact, wild].map(|index| self.posted.nodes[index as usize].age);
+                let [exact_age, wild_age] = [exact, wild].map(|index| self.posted.node(index).age);
                 if exact_age < wild_age { exact } else { wild }
             }
         };
@@ -288,7 +315,7 @@ impl<P, U> Matcher<P, U> {
 
     #[inline]
     fn remove_posted(&mut self, index: u32) -> P {
-        if self.posted.nodes[index as usize].envelope.is_wild() {
+        if self.posted.node(index).envelope.is_wild() {
             let mut wild = self.wild;
             self.posted.unhang(&mut wild, BUCKET, index);
             self.wild = wild;

@@ -191,6 +191,7 @@ impl Engine {
     }
 
     /// Gives a message that was kept, or has just come, to the receive that matched it. No lane is locked.
+    #[inline(never)]
     pub(super) fn take(&self, receive: RequestRef, envelope: Envelope, kept: Kept) {
         let cost = kept.cost();
         let process = kept.process;

@@ -14,7 +14,7 @@ impl Engine {
     ///
     /// # Safety
     /// `buf` is writable for `count` items of `dt` until the request is done.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn irecv(
         &self,
         buf: *mut u8,
@@ -186,7 +186,7 @@ impl Engine {
     }
 
     /// Checks the arguments of a receive. Returns what it matches, and the room it has in bytes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check_receive(
         &self,
         buf: *mut u8,
@@ -229,7 +229,7 @@ impl Engine {
     }
 
     /// Posts a receive, or gives it a message that has arrived already.
-    #[inline]
+    #[inline(always)]
     pub(super) fn post(&self, request: RequestRef) {
         // SAFETY: made or restarted just now, nobody else works on it.
         let body = unsafe { request.body() };

@@ -234,7 +234,7 @@ impl Engine {
     }
 
     /// Bytes of data in `count` items of a datatype.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bytes(&self, count: i64, dt: Datatype) -> Result<usize> {
         let Some(size) = datatype::size_of(dt) else {
             return Err(bad_datatype(dt));
