@@ -75,19 +75,19 @@ nightly() {
     if cargo +nightly --version >/dev/null 2>&1; then
         return 0
     fi
-    echo "skipped: needs nightly"
+    echo "needs a nightly toolchain, for the sanitizers"
     return 1
 }
 
 threads() {
-    nightly || return 0
+    nightly || return 1
     CARGO_TARGET_DIR=$target/thread-sanitizer \
         RUSTFLAGS='-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg full_fences' \
         cargo +nightly test -p ferrite-ring --target $host --test stress
 }
 
 addresses() {
-    nightly || return 0
+    nightly || return 1
     CARGO_TARGET_DIR=$target/address-sanitizer RUSTFLAGS=-Zsanitizer=address \
         cargo +nightly test -p ferrite-ring --target $host --test stress --test model
 }

@@ -301,7 +301,10 @@ impl Engine {
                 self.complete(receive);
                 self.answer(FrameKind::Finished, process, offer.request, 0, 0);
             }
-            Transfer::Queued(_) | Transfer::Unavailable => {
+            Transfer::Queued(_) => {
+                unreachable!("the memory of a rank of this node is read at once")
+            }
+            Transfer::Unavailable => {
                 let (wanted, token) = (len as u64, receive.handle().0);
                 self.answer(FrameKind::Clear, process, offer.request, wanted, token);
             }

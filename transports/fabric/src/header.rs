@@ -16,7 +16,7 @@ pub enum Kind {
     Data = 5,
     /// The other side has done its part of a rendezvous, or has matched a synchronous message.
     Finished = 6,
-    /// Receiver to sender: eager bytes were consumed.
+    /// Receiver to sender: send envelopes only from now on, because too much is kept here; or no longer.
     Credit = 7,
     /// Sender to receiver: take an unmatched message back.
     Cancel = 8,

@@ -71,7 +71,8 @@ pub trait Link: Send {
     fn limits(&self) -> Limits;
 
     /// Sends one frame; `header.len` is set by the link from `body`. A body longer than `limits().frame` is a panic.
-    /// `token` is what a `Queued` answer and its completion carry.
+    /// `token` is what a `Queued` answer and its completion carry. Bodies of up to 88 bytes, the engine's own frames among
+    /// them, are to be copied: the engine does not wait for those. (A link that keeps them is not ready for the engine.)
     ///
     /// # Safety
     /// `body` is readable during the call and, after `Queued`, until its completion.
