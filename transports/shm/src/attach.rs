@@ -222,26 +222,6 @@ impl Attachment {
                 .claims(self.node.index(receiver)?, self.node.index(sender)?),
         )
     }
-
-    /// Tells the others of this node that this rank has called finalize.
-    pub fn set_finalized(&self) {
-        // Relaxed: says nothing about other memory.
-        self.node
-            .segment
-            .card(self.node.own)
-            .finalized
-            .store(1, Ordering::Relaxed);
-    }
-
-    /// Whether a rank of this node has called finalize.
-    pub fn is_finalized(&self, rank: u32) -> bool {
-        let card = self
-            .node
-            .index(rank)
-            .map(|index| self.node.segment.card(index));
-        // Relaxed: see `set_finalized`.
-        card.is_some_and(|card| card.finalized.load(Ordering::Relaxed) != 0)
-    }
 }
 
 impl Node {

@@ -32,8 +32,6 @@ pub(crate) struct Card {
     pub(crate) pid: AtomicU32,
     /// One of the constants of `Card`.
     pub(crate) barrier: AtomicU32,
-    /// Not 0 once the rank has called finalize.
-    pub(crate) finalized: AtomicU32,
     /// A random number and where it lies in the rank's own memory: whoever reads it there has found the right process.
     pub(crate) nonce: AtomicU64,
     pub(crate) nonce_at: AtomicU64,

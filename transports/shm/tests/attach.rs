@@ -235,7 +235,7 @@ fn cross_memory_attach_is_refused_or_fails_cleanly() {
 }
 
 #[test]
-fn claims_and_finalized_flags_are_shared() {
+fn claims_are_shared() {
     let segment = segment();
     let (first, second) = (
         attach(&job(0, 2, &segment), &ShmConfig::default()).expect("attached"),
@@ -262,9 +262,6 @@ fn claims_and_finalized_flags_are_shared() {
             .load(Ordering::Relaxed),
         0
     );
-    assert!(!second.is_finalized(0));
-    first.set_finalized();
-    assert!(second.is_finalized(0) && !second.is_finalized(1) && !second.is_finalized(9));
 }
 
 #[test]
