@@ -83,8 +83,6 @@ pub enum Origin {
     Default,
     /// The environment
     Environment,
-    /// A measurement on this machine
-    Measured,
 }
 
 impl Origin {
@@ -93,7 +91,6 @@ impl Origin {
         match self {
             Origin::Default => "default",
             Origin::Environment => "environment",
-            Origin::Measured => "measured",
         }
     }
 }
@@ -289,19 +286,6 @@ impl Settings {
         Ok((settings, warnings))
     }
 
-    /// Sets a value that was measured on this machine, unless the environment gave one. Returns whether it was set:
-    /// `false` also for a name that is not registered or a value that the setting does not accept.
-    pub fn set_measured(&mut self, name: &str, value: &str) -> bool {
-        let Some(at) = REGISTRY.iter().position(|setting| setting.name == name) else {
-            return false;
-        };
-        if self.origins[at] == Origin::Environment || REGISTRY[at].set(self, value).is_none() {
-            return false;
-        }
-        self.origins[at] = Origin::Measured;
-        true
-    }
-
     /// Every setting that the engine reads, with its present value.
     pub fn shown(&self) -> impl Iterator<Item = Shown> {
         let mut settings = self.clone();
@@ -469,26 +453,5 @@ mod tests {
         );
         assert!(warnings[1].contains("FERRITE_COLOUR") && !warnings[1].contains("did you mean"));
         assert_eq!(warnings.len(), 2);
-    }
-
-    #[test]
-    fn a_measured_value_yields_to_the_environment() {
-        let (mut settings, _) = parse(&[("FERRITE_EAGER_LIMIT", "8k")]).unwrap();
-        assert!(!settings.set_measured("FERRITE_EAGER_LIMIT", "16k"));
-        assert!(settings.set_measured("FERRITE_CMA_LIMIT", "48k"));
-        assert!(!settings.set_measured("FERRITE_SPIN", "a while"));
-        assert!(!settings.set_measured("FERRITE_NONE", "1"));
-        assert_eq!(
-            (settings.eager_limit, settings.cma_limit),
-            (8 << 10, 48 << 10)
-        );
-        let shown = settings
-            .shown()
-            .find(|shown| shown.name == "FERRITE_CMA_LIMIT")
-            .unwrap();
-        assert_eq!(
-            (shown.value.as_str(), shown.origin),
-            ("48k", Origin::Measured)
-        );
     }
 }
