@@ -1,7 +1,8 @@
 //! A process that nobody counts among several is a job of one.
 
 use crate::{DiscoverError, Discovered, sys};
-use ferrite_fabric::{Bootstrap, Job};
+use ferrite_fabric::{Bootstrap, Job, Secret};
+use std::sync::Arc;
 
 /// Makes a job of this process.
 pub(crate) fn discover() -> Result<Discovered, DiscoverError> {
@@ -13,6 +14,7 @@ pub(crate) fn discover() -> Result<Discovered, DiscoverError> {
     let cpus = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     let job = Job {
         id,
+        secret: Secret([0; 32]),
         rank: 0,
         size: 1,
         local: vec![0],
@@ -23,13 +25,30 @@ pub(crate) fn discover() -> Result<Discovered, DiscoverError> {
     };
     Ok(Discovered {
         job,
-        bootstrap: Box::new(Alone),
+        bootstrap: Arc::new(Alone),
     })
 }
 
 struct Alone;
 
 impl Bootstrap for Alone {
+    fn publish(&self, _card: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn fetch(&self, rank: u32) -> Result<Option<String>, String> {
+        Err(format!(
+            "this process is a job of one, there is no rank {rank}"
+        ))
+    }
+
+    fn lost(&self, rank: u32, reason: &str) -> ! {
+        self.abort(
+            1,
+            &format!("rank {rank} can no longer be reached: {reason}"),
+        )
+    }
+
     fn finalized(&self) {}
 
     fn abort(&self, code: i32, message: &str) -> ! {

@@ -6,9 +6,10 @@
 
 use crate::wire::{self, CHANNEL_VARIABLE, Reply, Request, VERSION, Welcome};
 use crate::{DiscoverError, Discovered, sys};
-use ferrite_fabric::{Bootstrap, Job};
+use ferrite_fabric::{Bootstrap, Job, Secret};
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long mpiexec may take to answer. It answers within microseconds unless the machine is in serious trouble.
@@ -44,7 +45,7 @@ pub(crate) fn discover(descriptor: &OsStr) -> Result<Discovered, DiscoverError> 
     let job = check(welcome, segment)?;
     Ok(Discovered {
         job,
-        bootstrap: Box::new(Channel { socket, pid }),
+        bootstrap: Arc::new(Channel { socket, pid }),
     })
 }
 
@@ -127,6 +128,7 @@ fn check(welcome: Welcome, segment: Option<OwnedFd>) -> Result<Job, DiscoverErro
     }
     Ok(Job {
         id: job,
+        secret: Secret([0; 32]),
         rank,
         size,
         local,
@@ -148,6 +150,21 @@ struct Channel {
 }
 
 impl Bootstrap for Channel {
+    fn publish(&self, _card: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn fetch(&self, rank: u32) -> Result<Option<String>, String> {
+        Err(format!("mpiexec does not tell how rank {rank} is reached"))
+    }
+
+    fn lost(&self, rank: u32, reason: &str) -> ! {
+        self.abort(
+            1,
+            &format!("rank {rank} can no longer be reached: {reason}"),
+        )
+    }
+
     fn finalized(&self) {
         if std::process::id() == self.pid {
             // An mpiexec that is gone takes the process with it; there is nobody to tell.

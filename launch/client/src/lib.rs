@@ -18,15 +18,16 @@ pub mod wire;
 
 use core::fmt;
 use ferrite_fabric as fabric;
+use std::sync::Arc;
 
-pub use ferrite_fabric::{Bootstrap, Job};
+pub use ferrite_fabric::{Bootstrap, Job, Secret};
 
 /// A process's job, and the way back to who started it.
 pub struct Discovered {
     /// The job.
     pub job: fabric::Job,
     /// The way back. Harmless in forked children of this process: it does nothing there but end them on abort.
-    pub bootstrap: Box<dyn fabric::Bootstrap>,
+    pub bootstrap: Arc<dyn fabric::Bootstrap>,
 }
 
 /// Why the job cannot be learnt: a sentence that names the cause and the remedy.

@@ -77,7 +77,7 @@ impl Engine {
     /// `MPI_Init_thread`: makes this process a member of the job that `discover` found.
     pub fn init(
         level: ThreadLevel,
-        discover: impl FnOnce() -> core::result::Result<(Job, Box<dyn Bootstrap>), String>,
+        discover: impl FnOnce() -> core::result::Result<(Job, Arc<dyn Bootstrap>), String>,
     ) -> Result<&'static Engine> {
         if PHASE
             .compare_exchange(BEFORE, RUNNING, Ordering::AcqRel, Ordering::Acquire)
@@ -117,7 +117,7 @@ impl Engine {
         level: ThreadLevel,
         settings: Settings,
         job: Job,
-        bootstrap: Box<dyn Bootstrap>,
+        bootstrap: Arc<dyn Bootstrap>,
     ) -> Result<Engine> {
         if job.size > 1 && !settings.transport.allows("shm") {
             return Err(Error::new(

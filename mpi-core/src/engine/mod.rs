@@ -30,6 +30,7 @@ mod wire;
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::thread::ThreadId;
 
 use ferrite_fabric::{Bootstrap, Job};
@@ -59,7 +60,7 @@ type Lane = Matcher<RequestRef, Kept>;
 /// One process's share of a job.
 pub struct Engine {
     pub(crate) job: Job,
-    bootstrap: Box<dyn Bootstrap>,
+    bootstrap: Arc<dyn Bootstrap>,
     /// The settings this engine runs with.
     pub settings: Settings,
     level: ThreadLevel,

@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ferrite_fabric::{Bootstrap, Job};
+use ferrite_fabric::{Bootstrap, Job, Secret};
 
 use super::request::Mode;
 use super::{Any, Engine, ThreadLevel};
@@ -19,6 +20,15 @@ const WORLD: Comm = Comm::WORLD;
 struct Nobody;
 
 impl Bootstrap for Nobody {
+    fn publish(&self, _card: &str) -> core::result::Result<(), String> {
+        Ok(())
+    }
+    fn fetch(&self, rank: u32) -> core::result::Result<Option<String>, String> {
+        panic!("who asks for rank {rank}?")
+    }
+    fn lost(&self, rank: u32, reason: &str) -> ! {
+        panic!("rank {rank} is lost: {reason}")
+    }
     fn finalized(&self) {}
     fn abort(&self, code: i32, message: &str) -> ! {
         panic!("abort({code}): {message}")
@@ -43,6 +53,7 @@ fn job(size: u32, variables: &[(&str, &str)], rank: impl Fn(&Engine) + Sync) {
             scope.spawn(move || {
                 let job = Job {
                     id: [7; 16],
+                    secret: Secret([0; 32]),
                     rank: number,
                     size,
                     local: (0..size).collect(),
@@ -54,7 +65,7 @@ fn job(size: u32, variables: &[(&str, &str)], rank: impl Fn(&Engine) + Sync) {
                 let run = std::panic::AssertUnwindSafe(|| {
                     let level = ThreadLevel::Multiple;
                     let engine =
-                        Engine::make(level, settings(variables), job, Box::new(Nobody)).unwrap();
+                        Engine::make(level, settings(variables), job, Arc::new(Nobody)).unwrap();
                     rank(&engine);
                     engine.buffer_flush().unwrap();
                     engine.wait_until(|| !engine.has_backlog() || failed.load(Ordering::Relaxed));

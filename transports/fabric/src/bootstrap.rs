@@ -1,5 +1,6 @@
 //! What a process must be told before it can send its first message, and the way back to whoever started it.
 
+use core::fmt;
 use std::os::fd::OwnedFd;
 
 /// The job as its launcher describes it.
@@ -7,27 +8,54 @@ use std::os::fd::OwnedFd;
 pub struct Job {
     /// 128 random bits that name the job.
     pub id: [u8; 16],
+    /// What only the job's members know; a connection proves with it that it comes from one.
+    pub secret: Secret,
     /// This process's rank in the job.
     pub rank: u32,
     /// Processes in the job.
     pub size: u32,
-    /// The ranks on this node in ascending order, this process's own among them.
+    /// The ranks that share this process's segment in ascending order, this process's own among them. The same list for
+    /// all of them: who is not in it is reached over a network, even if it runs on this node.
     pub local: Vec<u32>,
     /// Processors that the ranks of this node share (affinity and cgroup quota taken into account); at least 1.
     pub cpus: u32,
     /// Application number: which of the programs separated by `:` this is.
     pub appnum: u32,
-    /// Process id of the launcher on this node, whose descendants the ranks are; 0 when started alone.
+    /// Process id of the launcher on this node, whose descendants the ranks are; 0 when it is not known.
     pub launcher: u32,
-    /// An empty memory file, the same one for all of `local`; `None` when started alone.
+    /// An empty memory file, the same one for all of `local`; `None` when `local` is this process alone.
     pub segment: Option<OwnedFd>,
 }
 
-/// The way back to the launcher.
+/// The job's secret. It never stands in an argument list or an environment, and prints as nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Secret(pub [u8; 32]);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// The longest text, in bytes, that [`Bootstrap::publish`] takes.
+pub const MAX_CARD: usize = 800;
+
+/// The way back to the launcher. May be used by several threads.
 pub trait Bootstrap: Send + Sync {
+    /// Tells the job how this process is reached, once, before it sends anything. `card`: printable ASCII without spaces, `;` or `=`,
+    /// at most [`MAX_CARD`] bytes; may be empty. Every process of a job of several calls it (it may wait for the others).
+    fn publish(&self, card: &str) -> Result<(), String>;
+
+    /// What the process of this rank has published; `None`: nothing yet, ask again a little later. The error is a sentence.
+    fn fetch(&self, rank: u32) -> Result<Option<String>, String>;
+
     /// This process has called finalize: its exit is no longer a failure.
     fn finalized(&self);
 
     /// Asks the launcher to end the job with this exit code, and ends this process.
     fn abort(&self, code: i32, message: &str) -> !;
+
+    /// The process of this rank can no longer be reached, for this reason. Ends this process, and the job; the launcher may know a
+    /// better reason (that the rank has died, and of what), which it tells instead.
+    fn lost(&self, rank: u32, reason: &str) -> !;
 }

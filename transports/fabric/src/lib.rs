@@ -13,8 +13,10 @@ pub mod conformance;
 mod header;
 mod link;
 pub mod memory;
+mod network;
 
-pub use bootstrap::{Bootstrap, Job};
+pub use bootstrap::{Bootstrap, Job, MAX_CARD, Secret};
 pub use buffer::{RawBuf, RawBufMut};
 pub use header::{Header, Kind};
-pub use link::{Caps, Limits, Link, LinkDown, Port, Region, Sent, Sink, Token, Transfer};
+pub use link::{Caps, Landing, Limits, Link, LinkDown, Port, Region, Sent, Sink, Token, Transfer};
+pub use network::{Network, Options, Transport};

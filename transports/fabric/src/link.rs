@@ -46,7 +46,7 @@ pub struct Caps {
 /// capability that proved unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bodies up to this length travel within the slot of the header.
+    /// Bodies up to this length travel within the slot of the header, or are copied: they are never answered `Queued`.
     pub inline: usize,
     /// The longest body of one frame.
     pub frame: usize,
@@ -77,6 +77,9 @@ pub trait Link: Send {
     /// # Safety
     /// `body` is readable during the call and, after `Queued`, until its completion.
     unsafe fn try_send(&mut self, header: &Header, body: RawBuf, token: Token) -> Sent;
+
+    /// Sends what the link has accepted but kept back in order to send it together with what follows. Nothing by default.
+    fn flush(&mut self) {}
 
     /// Makes `buffer` accessible to the peer, if this transport can.
     ///
@@ -110,6 +113,16 @@ pub struct LinkDown {
     pub reason: String,
 }
 
+/// Where the body of a frame that is still on its way is to land.
+#[derive(Clone, Copy, Debug)]
+pub enum Landing {
+    /// Wherever the transport likes: it hands the whole frame to [`Sink::frame`].
+    Anywhere,
+    /// Here, as far as there is room; the rest is thrown away. [`Sink::landed`] follows, or [`Sink::down`]. The memory is
+    /// writable until then.
+    At(RawBufMut),
+}
+
 /// Takes what a port receives. Implemented by the engine.
 pub trait Sink {
     /// A frame from process `peer` has arrived with its whole body. `body` is readable during the call only; it may lie
@@ -117,16 +130,29 @@ pub trait Sink {
     /// `body.len`.
     fn frame(&mut self, peer: u32, header: &Header, body: RawBuf);
 
+    /// A frame with a long body has begun to arrive. A transport that can choose where a body lands asks; one that has the
+    /// body already does not. Of one peer, one frame at a time is on its way.
+    fn arriving(&mut self, peer: u32, header: &Header) -> Landing {
+        let _ = (peer, header);
+        Landing::Anywhere
+    }
+
+    /// The body of the frame for which [`Sink::arriving`] named a place is there.
+    fn landed(&mut self, peer: u32, header: &Header) {
+        let _ = (peer, header);
+    }
+
     /// An operation that was answered `Queued` has finished.
     fn completed(&mut self, peer: u32, token: Token, ok: bool);
 
-    /// A peer is gone. No frame from it will follow.
+    /// A peer is gone. No frame from it will follow, and nothing that was under way to or from it is touched any more.
     fn down(&mut self, peer: u32, why: LinkDown);
 }
 
 /// Receives from every peer of one transport.
 pub trait Port: Send {
-    /// Hands what has arrived to `sink`, up to some dozens of frames. Returns how many events were delivered.
+    /// Hands what has arrived to `sink`, up to some dozens of frames, and sends what links have kept back. Returns how many
+    /// events were delivered.
     fn poll(&mut self, sink: &mut dyn Sink) -> usize;
 
     /// Gets ready to sleep: from now on a sender wakes this process. Returns `false` when something has arrived

@@ -188,6 +188,7 @@ fn main() {
     pin(rank as usize);
     let job = Job {
         id: [1; 16],
+        secret: ferrite_fabric::Secret([0; 32]),
         rank,
         size: 2,
         local: vec![0, 1],

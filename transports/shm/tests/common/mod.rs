@@ -20,6 +20,7 @@ pub(crate) fn segment() -> OwnedFd {
 pub(crate) fn job(rank: u32, size: u32, segment: impl AsFd) -> Job {
     Job {
         id: *b"0123456789abcdef",
+        secret: ferrite_fabric::Secret([0; 32]),
         rank,
         size,
         local: (0..size).collect(),
