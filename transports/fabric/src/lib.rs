@@ -18,5 +18,7 @@ mod network;
 pub use bootstrap::{Bootstrap, Job, MAX_CARD, Secret};
 pub use buffer::{RawBuf, RawBufMut};
 pub use header::{Header, Kind};
-pub use link::{Caps, Landing, Limits, Link, LinkDown, Port, Region, Sent, Sink, Token, Transfer};
+pub use link::{
+    CONTROL, Caps, Landing, Limits, Link, LinkDown, Port, Region, Sent, Sink, Token, Transfer,
+};
 pub use network::{Network, Options, Transport};
