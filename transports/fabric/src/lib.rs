@@ -14,6 +14,7 @@ mod header;
 mod link;
 pub mod memory;
 mod network;
+pub mod sim;
 
 pub use bootstrap::{Bootstrap, Job, MAX_CARD, Secret};
 pub use buffer::{RawBuf, RawBufMut};

@@ -1,10 +1,9 @@
 //! A peer that dies: it is reported once, after which nothing comes of it and nothing of its is touched.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
-use super::process::{All, expect};
+use super::process::{All, Expected, expect};
 use super::{Coverage, Endpoint, Random};
-use crate::Header;
 
 /// Frames sent before the peer dies.
 const BEFORE: usize = 300;
@@ -27,7 +26,7 @@ fn one_dies(seed: u64, ends: Vec<Endpoint>, kill: impl Fn(Endpoint)) -> Coverage
         survivor.log.mortal.insert(2);
     }
     let limits = all.0[0].end.links[2].limits();
-    let mut expected: HashMap<(usize, usize), VecDeque<(Header, Vec<u8>)>> = HashMap::new();
+    let mut expected = Expected::new();
     for _ in 0..BEFORE {
         let (from, to) = (random.below(3), random.below(3));
         let len = random.len(limits.inline, limits.frame.min(100_000));

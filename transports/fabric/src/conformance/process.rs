@@ -9,6 +9,9 @@ use crate::{CONTROL, Header, Landing, LinkDown, RawBuf, RawBufMut, Sent, Sink, T
 /// A frame as it was received: from whom, and of its body as much as there was a place for.
 pub(super) type Frame = (u32, Header, Vec<u8>);
 
+/// What was sent and has not arrived, by sender and receiver.
+pub(super) type Expected = HashMap<(usize, usize), VecDeque<(Header, Vec<u8>)>>;
+
 /// Longer than anything takes, on the slowest of machines.
 const HANG: Duration = Duration::from_secs(60);
 
