@@ -9,6 +9,7 @@
 
 mod bootstrap;
 mod buffer;
+pub mod completion;
 pub mod conformance;
 mod header;
 mod link;

@@ -26,6 +26,15 @@ macro_rules! over_everything {
             })*
         }
 
+        mod completion {
+            $(#[test]
+            fn $test() {
+                for seed in super::Seeds::new(stringify!($test), 3) {
+                    super::point_to_point::$test(&super::Over::completion(seed, stringify!($test)));
+                }
+            })*
+        }
+
         mod sim {
             $(#[test]
             fn $test() {
@@ -60,8 +69,10 @@ fn threads_of_one_rank_do_not_disturb_each_other() {
 
 #[test]
 fn threads_do_not_disturb_each_other_over_a_network() {
-    for seed in Seeds::new("threads over a network", 3) {
+    for seed in Seeds::new("threads over a network", 2) {
         let over = Over::sim_at_large(seed, "threads_do_not_disturb_each_other_over_a_network");
+        point_to_point::threads_of_one_rank_do_not_disturb_each_other(&over);
+        let over = Over::completion(seed, "threads_do_not_disturb_each_other_over_a_network");
         point_to_point::threads_of_one_rank_do_not_disturb_each_other(&over);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use ferrite_fabric::conformance::Random;
 use ferrite_fabric::sim::{Config, REPLAY, Sim};
-use ferrite_fabric::{Bootstrap, Job, Network, Secret};
+use ferrite_fabric::{Bootstrap, Job, Network, Secret, completion};
 use ferrite_shm::{Attachment, ShmConfig};
 
 use crate::engine::request::{Kind, RequestRef};
@@ -67,6 +67,7 @@ pub(super) struct Over {
 
 enum Ground {
     Shm,
+    Completion,
     Sim(Sort),
 }
 
@@ -96,6 +97,10 @@ struct Lost;
 impl Over {
     pub(super) fn shm() -> Over {
         Over::new(Ground::Shm, 0, "")
+    }
+
+    pub(super) fn completion(seed: u64, test: &'static str) -> Over {
+        Over::new(Ground::Completion, seed, test)
     }
 
     pub(super) fn sim(seed: u64, test: &'static str) -> Over {
@@ -132,19 +137,26 @@ impl Over {
     pub(super) fn ways(&self) -> Vec<Way> {
         match self.ground {
             Ground::Shm => NODE_WAYS.to_vec(),
-            Ground::Sim(Sort::AtLarge) => NET_WAYS.to_vec(),
+            Ground::Completion | Ground::Sim(Sort::AtLarge) => NET_WAYS.to_vec(),
             Ground::Sim(_) => vec![self.random().choose(NET_WAYS)],
         }
     }
 
     /// The lengths of messages to try, in bytes.
     pub(super) fn sizes(&self) -> Vec<usize> {
-        let Ground::Sim(_) = self.ground else {
-            return SIZES.to_vec();
+        let limits = match self.ground {
+            Ground::Shm => return SIZES.to_vec(),
+            Ground::Sim(_) => {
+                let config = Config::of(self.seed);
+                [config.inline, config.frame, config.place_from]
+            }
+            Ground::Completion => {
+                let config = completion::Config::of(self.seed);
+                [config.inline, config.frame, config.frame]
+            }
         };
-        let (mut random, config) = (self.random(), Config::of(self.seed));
+        let mut random = self.random();
         let mut sizes: Vec<usize> = (0..4).map(|_| self.len(random.choose(SIZES))).collect();
-        let limits = [config.inline, config.frame, config.place_from];
         sizes.push(self.len(random.choose(&limits).saturating_add(random.below(3))));
         sizes.push(random.below(self.len(100_000)));
         sizes
@@ -154,6 +166,7 @@ impl Over {
     pub(super) fn len(&self, len: usize) -> usize {
         match self.ground {
             Ground::Shm => len,
+            Ground::Completion => len.min(completion::Config::of(self.seed).frame * 200),
             Ground::Sim(_) => len.min(Config::of(self.seed).frame * 30).min(300_001),
         }
     }
@@ -162,7 +175,16 @@ impl Over {
     pub(super) fn many(&self, many: usize) -> usize {
         match self.ground {
             Ground::Shm => many,
+            Ground::Completion => many.min(4 + many / 5),
             Ground::Sim(_) => many.min(4 + many / 60),
+        }
+    }
+
+    /// This number of rounds, or fewer for a network, where each takes long.
+    pub(super) fn rounds(&self, rounds: usize) -> usize {
+        match self.ground {
+            Ground::Shm => rounds,
+            Ground::Completion | Ground::Sim(_) => rounds / 5,
         }
     }
 
@@ -170,6 +192,7 @@ impl Over {
     pub(super) fn job(&self, size: u32, variables: &[(&str, &str)], rank: impl Fn(&Engine) + Sync) {
         match self.ground {
             Ground::Shm => on_a_node(size, variables, &rank),
+            Ground::Completion => self.complete(size, variables, &rank),
             Ground::Sim(sort) => self.simulate(sort, size, variables, &rank),
         }
     }
@@ -264,6 +287,36 @@ impl Over {
         }
         let trace = Random(self.trace() ^ sim.trace()).bits();
         self.traces.store(trace, Ordering::Relaxed);
+    }
+
+    fn complete(&self, size: u32, variables: &[(&str, &str)], rank: &(dyn Fn(&Engine) + Sync)) {
+        let networks = completion::connect(size, completion::Config::of(self.seed));
+        std::thread::scope(|scope| {
+            for (number, net) in (0..size).zip(networks) {
+                scope.spawn(move || {
+                    let ended = catch_unwind(AssertUnwindSafe(|| {
+                        let engine = Engine::make(
+                            ThreadLevel::Multiple,
+                            settings(variables),
+                            job_of(number, size),
+                            Arc::new(Launcher { may_lose: false }),
+                            None,
+                            Some(net.clone() as Arc<dyn Network>),
+                        )
+                        .unwrap();
+                        run(&engine, rank);
+                        net.close();
+                        bury(engine);
+                    }));
+                    if ended.is_err() {
+                        // The other ranks may wait for this one for ever.
+                        let (seed, test) = (self.seed, self.test);
+                        eprintln!("rank {number} failed in {test}; to replay: {REPLAY}={seed:#x}");
+                        std::process::abort();
+                    }
+                });
+            }
+        });
     }
 
     /// A hash of all that has happened in simulations.

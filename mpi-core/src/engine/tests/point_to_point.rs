@@ -473,13 +473,14 @@ pub(super) fn splitting_and_freeing(over: &Over) {
 }
 
 pub(super) fn threads_of_one_rank_do_not_disturb_each_other(over: &Over) {
+    let rounds = over.rounds(200);
     for way in over.ways() {
         over.job(2, way, |e| {
             let other = 1 - e.job_rank() as i32;
             std::thread::scope(|scope| {
                 for thread in 0..4 {
                     scope.spawn(move || {
-                        for round in 0..200usize {
+                        for round in 0..rounds {
                             let data = pattern([3, 50, 2000, 40_000][round % 4], round);
                             let mut room = vec![0; data.len()];
                             let mut receive = irecv(e, &mut room, other, thread);
