@@ -231,7 +231,11 @@ impl Port for TcpPort {
         if self.shared.has_news.load(Ordering::Relaxed) {
             events += self.hear(sink);
         }
-        if self.hot < self.receiving.len() {
+        if let Some(hot) = self.receiving.get(self.hot) {
+            // A little room is used at once; word of much room comes late.
+            hot.connection
+                .sending()
+                .push_on(&self.shared, &hot.connection);
             events += self.serve(self.hot, sink);
         }
         self.since += 1;
