@@ -1,11 +1,13 @@
 //! What a test runs over: shared memory, or a network.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
 
 use ferrite_fabric::conformance::Random;
 use ferrite_fabric::sim::{Config, REPLAY, Sim};
@@ -62,6 +64,8 @@ pub(super) struct Over {
     /// Jobs so far, each of which is a run of its own.
     jobs: AtomicU64,
     traces: AtomicU64,
+    /// What the current job runs over.
+    sim: Mutex<Option<Sim>>,
     test: &'static str,
 }
 
@@ -125,8 +129,14 @@ impl Over {
             seed,
             jobs: AtomicU64::new(0),
             traces: AtomicU64::new(0),
+            sim: Mutex::new(None),
             test,
         }
+    }
+
+    /// What a test takes its own random numbers from.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
     }
 
     fn random(&self) -> Random {
@@ -188,6 +198,15 @@ impl Over {
         }
     }
 
+    /// A rank does something else for a while.
+    pub(super) fn compute(&self, e: &Engine) {
+        let sim = self.sim.lock().unwrap().clone();
+        match sim {
+            Some(sim) => sim.compute(e.job_rank(), 100_000),
+            None => std::thread::sleep(Duration::from_micros(100)),
+        }
+    }
+
     /// Runs `rank` on every rank of a job of `size`, and then the job's last barrier.
     pub(super) fn job(&self, size: u32, variables: &[(&str, &str)], rank: impl Fn(&Engine) + Sync) {
         match self.ground {
@@ -213,6 +232,7 @@ impl Over {
             config = config.with_cut(seed, size, 200);
         }
         let cut = config.cut;
+        expect_losses();
         let waits: Way = match sort {
             Sort::AtLarge => &[],
             // Who sleeps in shared memory would keep the turn.
@@ -223,11 +243,14 @@ impl Over {
         let crowded = random.once_in(2);
         let node = (sort == Sort::Mixed && size > 1).then(segment);
         let sim = Sim::new(seed, size, config);
+        let in_turns = (sort != Sort::AtLarge).then(|| sim.clone());
+        *self.sim.lock().unwrap() = in_turns;
         let ends = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
             for number in 0..size {
                 let (sim, ends, all, node) = (&sim, &ends, &all, &node);
                 scope.spawn(move || {
+                    EXPECTS_LOSS.set(cut.is_some());
                     let settings = settings(all);
                     let shares = node.as_ref().filter(|_| number < 2);
                     let job = Job {
@@ -323,6 +346,24 @@ impl Over {
     pub(super) fn trace(&self) -> u64 {
         self.traces.load(Ordering::Relaxed)
     }
+}
+
+thread_local! {
+    /// A panic of this thread that is a loss is no news.
+    static EXPECTS_LOSS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps panics that are expected out of what a person reads.
+fn expect_losses() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let others = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !EXPECTS_LOSS.get() || !is_loss(info.payload()) {
+                others(info);
+            }
+        }));
+    });
 }
 
 /// Whether a rank was ended by the loss of a peer: at once, or by the error of an operation that the network gave up.

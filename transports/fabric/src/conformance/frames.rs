@@ -82,7 +82,8 @@ pub(super) fn order_holds_between_interleaved_peers(seed: u64, ends: Vec<Endpoin
             let peer = random.below(n);
             let len = random.len(limits.inline, limits.frame.min(100_000));
             let (header, body) = (random.header(), random.bytes(len));
-            if all.0[process].try_send(peer as u32, &header, &body) {
+            if all.0[process].reaches(peer) && all.0[process].try_send(peer as u32, &header, &body)
+            {
                 expected
                     .entry((process, peer))
                     .or_default()

@@ -32,6 +32,8 @@ pub struct Endpoint {
     pub port: Box<dyn Port>,
     /// Its links by peer, one to itself included.
     pub links: Vec<Box<dyn Link>>,
+    /// Whether the link to itself can be used; no engine does.
+    pub reflexive: bool,
     /// Sleeps after a `prepare_sleep` that returned `true`; at most this long.
     pub sleep: Box<dyn Fn(Duration) + Send>,
     /// Lets what was sent arrive, once nothing will be sent any more.
@@ -46,6 +48,7 @@ impl Endpoint {
             rank,
             port: network.port(),
             links: (0..size).map(|peer| network.link(peer)).collect(),
+            reflexive: false,
             sleep: Box::new(move |timeout| network.sleep(Some(timeout))),
             close: Box::new(move || closing.close()),
         }

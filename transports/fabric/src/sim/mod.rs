@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 pub use config::Config;
 pub use network::{SimLink, SimNetwork, SimPort};
-use schedule::World;
+use schedule::{Phase, World};
 pub use seeds::{REPLAY, Seeds};
 
 /// A simulated network.
@@ -55,6 +55,16 @@ impl Sim {
             world: self.0.clone(),
             rank,
         }
+    }
+
+    /// Lets a process, whose turn it is, do something else for so many virtual nanoseconds, in which the others go on.
+    pub fn compute(&self, rank: u32, nanoseconds: u64) {
+        let state = self.0.lock();
+        let until = state.now + nanoseconds;
+        drop(
+            self.0
+                .pass(state, rank as usize, Phase::Computing { until }),
+        );
     }
 
     /// Ends the run for everybody: all other processes panic with `why`.

@@ -395,21 +395,26 @@ impl State {
         let now = self.now;
         self.trace
             .note(now, "is cut off from", one, &[other as u64]);
-        for (from, to) in [(one, other), (other, one)] {
+        let mut missed = [false; 2];
+        for (at, (from, to)) in [(one, other), (other, one)].into_iter().enumerate() {
             let pair = self.pair(from, to);
             pair.cut = true;
+            missed[at] = !pair.kept.is_empty();
             pair.kept.clear();
             let mut stays = pair.flights.len();
-            for (at, flight) in pair.flights.iter_mut().enumerate() {
+            for (place, flight) in pair.flights.iter_mut().enumerate() {
                 let lent = matches!(flight.body, Body::Lent(_));
                 if flight.whole() > now || dead == Some(to) || lent && dead == Some(from) {
-                    stays = at;
+                    stays = place;
                     break;
                 }
                 // SAFETY: the sender lives, and has not been told that the body is its own again.
                 unsafe { flight.body.capture() };
             }
+            missed[at] |= stays < pair.flights.len();
             pair.flights.truncate(stays);
+        }
+        for (at, (from, to)) in [(one, other), (other, one)].into_iter().enumerate() {
             if dead == Some(from) {
                 continue;
             }
@@ -424,7 +429,9 @@ impl State {
                 self.random.once_in(2)
             });
             self.ranks[from].pending = pending;
-            if !self.ranks[to].closed && !self.ranks[from].closed {
+            // Who has taken leave is not missed, unless something of its was.
+            let is_news = !self.ranks[to].closed || missed[1 - at];
+            if is_news && !self.ranks[from].closed {
                 let due = now + self.random.below(self.config.latency * 3 + 1) as u64;
                 let reason = format!("the simulated link between {from} and {to} is cut");
                 self.ranks[from].downs.push((due, to, reason));
