@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use ferrite_fabric::conformance::{self, Endpoint};
+use ferrite_fabric::conformance::{self, Coverage, Endpoint};
 use ferrite_fabric::{Bootstrap, Job, Network, Options, Secret, Transport};
 use ferrite_tcp::Tcp;
 
@@ -65,6 +65,17 @@ fn endpoints(size: u32) -> Vec<Endpoint> {
 
 #[test]
 fn conforms() {
-    let covered = conformance::run(0x7c9, endpoints);
-    assert!(covered.placed > 0, "{covered:?}");
+    let covered = conformance::run(0x7463, endpoints);
+    assert!(covered.lent > 0 && covered.placed > 0, "{covered:?}");
+    let none = Coverage {
+        lent: covered.lent,
+        placed: covered.placed,
+        ..Coverage::default()
+    };
+    assert_eq!(covered, none, "TCP reaches no memory");
+}
+
+#[test]
+fn a_peer_that_dies_is_told_of() {
+    conformance::loss(0x7464, endpoints, drop);
 }

@@ -1,7 +1,7 @@
 //! The engine, several ranks in one process: each rank is a thread with an engine of its own.
 //!
-//! What is tested stands in [`point_to_point`] and [`random`]; where it runs, in [`over`]: shared memory, the simulator, a network of the completion
-//! kind. [`seeds`] runs all of it over many simulated networks.
+//! What is tested stands in [`point_to_point`] and [`random`]; where it runs, in [`over`]: shared memory, TCP, the simulator, a
+//! network of the completion kind. [`seeds`] runs all of it over many simulated networks.
 
 mod over;
 mod point_to_point;
@@ -24,6 +24,13 @@ macro_rules! over_everything {
             $(#[test]
             fn $test() {
                 super::$module::$test(&super::Over::shm());
+            })*
+        }
+
+        mod tcp {
+            $(#[test]
+            fn $test() {
+                super::$module::$test(&super::Over::tcp());
             })*
         }
 
@@ -68,6 +75,7 @@ over_everything! {
 #[test]
 fn threads_of_one_rank_do_not_disturb_each_other() {
     point_to_point::threads_of_one_rank_do_not_disturb_each_other(&Over::shm());
+    point_to_point::threads_of_one_rank_do_not_disturb_each_other(&Over::tcp());
 }
 
 #[test]

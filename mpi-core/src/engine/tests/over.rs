@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use ferrite_fabric::conformance::Random;
 use ferrite_fabric::sim::{Config, REPLAY, Sim};
-use ferrite_fabric::{Bootstrap, Job, Network, Secret, completion};
+use ferrite_fabric::{Bootstrap, Job, Network, Options, Secret, Transport, completion};
 use ferrite_shm::{Attachment, ShmConfig};
 
 use crate::engine::request::{Kind, RequestRef};
@@ -71,6 +72,7 @@ pub(super) struct Over {
 
 enum Ground {
     Shm,
+    Tcp,
     Completion,
     Sim(Sort),
 }
@@ -101,6 +103,10 @@ struct Lost;
 impl Over {
     pub(super) fn shm() -> Over {
         Over::new(Ground::Shm, 0, "")
+    }
+
+    pub(super) fn tcp() -> Over {
+        Over::new(Ground::Tcp, 0, "")
     }
 
     pub(super) fn completion(seed: u64, test: &'static str) -> Over {
@@ -147,7 +153,7 @@ impl Over {
     pub(super) fn ways(&self) -> Vec<Way> {
         match self.ground {
             Ground::Shm => NODE_WAYS.to_vec(),
-            Ground::Completion | Ground::Sim(Sort::AtLarge) => NET_WAYS.to_vec(),
+            Ground::Tcp | Ground::Completion | Ground::Sim(Sort::AtLarge) => NET_WAYS.to_vec(),
             Ground::Sim(_) => vec![self.random().choose(NET_WAYS)],
         }
     }
@@ -155,7 +161,7 @@ impl Over {
     /// The lengths of messages to try, in bytes.
     pub(super) fn sizes(&self) -> Vec<usize> {
         let limits = match self.ground {
-            Ground::Shm => return SIZES.to_vec(),
+            Ground::Shm | Ground::Tcp => return SIZES.to_vec(),
             Ground::Sim(_) => {
                 let config = Config::of(self.seed);
                 [config.inline, config.frame, config.place_from]
@@ -175,7 +181,7 @@ impl Over {
     /// This length, or what takes a simulation long enough.
     pub(super) fn len(&self, len: usize) -> usize {
         match self.ground {
-            Ground::Shm => len,
+            Ground::Shm | Ground::Tcp => len,
             Ground::Completion => len.min(completion::Config::of(self.seed).frame * 200),
             Ground::Sim(_) => len.min(Config::of(self.seed).frame * 30).min(300_001),
         }
@@ -184,7 +190,7 @@ impl Over {
     /// This number of messages, or what is many for a simulation.
     pub(super) fn many(&self, many: usize) -> usize {
         match self.ground {
-            Ground::Shm => many,
+            Ground::Shm | Ground::Tcp => many,
             Ground::Completion => many.min(4 + many / 5),
             Ground::Sim(_) => many.min(4 + many / 60),
         }
@@ -193,7 +199,7 @@ impl Over {
     /// This number of rounds, or fewer for a network, where each takes long.
     pub(super) fn rounds(&self, rounds: usize) -> usize {
         match self.ground {
-            Ground::Shm => rounds,
+            Ground::Shm | Ground::Tcp => rounds,
             Ground::Completion | Ground::Sim(_) => rounds / 5,
         }
     }
@@ -211,6 +217,7 @@ impl Over {
     pub(super) fn job(&self, size: u32, variables: &[(&str, &str)], rank: impl Fn(&Engine) + Sync) {
         match self.ground {
             Ground::Shm => on_a_node(size, variables, &rank),
+            Ground::Tcp => over_tcp(size, variables, &rank),
             Ground::Completion => self.complete(size, variables, &rank),
             Ground::Sim(sort) => self.simulate(sort, size, variables, &rank),
         }
@@ -452,6 +459,64 @@ fn on_a_node(size: u32, variables: &[(&str, &str)], rank: &(dyn Fn(&Engine) + Sy
             });
         }
     });
+}
+
+fn over_tcp(size: u32, variables: &[(&str, &str)], rank: &(dyn Fn(&Engine) + Sync)) {
+    let cards = Arc::new(Mutex::new(HashMap::new()));
+    std::thread::scope(|scope| {
+        for number in 0..size {
+            let cards = cards.clone();
+            scope.spawn(move || {
+                let ended = catch_unwind(AssertUnwindSafe(|| {
+                    let job = job_of(number, size);
+                    let launcher = Arc::new(Addresses { number, cards });
+                    let options = Options {
+                        interfaces: "lo".into(),
+                        ..Options::default()
+                    };
+                    let net = ferrite_tcp::Tcp.open(&job, launcher.clone(), &options);
+                    let net: Arc<dyn Network> = net.unwrap().into();
+                    launcher.publish(&net.card()).unwrap();
+                    let level = ThreadLevel::Multiple;
+                    let settings = settings(variables);
+                    let engine =
+                        Engine::make(level, settings, job, launcher, None, Some(net.clone()))
+                            .unwrap();
+                    run(&engine, rank);
+                    net.close();
+                    bury(engine);
+                }));
+                if ended.is_err() {
+                    // The other ranks may wait for this one for ever.
+                    eprintln!("rank {number} failed");
+                    std::process::abort();
+                }
+            });
+        }
+    });
+}
+
+/// A launcher that passes addresses on.
+struct Addresses {
+    number: u32,
+    cards: Arc<Mutex<HashMap<u32, String>>>,
+}
+
+impl Bootstrap for Addresses {
+    fn publish(&self, card: &str) -> Result<(), String> {
+        self.cards.lock().unwrap().insert(self.number, card.into());
+        Ok(())
+    }
+    fn fetch(&self, rank: u32) -> Result<Option<String>, String> {
+        Ok(self.cards.lock().unwrap().get(&rank).cloned())
+    }
+    fn lost(&self, rank: u32, reason: &str) -> ! {
+        panic!("rank {rank} is lost: {reason}")
+    }
+    fn finalized(&self) {}
+    fn abort(&self, code: i32, message: &str) -> ! {
+        panic!("abort({code}): {message}")
+    }
 }
 
 fn segment() -> OwnedFd {
