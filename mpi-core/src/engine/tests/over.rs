@@ -67,7 +67,9 @@ pub(super) struct Over {
     traces: AtomicU64,
     /// What the current job runs over.
     sim: Mutex<Option<Sim>>,
+    /// The test to run again for a replay, and what it was at.
     test: &'static str,
+    part: &'static str,
 }
 
 enum Ground {
@@ -137,7 +139,13 @@ impl Over {
             traces: AtomicU64::new(0),
             sim: Mutex::new(None),
             test,
+            part: "all",
         }
+    }
+
+    /// The same, for a part of the test.
+    pub(super) fn part(self, part: &'static str) -> Over {
+        Over { part, ..self }
     }
 
     /// What a test takes its own random numbers from.
@@ -309,8 +317,9 @@ impl Over {
         }
         if let Some(failure) = failure {
             panic!(
-                "{failure}\nseed {seed:#x} in {}; to replay: {REPLAY}={seed:#x} cargo test -p mpi_core {} -- --nocapture",
+                "{failure}\nseed {seed:#x} in {} ({} of it); to replay: {REPLAY}={seed:#x} cargo test -p mpi_core {} -- --nocapture",
                 self.test,
+                self.part,
                 self.test,
                 seed = self.seed
             );
