@@ -183,7 +183,6 @@ pub(super) fn a_frame_ends_sleep(ends: Vec<Endpoint>) {
         if round % 2 == 1 {
             send_alone(&mut all.0[0], &header, b"hello");
             assert!(!all.0[1].end.port.prepare_sleep(), "a frame is there");
-            // Nothing was said about sleep after a refusal, so the port is awake.
         }
         all.next(1);
         for _ in 0..round {

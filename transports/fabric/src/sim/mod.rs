@@ -15,8 +15,10 @@
 //! [`Sim::trace`] is a hash of all that has happened; two runs of a seed have the same. To see what happened, replay a seed with
 //! [`Config::tell`].
 
+mod access;
 mod config;
 mod flight;
+mod loss;
 mod network;
 mod schedule;
 mod seeds;
