@@ -6,6 +6,7 @@
 mod over;
 mod point_to_point;
 mod random;
+mod rank;
 mod seeds;
 
 use ferrite_fabric::sim::Seeds;

@@ -4,16 +4,23 @@ use ferrite_fabric::sim::Seeds;
 
 use super::{Over, TESTS, Test};
 
-fn all(seed: u64, over: fn(u64, &'static str) -> Over, group: &'static str, but: &[&str]) -> u64 {
-    let mut hash = 0;
+/// A hash of what has happened, and how many ranks have lost a peer.
+fn all(
+    seed: u64,
+    over: fn(u64, &'static str) -> Over,
+    group: &'static str,
+    but: &[&str],
+) -> (u64, u64) {
+    let (mut hash, mut losses) = (0, 0);
     let tests = TESTS.iter().filter(|(name, _)| !but.contains(name));
     for (name, test) in tests {
         let test: &Test = test;
         let over = over(seed, group).part(name);
         test(&over);
         hash ^= over.trace();
+        losses += over.losses();
     }
-    hash
+    (hash, losses)
 }
 
 /// Waits for its peer by other means than MPI, so it does not hear that it is lost.
@@ -35,9 +42,13 @@ fn some_ranks_share_a_node() {
 
 #[test]
 fn a_link_dies() {
+    let (mut runs, mut losses) = (0, 0);
     for seed in Seeds::new("a_link_dies", 50) {
-        all(seed, Over::sim_mortal, "a_link_dies", WAITS_OTHERWISE);
+        runs += 1;
+        losses += all(seed, Over::sim_mortal, "a_link_dies", WAITS_OTHERWISE).1;
     }
+    println!("{losses} ranks have lost a peer");
+    assert!(losses > runs, "links do die");
 }
 
 #[test]
