@@ -17,7 +17,7 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 prefix=$target/prefix
 host=x86_64-unknown-linux-gnu
 
-steps=(packages peers format lints generated tests lock-order loom threads addresses install instructions netpipe bench osu)
+steps=(packages peers format lints generated tests simulator lock-order loom threads addresses install instructions netpipe bench osu)
 
 # Programs by the package that has them.
 packages() {
@@ -61,6 +61,12 @@ generated() { cargo xtask generate --check; }
 
 tests() { cargo test --workspace --no-fail-fast; }
 
+# The engine and the networks' own suite over many more simulated networks than `tests` has time for. Any failure prints its seed.
+simulator() {
+    FERRITE_TEST_SEEDS=1000 cargo test -p mpi_core --lib engine::tests::seeds &&
+        FERRITE_TEST_SEEDS=50 cargo test -p ferrite-fabric --lib
+}
+
 # The library with its debug assertions, among them the order of locks, under threads and all protocols.
 lock-order() {
     cargo xtask install --debug --check --prefix "$target/prefix-debug" &&
@@ -89,7 +95,10 @@ threads() {
 addresses() {
     nightly || return 1
     CARGO_TARGET_DIR=$target/address-sanitizer RUSTFLAGS=-Zsanitizer=address \
-        cargo +nightly test -p ferrite-ring --target $host --test stress --test model
+        cargo +nightly test -p ferrite-ring --target $host --test stress --test model &&
+        # What the engine lends to networks, it must not free too early.
+        CARGO_TARGET_DIR=$target/address-sanitizer RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 \
+            cargo +nightly test -p mpi_core --target $host --lib engine::tests::seeds
 }
 
 install() { cargo xtask install --check --prefix "$prefix"; }
