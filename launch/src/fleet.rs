@@ -452,7 +452,8 @@ impl Fleet {
                 (None, Some(End::Code(255))) => {
                     ": its connection was closed, or its agent killed".into()
                 }
-                (None, Some(end)) => format!(": its agent {end}"),
+                (None, Some(end @ End::Code(_))) => format!(": its agent {end}"),
+                (None, Some(end)) => format!(": the {} to it {end}", self.spec.remote.shell()),
                 (None, None) => ": its agent is no more".into(),
             };
             return self.without(at, format!("host {name} is lost{said}"), CANNOT_START, true);

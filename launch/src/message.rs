@@ -106,12 +106,12 @@ pub(crate) enum Up {
         status: u8,
         lost: bool,
     },
-    /// What the agent has found on its host.
-    Found(Vec<Finding>),
+    /// What the agent has found on its host, and the time there in microseconds since 1970.
+    Found { findings: Vec<Finding>, clock: u64 },
     /// The agent listens at these addresses.
     Listens(Result<Target, String>),
-    /// Whether each of the targets was reached; the error is a sentence.
-    Dialled(Vec<Result<(), String>>),
+    /// At which address each of the targets was reached; the error is a sentence.
+    Dialled(Vec<Result<String, String>>),
 }
 
 /// The job's secret on its way. Prints as nothing.
