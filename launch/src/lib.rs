@@ -17,6 +17,11 @@ mod job;
 mod launcher;
 mod options;
 mod output;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the launcher does not serve it yet")
+)]
+pub(crate) mod pmi;
 mod report;
 mod signals;
 mod spawn;
