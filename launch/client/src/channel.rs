@@ -165,7 +165,9 @@ fn check(welcome: Welcome, segment: Option<OwnedFd>) -> Result<Job, DiscoverErro
             "the memory file of ranks on one host is missing".into(),
         ));
     }
+    let neighbours = local.len() as u32 - 1;
     Ok(Job {
+        neighbours,
         id: job,
         secret,
         rank,

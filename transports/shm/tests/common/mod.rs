@@ -24,6 +24,7 @@ pub(crate) fn job(rank: u32, size: u32, segment: impl AsFd) -> Job {
         rank,
         size,
         local: (0..size).collect(),
+        neighbours: size - 1,
         cpus: 2,
         appnum: 0,
         launcher: 0,
@@ -48,5 +49,6 @@ pub(crate) fn endpoint(rank: u32, size: u32, attachment: &Attachment) -> Endpoin
             .map(|link: ShmLink| Box::new(link) as Box<dyn Link>)
             .collect(),
         sleep: Box::new(move |timeout| sleeper.wait(Some(timeout))),
+        close: Box::new(|| {}),
     }
 }
