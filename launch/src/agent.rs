@@ -233,7 +233,10 @@ impl Agent {
     /// A part of `mpiexec --doctor`.
     fn examine(&mut self, order: Down) {
         let answer = match order {
-            Down::Examine => Up::Found(doctor::examine()),
+            Down::Examine => Up::Found {
+                findings: doctor::examine(),
+                clock: doctor::clock(),
+            },
             Down::Listen { ports } => Up::Listens(doctor::Listener::open(ports).map(|listener| {
                 let target = listener.target();
                 self.listener = Some(listener);

@@ -51,6 +51,8 @@ struct Child {
     error_bytes: Vec<u8>,
     /// Lines of it that are not told yet.
     error_lines: Vec<String>,
+    /// Why it could not be reached the last time.
+    failure: Option<String>,
     /// Whether the event loop waits for room in the link.
     awaited: bool,
 }
@@ -101,6 +103,7 @@ impl Fleet {
             errors: None,
             error_bytes: Vec::new(),
             error_lines: Vec::new(),
+            failure: None,
             awaited: false,
         };
         Fleet {
@@ -218,6 +221,10 @@ impl Fleet {
                 .is_some_and(|link| link.silent_at() <= now);
             match child.state {
                 State::Dialling(attempt) if attempt.began + patience <= now => {
+                    if let Some(why) = child.failure.clone() {
+                        self.unreached(at, &why);
+                        continue;
+                    }
                     let noise = match child.link.as_ref().map(Link::noise).unwrap_or_default() {
                         noise if noise.is_empty() => String::new(),
                         noise => format!("; all it has printed is {noise:?}"),
@@ -452,7 +459,8 @@ impl Fleet {
                 (None, Some(End::Code(255))) => {
                     ": its connection was closed, or its agent killed".into()
                 }
-                (None, Some(end)) => format!(": its agent {end}"),
+                (None, Some(end @ End::Code(_))) => format!(": its agent {end}"),
+                (None, Some(end)) => format!(": the {} to it {end}", self.spec.remote.shell()),
                 (None, None) => ": its agent is no more".into(),
             };
             return self.without(at, format!("host {name} is lost{said}"), CANNOT_START, true);
@@ -469,19 +477,13 @@ impl Fleet {
                 self.without(at, format!("host {name}: {sentence}"), status, false);
             }
             Verdict::Again(why) if attempt.began + patience <= Instant::now() + attempt.rest => {
-                let sentence = format!(
-                    "host {name} has not been reached within {} s: {why}. Is the name right, the host up, its sshd running? Try: {} \
-                     {name} true (FERRITE_START_TIMEOUT sets the time)",
-                    patience.as_secs_f64(),
-                    self.spec.remote.shell()
-                );
-                self.without(at, sentence, CANNOT_START, false);
+                self.unreached(at, &why);
             }
             Verdict::Again(why) => {
                 let node = self.children[at].node;
                 if attempt.number == 0 {
                     let notice = format!(
-                        "host {name} cannot be reached yet: {why}; trying again for {} s",
+                        "host {name} cannot be reached yet: {why}; trying again, for {} s in all",
                         patience.as_secs_f64()
                     );
                     self.told.push((node, Up::Say(notice)));
@@ -490,6 +492,7 @@ impl Fleet {
                 child.kill();
                 child.link = None;
                 child.errors = None;
+                child.failure = Some(why);
                 let next = Attempt {
                     rest: (attempt.rest * 2).min(LONGEST_REST),
                     number: attempt.number + 1,
@@ -498,6 +501,17 @@ impl Fleet {
                 child.state = State::Resting(next, Instant::now() + attempt.rest);
             }
         }
+    }
+
+    /// All attempts to reach a host have failed.
+    fn unreached(&mut self, at: usize, why: &str) {
+        let (name, shell) = (self.name(at), self.spec.remote.shell());
+        let sentence = format!(
+            "host {name} has not been reached within {} s: {why}. Is the name right, the host up, its sshd running? Try: {shell} \
+             {name} true (FERRITE_START_TIMEOUT sets the time)",
+            self.spec.remote.patience.as_secs_f64()
+        );
+        self.without(at, sentence, CANNOT_START, false);
     }
 
     /// A child, and with it the nodes below it, is given up.

@@ -13,11 +13,14 @@ use crate::report;
 use crate::signals;
 use crate::sys::{self, Fork, Mask, SignalEvents};
 use crate::tree;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
+use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use std::io;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 /// The launcher's side of the split.
 pub(crate) struct Guarded {
@@ -27,15 +30,26 @@ pub(crate) struct Guarded {
     pub(crate) mask: Mask,
 }
 
+/// What else ends a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leash {
+    None,
+    /// The end of standard input: an agent's connection. The launcher sees it as well; if it has not gone soon after, it hangs.
+    Stdin,
+}
+
+/// How long the launcher has to go by itself when the leash is cut.
+const CUT: Duration = Duration::from_millis(1500);
+
 /// Splits mpiexec, and runs `launch` in the new process. Returns, in the guard only, the exit code.
-pub(crate) fn split(launch: impl FnOnce(Guarded) -> Outcome) -> io::Result<ExitCode> {
+pub(crate) fn split(leash: Leash, launch: impl FnOnce(Guarded) -> Outcome) -> io::Result<ExitCode> {
     let mask = sys::block(&signals::READ);
     let (alive, held) = pipe_with(PipeFlags::CLOEXEC)?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     match sys::fork()? {
         Fork::Parent(launcher) => {
             drop(alive);
-            let code = watch(launcher)?;
+            let code = watch(launcher, leash)?;
             drop(held);
             Ok(code)
         }
@@ -68,22 +82,53 @@ pub(crate) enum Outcome {
     Interrupted,
 }
 
-fn watch(launcher: Pid) -> io::Result<ExitCode> {
-    let events = SignalEvents::of(&signals::READ, true)?;
-    while let Some(received) = events.next() {
-        match received.signal {
-            libc::SIGCHLD => match look_at(launcher) {
-                Launcher::Runs => {}
-                // Only now: whoever sees mpiexec stopped and continues it finds the launcher stopped as well.
-                Launcher::Stopped => sys::take_default_action(libc::SIGTSTP),
-                Launcher::Ended(status) => return Ok(finish(status)),
-            },
-            // From a terminal, the launcher has it.
-            signal if !received.terminal => pass_on(launcher, signal),
-            _ => {}
+fn watch(launcher: Pid, leash: Leash) -> io::Result<ExitCode> {
+    let events = SignalEvents::of(&signals::READ)?;
+    let mut holds = leash == Leash::Stdin;
+    let mut cut: Option<Instant> = None;
+    loop {
+        while let Some(received) = events.next() {
+            match received.signal {
+                libc::SIGCHLD => match look_at(launcher) {
+                    Launcher::Runs => {}
+                    // Only now: whoever sees mpiexec stopped and continues it finds the launcher stopped as well.
+                    Launcher::Stopped => sys::take_default_action(libc::SIGTSTP),
+                    Launcher::Ended(status) => return Ok(finish(status)),
+                },
+                // From a terminal, the launcher has it.
+                signal if !received.terminal => pass_on(launcher, signal),
+                _ => {}
+            }
+        }
+        if cut.is_some_and(|at| at <= Instant::now()) {
+            cut = None;
+            let _ = rustix::process::kill_process(launcher, Signal::KILL);
+        }
+        if wait(&events, holds, cut)? {
+            holds = false;
+            cut = Some(Instant::now() + CUT);
         }
     }
-    Err(io::Error::other("the stream of signals has ended"))
+}
+
+/// Waits for a signal, for this time, or, while it holds, for the leash to be cut. Returns whether it is.
+fn wait(events: &SignalEvents, holds: bool, until: Option<Instant>) -> io::Result<bool> {
+    let mut fds = [
+        PollFd::new(events, PollFlags::IN),
+        // Its end is reported without being asked for.
+        PollFd::from_borrowed_fd(rustix::stdio::stdin(), PollFlags::empty()),
+    ];
+    let left =
+        until.map(|at| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
+    let left = left.map(|left| Timespec {
+        tv_sec: left.as_secs() as _,
+        tv_nsec: left.subsec_nanos() as _,
+    });
+    let watched = if holds { 2 } else { 1 };
+    match poll(&mut fds[..watched], left.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(holds && !fds[1].revents().is_empty()),
+        Err(e) => Err(e.into()),
+    }
 }
 
 fn pass_on(launcher: Pid, signal: i32) {

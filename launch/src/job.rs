@@ -218,10 +218,11 @@ impl Job {
     /// A rank can no longer reach another one, for this reason.
     pub(crate) fn lost(&mut self, rank: u32, other: u32, reason: String, now: Instant) {
         if other as usize >= self.ranks.len() {
-            return self.garbled(
-                rank,
-                &format!("it lost rank {other}, which is none of this job"),
+            let sentence = format!(
+                "{} lost rank {other}, which is none of this job's: {reason}",
+                self.who(rank)
             );
+            return self.fail(sentence, Outcome::Exit(1), now);
         }
         if self.phase == Phase::Running && self.lost.is_none() {
             self.lost = Some((rank, other, reason, now + BETTER_REASON));

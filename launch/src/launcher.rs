@@ -252,7 +252,7 @@ impl Launcher {
                 }
                 self.job.without(&nodes, sentence, status, now);
             }
-            Up::Beat | Up::Ready | Up::Found(_) | Up::Listens(_) | Up::Dialled(_) => {}
+            Up::Beat | Up::Ready | Up::Found { .. } | Up::Listens(_) | Up::Dialled(_) => {}
         }
         Ok(())
     }

@@ -31,6 +31,11 @@ mod node;
 mod options;
 mod output;
 mod place;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the launcher does not serve it yet")
+)]
+mod pmi;
 mod poller;
 mod remote;
 mod report;
@@ -43,6 +48,7 @@ mod sys;
 mod tree;
 
 use args::{Command, JobRequest, Usage};
+use guard::Leash;
 use here::Here;
 use launcher::Task;
 use place::{Placement, Share};
@@ -58,11 +64,11 @@ const USAGE: u8 = 2;
 pub fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
     if words.first().is_some_and(|word| word == remote::AGENT) {
-        return finish(guard::split(agent::run));
+        return finish(guard::split(Leash::Stdin, agent::run));
     }
     let task = match args::parse(words, |name| std::env::var_os(name)) {
         Ok(Command::Run(job)) => prepare(&job),
-        Ok(Command::Doctor(job)) => return doctor::run(&job),
+        Ok(Command::Doctor(job)) => return visit(&job),
         Ok(Command::Help) => return print(&help::text()),
         Ok(Command::Version) => return print(&help::version()),
         Err(Usage(sentence)) => Err(Unstartable {
@@ -71,7 +77,9 @@ pub fn main() -> ExitCode {
         }),
     };
     match task {
-        Ok(task) => finish(guard::split(|guarded| launcher::run(task, guarded))),
+        Ok(task) => finish(guard::split(Leash::None, |guarded| {
+            launcher::run(task, guarded)
+        })),
         Err(e) => {
             report::stderr(&e.sentence);
             ExitCode::from(e.status)
@@ -123,6 +131,28 @@ fn prepare(job: &JobRequest) -> Result<Task, Unstartable> {
         timeout: job.timeout,
         notices,
     })
+}
+
+/// Looks at hosts.
+fn visit(job: &JobRequest) -> ExitCode {
+    let named = job.programs[0].hosts.as_deref().unwrap_or_default();
+    let here = Here::new();
+    let share = Share {
+        count: named.len().max(1) as u32,
+        hosts: named,
+    };
+    let placement = place::place(&[share], Some(1), |name| here.is(name));
+    let visit = Remote::new(&job.remote, |name| std::env::var_os(name))
+        .and_then(|remote| doctor::Visit::new(&placement, remote));
+    match visit {
+        Ok(visit) => finish(guard::split(Leash::None, |guarded| {
+            doctor::run(visit, guarded)
+        })),
+        Err(sentence) => {
+            report::stderr(&sentence);
+            ExitCode::from(USAGE)
+        }
+    }
 }
 
 fn placed(job: &JobRequest) -> Placement {

@@ -129,8 +129,8 @@ impl Link {
 
     /// What stood before the other end's preamble.
     pub(crate) fn noise(&self) -> String {
-        let text = String::from_utf8_lossy(&self.decoder.noise);
-        text.trim().to_string()
+        let noise = self.decoder.noise();
+        String::from_utf8_lossy(&noise).trim().to_string()
     }
 
     pub(crate) fn input(&self) -> BorrowedFd<'_> {

@@ -106,12 +106,12 @@ pub(crate) enum Up {
         status: u8,
         lost: bool,
     },
-    /// What the agent has found on its host.
-    Found(Vec<Finding>),
+    /// What the agent has found on its host, and the time there in microseconds since 1970.
+    Found { findings: Vec<Finding>, clock: u64 },
     /// The agent listens at these addresses.
     Listens(Result<Target, String>),
-    /// Whether each of the targets was reached; the error is a sentence.
-    Dialled(Vec<Result<(), String>>),
+    /// At which address each of the targets was reached; the error is a sentence.
+    Dialled(Vec<Result<String, String>>),
 }
 
 /// The job's secret on its way. Prints as nothing.
@@ -156,8 +156,8 @@ pub(crate) fn encode<T: Serialize>(node: u32, message: &T, into: &mut Vec<u8>) {
 pub(crate) struct Decoder {
     bytes: Vec<u8>,
     synced: bool,
-    /// What stood before the preamble.
-    pub(crate) noise: Vec<u8>,
+    /// What stood before the preamble, as far as it is cut off.
+    noise: Vec<u8>,
 }
 
 /// What has been cut out.
@@ -180,6 +180,12 @@ impl Decoder {
     /// Takes bytes as they arrive.
     pub(crate) fn put(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// What stood, or so far stands, before the preamble.
+    pub(crate) fn noise(&self) -> Vec<u8> {
+        let rest = if self.synced { &[] } else { &self.bytes[..] };
+        [&self.noise, rest].concat()
     }
 
     /// The next piece; `None`: it has not arrived yet.
@@ -310,7 +316,7 @@ mod tests {
             let mut expected = vec![Piece::Preamble(VERSION.to_string())];
             expected.extend(frames.into_iter().map(|(node, message)| Piece::Frame(node, message)));
             prop_assert_eq!(found, expected);
-            prop_assert!(decoder.noise.starts_with(&noise));
+            prop_assert!(decoder.noise().starts_with(&noise));
         }
 
         #[test]

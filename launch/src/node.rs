@@ -340,6 +340,15 @@ impl Node {
     }
 
     fn signal_ranks(&self, signal: i32) {
+        if self.plan.is_afar() && matches!(signal, libc::SIGTSTP | libc::SIGCONT) {
+            // No terminal is theirs, and without one the kernel lets nobody stop by SIGTSTP.
+            let signal = match signal {
+                libc::SIGTSTP => Signal::STOP,
+                _ => Signal::CONT,
+            };
+            tree::signal_descendants(signal, &self.bystanders);
+            return;
+        }
         let Some(signal) = Signal::from_named_raw(signal) else {
             return;
         };

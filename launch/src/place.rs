@@ -79,12 +79,15 @@ impl Walk {
         slots: &mut Vec<Option<u32>>,
     ) -> Walk {
         let mut entries: Vec<(u32, u32)> = Vec::new();
-        let mut seen = vec![None; slots.len()];
+        // What the list gives each node, and whether it says so.
+        let mut given = vec![(0, false); slots.len()];
         for host in hosts {
-            let node = placement.node(host, &is_here);
-            seen.resize(placement.nodes.len().max(seen.len()), None);
+            let node = placement.node(host, &is_here) as usize;
+            given.resize(placement.nodes.len(), (0, false));
             slots.resize(placement.nodes.len(), None);
-            let of_node: &mut Option<u32> = &mut seen[node as usize];
+            given[node].0 += host.slots.unwrap_or(1);
+            given[node].1 |= host.slots.is_some();
+            let node = node as u32;
             match per_host {
                 // Once for each host, however often it is named.
                 Some(count) if !entries.iter().any(|&(n, _)| n == node) => {
@@ -93,12 +96,9 @@ impl Walk {
                 Some(_) => {}
                 None => entries.push((node, host.slots.unwrap_or(1))),
             }
-            if let Some(count) = host.slots {
-                *of_node = Some(of_node.unwrap_or(0) + count);
-            }
         }
-        for (all, of_list) in slots.iter_mut().zip(seen) {
-            *all = (*all).max(of_list);
+        for (all, (of_list, said)) in slots.iter_mut().zip(given) {
+            *all = (*all).max(said.then_some(of_list));
         }
         Walk {
             entries,
@@ -238,6 +238,7 @@ mod tests {
         assert_eq!(placed("a,b", 4, None).crowded, [0; 0]);
         assert_eq!(placed("a:1,b:2,a:1", 4, None).crowded, [0; 0]);
         assert_eq!(placed("a:2,b:2", 6, Some(3)).crowded, [0, 1]);
+        assert_eq!(placed("a,a,a:2", 4, None).crowded, [0; 0]);
     }
 
     #[test]

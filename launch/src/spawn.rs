@@ -121,6 +121,11 @@ impl Plan {
         &self.ranks
     }
 
+    /// Whether this is not mpiexec's own machine.
+    pub(crate) fn is_afar(&self) -> bool {
+        self.place == Place::Afar
+    }
+
     /// Ranks of the whole job.
     pub(crate) fn size(&self) -> u32 {
         self.size

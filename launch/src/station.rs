@@ -48,7 +48,7 @@ impl Station {
         let station = Station {
             poller: Poller::new()?,
             guarded,
-            signals: SignalEvents::of(&signals::READ, false)?,
+            signals: SignalEvents::of(&signals::READ)?,
             node,
             fleet,
         };

@@ -72,11 +72,11 @@ pub(crate) fn take_default_action(signal: i32) {
 }
 
 impl SignalEvents {
-    /// Reads these signals, which the caller has blocked. `wait`: reading waits for one.
+    /// Reads these signals, which the caller has blocked. Reading does not wait.
     #[allow(unsafe_code)]
-    pub(crate) fn of(signals: &[i32], wait: bool) -> io::Result<SignalEvents> {
+    pub(crate) fn of(signals: &[i32]) -> io::Result<SignalEvents> {
         let set = set_of(signals);
-        let flags = libc::SFD_CLOEXEC | if wait { 0 } else { libc::SFD_NONBLOCK };
+        let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
         // SAFETY: `set` is initialised; -1 asks for a new descriptor.
         let fd = unsafe { libc::signalfd(-1, &set, flags) };
         if fd < 0 {
@@ -222,6 +222,41 @@ pub(crate) fn interfaces() -> io::Result<Vec<Interface>> {
         libc::freeifaddrs(list);
     }
     Ok(found)
+}
+
+/// Whether a process may read the memory of its descendants (cross-memory attach), as ranks read each other's.
+#[allow(unsafe_code)]
+pub(crate) fn try_cross_memory_attach() -> io::Result<()> {
+    let (mut into, from) = ([0u8; 8], *b"attached");
+    match fork()? {
+        Fork::Child => loop {
+            // SAFETY: `pause` has no precondition.
+            unsafe { libc::pause() };
+        },
+        Fork::Parent(child) => {
+            let local = libc::iovec {
+                iov_base: into.as_mut_ptr().cast(),
+                iov_len: into.len(),
+            };
+            let remote = libc::iovec {
+                iov_base: from.as_ptr().cast_mut().cast(),
+                iov_len: from.len(),
+            };
+            // SAFETY: `local` is writable; the child has a copy of `from` at the same address, and the kernel checks it.
+            let count =
+                unsafe { libc::process_vm_readv(child.as_raw_pid(), &local, 1, &remote, 1, 0) };
+            let result = match count {
+                8 if into == from => Ok(()),
+                0.. => Err(io::Error::other(
+                    "it read something else than what is there",
+                )),
+                _ => Err(io::Error::last_os_error()),
+            };
+            let _ = rustix::process::kill_process(child, Signal::KILL);
+            let _ = rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty());
+            result
+        }
+    }
 }
 
 /// Ends this process at once, without its parent's exit handlers.

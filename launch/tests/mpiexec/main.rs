@@ -1,7 +1,9 @@
 //! mpiexec as its users see it: a process with arguments, descriptors, signals and an exit status.
 
+mod agents;
 mod channel;
 mod ends;
+mod hosts;
 mod options;
 mod output;
 mod signals;
@@ -76,7 +78,9 @@ fn command(arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .env_remove("MPIEXEC_TIMEOUT")
-        .env_remove("FERRITE_CHANNEL");
+        .env_remove("FERRITE_CHANNEL")
+        .env_remove("FERRITE_PREFIX")
+        .env_remove("FERRITE_SSH");
     command.stdin(Stdio::null());
     command
 }

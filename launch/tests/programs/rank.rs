@@ -4,7 +4,7 @@
 //! ever), `say=TEXT` (a line), `write=TEXT` (no newline), `lines=COUNT`, `pid`, `cpus` (that it is bound to), `ignore=NUMBER`,
 //! `catch=NUMBER` (waits for that signal, says so), `copy` (standard input to output), `run-again` (this program, with `hello`),
 //! `fork-finalize`, `fork-abort` (a forked child
-//! does it). `R:COMMAND` is for rank R only. Exits with 0 at the end, and with 3 if it cannot join.
+//! does it), `publish=CARD`, `fetch=RANK` (waits for it, prints it), `lost=RANK`, `secret`. `R:COMMAND` is for rank R only. Exits with 0 at the end, and with 3 if it cannot join.
 
 use ferrite_client::Discovered;
 use std::io::Write;
@@ -15,7 +15,7 @@ fn main() {
     for argument in std::env::args().skip(1) {
         let command = match argument.split_once(':') {
             Some((rank, command)) => {
-                if std::env::var("MPI_LOCALRANKID").as_deref() != Ok(rank) {
+                if std::env::var("PMI_RANK").as_deref() != Ok(rank) {
                     continue;
                 }
                 command.to_string()
@@ -43,6 +43,23 @@ fn main() {
                 .expect("hello comes first")
                 .bootstrap
                 .abort(number(), "it is over"),
+            "publish" => joined
+                .as_ref()
+                .expect("hello comes first")
+                .bootstrap
+                .publish(value)
+                .expect("a card"),
+            "fetch" => fetch(joined.as_ref().expect("hello comes first"), value),
+            "lost" => joined
+                .as_ref()
+                .expect("hello comes first")
+                .bootstrap
+                .lost(value.parse().expect("a rank"), "no answer"),
+            "secret" => {
+                let secret = joined.as_ref().expect("hello comes first").job.secret.0;
+                let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+                say(&format!("secret={hex}\n"));
+            }
             "exit" => std::process::exit(number()),
             "signal" => signal_self(number()),
             "wait" => loop {
@@ -105,6 +122,16 @@ fn info(joined: &Discovered) {
         "job={id} rank={} size={} local={:?} cpus={} appnum={} launcher={} segment={segment:?} inherited={inherited:?}\n",
         job.rank, job.size, job.local, job.cpus, job.appnum, job.launcher
     ));
+}
+
+fn fetch(joined: &Discovered, rank: &str) {
+    loop {
+        match joined.bootstrap.fetch(rank.parse().expect("a rank")) {
+            Ok(Some(card)) => return say(&format!("card={card}\n")),
+            Ok(None) => std::thread::sleep(std::time::Duration::from_millis(10)),
+            Err(sentence) => return say(&format!("error: {sentence}\n")),
+        }
+    }
 }
 
 /// Lines that are written in many pieces.
