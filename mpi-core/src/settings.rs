@@ -23,8 +23,11 @@ const PREFIX: &str = "FERRITE_";
 /// Prefix of the variables of Ferrite's own tests, which are nobody's mistake.
 const TEST_PREFIX: &str = "FERRITE_TEST_";
 
+/// What `FERRITE_NETWORK` is called in jobs written for MS-MPI and its kin; read where that is not set.
+const NETMASK: &str = "MPICH_NETMASK";
+
 /// Transports that this build has, for `FERRITE_TRANSPORT`.
-pub const TRANSPORTS: &[&str] = &["shm", "self"];
+pub const TRANSPORTS: &[&str] = &["shm", "tcp", "self"];
 
 /// The settings that the engine reads.
 #[derive(Clone, Debug)]
@@ -39,6 +42,14 @@ pub struct Settings {
     pub eager_budget: usize,
     /// Length in bytes from which a rendezvous copies directly from the sender's memory.
     pub cma_limit: usize,
+    /// Length in bytes of the longest message that is sent eagerly over a network.
+    pub net_eager_limit: usize,
+    /// Interfaces that may be used, by name or as `address/bits`; empty: all.
+    pub network: String,
+    /// Ports to listen on.
+    pub ports: Ports,
+    /// Whether to print which ranks use which transport.
+    pub show_transports: bool,
     /// How long a waiting rank spins before it yields.
     pub spin: Duration,
     /// How long a waiting rank yields before it sleeps.
@@ -75,6 +86,10 @@ pub enum Cma {
     /// Nowhere.
     Never,
 }
+
+/// The first and the last port that may be listened on; `None`: any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ports(pub Option<(u16, u16)>);
 
 /// Where a setting's value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,12 +129,15 @@ enum Field {
     Cma(fn(&mut Settings) -> &mut Cma),
     Bytes(fn(&mut Settings) -> &mut usize),
     Duration(fn(&mut Settings) -> &mut Duration),
+    Text(fn(&mut Settings) -> &mut String),
+    Ports(fn(&mut Settings) -> &mut Ports),
+    Switch(fn(&mut Settings) -> &mut bool),
     /// Read by another part of Ferrite.
     Elsewhere,
 }
 
 /// Every setting there is.
-pub static REGISTRY: [Setting; 10] = [
+pub static REGISTRY: [Setting; 14] = [
     Setting {
         name: "FERRITE_TRANSPORT",
         default: "",
@@ -149,6 +167,30 @@ pub static REGISTRY: [Setting; 10] = [
         default: "64k",
         doc: "Length from which a message on a node is copied directly between the processes.",
         field: Field::Bytes(|settings| &mut settings.cma_limit),
+    },
+    Setting {
+        name: "FERRITE_NET_EAGER_LIMIT",
+        default: "128k",
+        doc: "Length of the longest message that is sent over a network before its receiver asks for it.",
+        field: Field::Bytes(|settings| &mut settings.net_eager_limit),
+    },
+    Setting {
+        name: "FERRITE_NETWORK",
+        default: "",
+        doc: "Network interfaces that may be used, by name or as address/bits, separated by commas; empty: all that are up.",
+        field: Field::Text(|settings| &mut settings.network),
+    },
+    Setting {
+        name: "FERRITE_PORT_RANGE",
+        default: "",
+        doc: "Ports that ranks listen on, for firewalls; empty: any.",
+        field: Field::Ports(|settings| &mut settings.ports),
+    },
+    Setting {
+        name: "FERRITE_SHOW_TRANSPORTS",
+        default: "0",
+        doc: "Whether rank 0 prints, at the start, which ranks reach each other by which transport.",
+        field: Field::Switch(|settings| &mut settings.show_transports),
     },
     Setting {
         name: "FERRITE_SPIN",
@@ -190,6 +232,9 @@ impl Setting {
             Field::Cma(_) => Cma::accepts(),
             Field::Bytes(_) => usize::accepts(),
             Field::Duration(_) => Duration::accepts(),
+            Field::Text(_) => String::accepts(),
+            Field::Ports(_) => Ports::accepts(),
+            Field::Switch(_) => bool::accepts(),
             Field::Elsewhere => String::from("not read by the library"),
         }
     }
@@ -205,6 +250,9 @@ impl Setting {
             Field::Cma(at) => *at(settings) = Value::parse(text)?,
             Field::Bytes(at) => *at(settings) = Value::parse(text)?,
             Field::Duration(at) => *at(settings) = Value::parse(text)?,
+            Field::Text(at) => *at(settings) = Value::parse(text)?,
+            Field::Ports(at) => *at(settings) = Value::parse(text)?,
+            Field::Switch(at) => *at(settings) = Value::parse(text)?,
             Field::Elsewhere => {}
         }
         Some(())
@@ -216,6 +264,9 @@ impl Setting {
             Field::Cma(at) => at(settings).to_text(),
             Field::Bytes(at) => at(settings).to_text(),
             Field::Duration(at) => at(settings).to_text(),
+            Field::Text(at) => at(settings).to_text(),
+            Field::Ports(at) => at(settings).to_text(),
+            Field::Switch(at) => at(settings).to_text(),
             Field::Elsewhere => String::new(),
         }
     }
@@ -244,6 +295,10 @@ impl Default for Settings {
             eager_limit: 0,
             eager_budget: 0,
             cma_limit: 0,
+            net_eager_limit: 0,
+            network: String::new(),
+            ports: Ports::default(),
+            show_transports: false,
             spin: Duration::ZERO,
             yield_for: Duration::ZERO,
             origins: [Origin::Default; REGISTRY.len()],
@@ -264,7 +319,11 @@ impl Settings {
     ) -> Result<(Settings, Vec<String>)> {
         let mut settings = Settings::default();
         let mut warnings = Vec::new();
+        let mut netmask = None;
         for (name, value) in variables {
+            if name == NETMASK {
+                netmask = value.to_str().map(str::to_owned);
+            }
             let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
                 continue;
             };
@@ -282,6 +341,11 @@ impl Settings {
                 .and_then(|text| REGISTRY[at].set(&mut settings, text.trim()));
             parsed.ok_or_else(|| bad_value(&REGISTRY[at], &value))?;
             settings.origins[at] = Origin::Environment;
+        }
+        if let Some(netmask) = netmask
+            && settings.network.is_empty()
+        {
+            settings.network = netmask;
         }
         Ok((settings, warnings))
     }
@@ -400,6 +464,8 @@ mod tests {
             ("FERRITE_CMA", "never"),
             ("FERRITE_EAGER_LIMIT", "1000"),
             ("FERRITE_SPIN", "0"),
+            ("FERRITE_PORT_RANGE", "4000-4001"),
+            ("MPICH_NETMASK", "10.0.0.0/8"),
             ("FERRITE_CHANNEL", "17"),
             ("FERRITE_TEST_SEED", "1"),
         ])
@@ -408,11 +474,13 @@ mod tests {
         assert_eq!(settings.cma, Cma::Never);
         assert_eq!(settings.eager_limit, 1000);
         assert_eq!(settings.spin, Duration::ZERO);
+        assert_eq!(settings.ports, Ports(Some((4000, 4001))));
+        assert_eq!(settings.network, "10.0.0.0/8");
         assert!(warnings.is_empty());
         let from_environment = settings
             .shown()
             .filter(|shown| shown.origin == Origin::Environment);
-        assert_eq!(from_environment.count(), 4);
+        assert_eq!(from_environment.count(), 5);
     }
 
     #[test]
@@ -422,8 +490,11 @@ mod tests {
         for part in ["FERRITE_EAGER_LIMIT", "lots", "bytes", "64k"] {
             assert!(error.sentence().contains(part), "{error}");
         }
-        let error = parse(&[("FERRITE_TRANSPORT", "shm,tcp")]).unwrap_err();
-        assert!(error.sentence().contains("shm, self"), "{error}");
+        let error = parse(&[("FERRITE_TRANSPORT", "shm,rdma")]).unwrap_err();
+        assert!(error.sentence().contains("shm, tcp, self"), "{error}");
+        for ports in ["0-5", "9-8", "70000", "1-", "a-b"] {
+            assert!(parse(&[("FERRITE_PORT_RANGE", ports)]).is_err(), "{ports}");
+        }
         assert!(parse(&[("FERRITE_CMA", "")]).is_err());
         assert!(
             parse(&[("FERRITE_TRANSPORT", "")])

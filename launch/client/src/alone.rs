@@ -18,6 +18,7 @@ pub(crate) fn discover() -> Result<Discovered, DiscoverError> {
         rank: 0,
         size: 1,
         local: vec![0],
+        neighbours: 0,
         cpus,
         appnum: 0,
         launcher: 0,

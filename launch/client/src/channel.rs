@@ -126,7 +126,9 @@ fn check(welcome: Welcome, segment: Option<OwnedFd>) -> Result<Job, DiscoverErro
     if segment.is_none() {
         return Err(wrong("the job's memory file is missing".into()));
     }
+    let neighbours = local.len() as u32 - 1;
     Ok(Job {
+        neighbours,
         id: job,
         secret: Secret([0; 32]),
         rank,

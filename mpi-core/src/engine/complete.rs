@@ -65,6 +65,7 @@ impl Engine {
     /// `MPI_Wait`: waits until the request is done, and lets go of it.
     #[inline]
     pub fn wait(&self, request: &mut Request) -> Result<Status> {
+        self.flush();
         if *request == SENT {
             *request = Request::NULL;
             return Ok(Status::EMPTY);

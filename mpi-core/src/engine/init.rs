@@ -3,13 +3,14 @@
 use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 use std::sync::Arc;
 
-use ferrite_fabric::{Bootstrap, Job};
-use ferrite_shm::ShmConfig;
+use ferrite_fabric::{Bootstrap, Job, Network, Options, Transport};
+use ferrite_shm::{Attachment, ShmConfig};
 
 use super::comm::{CommData, Contexts};
+use super::landing::Landings;
 use super::matching::Matcher;
-use super::progress::Ports;
-use super::wait::Waiting;
+use super::progress::{NetPort, Ports};
+use super::wait::{Bed, Waiting};
 use super::{Engine, LANES, buffered};
 use crate::collective::Scratch;
 use crate::group::Members;
@@ -74,9 +75,11 @@ pub fn is_finalized() -> bool {
 }
 
 impl Engine {
-    /// `MPI_Init_thread`: makes this process a member of the job that `discover` found.
+    /// `MPI_Init_thread`: makes this process a member of the job that `discover` found. Ranks that share no memory reach each
+    /// other over the first of `transports` that is allowed and works.
     pub fn init(
         level: ThreadLevel,
+        transports: &[&dyn Transport],
         discover: impl FnOnce() -> core::result::Result<(Job, Arc<dyn Bootstrap>), String>,
     ) -> Result<&'static Engine> {
         if PHASE
@@ -93,14 +96,15 @@ impl Engine {
             ));
         }
         let made = settings::settings().and_then(|settings| {
-            let (job, bootstrap) =
+            let (mut job, bootstrap) =
                 discover().map_err(|sentence| Error::new(ErrorClass::OTHER, sentence))?;
             if job.rank == 0 {
                 for warning in settings::warnings() {
                     eprintln!("ferrite: {warning}");
                 }
             }
-            Engine::make(level, settings.clone(), job, bootstrap)
+            let (shm, net) = join(settings, &mut job, transports, &bootstrap)?;
+            Engine::make(level, settings.clone(), job, bootstrap, shm, net)
         });
         let made = made.inspect_err(|_| PHASE.store(BEFORE, Ordering::Release))?;
         // SAFETY: no other thread may call MPI before this call returns.
@@ -118,33 +122,27 @@ impl Engine {
         settings: Settings,
         job: Job,
         bootstrap: Arc<dyn Bootstrap>,
+        shm: Option<Attachment>,
+        net: Option<Arc<dyn Network>>,
     ) -> Result<Engine> {
-        if job.size > 1 && !settings.transport.allows("shm") {
-            return Err(Error::new(
-                ErrorClass::OTHER,
-                format!(
-                    "FERRITE_TRANSPORT allows only {}, but the {} ranks of this node need shm",
-                    settings.transport.names().join(","),
-                    job.size
-                ),
-            ));
-        }
-        let config = ShmConfig {
-            cma: settings.cma == Cma::Auto,
-            ..ShmConfig::default()
+        let bed = match (&shm, &net) {
+            (Some(shm), net) => {
+                let sleeper = shm.sleeper();
+                if let Some(net) = net {
+                    let sleeper = sleeper.clone();
+                    net.ring(Arc::new(move || sleeper.wake()));
+                }
+                Bed::Shm(sleeper)
+            }
+            (None, Some(net)) => Bed::Net(net.clone()),
+            (None, None) => Bed::None,
         };
-        let shm = if job.segment.is_some() {
-            let attached = ferrite_shm::attach(&job, &config);
-            Some(attached.map_err(|error| Error::new(ErrorClass::OTHER, error.to_string()))?)
-        } else {
-            None
-        };
-        let others = job.local.len() as u32 - 1;
-        let processors = job.cpus.saturating_sub(others);
-        let sleeper = shm.as_ref().map(|shm| shm.sleeper());
-        let waiting = Waiting::new(sleeper, processors, settings.spin, settings.yield_for);
+        let processors = job.cpus.saturating_sub(job.neighbours);
+        let waiting = Waiting::new(bed, processors, settings.spin, settings.yield_for);
         let ports = Ports {
             shm: shm.as_ref().map(|shm| shm.port()),
+            net: net.as_ref().map(|net| NetPort::new(net.port())),
+            landings: Landings::new(),
         };
         let (own, size) = (job.rank, job.size);
         let salt = u32::from_le_bytes([job.id[0], job.id[1], job.id[2], job.id[3]]);
@@ -168,6 +166,7 @@ impl Engine {
             peers,
             making_peer: ClassLock::new(Class::Leaf, ()),
             shm,
+            net,
             port: ClassLock::new(Class::Port, ports),
             backlog: ClassLock::new(Class::Leaf, Vec::new()),
             has_backlog: false.into(),
@@ -183,8 +182,8 @@ impl Engine {
     /// Fills in what the predefined attributes and `MPI_INFO_ENV` say of the job.
     fn publish(&self) {
         attribute::publish(&attribute::Predefined {
-            // All ranks are on one node, whose monotonic clock they share.
-            wtime_is_global: true,
+            // Ranks of one node share its monotonic clock.
+            wtime_is_global: self.job.local.len() as u32 == self.job.size,
             appnum: Some(self.job.appnum),
             universe_size: Some(self.job.size),
         });
@@ -217,6 +216,9 @@ impl Engine {
         self.meet(Comm::WORLD)?;
         // The barrier's own last messages.
         self.wait_until(|| !self.has_backlog());
+        if let Some(net) = &self.net {
+            net.close();
+        }
         ENGINE.store(core::ptr::null_mut(), Ordering::Release);
         PHASE.store(AFTER, Ordering::Release);
         // SAFETY: a program calls nothing that needs the engine after MPI_Finalize; what remains legal uses static state,
@@ -245,4 +247,85 @@ impl Engine {
     pub fn job_size(&self) -> u32 {
         self.job.size
     }
+}
+
+/// This process's part in shared memory and in a network, as far as its job has processes for them and the settings allow.
+type Joined = (Option<Attachment>, Option<Arc<dyn Network>>);
+
+fn join(
+    settings: &Settings,
+    job: &mut Job,
+    transports: &[&dyn Transport],
+    bootstrap: &Arc<dyn Bootstrap>,
+) -> Result<Joined> {
+    let failed = |sentence: String| Error::new(ErrorClass::OTHER, sentence);
+    if !settings.transport.allows("shm") {
+        job.local = vec![job.rank];
+        job.segment = None;
+    }
+    let config = ShmConfig {
+        cma: settings.cma == Cma::Auto,
+        ..ShmConfig::default()
+    };
+    let shm = match &job.segment {
+        Some(_) if job.local.len() > 1 => {
+            let attached = ferrite_shm::attach(job, &config);
+            Some(attached.map_err(|error| failed(error.to_string()))?)
+        }
+        _ => None,
+    };
+    let mut card = String::new();
+    let mut net = None;
+    if job.local.len() < job.size as usize {
+        let opened = open(settings, job, transports, bootstrap).map_err(failed)?;
+        card = opened.card();
+        net = Some(Arc::from(opened));
+    }
+    if job.size > 1 {
+        bootstrap.publish(&card).map_err(failed)?;
+    }
+    Ok((shm, net))
+}
+
+/// Joins the first network that is allowed and works.
+fn open(
+    settings: &Settings,
+    job: &Job,
+    transports: &[&dyn Transport],
+    bootstrap: &Arc<dyn Bootstrap>,
+) -> core::result::Result<Box<dyn Network>, String> {
+    let options = Options {
+        interfaces: settings.network.clone(),
+        ports: settings.ports.0,
+        crowded: job.neighbours >= job.cpus,
+    };
+    let mut why = Vec::new();
+    for transport in transports {
+        if !settings.transport.allows(transport.name()) {
+            continue;
+        }
+        match transport.open(job, bootstrap.clone(), &options) {
+            Ok(network) => return Ok(network),
+            Err(sentence) => why.push(format!("{}: {sentence}", transport.name())),
+        }
+    }
+    let far = (0..job.size).find(|rank| !job.local.contains(rank));
+    let far = far.unwrap_or_default();
+    if why.is_empty() {
+        let names: Vec<&str> = transports
+            .iter()
+            .map(|transport| transport.name())
+            .collect();
+        return Err(format!(
+            "FERRITE_TRANSPORT allows only {}, but rank {} and rank {far} share no memory: allow one of {}",
+            settings.transport.names().join(","),
+            job.rank,
+            names.join(", ")
+        ));
+    }
+    Err(format!(
+        "rank {} and rank {far} share no memory, and there is no network between them: {}",
+        job.rank,
+        why.join("; ")
+    ))
 }

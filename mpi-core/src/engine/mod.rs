@@ -12,6 +12,7 @@ mod exchange;
 mod groups;
 mod init;
 mod kept;
+mod landing;
 mod matching;
 mod own;
 mod peer;
@@ -33,7 +34,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::ThreadId;
 
-use ferrite_fabric::{Bootstrap, Job};
+use ferrite_fabric::{Bootstrap, Job, Network};
 use ferrite_shm::Attachment;
 
 pub use buffered::{BSEND_OVERHEAD, BUFFER_AUTOMATIC};
@@ -77,6 +78,7 @@ pub struct Engine {
     peers: Box<[AtomicPtr<Peer>]>,
     making_peer: ClassLock<()>,
     shm: Option<Attachment>,
+    net: Option<Arc<dyn Network>>,
     port: ClassLock<progress::Ports>,
     /// Processes with frames that wait for room.
     backlog: ClassLock<Vec<u32>>,
@@ -117,17 +119,17 @@ impl Engine {
         // Relaxed: the lock's last holder has made what is there.
         let mut peer = place.load(Ordering::Relaxed);
         if peer.is_null() {
-            let path = if process == self.job.rank {
-                peer::Path::Own
+            let settings = &self.settings;
+            let (path, eager) = if process == self.job.rank {
+                (peer::Path::Own, usize::MAX)
+            } else if let Some(link) = self.shm.as_ref().and_then(|shm| shm.link(process)) {
+                (peer::Path::Shm(link), settings.eager_limit)
             } else {
-                let shm = self
-                    .shm
-                    .as_ref()
-                    .expect("a job of several ranks has a segment");
-                let link = shm.link(process);
-                peer::Path::Shm(link.expect("every rank of the job is on this node"))
+                let net = self.net.as_ref();
+                let net = net.expect("ranks that share no segment have a network: see `make`");
+                (peer::Path::Net(net.link(process)), settings.net_eager_limit)
             };
-            peer = Box::into_raw(Box::new(Peer::new(process, path)));
+            peer = Box::into_raw(Box::new(Peer::new(process, path, eager)));
             // Pairs with the acquire in `peer`.
             place.store(peer, Ordering::Release);
         }

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-use ferrite_fabric::{Caps, Header, Link, RawBuf, RawBufMut, Region, Sent, Token, Transfer};
+use ferrite_fabric::{
+    Caps, Header, Limits, Link, RawBuf, RawBufMut, Region, Sent, Token, Transfer,
+};
 use ferrite_shm::ShmLink;
 
 use super::request::RequestRef;
@@ -28,11 +30,15 @@ pub(crate) enum Path {
     Own,
     /// Rings in the node's segment.
     Shm(ShmLink),
+    /// A network.
+    Net(Box<dyn Link>),
 }
 
 /// A process that this one talks to.
 pub(crate) struct Peer {
     pub(crate) process: u32,
+    /// Whether the way to it is a network, which may keep frames back.
+    pub(crate) is_remote: bool,
     pub(crate) out: ClassLock<Outgoing>,
     /// Bytes of its eager messages kept here for want of a receive.
     pub(crate) kept: AtomicUsize,
@@ -65,6 +71,10 @@ pub(crate) struct Stream {
 /// What is protected by a link's lock.
 pub(crate) struct Outgoing {
     pub(crate) path: Path,
+    /// The longest message that goes eagerly.
+    pub(crate) eager: usize,
+    /// The longest message that the link takes or refuses, but never keeps: one that needs no request.
+    pub(crate) whole: usize,
     /// How much may go out eagerly before this process must look at what its peers have to say (see [`ALLOWANCE`]);
     /// 0 while the link is not open.
     pub(crate) allowance: u32,
@@ -81,9 +91,24 @@ pub(crate) struct Outgoing {
 }
 
 impl Peer {
-    pub(crate) fn new(process: u32, path: Path) -> Peer {
+    /// A process at the end of this way, to which messages of up to `eager` bytes go eagerly, as far as the link takes them.
+    pub(crate) fn new(process: u32, path: Path, eager: usize) -> Peer {
+        let (eager, whole) = match &path {
+            Path::Own => (usize::MAX, 0),
+            Path::Shm(link) => {
+                let eager = eager.min(link.limits().frame);
+                (eager, eager)
+            }
+            Path::Net(link) => {
+                let Limits { inline, frame, .. } = link.limits();
+                (eager.min(frame), eager.min(inline))
+            }
+        };
+        let is_remote = matches!(path, Path::Net(_));
         let out = Outgoing {
             path,
+            eager,
+            whole,
             allowance: 0,
             held: false,
             holding: false,
@@ -93,6 +118,7 @@ impl Peer {
         };
         Peer {
             process,
+            is_remote,
             out: ClassLock::new(Class::Link, out),
             kept: AtomicUsize::new(0),
             claims: AtomicU8::new(0),
@@ -147,10 +173,10 @@ impl Outgoing {
         unsafe { link.try_send_inline(header, data) == Sent::Done }
     }
 
-    /// Whether an eager message may go out now: shared memory, nothing queued, not held.
+    /// Whether an eager message may go out now: nothing queued, not held.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self.path, Path::Shm(_)) && self.frames.is_empty() && !self.held
+        !matches!(self.path, Path::Own) && self.frames.is_empty() && !self.held
     }
 
     /// Takes the allowance away after a change that may have closed the link.
@@ -169,6 +195,7 @@ impl Outgoing {
         match &self.path {
             Path::Own => usize::MAX,
             Path::Shm(link) => link.limits().frame,
+            Path::Net(link) => link.limits().frame,
         }
     }
 
@@ -176,6 +203,7 @@ impl Outgoing {
         match &self.path {
             Path::Own => Caps::default(),
             Path::Shm(link) => link.limits().caps,
+            Path::Net(link) => link.limits().caps,
         }
     }
 
@@ -188,7 +216,15 @@ impl Outgoing {
             match &mut self.path {
                 Path::Own => unreachable!("messages to this process are delivered, not sent"),
                 Path::Shm(link) => link.try_send(header, body, token),
+                Path::Net(link) => link.try_send(header, body, token),
             }
+        }
+    }
+
+    /// Sends what a network keeps back.
+    pub(crate) fn flush(&mut self) {
+        if let Path::Net(link) = &mut self.path {
+            link.flush();
         }
     }
 
@@ -200,6 +236,7 @@ impl Outgoing {
             match &mut self.path {
                 Path::Own => None,
                 Path::Shm(link) => link.expose(buffer),
+                Path::Net(link) => link.expose(buffer),
             }
         }
     }
@@ -218,6 +255,7 @@ impl Outgoing {
             match &mut self.path {
                 Path::Own => Transfer::Unavailable,
                 Path::Shm(link) => link.write(from, to, offset, token),
+                Path::Net(link) => link.write(from, to, offset, token),
             }
         }
     }
@@ -236,6 +274,7 @@ impl Outgoing {
             match &mut self.path {
                 Path::Own => Transfer::Unavailable,
                 Path::Shm(link) => link.read(into, from, offset, token),
+                Path::Net(link) => link.read(into, from, offset, token),
             }
         }
     }

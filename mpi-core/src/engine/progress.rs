@@ -2,9 +2,11 @@
 
 use core::sync::atomic::Ordering;
 
+use ferrite_fabric::Port;
 use ferrite_shm::ShmPort;
 
 use super::Engine;
+use super::landing::Landings;
 use super::peer::{Outgoing, Peer};
 use super::protocol::Receiver;
 use super::request::RequestRef;
@@ -12,8 +14,50 @@ use crate::sync::threaded;
 
 /// The receiving sides of the transports in use.
 pub(super) struct Ports {
-    /// None in a job of one, which receives from nobody.
+    /// None where no other rank shares a segment with this one.
     pub(super) shm: Option<ShmPort>,
+    pub(super) net: Option<NetPort>,
+    /// Frames that are landing, by process.
+    pub(super) landings: Landings,
+}
+
+/// A network's port, polled less often while nothing comes from it: a look at sockets costs as much as a message through
+/// shared memory.
+pub(super) struct NetPort {
+    pub(super) port: Box<dyn Port>,
+    /// Polls of shared memory until the next look.
+    pause: u32,
+    /// What `pause` starts from; twice as long after every look in vain.
+    pauses: u32,
+}
+
+impl NetPort {
+    /// Looks in vain become at least this rare.
+    const RARELY: u32 = 32;
+
+    pub(super) fn new(port: Box<dyn Port>) -> NetPort {
+        NetPort {
+            port,
+            pause: 0,
+            pauses: 0,
+        }
+    }
+
+    /// Whether it is time to look.
+    fn is_due(&mut self) -> bool {
+        let due = self.pause == 0;
+        self.pause = self.pause.wrapping_sub(1);
+        due
+    }
+
+    /// Takes note of how the look went.
+    fn looked(&mut self, events: usize) {
+        self.pauses = match events {
+            0 => (self.pauses * 2 + 1).min(Self::RARELY),
+            _ => 0,
+        };
+        self.pause = self.pauses;
+    }
 }
 
 impl Engine {
@@ -35,10 +79,37 @@ impl Engine {
 
     #[inline]
     pub(super) fn poll(&self, ports: &mut Ports) -> bool {
-        ports
-            .shm
-            .as_mut()
-            .is_some_and(|shm| shm.poll_into(&mut Receiver(self)) > 0)
+        let mut receiver = Receiver {
+            engine: self,
+            landings: &mut ports.landings,
+        };
+        let mut moved = false;
+        if let Some(shm) = &mut ports.shm {
+            moved = shm.poll_into(&mut receiver) > 0;
+        }
+        if let Some(net) = &mut ports.net
+            && (ports.shm.is_none() || net.is_due() || self.keeps_back())
+        {
+            let events = net.port.poll(&mut receiver);
+            net.looked(events);
+            moved |= events > 0;
+        }
+        moved
+    }
+
+    /// Sends what networks keep back, before a call returns after which this process may compute for long.
+    #[inline]
+    pub(super) fn flush(&self) {
+        if self.keeps_back()
+            && let Some(net) = &self.net
+        {
+            net.flush();
+        }
+    }
+
+    #[inline]
+    fn keeps_back(&self) -> bool {
+        self.net.as_ref().is_some_and(|net| net.keeps_back())
     }
 
     /// Puts a link on the list of those with work.

@@ -18,10 +18,11 @@
 use core::sync::atomic::Ordering;
 
 use ferrite_fabric::{
-    Header, Kind as FrameKind, LinkDown, RawBuf, RawBufMut, Sink, Token, Transfer,
+    Header, Kind as FrameKind, Landing, LinkDown, RawBuf, RawBufMut, Sink, Token, Transfer,
 };
 
 use super::kept::{Kept, KeptData, Offer};
+use super::landing::Landings;
 use super::matching::Envelope;
 use super::peer::{CONTROL, Stream};
 use super::request::{Kind, RequestRef};
@@ -30,43 +31,38 @@ use super::{Engine, share};
 use crate::{Error, ErrorClass};
 
 /// Takes what a port receives. Used under the port's lock.
-pub(super) struct Receiver<'a>(pub(super) &'a Engine);
+pub(super) struct Receiver<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) landings: &'a mut Landings,
+}
 
 impl Sink for Receiver<'_> {
     #[inline]
     fn frame(&mut self, peer: u32, header: &Header, body: RawBuf) {
         if header.kind == FrameKind::Eager as u8 {
             // SAFETY: `body` is readable during this call.
-            unsafe { self.0.eager_arrived(peer, header, body) }
+            unsafe { self.engine.eager_arrived(peer, header, body) }
         } else {
-            self.0.other_arrived(peer, header, body);
+            self.engine.other_arrived(peer, header, body);
+        }
+    }
+
+    fn arriving(&mut self, peer: u32, header: &Header) -> Landing {
+        self.engine.place(self.landings, peer, header)
+    }
+
+    fn landed(&mut self, peer: u32, header: &Header) {
+        if let Some(landing) = self.landings.remove(&peer) {
+            self.engine.landed(peer, header, landing);
         }
     }
 
     fn completed(&mut self, peer: u32, token: Token, ok: bool) {
-        let Some(request) = self.0.pending(token.0 as u32, Kind::Send) else {
-            return;
-        };
-        let out = self.0.peer(peer).out.lock();
-        if !ok {
-            // SAFETY: the link, whose lock is held, owns the body of a send under way.
-            unsafe { request.body() }.error = Some(Error::new(
-                ErrorClass::OTHER,
-                "the transport could not deliver the message",
-            ));
-        }
-        self.0.piece_gone(request);
-        drop(out);
+        self.engine.operation_done(peer, token.0 as u32, ok);
     }
 
     fn down(&mut self, peer: u32, why: LinkDown) {
-        self.0.abort(
-            1,
-            &format!(
-                "rank {peer} of the job can no longer be reached: {}",
-                why.reason
-            ),
-        );
+        self.engine.bootstrap.lost(peer, &why.reason);
     }
 }
 
@@ -195,6 +191,15 @@ impl Engine {
     pub(super) fn take(&self, receive: RequestRef, envelope: Envelope, kept: Kept) {
         let cost = kept.cost();
         let process = kept.process;
+        self.take_uncounted(receive, envelope, kept);
+        if cost > 0 && process != self.job.rank {
+            self.uncount_kept(process, cost);
+        }
+    }
+
+    /// The same for one that was not counted among the kept.
+    pub(super) fn take_uncounted(&self, receive: RequestRef, envelope: Envelope, kept: Kept) {
+        let process = kept.process;
         match kept.data {
             KeptData::Small { bytes, len } => {
                 let data = RawBuf::of(&bytes[..usize::from(len)]);
@@ -220,9 +225,6 @@ impl Engine {
             }
             KeptData::Offered(offer) => self.accept(receive, envelope, process, offer),
             KeptData::Own(send) => self.hand_over(send, receive),
-        }
-        if cost > 0 && process != self.job.rank {
-            self.uncount_kept(process, cost);
         }
     }
 
@@ -277,6 +279,8 @@ impl Engine {
             Some(region) => {
                 let mut out = self.peer(process).out.lock();
                 if out.caps().read {
+                    // Before the read begins: it may be done before this thread goes on.
+                    body.extra().sender = offer.request;
                     // SAFETY: the receive's buffer is writable until the request is done.
                     unsafe { out.read(into, region, 0, Token(u64::from(receive.handle().0))) }
                 } else {
@@ -291,19 +295,12 @@ impl Engine {
                 self.answer(FrameKind::Finished, process, offer.request, 0, 0);
             }
             Transfer::Failed => {
-                body.error = Some(Error::new(
-                    ErrorClass::OTHER,
-                    format!(
-                        "the memory of rank {}'s message could not be read",
-                        envelope.source
-                    ),
-                ));
+                body.error = Some(unreadable(envelope));
                 self.complete(receive);
                 self.answer(FrameKind::Finished, process, offer.request, 0, 0);
             }
-            Transfer::Queued(_) => {
-                unreachable!("the memory of a rank of this node is read at once")
-            }
+            // `operation_done` goes on.
+            Transfer::Queued(_) => {}
             Transfer::Unavailable => {
                 let (wanted, token) = (len as u64, receive.handle().0);
                 self.answer(FrameKind::Clear, process, offer.request, wanted, token);
@@ -312,23 +309,73 @@ impl Engine {
     }
 
     fn data_arrived(&self, process: u32, head: &Header, data: RawBuf) {
-        let Some(request) = self.pending_to(head.tag as u32, Kind::Recv, process) else {
-            return;
-        };
+        if let Some((request, place)) = self.place_of_data(process, head) {
+            // SAFETY: `place` is as long as `data`, which is readable during `Sink::frame`.
+            unsafe { copy(data, place.ptr) };
+            self.data_landed(request, data.len);
+        }
+    }
+
+    /// Where a piece of a rendezvous goes, and the receive that it belongs to; `None` for one that nobody waits for.
+    pub(super) fn place_of_data(
+        &self,
+        process: u32,
+        head: &Header,
+    ) -> Option<(RequestRef, RawBufMut)> {
+        let request = self.pending_to(head.tag as u32, Kind::Recv, process)?;
         // SAFETY: a matched receive whose data are on their way belongs to the port, whose lock is held.
         let body = unsafe { request.body() };
-        let total = body.status.bytes as usize;
-        let Some(at) = usize::try_from(head.context).ok().filter(|at| *at <= total) else {
-            return;
-        };
-        if data.len > total - at || data.len > body.remaining {
-            return;
+        let (total, len) = (body.status.bytes as usize, head.len as usize);
+        let at = usize::try_from(head.context)
+            .ok()
+            .filter(|at| *at <= total)?;
+        if len > total - at || len > body.remaining {
+            return None;
         }
-        // SAFETY: within the receive's buffer by the checks above; `data` is readable during `Sink::frame`.
-        unsafe { copy(data, body.buf.add(at)) };
-        body.remaining -= data.len;
+        let ptr = body.buf.wrapping_add(at);
+        Some((request, RawBufMut { ptr, len }))
+    }
+
+    pub(super) fn data_landed(&self, request: RequestRef, len: usize) {
+        // SAFETY: as in `place_of_data`.
+        let body = unsafe { request.body() };
+        body.remaining -= len;
         if body.remaining == 0 {
             self.complete(request);
+        }
+    }
+
+    /// An operation that a link answered `Queued` has finished: a piece of a send has left, or a message was read.
+    fn operation_done(&self, process: u32, handle: u32, ok: bool) {
+        let mut out = self.peer(process).out.lock();
+        if let Some(request) = self.pending(handle, Kind::Send) {
+            if !ok {
+                // SAFETY: the link, whose lock is held, owns the body of a send under way.
+                unsafe { request.body() }.error = Some(Error::new(
+                    ErrorClass::OTHER,
+                    "the transport could not deliver the message",
+                ));
+            }
+            self.piece_gone(request);
+        } else if let Some(receive) = self.pending_to(handle, Kind::Recv, process) {
+            // SAFETY: a receive whose message is being read belongs to the link, whose lock is held.
+            let body = unsafe { receive.body() };
+            let sender = body.extra().sender;
+            if !ok {
+                body.error = Some(unreadable(body.envelope));
+            }
+            self.complete(receive);
+            let answer = Envelope {
+                context: 0,
+                source: 0,
+                tag: sender as i32,
+            };
+            let done = super::peer::QueuedBody::Control {
+                bytes: [0; CONTROL],
+                len: 0,
+            };
+            let head = header(FrameKind::Finished, answer);
+            self.push(self.peer(process), &mut out, head, done);
         }
     }
 
@@ -387,7 +434,7 @@ impl Engine {
     }
 
     /// Counts a message kept for want of a receive. Returns whether its sender should send envelopes only.
-    fn count_kept(&self, process: u32, cost: usize) -> bool {
+    pub(super) fn count_kept(&self, process: u32, cost: usize) -> bool {
         let kept = self.peer(process).kept.fetch_add(cost, Ordering::Relaxed) + cost;
         kept > self.settings.eager_budget
     }
@@ -403,7 +450,7 @@ impl Engine {
     /// Tells the peer whether to send envelopes only, if that has changed. Decided under the link's lock, so that what the
     /// peer hears last is what holds.
     #[cold]
-    fn adjust_hold(&self, process: u32) {
+    pub(super) fn adjust_hold(&self, process: u32) {
         let peer = self.peer(process);
         let mut out = peer.out.lock();
         let kept = peer.kept.load(Ordering::Relaxed);
@@ -462,7 +509,7 @@ unsafe fn copy(data: RawBuf, to: *mut u8) {
     }
 }
 
-fn envelope_of(header: &Header) -> Envelope {
+pub(super) fn envelope_of(header: &Header) -> Envelope {
     Envelope {
         context: header.context,
         source: header.source,
@@ -471,7 +518,18 @@ fn envelope_of(header: &Header) -> Envelope {
 }
 
 #[cold]
-fn truncated(envelope: Envelope, len: usize, room: usize) -> Error {
+fn unreadable(envelope: Envelope) -> Error {
+    Error::new(
+        ErrorClass::OTHER,
+        format!(
+            "the memory of rank {}'s message could not be read",
+            envelope.source
+        ),
+    )
+}
+
+#[cold]
+pub(super) fn truncated(envelope: Envelope, len: usize, room: usize) -> Error {
     Error::new(
         ErrorClass::TRUNCATE,
         format!(

@@ -96,6 +96,8 @@ pub(crate) struct Extra {
     pub(crate) persistent: Option<Box<Template>>,
     /// The exchange that this is a part of.
     pub(crate) whole: Option<Whole>,
+    /// The sender's request, of a message that is being read.
+    pub(crate) sender: u32,
     /// The message is copied by both sides.
     pub(crate) share: Option<Share>,
 }

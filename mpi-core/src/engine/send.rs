@@ -154,7 +154,11 @@ impl Engine {
             self.deliver_copy_to_self(out);
             return Ok(());
         }
+        let peer = self.peer(out.process);
         let mut request = self.launch_send(mode, out, comm)?;
+        if peer.is_remote {
+            peer.out.lock().flush();
+        }
         self.wait(&mut request).map(|_| ())
     }
 
@@ -339,11 +343,14 @@ impl Engine {
 
     /// Sends an eager message without a request, if the link takes it now.
     pub(super) fn send_whole(&self, body: &Body) -> bool {
-        if body.process == self.job.rank || body.len > self.settings.eager_limit {
+        if body.process == self.job.rank {
             return false;
         }
         let peer = self.peer(body.process);
         let mut out = peer.out.lock();
+        if body.len > out.whole {
+            return false;
+        }
         let cost = cost(body.len);
         if out.allowance < cost {
             if !out.is_open() {
@@ -357,8 +364,8 @@ impl Engine {
             }
             out.allowance = cost.max(ALLOWANCE);
         }
-        // Only the node's rings: they never keep a frame, so no request is needed to wait for.
-        out.is_open() && body.len <= out.frame_limit() && {
+        // A link never keeps a body as short as this, so no request is needed to wait for.
+        out.is_open() && {
             out.allowance -= cost;
             let data = RawBuf {
                 ptr: body.buf,
@@ -380,7 +387,7 @@ impl Engine {
         }
         let peer = self.peer(body.process);
         let mut out = peer.out.lock();
-        let eager = body.len <= self.settings.eager_limit.min(out.frame_limit());
+        let eager = body.len <= out.eager;
         if synchronous && body.len <= SYNC_INLINE && !out.held {
             let mut bytes = [0u8; CONTROL];
             bytes[..8].copy_from_slice(&u64::from(request.handle().0).to_le_bytes());

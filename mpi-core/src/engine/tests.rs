@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ferrite_fabric::{Bootstrap, Job, Secret};
 
+use ferrite_shm::ShmConfig;
+
 use super::request::Mode;
 use super::{Any, Engine, ThreadLevel};
 use crate::handle::{Comm, Datatype, Request};
-use crate::settings::Settings;
+use crate::settings::{Cma, Settings};
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};
 use crate::{ErrorClass, Result};
 
@@ -57,6 +59,7 @@ fn job(size: u32, variables: &[(&str, &str)], rank: impl Fn(&Engine) + Sync) {
                     rank: number,
                     size,
                     local: (0..size).collect(),
+                    neighbours: size - 1,
                     cpus: 1,
                     appnum: 0,
                     launcher: 0,
@@ -64,8 +67,15 @@ fn job(size: u32, variables: &[(&str, &str)], rank: impl Fn(&Engine) + Sync) {
                 };
                 let run = std::panic::AssertUnwindSafe(|| {
                     let level = ThreadLevel::Multiple;
+                    let settings = settings(variables);
+                    let config = ShmConfig {
+                        cma: settings.cma == Cma::Auto,
+                        ..ShmConfig::default()
+                    };
+                    let shm = ferrite_shm::attach(&job, &config).unwrap();
+                    let nobody = Arc::new(Nobody);
                     let engine =
-                        Engine::make(level, settings(variables), job, Arc::new(Nobody)).unwrap();
+                        Engine::make(level, settings, job, nobody, Some(shm), None).unwrap();
                     rank(&engine);
                     engine.buffer_flush().unwrap();
                     engine.wait_until(|| !engine.has_backlog() || failed.load(Ordering::Relaxed));

@@ -4,10 +4,10 @@
 //! every completion signals, and so does the driver when it stops, so that somebody always drives.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ferrite_fabric::Port;
+use ferrite_fabric::{Network, Port};
 use ferrite_shm::Sleeper;
 
 use super::Engine;
@@ -19,8 +19,36 @@ const NO_ROOM_NAP: Duration = Duration::from_micros(100);
 /// How often a thread without the transports looks again on its own.
 const PATIENCE: Duration = Duration::from_millis(20);
 
+/// Where a process sleeps that waits for messages.
+pub(super) enum Bed {
+    /// A job of one: nothing arrives but from other threads of this process.
+    None,
+    /// In shared memory. A network rings there, too.
+    Shm(Sleeper),
+    /// At the network.
+    Net(Arc<dyn Network>),
+}
+
+impl Bed {
+    fn wait(&self, timeout: Option<Duration>) {
+        match self {
+            Bed::None => {}
+            Bed::Shm(sleeper) => sleeper.wait(timeout),
+            Bed::Net(net) => net.sleep(timeout),
+        }
+    }
+
+    fn wake(&self) {
+        match self {
+            Bed::None => {}
+            Bed::Shm(sleeper) => sleeper.wake(),
+            Bed::Net(net) => net.wake(),
+        }
+    }
+}
+
 pub(super) struct Waiting {
-    sleeper: Option<Sleeper>,
+    bed: Bed,
     /// Processors of this node that no other rank needs, this process's own among them; 0 when there are not enough.
     processors: u32,
     /// Threads of this process that wait.
@@ -37,14 +65,9 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub(super) fn new(
-        sleeper: Option<Sleeper>,
-        processors: u32,
-        spin: Duration,
-        yield_for: Duration,
-    ) -> Waiting {
+    pub(super) fn new(bed: Bed, processors: u32, spin: Duration, yield_for: Duration) -> Waiting {
         Waiting {
-            sleeper,
+            bed,
             processors,
             threads: AtomicU32::new(0),
             spin,
@@ -71,10 +94,8 @@ impl Waiting {
             *self.epoch.lock().unwrap_or_else(PoisonError::into_inner) += 1;
             self.changed.notify_all();
         }
-        if self.asleep.load(Ordering::Relaxed)
-            && let Some(sleeper) = &self.sleeper
-        {
-            sleeper.wake();
+        if self.asleep.load(Ordering::Relaxed) {
+            self.bed.wake();
         }
     }
 }
@@ -167,11 +188,10 @@ impl Engine {
         let Some(mut ports) = self.port.try_lock() else {
             return self.wait_for_driver(done);
         };
-        let Some(sleeper) = &waiting.sleeper else {
+        if matches!(waiting.bed, Bed::None) {
             drop(ports);
-            // A job of one: nothing arrives but from other threads of this process.
             return self.wait_for_driver(done);
-        };
+        }
         if threaded() && waiting.asleep.swap(true, Ordering::Relaxed) {
             // Another thread of ours sleeps there already, and wakes when anything arrives.
             drop(ports);
@@ -179,17 +199,25 @@ impl Engine {
         }
         // Partner: the fence in `something_finished`.
         fence(Ordering::SeqCst);
-        let ready = ports.shm.as_mut().is_some_and(|port| !port.prepare_sleep());
+        let shm = ports.shm.as_mut().is_none_or(|port| port.prepare_sleep());
+        let asleep = shm && {
+            let net = ports.net.as_mut();
+            net.is_none_or(|net| net.port.prepare_sleep())
+        };
+        let ready = !asleep;
         drop(ports);
         let is_done = !ready && done();
         if !ready && !is_done {
-            sleeper.wait(self.has_backlog().then_some(NO_ROOM_NAP));
+            waiting.bed.wait(self.has_backlog().then_some(NO_ROOM_NAP));
         }
         waiting.asleep.store(false, Ordering::Relaxed);
-        if let Some(mut ports) = self.port.try_lock()
-            && let Some(port) = &mut ports.shm
-        {
-            port.awake();
+        if let Some(mut ports) = self.port.try_lock() {
+            if let Some(shm) = &mut ports.shm {
+                shm.awake();
+            }
+            if let Some(net) = &mut ports.net {
+                net.port.awake();
+            }
         }
         is_done
     }

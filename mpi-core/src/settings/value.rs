@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Cma, TRANSPORTS, Transports};
+use super::{Cma, Ports, TRANSPORTS, Transports};
 
 /// A type that a setting can have. What [`Value::to_text`] writes, [`Value::parse`] reads back as the same value.
 pub(super) trait Value: Sized {
@@ -56,6 +56,60 @@ impl Value for Cma {
 
     fn accepts() -> String {
         String::from("auto or never")
+    }
+}
+
+impl Value for String {
+    fn parse(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    fn to_text(&self) -> String {
+        self.clone()
+    }
+
+    fn accepts() -> String {
+        String::from("a text")
+    }
+}
+
+impl Value for Ports {
+    fn parse(text: &str) -> Option<Ports> {
+        if text.is_empty() {
+            return Some(Ports(None));
+        }
+        let (first, last) = text.split_once(['-', ':']).unwrap_or((text, text));
+        let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        (1 <= first && first <= last).then_some(Ports(Some((first, last))))
+    }
+
+    fn to_text(&self) -> String {
+        self.0
+            .map_or(String::new(), |(first, last)| format!("{first}-{last}"))
+    }
+
+    fn accepts() -> String {
+        String::from(
+            "the first and the last port, for example 40000-40999, at least as many as there are ranks on a node",
+        )
+    }
+}
+
+impl Value for bool {
+    fn parse(text: &str) -> Option<bool> {
+        match text {
+            "1" | "yes" => Some(true),
+            "0" | "no" => Some(false),
+            _ => None,
+        }
+    }
+
+    fn to_text(&self) -> String {
+        String::from(if *self { "1" } else { "0" })
+    }
+
+    fn accepts() -> String {
+        String::from("1 or 0")
     }
 }
 

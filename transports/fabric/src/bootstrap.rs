@@ -17,6 +17,8 @@ pub struct Job {
     /// The ranks that share this process's segment in ascending order, this process's own among them. The same list for
     /// all of them: who is not in it is reached over a network, even if it runs on this node.
     pub local: Vec<u32>,
+    /// Other ranks of the job on this node, whether they share the segment or not.
+    pub neighbours: u32,
     /// Processors that the ranks of this node share (affinity and cgroup quota taken into account); at least 1.
     pub cpus: u32,
     /// Application number: which of the programs separated by `:` this is.

@@ -42,6 +42,12 @@ pub trait Network: Send + Sync {
     /// The link to a process. Once for each. Does not wait: a connection is made when there is something to send.
     fn link(&self, peer: u32) -> Box<dyn Link>;
 
+    /// Whether some link keeps frames back. Cheap.
+    fn keeps_back(&self) -> bool;
+
+    /// [`Link::flush`] of all links that keep frames back.
+    fn flush(&self);
+
     /// What to call when something arrives after [`Port::prepare_sleep`] returned `true`, for a process that sleeps elsewhere; before
     /// that, [`Network::sleep`] is the place to sleep.
     fn ring(&self, bell: Arc<dyn Fn() + Send + Sync>);

@@ -192,6 +192,7 @@ fn main() {
         rank,
         size: 2,
         local: vec![0, 1],
+        neighbours: 1,
         cpus: 2,
         appnum: 0,
         launcher: 0,

@@ -1,11 +1,15 @@
 //! Beginning and end: this library is where engine, transports and launcher's client meet (chapter 11).
 
+use ferrite_fabric::Transport;
 use mpi_core::{Comm, Engine, Result, ThreadLevel};
 
 use super::{null, set};
 use crate::convert::narrow;
 use crate::error::exit_code;
 use crate::types::{MPI_Comm, c_char, c_int};
+
+/// What joins ranks that share no memory, the best first.
+const TRANSPORTS: &[&dyn Transport] = &[];
 
 /// Values of the thread levels, in ascending order.
 const THREAD_LEVELS: [(c_int, ThreadLevel); 4] = [
@@ -27,7 +31,7 @@ fn level_for(required: c_int) -> ThreadLevel {
 }
 
 fn begin(level: ThreadLevel) -> Result<ThreadLevel> {
-    let engine = Engine::init(level, || match ferrite_client::discover() {
+    let engine = Engine::init(level, TRANSPORTS, || match ferrite_client::discover() {
         Ok(found) => Ok((found.job, found.bootstrap)),
         Err(error) => Err(error.to_string()),
     })?;

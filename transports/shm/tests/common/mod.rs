@@ -24,6 +24,7 @@ pub(crate) fn job(rank: u32, size: u32, segment: impl AsFd) -> Job {
         rank,
         size,
         local: (0..size).collect(),
+        neighbours: size - 1,
         cpus: 2,
         appnum: 0,
         launcher: 0,

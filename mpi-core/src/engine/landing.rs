@@ -1,0 +1,100 @@
+//! Long bodies that land where they belong while they arrive, so that a stream transport copies them once.
+//!
+//! A receive is matched when the header is there. A message without one gets memory of its own, and is matched once it is
+//! whole: until then it does not exist for anybody, as if it were still on its way.
+
+use std::collections::HashMap;
+
+use ferrite_fabric::{Header, Kind as FrameKind, Landing, RawBufMut};
+
+use super::Engine;
+use super::kept::{Kept, KeptData};
+use super::protocol::{envelope_of, truncated};
+use super::request::RequestRef;
+
+/// By process: the frame that is arriving from it. Under the port's lock.
+pub(super) type Landings = HashMap<u32, Arrival>;
+
+/// What is to be done once a body has landed.
+pub(super) enum Arrival {
+    /// A message's receive is complete.
+    Message(RequestRef),
+    /// A message that had no receive when it began to arrive.
+    Unexpected(Box<[u8]>),
+    /// A piece of a rendezvous.
+    Piece(RequestRef),
+}
+
+// SAFETY: a request is `Send`; see `RequestRef`.
+unsafe impl Send for Arrival {}
+
+impl Engine {
+    /// Where the body of a frame that begins to arrive is to land.
+    #[inline(never)]
+    pub(super) fn place(&self, landings: &mut Landings, process: u32, head: &Header) -> Landing {
+        let (arrival, place) = match FrameKind::from_u8(head.kind) {
+            Some(FrameKind::Eager) => self.place_message(process, head),
+            Some(FrameKind::Data) => match self.place_of_data(process, head) {
+                Some((request, place)) => (Arrival::Piece(request), place),
+                None => return Landing::Anywhere,
+            },
+            _ => return Landing::Anywhere,
+        };
+        landings.insert(process, arrival);
+        Landing::At(place)
+    }
+
+    fn place_message(&self, process: u32, head: &Header) -> (Arrival, RawBufMut) {
+        let envelope = envelope_of(head);
+        let len = head.len as usize;
+        let matched = self.lane(envelope.context).lock().match_posted(envelope);
+        let Some(receive) = matched else {
+            // Zeroed: should the link die half-way, nobody has seen what was in the memory before.
+            let mut memory = vec![0u8; len].into_boxed_slice();
+            let place = RawBufMut::of(&mut memory);
+            return (Arrival::Unexpected(memory), place);
+        };
+        // SAFETY: matched just now, so the receive is ours.
+        let body = unsafe { receive.body() };
+        let taken = len.min(body.len);
+        body.process = process;
+        body.status.source = envelope.source;
+        body.status.tag = envelope.tag;
+        body.status.bytes = taken as i64;
+        if len > body.len {
+            body.error = Some(truncated(envelope, len, body.len));
+        }
+        let place = RawBufMut {
+            ptr: body.buf,
+            len: taken,
+        };
+        (Arrival::Message(receive), place)
+    }
+
+    /// The body of a frame has landed.
+    pub(super) fn landed(&self, process: u32, head: &Header, arrival: Arrival) {
+        match arrival {
+            Arrival::Message(receive) => self.complete(receive),
+            Arrival::Piece(request) => self.data_landed(request, head.len as usize),
+            Arrival::Unexpected(memory) => {
+                let kept = Kept {
+                    process,
+                    data: KeptData::Whole(memory),
+                };
+                let envelope = envelope_of(head);
+                let mut lane = self.lane(envelope.context).lock();
+                if let Some(receive) = lane.match_posted(envelope) {
+                    drop(lane);
+                    return self.take_uncounted(receive, envelope, kept);
+                }
+                // Counted before another thread can take it.
+                let too_much = self.count_kept(process, kept.cost());
+                lane.keep(envelope, kept);
+                drop(lane);
+                if too_much {
+                    self.adjust_hold(process);
+                }
+            }
+        }
+    }
+}
