@@ -326,6 +326,13 @@ impl Running {
         kill_process(self.pid(), signal).expect("the launcher is alive");
     }
 
+    /// From now on the job counts as hanging after this time.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Running {
+        self.deadline = Instant::now() + time;
+        self
+    }
+
     /// Waits for the job's end.
     ///
     /// # Panics

@@ -10,6 +10,7 @@ mod leftovers;
 mod needs;
 mod prefix;
 mod program;
+mod sockets;
 mod stacks;
 
 pub use everywhere::{everywhere, on, passes};
@@ -19,3 +20,4 @@ pub use leftovers::Leftovers;
 pub use needs::{needs, seconds, seed, thorough};
 pub use prefix::{Prefix, prefix};
 pub use program::{c, cc, cxx, sources};
+pub use sockets::{descriptors, listening, memory_files, resident};
