@@ -1,30 +1,39 @@
 //! The dialogue between a process and mpiexec: lines of text over a Unix stream socket, the same code for both ends.
 //!
 //! ```text
-//! process  hello version=1 pid=4711
-//! mpiexec  welcome version=1 job=<32 hex digits> rank=3 size=8 local_rank=3 local=0-7 cpus=2 appnum=0 launcher=4700
-//!          (with it, as a descriptor: the job's empty memory file)
+//! process  hello version=2 pid=4711
+//! mpiexec  welcome version=2 job=<32 hex digits> secret=<64 hex digits> rank=3 size=8 local_rank=3 local=0-7 cpus=2
+//!          appnum=0 launcher=4700
+//!          (with it, if `local` has several: a descriptor of the empty memory file that they share)
 //!      or  refused reason=<percent-encoded>
+//! process  publish card=<percent-encoded>
+//! process  fetch rank=5
+//! mpiexec  card rank=5 value=<percent-encoded>
+//!      or  card rank=5 none               (not published yet)
 //! process  finalized
 //! process  abort code=7 message=<percent-encoded>
+//! process  lost rank=5 reason=<percent-encoded>
 //! ```
+//!
+//! Only `hello` and `fetch` are answered. A process that has said `abort` or `lost` waits to be ended.
 //!
 //! Fields stand in any order; unknown fields are ignored, so that a version can grow some. A line never exceeds
 //! [`MAX_LINE`] bytes.
 
 use core::fmt;
+use ferrite_fabric::Secret;
 
 /// Names the descriptor of a process's socket to mpiexec.
 pub const CHANNEL_VARIABLE: &str = "FERRITE_CHANNEL";
 
 /// Version of the dialogue that this build speaks.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Longest line in bytes, its newline included.
 pub const MAX_LINE: usize = 8192;
 
-/// Longest message of an abort in bytes; the rest is cut off.
-const MAX_ABORT_MESSAGE: usize = 1024;
+/// Longest message of an abort, and longest reason of a loss, in bytes; the rest is cut off.
+const MAX_SENTENCE: usize = 1024;
 
 /// What a process says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +54,23 @@ pub enum Request {
         /// Why, for people.
         message: String,
     },
+    /// How others reach this process.
+    Publish {
+        /// Opaque; at most [`ferrite_fabric::MAX_CARD`] bytes.
+        card: String,
+    },
+    /// What has the process of this rank published?
+    Fetch {
+        /// Its rank.
+        rank: u32,
+    },
+    /// A process can no longer be reached, and this one cannot go on.
+    Lost {
+        /// The rank of the process that is lost.
+        rank: u32,
+        /// Why, for people.
+        reason: String,
+    },
 }
 
 impl Request {
@@ -61,6 +87,16 @@ impl Request {
                 code: fields.number("code")?,
                 message: decode(fields.get("message").unwrap_or("")),
             }),
+            "publish" => Some(Request::Publish {
+                card: decode(fields.get("card")?),
+            }),
+            "fetch" => Some(Request::Fetch {
+                rank: fields.number("rank")?,
+            }),
+            "lost" => Some(Request::Lost {
+                rank: fields.number("rank")?,
+                reason: decode(fields.get("reason").unwrap_or("")),
+            }),
             _ => None,
         }
     }
@@ -73,23 +109,39 @@ impl fmt::Display for Request {
             Request::Hello { version, pid } => writeln!(f, "hello version={version} pid={pid}"),
             Request::Finalized => writeln!(f, "finalized"),
             Request::Abort { code, message } => {
-                let mut end = message.len().min(MAX_ABORT_MESSAGE);
-                while !message.is_char_boundary(end) {
-                    end -= 1;
-                }
-                writeln!(f, "abort code={code} message={}", encode(&message[..end]))
+                writeln!(f, "abort code={code} message={}", encode(cut(message)))
+            }
+            Request::Publish { card } => writeln!(f, "publish card={}", encode(card)),
+            Request::Fetch { rank } => writeln!(f, "fetch rank={rank}"),
+            Request::Lost { rank, reason } => {
+                writeln!(f, "lost rank={rank} reason={}", encode(cut(reason)))
             }
         }
     }
 }
 
-/// What mpiexec answers to a hello.
+fn cut(sentence: &str) -> &str {
+    let mut end = sentence.len().min(MAX_SENTENCE);
+    while !sentence.is_char_boundary(end) {
+        end -= 1;
+    }
+    &sentence[..end]
+}
+
+/// What mpiexec answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// The process is a rank of the job.
     Welcome(Welcome),
     /// It is not, for this reason.
     Refused(String),
+    /// How a process is reached.
+    Card {
+        /// The rank of the process that was asked for.
+        rank: u32,
+        /// What it has published; `None`: nothing yet.
+        value: Option<String>,
+    },
 }
 
 /// The job, as mpiexec describes it to one rank.
@@ -99,13 +151,15 @@ pub struct Welcome {
     pub version: u32,
     /// The job's id.
     pub job: [u8; 16],
+    /// What only the job's members know.
+    pub secret: Secret,
     /// The process's rank.
     pub rank: u32,
     /// Ranks in the job.
     pub size: u32,
     /// The process's place in `local`.
     pub local_rank: u32,
-    /// Ranks on this node, ascending.
+    /// Ranks that share a memory file, ascending, this one among them.
     pub local: Vec<u32>,
     /// Processors that they share.
     pub cpus: u32,
@@ -122,7 +176,8 @@ impl Reply {
         match verb {
             "welcome" => Some(Reply::Welcome(Welcome {
                 version: fields.number("version")?,
-                job: parse_id(fields.get("job")?)?,
+                job: parse_hex(fields.get("job")?)?,
+                secret: Secret(parse_hex(fields.get("secret")?)?),
                 rank: fields.number("rank")?,
                 size: fields.number("size")?,
                 local_rank: fields.number("local_rank")?,
@@ -132,6 +187,14 @@ impl Reply {
                 launcher: fields.number("launcher")?,
             })),
             "refused" => Some(Reply::Refused(decode(fields.get("reason").unwrap_or("")))),
+            "card" => Some(Reply::Card {
+                rank: fields.number("rank")?,
+                value: match fields.get("value") {
+                    Some(value) => Some(decode(value)),
+                    None if fields.has("none") => None,
+                    None => return None,
+                },
+            }),
             _ => None,
         }
     }
@@ -143,9 +206,9 @@ impl fmt::Display for Reply {
         match self {
             Reply::Welcome(w) => {
                 write!(f, "welcome version={} job=", w.version)?;
-                for byte in w.job {
-                    write!(f, "{byte:02x}")?;
-                }
+                write_hex(f, &w.job)?;
+                write!(f, " secret=")?;
+                write_hex(f, &w.secret.0)?;
                 writeln!(
                     f,
                     " rank={} size={} local_rank={} local={} cpus={} appnum={} launcher={}",
@@ -159,41 +222,61 @@ impl fmt::Display for Reply {
                 )
             }
             Reply::Refused(reason) => writeln!(f, "refused reason={}", encode(reason)),
+            Reply::Card {
+                rank,
+                value: Some(value),
+            } => writeln!(f, "card rank={rank} value={}", encode(value)),
+            Reply::Card { rank, value: None } => writeln!(f, "card rank={rank} none"),
         }
     }
 }
 
-/// An ascending list of ranks in short form: `0-3,7,9-10`.
+/// An ascending list of ranks in short form: `0-3,7,9-10`, with `10-18/4` for 10, 14, 18.
 pub fn format_ranks(ranks: &[u32]) -> String {
     let mut text = String::new();
-    let mut rest = ranks.iter().copied().peekable();
-    while let Some(first) = rest.next() {
-        let mut last = first;
-        while rest.next_if_eq(&last.wrapping_add(1)).is_some() {
-            last += 1;
+    let mut at = 0;
+    while at < ranks.len() {
+        let first = ranks[at];
+        let step = ranks
+            .get(at + 1)
+            .map_or(1, |&next| next.wrapping_sub(first));
+        let mut end = at + 1;
+        while end < ranks.len() && ranks[end].wrapping_sub(ranks[end - 1]) == step {
+            end += 1;
+        }
+        // Two ranks with a gap are a list, not a pattern.
+        if step != 1 && end - at < 3 {
+            end = at + 1;
         }
         if !text.is_empty() {
             text.push(',');
         }
         text.push_str(&first.to_string());
-        if last > first {
-            text.push_str(&format!("-{last}"));
+        if end - at > 1 {
+            text.push_str(&format!("-{}", ranks[end - 1]));
+            if step != 1 {
+                text.push_str(&format!("/{step}"));
+            }
         }
+        at = end;
     }
     text
 }
 
 /// The inverse of [`format_ranks`]; `None` unless the list is ascending and of at most 2^20 ranks.
 pub fn parse_ranks(text: &str) -> Option<Vec<u32>> {
+    const MOST: u32 = 1 << 20;
     let mut ranks: Vec<u32> = Vec::new();
     for part in text.split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (range, step) = part.split_once('/').unwrap_or((part, "1"));
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
         let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        let step: u32 = step.parse().ok().filter(|&step| step > 0)?;
         let ascending = ranks.last().is_none_or(|&before| before < first) && first <= last;
-        if !ascending || last - first >= 1 << 20 || ranks.len() >= 1 << 20 {
+        if !ascending || (last - first) / step >= MOST || ranks.len() >= MOST as usize {
             return None;
         }
-        ranks.extend(first..=last);
+        ranks.extend((first..=last).step_by(step as usize));
     }
     Some(ranks)
 }
@@ -207,6 +290,10 @@ impl<'a> Fields<'a> {
             .find_map(|f| f.strip_prefix(name)?.strip_prefix('='))
     }
 
+    fn has(&self, word: &str) -> bool {
+        self.0.split(' ').any(|f| f == word)
+    }
+
     fn number<T: core::str::FromStr>(&self, name: &str) -> Option<T> {
         self.get(name)?.parse().ok()
     }
@@ -218,11 +305,19 @@ fn split(line: &str) -> (&str, Fields<'_>) {
     (verb, Fields(fields))
 }
 
-fn parse_id(hex: &str) -> Option<[u8; 16]> {
-    if hex.len() != 32 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+fn parse_hex<const N: usize>(hex: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if hex.len() != 2 * N || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
-    Some(u128::from_str_radix(hex, 16).ok()?.to_be_bytes())
+    for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
+        *byte = u8::from_str_radix(&hex[at..at + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 fn encode(text: &str) -> String {
@@ -261,6 +356,7 @@ mod tests {
         Welcome {
             version: 1,
             job: *b"\x00\x01\x02 abcdefghij\xff\x7f",
+            secret: Secret(*b"\x00\xff 0123456789012345678901234567\n"),
             rank: 3,
             size: 12,
             local_rank: 1,
@@ -288,6 +384,17 @@ mod tests {
                 code: 0,
                 message: String::new(),
             },
+            Request::Publish {
+                card: "tcp:10.0.0.1=7;x".into(),
+            },
+            Request::Publish {
+                card: String::new(),
+            },
+            Request::Fetch { rank: 70 },
+            Request::Lost {
+                rank: 7,
+                reason: message.into(),
+            },
         ] {
             let line = request.to_string();
             assert_eq!(line.matches('\n').count(), 1, "{line:?}");
@@ -296,6 +403,18 @@ mod tests {
         for reply in [
             Reply::Welcome(welcome()),
             Reply::Refused("not you = no".into()),
+            Reply::Card {
+                rank: 4,
+                value: Some("a b=c".into()),
+            },
+            Reply::Card {
+                rank: 4,
+                value: Some(String::new()),
+            },
+            Reply::Card {
+                rank: 4,
+                value: None,
+            },
         ] {
             let line = reply.to_string();
             assert_eq!(line.matches('\n').count(), 1, "{line:?}");
@@ -312,7 +431,8 @@ mod tests {
         assert_eq!(Request::parse("hello version=1"), None);
         assert_eq!(Request::parse("hello version=one pid=5"), None);
         assert_eq!(Request::parse(""), None);
-        assert_eq!(Reply::parse("welcome version=1"), None);
+        assert_eq!(Reply::parse("welcome version=2"), None);
+        assert_eq!(Reply::parse("card rank=1"), None);
         assert_eq!(Reply::parse("\u{0}\u{1}"), None);
     }
 
@@ -331,8 +451,25 @@ mod tests {
     fn rank_lists() {
         assert_eq!(format_ranks(&[0, 1, 2, 3, 7, 9, 10]), "0-3,7,9-10");
         assert_eq!(format_ranks(&[5]), "5");
+        assert_eq!(format_ranks(&[1, 3, 5, 7, 8]), "1-7/2,8");
+        assert_eq!(format_ranks(&[0, 4, 5, 6]), "0,4-6");
+        assert_eq!(parse_ranks("1-7/2,8"), Some(vec![1, 3, 5, 7, 8]));
+        let cyclic: Vec<u32> = (0..4000).map(|n| 3 + 16 * n).collect();
+        assert_eq!(format_ranks(&cyclic), "3-63987/16");
+        assert_eq!(parse_ranks("3-63987/16"), Some(cyclic));
         assert_eq!(parse_ranks("0-3,7,9-10"), Some(vec![0, 1, 2, 3, 7, 9, 10]));
-        for bad in ["", "3-1", "1,1", "2,1", "a", "0-4294967295", "1-", "-"] {
+        for bad in [
+            "",
+            "3-1",
+            "1,1",
+            "2,1",
+            "a",
+            "0-4294967295",
+            "1-",
+            "-",
+            "0-4/0",
+            "0-4/",
+        ] {
             assert_eq!(parse_ranks(bad), None, "{bad}");
         }
     }

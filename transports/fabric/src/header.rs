@@ -63,4 +63,39 @@ pub struct Header {
     pub source: i32,
 }
 
-const _: () = assert!(size_of::<Header>() == 24);
+const _: () = assert!(size_of::<Header>() == Header::BYTES);
+
+impl Header {
+    /// Length on a wire.
+    pub const BYTES: usize = 24;
+
+    /// The header as it stands on a wire.
+    #[inline]
+    pub fn to_bytes(&self) -> [u8; Header::BYTES] {
+        let mut bytes = [0; Header::BYTES];
+        bytes[0] = self.kind;
+        bytes[1] = self.flags;
+        bytes[2..4].copy_from_slice(&self.seq.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.len.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.context.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.tag.to_le_bytes());
+        bytes[20..24].copy_from_slice(&self.source.to_le_bytes());
+        bytes
+    }
+
+    /// The inverse of [`Header::to_bytes`]; every content is a header.
+    #[inline]
+    pub fn from_bytes(bytes: &[u8; Header::BYTES]) -> Header {
+        let word = |at: usize| [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+        let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
+        Header {
+            kind: bytes[0],
+            flags: bytes[1],
+            seq: u16::from_le_bytes([bytes[2], bytes[3]]),
+            len: u32::from_le_bytes(word(4)),
+            context: long(8),
+            tag: i32::from_le_bytes(word(16)),
+            source: i32::from_le_bytes(word(20)),
+        }
+    }
+}

@@ -9,7 +9,7 @@ use crate::error::exit_code;
 use crate::types::{MPI_Comm, c_char, c_int};
 
 /// What joins ranks that share no memory, the best first.
-const TRANSPORTS: &[&dyn Transport] = &[];
+const TRANSPORTS: &[&dyn Transport] = &[&ferrite_tcp::Tcp];
 
 /// Values of the thread levels, in ascending order.
 const THREAD_LEVELS: [(c_int, ThreadLevel); 4] = [

@@ -1,0 +1,194 @@
+//! Callers at the door: accepted sockets until they have proved that they are of the job, or have not.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::handshake::{self, Callee, HELLO, Identity, PROOF, Refusal};
+use crate::refusal::Refusals;
+use crate::sys::{self, Interest, Poller};
+
+/// How long a caller may take to prove itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Callers that may be at the door at the same time; with one more, the one that has stood there longest is sent away.
+const CROWD: usize = 256;
+
+/// An accepted socket.
+struct Guest {
+    socket: TcpStream,
+    from: SocketAddr,
+    since: Instant,
+    /// What has arrived of the message that is due.
+    heard: Vec<u8>,
+    stage: Stage,
+}
+
+enum Stage {
+    Hello,
+    Proof(Callee),
+}
+
+/// A caller that has proved itself.
+pub(crate) struct Member {
+    pub(crate) rank: u32,
+    pub(crate) socket: TcpStream,
+}
+
+#[derive(Default)]
+pub(crate) struct Doorman {
+    /// By key, which grows: the first has stood there longest.
+    guests: BTreeMap<u64, Guest>,
+}
+
+impl Doorman {
+    /// Accepts whoever calls. `key` makes keys.
+    pub(crate) fn open(
+        &mut self,
+        listener: &TcpListener,
+        gate: &Poller,
+        own: &Identity,
+        refusals: &Refusals,
+        mut key: impl FnMut() -> u64,
+    ) {
+        loop {
+            let (socket, from) = match listener.accept() {
+                Ok(accepted) => accepted,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => {
+                    // No descriptor is left, or the caller is gone already. Somebody's place helps in the first case.
+                    self.send_longest_away(gate, own, refusals);
+                    return;
+                }
+            };
+            if self.guests.len() >= CROWD {
+                self.send_longest_away(gate, own, refusals);
+            }
+            let key = key();
+            let ready = socket
+                .set_nonblocking(true)
+                .and_then(|()| gate.add(&socket, key, Interest::Read));
+            if ready.is_ok() {
+                let guest = Guest {
+                    socket,
+                    from,
+                    since: Instant::now(),
+                    heard: Vec::new(),
+                    stage: Stage::Hello,
+                };
+                self.guests.insert(key, guest);
+            }
+        }
+    }
+
+    fn send_longest_away(&mut self, gate: &Poller, own: &Identity, refusals: &Refusals) {
+        if let Some((_, guest)) = self.guests.pop_first() {
+            gate.remove(&guest.socket);
+            refusals.note(own.rank, guest.from, Refusal::Crowd);
+        }
+    }
+
+    /// Hears a guest of whom something has arrived. Returns it when it has proved itself. `None` also for keys of others.
+    pub(crate) fn hear(
+        &mut self,
+        key: u64,
+        gate: &Poller,
+        own: &Identity,
+        refusals: &Refusals,
+    ) -> Option<Member> {
+        let guest = self.guests.get_mut(&key)?;
+        match guest.hear(own) {
+            Ok(None) => None,
+            Ok(Some(rank)) => {
+                let guest = self.guests.remove(&key)?;
+                gate.remove(&guest.socket);
+                let socket = guest.socket;
+                Some(Member { rank, socket })
+            }
+            Err(why) => {
+                let guest = self.guests.remove(&key)?;
+                gate.remove(&guest.socket);
+                refusals.note(own.rank, guest.from, why);
+                None
+            }
+        }
+    }
+
+    /// Sends those away who take too long. Returns when the next one will have.
+    pub(crate) fn tick(
+        &mut self,
+        now: Instant,
+        gate: &Poller,
+        own: &Identity,
+        refusals: &Refusals,
+    ) -> Option<Instant> {
+        while let Some(first) = self.guests.first_entry() {
+            let until = first.get().since + PATIENCE;
+            if until > now {
+                return Some(until);
+            }
+            let guest = first.remove();
+            gate.remove(&guest.socket);
+            refusals.note(own.rank, guest.from, Refusal::Silent);
+        }
+        None
+    }
+}
+
+impl Guest {
+    /// Goes on as far as what has arrived allows. Returns the rank of a member.
+    fn hear(&mut self, own: &Identity) -> Result<Option<u32>, Refusal> {
+        loop {
+            let need = match self.stage {
+                Stage::Hello => HELLO,
+                Stage::Proof(_) => PROOF,
+            };
+            if !fill(&mut self.socket, &mut self.heard, need)? {
+                return Ok(None);
+            }
+            match &self.stage {
+                Stage::Hello => {
+                    let hello = self.heard[..].try_into().expect("as many as needed");
+                    let nonce = sys::random().map_err(|_| Refusal::Crowd)?;
+                    let callee = Callee::hear(own, hello, nonce)?;
+                    // A fresh socket takes so little at once.
+                    let sent = self.socket.write(&callee.challenge());
+                    if !matches!(sent, Ok(handshake::CHALLENGE)) {
+                        return Err(Refusal::Silent);
+                    }
+                    self.stage = Stage::Proof(callee);
+                    self.heard.clear();
+                }
+                Stage::Proof(callee) => {
+                    let proof = self.heard[..].try_into().expect("as many as needed");
+                    callee.judge(proof)?;
+                    return Ok(Some(callee.caller()));
+                }
+            }
+        }
+    }
+}
+
+/// Receives until `heard` holds `need` bytes, not one more: what follows is not the handshake's. `false`: not all is there yet.
+pub(crate) fn fill(
+    socket: &mut TcpStream,
+    heard: &mut Vec<u8>,
+    need: usize,
+) -> Result<bool, Refusal> {
+    while heard.len() < need {
+        let have = heard.len();
+        heard.resize(need, 0);
+        let got = socket.read(&mut heard[have..]);
+        heard.truncate(have + *got.as_ref().unwrap_or(&0));
+        match got {
+            Ok(0) => return Err(Refusal::Silent),
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Err(Refusal::Silent),
+        }
+    }
+    Ok(true)
+}
