@@ -56,6 +56,8 @@ struct Launcher<'a> {
     awaited: [Watch; 2],
     id: [u8; 16],
     segment: OwnedFd,
+    secret: ferrite_client::Secret,
+    cards: HashMap<u32, String>,
     cpus: u32,
     time_limit: Option<(Instant, Duration)>,
     /// When SIGKILL was first sent, and when it will be again.
@@ -136,6 +138,12 @@ impl<'a> Launcher<'a> {
             awaited: [Watch::No; 2],
             id,
             segment,
+            secret: {
+                let mut secret = [0; 32];
+                rustix::rand::getrandom(&mut secret[..], rustix::rand::GetRandomFlags::empty())?;
+                ferrite_client::Secret(secret)
+            },
+            cards: HashMap::new(),
             cpus: bind::available(),
             time_limit: plan.timeout.map(|limit| (Instant::now() + limit, limit)),
             killing: None,
@@ -392,6 +400,23 @@ impl<'a> Launcher<'a> {
                 Heard::Request(Request::Abort { code, message }, _) => {
                     self.job.abort(number, code, &message, Instant::now());
                 }
+                Heard::Request(Request::Publish { card }, _) => {
+                    self.cards.insert(number, card);
+                }
+                Heard::Request(Request::Fetch { rank: asked }, _) => {
+                    let value = self.cards.get(&asked).cloned();
+                    self.seats[rank].channel.answer(
+                        &Reply::Card {
+                            rank: asked,
+                            value,
+                        },
+                        None,
+                    );
+                }
+                Heard::Request(Request::Lost { rank: lost, reason }, _) => {
+                    let message = format!("rank {lost} can no longer be reached: {reason}");
+                    self.job.abort(number, 1, &message, Instant::now());
+                }
                 Heard::Unstarted(errno) => {
                     let why = self.plan.explain(number, self.seats[rank].appnum, errno);
                     self.job.unstartable(why.sentence, why.status);
@@ -426,6 +451,7 @@ impl<'a> Launcher<'a> {
                 let welcome = Welcome {
                     version: wire::VERSION,
                     job: self.id,
+                    secret: self.secret,
                     rank: rank as u32,
                     size,
                     local_rank: rank as u32,
