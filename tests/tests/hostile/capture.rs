@@ -1,13 +1,15 @@
-//! Recording what is said on the machine's network, as somebody does who sits on the wire.
+//! Recording what is said on a network, as somebody does who sits on the wire.
 
 use rustix::fd::OwnedFd;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, eth, recv, socket_with};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Sees every packet of the machine from its beginning on.
+/// Sees every packet from its beginning on.
 pub(crate) struct Capture {
     socket: OwnedFd,
     ports: RangeInclusive<u16>,
@@ -25,8 +27,15 @@ struct Piece<'a> {
 }
 
 impl Capture {
-    /// Begins to record connections to these ports. Needs root.
+    /// Moves this thread, and what it starts, to a network of its own, where nobody else's packets are, and begins to record connections
+    /// to these ports there. Needs root.
     pub(crate) fn begin(ports: RangeInclusive<u16>) -> Capture {
+        // SAFETY: descriptors and memory stay shared with the other threads; only new sockets are of the new network.
+        unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.expect("root may make a network");
+        let up = Command::new("ip")
+            .args(["link", "set", "lo", "up"])
+            .status();
+        assert!(up.is_ok_and(|status| status.success()), "ip link set lo up");
         let socket = socket_with(
             AddressFamily::PACKET,
             SocketType::RAW,

@@ -236,14 +236,16 @@ struct Recorded {
     hello: Vec<u8>,
 }
 
-/// Each test with a recording has ports of its own, by which it knows its job's packets. The range has room for the ranks of a job.
-fn recorded(ports: (u16, u16)) -> Option<Recorded> {
-    if !needs("root") {
+/// The ranks' ports, by which a recording knows who called whom.
+const PORTS: &str = "42000-42007";
+
+/// A job, and what one of its ranks said when it connected to another one. From now on this test is in a network of its own.
+fn recorded() -> Option<Recorded> {
+    if !needs("root") || !needs("namespaces") || !needs("ip") {
         return None;
     }
-    let capture = Capture::begin(ports.0..=ports.1);
-    let range = format!("{}-{}", ports.0, ports.1);
-    let target = Target::new(&[("FERRITE_PORT_RANGE", &range)]);
+    let capture = Capture::begin(42000..=42007);
+    let target = Target::new(&[("FERRITE_PORT_RANGE", PORTS)]);
     let hello = capture.first_words(Duration::from_secs(20));
     assert!(hello.len() >= 64, "{hello:?}");
     Some(Recorded { target, hello })
@@ -251,7 +253,7 @@ fn recorded(ports: (u16, u16)) -> Option<Recorded> {
 
 #[test]
 fn a_recorded_dialogue_is_replayed() {
-    let Some(Recorded { target, hello }) = recorded((42000, 42007)) else {
+    let Some(Recorded { target, hello }) = recorded() else {
         return;
     };
     target.visit(|stranger| {
@@ -271,7 +273,7 @@ fn a_recorded_dialogue_is_replayed() {
 /// Step by step, waiting for each answer as a member does; then with the answer sent back as it came, and with a bit changed.
 #[test]
 fn a_recorded_dialogue_is_replayed_step_by_step() {
-    let Some(Recorded { target, hello }) = recorded((42010, 42017)) else {
+    let Some(Recorded { target, hello }) = recorded() else {
         return;
     };
     let changed: Vec<u8> = hello.iter().map(|byte| byte ^ 1).collect();
@@ -306,7 +308,7 @@ fn a_recorded_dialogue_is_replayed_step_by_step() {
 
 #[test]
 fn half_a_dialogue() {
-    let Some(Recorded { target, hello }) = recorded((42020, 42027)) else {
+    let Some(Recorded { target, hello }) = recorded() else {
         return;
     };
     for length in [1, 8, 24, 63, 64, 65, 80, 95] {
@@ -327,11 +329,11 @@ fn half_a_dialogue() {
 
 #[test]
 fn a_dialogue_of_another_job() {
-    let Some(Recorded { target, hello }) = recorded((42030, 42037)) else {
+    let Some(Recorded { target, hello }) = recorded() else {
         return;
     };
     assert!(target.finish().is_empty());
-    let other = Target::new(&[("FERRITE_PORT_RANGE", "42030-42037")]);
+    let other = Target::new(&[("FERRITE_PORT_RANGE", PORTS)]);
     other.visit(|stranger| {
         say(stranger, &hello);
         is_turned_away(stranger);
