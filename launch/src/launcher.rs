@@ -405,13 +405,9 @@ impl<'a> Launcher<'a> {
                 }
                 Heard::Request(Request::Fetch { rank: asked }, _) => {
                     let value = self.cards.get(&asked).cloned();
-                    self.seats[rank].channel.answer(
-                        &Reply::Card {
-                            rank: asked,
-                            value,
-                        },
-                        None,
-                    );
+                    self.seats[rank]
+                        .channel
+                        .answer(&Reply::Card { rank: asked, value }, None);
                 }
                 Heard::Request(Request::Lost { rank: lost, reason }, _) => {
                     let message = format!("rank {lost} can no longer be reached: {reason}");

@@ -58,6 +58,20 @@ impl RawBuf {
         // SAFETY: the caller's promise.
         unsafe { copy_nonoverlapping(self.ptr, to, self.len) }
     }
+
+    /// A copy of the bytes.
+    ///
+    /// # Safety
+    /// `self` is readable.
+    pub(crate) unsafe fn to_vec(self) -> Vec<u8> {
+        let mut copy = Vec::with_capacity(self.len);
+        // SAFETY: readable by the caller's promise; the copy has room for `len` bytes and is filled with them.
+        unsafe {
+            self.copy_to(copy.as_mut_ptr());
+            copy.set_len(self.len);
+        }
+        copy
+    }
 }
 
 impl RawBufMut {

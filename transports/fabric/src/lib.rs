@@ -9,14 +9,18 @@
 
 mod bootstrap;
 mod buffer;
+pub mod completion;
 pub mod conformance;
 mod header;
 mod link;
 pub mod memory;
 mod network;
+pub mod sim;
 
 pub use bootstrap::{Bootstrap, Job, MAX_CARD, Secret};
 pub use buffer::{RawBuf, RawBufMut};
 pub use header::{Header, Kind};
-pub use link::{Caps, Landing, Limits, Link, LinkDown, Port, Region, Sent, Sink, Token, Transfer};
+pub use link::{
+    CONTROL, Caps, Landing, Limits, Link, LinkDown, Port, Region, Sent, Sink, Token, Transfer,
+};
 pub use network::{Network, Options, Transport};

@@ -2,6 +2,9 @@
 
 use crate::{Header, RawBuf, RawBufMut};
 
+/// The longest body of the engine's own frames, in bytes: 24 and a key of 64. Links copy bodies up to this length.
+pub const CONTROL: usize = 24 + 64;
+
 /// Names something that the transport still works on. Chosen by the caller of the operation, given back in
 /// [`Sink::completed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,7 +74,7 @@ pub trait Link: Send {
     fn limits(&self) -> Limits;
 
     /// Sends one frame; `header.len` is set by the link from `body`. A body longer than `limits().frame` is a panic.
-    /// `token` is what a `Queued` answer and its completion carry. Bodies of up to 88 bytes, the engine's own frames among
+    /// `token` is what a `Queued` answer and its completion carry. Bodies of up to [`CONTROL`] bytes, the engine's own frames among
     /// them, are to be copied: the engine does not wait for those. (A link that keeps them is not ready for the engine.)
     ///
     /// # Safety

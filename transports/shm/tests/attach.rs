@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 
 use common::{endpoint, job, segment};
 use ferrite_fabric::{
-    Header, Link, LinkDown, RawBuf, RawBufMut, Region, Sent, Sink, Token, Transfer, conformance,
+    Header, Link, LinkDown, RawBuf, RawBufMut, Region, Sent, Sink, Token, Transfer,
+    conformance::{self, Coverage},
 };
 use ferrite_shm::{AttachError, Shape, ShmConfig, attach, default_shape};
 
-fn conforms(config: ShmConfig, seed: u64) {
+fn conforms(config: ShmConfig, seed: u64) -> Coverage {
     conformance::run(seed, |size| {
         let segment = segment();
         let end = |rank| {
@@ -21,17 +22,22 @@ fn conforms(config: ShmConfig, seed: u64) {
             )
         };
         (0..size).map(end).collect()
-    });
+    })
 }
 
 #[test]
 fn conforms_with_default_settings() {
-    conforms(ShmConfig::default(), 0x5eed_0001);
+    let covered = conforms(ShmConfig::default(), 0x5eed_0001);
+    // Rings copy at once, and the kernel does when it may.
+    assert_eq!(
+        (covered.lent, covered.placed, covered.direct_later),
+        (0, 0, 0)
+    );
 }
 
 #[test]
 fn conforms_with_small_rings_and_without_cma() {
-    conforms(
+    let covered = conforms(
         ShmConfig {
             cma: false,
             shape: Some(Shape {
@@ -41,6 +47,7 @@ fn conforms_with_small_rings_and_without_cma() {
         },
         0x5eed_0002,
     );
+    assert_eq!(covered, Coverage::default());
 }
 
 #[test]

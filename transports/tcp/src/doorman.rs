@@ -110,7 +110,11 @@ impl Doorman {
             Err(why) => {
                 let guest = self.guests.remove(&key)?;
                 gate.remove(&guest.socket);
-                refusals.note(own.rank, guest.from, why);
+                // A member that has reached this process by another address, or has been reached by it, hangs up.
+                let has_hung_up = why == Refusal::Silent && matches!(guest.stage, Stage::Proof(_));
+                if !has_hung_up {
+                    refusals.note(own.rank, guest.from, why);
+                }
                 None
             }
         }

@@ -86,6 +86,8 @@ impl Inflow {
                 bytes = later;
                 frames += self.finish_body(peer, sink);
                 if self.body.is_some() {
+                    // What was carried over has been fed; it must not come again when the body finds no room.
+                    self.carry.clear();
                     return Ok(frames);
                 }
             }

@@ -94,6 +94,17 @@ impl TcpNetwork {
         }
     }
 
+    fn dismiss_keeper(&self) {
+        // Release pairs with the acquire in `Keeper::run`.
+        self.shared.is_closing.store(true, Ordering::Release);
+        self.shared.kick.ring();
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keeper) = keeper.take() {
+            // It has no result, and its panic is its own message.
+            let _ = keeper.join();
+        }
+    }
+
     /// Says goodbye to all peers. Returns their sockets.
     fn say_goodbye(&self) -> Vec<Arc<TcpStream>> {
         let goodbye = Header {
@@ -185,21 +196,16 @@ impl Network for TcpNetwork {
                 sys::wait_readable(&waiting, Duration::from_millis(100));
             }
         }
-        // Release pairs with the acquire in `Keeper::run`.
-        self.shared.is_closing.store(true, Ordering::Release);
-        self.shared.kick.ring();
-        let keeper = self
-            .keeper
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(keeper) = keeper {
-            // It has no result, and its panic is its own message.
-            let _ = keeper.join();
-        }
+        self.dismiss_keeper();
         for connection in self.shared.all() {
             connection.sending().end(&self.shared);
         }
+    }
+}
+
+impl Drop for TcpNetwork {
+    fn drop(&mut self) {
+        self.dismiss_keeper();
     }
 }
 

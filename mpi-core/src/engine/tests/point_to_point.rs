@@ -1,112 +1,16 @@
-//! The engine, several ranks in one process: each rank is a thread with an engine of its own over one segment.
+//! MPI's point-to-point chapter, whatever it runs over.
 
-use std::ffi::OsString;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use ferrite_fabric::{Bootstrap, Job, Secret};
-
-use ferrite_shm::ShmConfig;
-
-use super::request::Mode;
-use super::{Any, Engine, ThreadLevel};
+use super::over::Over;
+use crate::engine::request::Mode;
+use crate::engine::{Any, Comparison, Engine};
 use crate::handle::{Comm, Datatype, Request};
-use crate::settings::{Cma, Settings};
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};
 use crate::{ErrorClass, Result};
 
 const BYTE: Datatype = Datatype::BYTE;
 const WORLD: Comm = Comm::WORLD;
-
-struct Nobody;
-
-impl Bootstrap for Nobody {
-    fn publish(&self, _card: &str) -> core::result::Result<(), String> {
-        Ok(())
-    }
-    fn fetch(&self, rank: u32) -> core::result::Result<Option<String>, String> {
-        panic!("who asks for rank {rank}?")
-    }
-    fn lost(&self, rank: u32, reason: &str) -> ! {
-        panic!("rank {rank} is lost: {reason}")
-    }
-    fn finalized(&self) {}
-    fn abort(&self, code: i32, message: &str) -> ! {
-        panic!("abort({code}): {message}")
-    }
-}
-
-fn settings(variables: &[(&str, &str)]) -> Settings {
-    let variables = variables
-        .iter()
-        .map(|(name, value)| (OsString::from(name), value.into()));
-    Settings::parse(variables).unwrap().0
-}
-
-/// Runs `rank` on every rank of a job of `size`, and then the job's last barrier.
-fn job(size: u32, variables: &[(&str, &str)], rank: impl Fn(&Engine) + Sync) {
-    let segment = rustix::fs::memfd_create("job", rustix::fs::MemfdFlags::ALLOW_SEALING).unwrap();
-    let failed = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for number in 0..size {
-            let segment: OwnedFd = segment.try_clone().unwrap();
-            let (rank, failed) = (&rank, &failed);
-            scope.spawn(move || {
-                let job = Job {
-                    id: [7; 16],
-                    secret: Secret([0; 32]),
-                    rank: number,
-                    size,
-                    local: (0..size).collect(),
-                    neighbours: size - 1,
-                    cpus: 1,
-                    appnum: 0,
-                    launcher: 0,
-                    segment: Some(segment),
-                };
-                let run = std::panic::AssertUnwindSafe(|| {
-                    let level = ThreadLevel::Multiple;
-                    let settings = settings(variables);
-                    let config = ShmConfig {
-                        cma: settings.cma == Cma::Auto,
-                        ..ShmConfig::default()
-                    };
-                    let shm = ferrite_shm::attach(&job, &config).unwrap();
-                    let nobody = Arc::new(Nobody);
-                    let engine =
-                        Engine::make(level, settings, job, nobody, Some(shm), None).unwrap();
-                    rank(&engine);
-                    engine.buffer_flush().unwrap();
-                    engine.wait_until(|| !engine.has_backlog() || failed.load(Ordering::Relaxed));
-                    engine.meet(WORLD).unwrap();
-                    engine.wait_until(|| !engine.has_backlog());
-                });
-                if std::panic::catch_unwind(run).is_err() {
-                    // The other ranks may wait for this one for ever.
-                    eprintln!("rank {number} failed");
-                    std::process::abort();
-                }
-            });
-        }
-    });
-}
-
-/// Settings that make every protocol's turn come.
-const WAYS: &[&[(&str, &str)]] = &[
-    &[],
-    &[("FERRITE_CMA", "never")],
-    &[("FERRITE_EAGER_LIMIT", "64"), ("FERRITE_CMA_LIMIT", "64")],
-    &[
-        ("FERRITE_EAGER_LIMIT", "64"),
-        ("FERRITE_CMA", "never"),
-        ("FERRITE_EAGER_BUDGET", "1k"),
-    ],
-];
-
-const SIZES: &[usize] = &[
-    0, 1, 8, 32, 33, 40, 41, 64, 65, 1000, 8192, 16384, 65536, 300_000, 524_288, 1_500_001,
-];
 
 fn pattern(len: usize, seed: usize) -> Vec<u8> {
     (0..len)
@@ -164,13 +68,12 @@ fn irecv(e: &Engine, data: &mut [u8], source: i32, tag: i32) -> Request {
     .unwrap()
 }
 
-#[test]
-fn every_size_arrives_in_every_mode_and_protocol() {
-    for way in WAYS {
-        job(2, way, |e| {
+pub(super) fn every_size_arrives_in_every_mode_and_protocol(over: &Over) {
+    for way in over.ways() {
+        over.job(2, way, |e| {
             // SAFETY: detached below.
             e.buffer_attach(std::ptr::dangling_mut(), 8 << 20).unwrap();
-            for (number, &len) in SIZES.iter().enumerate() {
+            for (number, &len) in over.sizes().iter().enumerate() {
                 let data = pattern(len, number);
                 for mode in [Mode::Standard, Mode::Synchronous, Mode::Buffered] {
                     if e.job_rank() == 0 {
@@ -191,15 +94,14 @@ fn every_size_arrives_in_every_mode_and_protocol() {
     }
 }
 
-#[test]
-fn many_at_once_keep_their_order() {
-    const MANY: usize = 3000;
-    for way in WAYS {
-        job(3, way, |e| {
+pub(super) fn many_at_once_keep_their_order(over: &Over) {
+    let many = over.many(3000);
+    for way in over.ways() {
+        over.job(3, way, |e| {
             let me = e.job_rank() as i32;
             if me == 0 {
                 let mut next = [0u32; 3];
-                for _ in 0..2 * MANY {
+                for _ in 0..2 * many {
                     let (data, status) = recv(e, 4096, ANY_SOURCE, ANY_TAG).unwrap();
                     let number = u32::from_le_bytes(data[..4].try_into().unwrap());
                     let source = status.source as usize;
@@ -208,7 +110,7 @@ fn many_at_once_keep_their_order() {
                     next[source] += 1;
                 }
             } else {
-                let messages: Vec<Vec<u8>> = (0..MANY)
+                let messages: Vec<Vec<u8>> = (0..many)
                     .map(|i| {
                         let mut data = (i as u32).to_le_bytes().to_vec();
                         data.extend(pattern([0, 4, 30, 100, 3000][i % 5], i));
@@ -230,14 +132,12 @@ fn many_at_once_keep_their_order() {
     }
 }
 
-#[test]
-fn many_long_messages_cross() {
-    const MANY: usize = 20;
-    const LEN: usize = 700_001;
-    job(2, &[], |e| {
+pub(super) fn many_long_messages_cross(over: &Over) {
+    let (many, len) = (over.many(20), over.len(700_001));
+    over.job(2, &[], |e| {
         let (me, other) = (e.job_rank() as usize, 1 - e.job_rank() as i32);
-        let data: Vec<Vec<u8>> = (0..MANY).map(|i| pattern(LEN, i + me)).collect();
-        let mut rooms = vec![vec![0u8; LEN]; MANY];
+        let data: Vec<Vec<u8>> = (0..many).map(|i| pattern(len, i + me)).collect();
+        let mut rooms = vec![vec![0u8; len]; many];
         let mut requests: Vec<Request> = data
             .iter()
             .zip(0..)
@@ -249,25 +149,24 @@ fn many_long_messages_cross() {
             requests.extend(receives.map(|(room, tag)| irecv(e, room, other, tag)));
             e.waitall(&mut requests[..], |_, _| {}).unwrap();
         } else {
-            for (room, tag) in rooms.iter_mut().zip(0..MANY as i32).rev() {
+            for (room, tag) in rooms.iter_mut().zip(0..many as i32).rev() {
                 let mut receive = irecv(e, room, other, tag);
                 e.wait(&mut receive).unwrap();
             }
             e.waitall(&mut requests[..], |_, _| {}).unwrap();
         }
         for (i, room) in rooms.iter().enumerate() {
-            assert!(*room == pattern(LEN, i + other as usize), "message {i}");
+            assert!(*room == pattern(len, i + other as usize), "message {i}");
         }
     });
 }
 
-#[test]
-fn an_unwilling_receiver_keeps_little() {
-    const MANY: i32 = 2000;
-    job(2, &[("FERRITE_EAGER_BUDGET", "64k")], |e| {
+pub(super) fn an_unwilling_receiver_keeps_little(over: &Over) {
+    let many = over.many(2000) as i32;
+    over.job(2, &[("FERRITE_EAGER_BUDGET", "64k")], |e| {
         if e.job_rank() == 0 {
             let data = pattern(1024, 1);
-            for i in 0..MANY {
+            for i in 0..many {
                 let mut request = isend(e, Mode::Standard, &data, 1, i);
                 if i % 2 == 0 {
                     e.request_free(&mut request).unwrap();
@@ -277,14 +176,14 @@ fn an_unwilling_receiver_keeps_little() {
                     e.request_free(&mut request).unwrap();
                 }
             }
-            send(e, Mode::Standard, &[], 1, MANY).unwrap();
+            send(e, Mode::Standard, &[], 1, many).unwrap();
             recv(e, 0, 1, 0).unwrap();
         } else {
-            recv(e, 0, 0, MANY).unwrap();
+            recv(e, 0, 0, many).unwrap();
             let kept = e.peer(0).kept.load(Ordering::Relaxed);
             // The budget, and what was on its way when the sender was told.
             assert!(kept < 1 << 20, "{kept} bytes are kept");
-            for i in (0..MANY).rev() {
+            for i in (0..many).rev() {
                 assert_eq!(recv(e, 1024, 0, i).unwrap().0, pattern(1024, 1));
             }
             assert_eq!(e.peer(0).kept.load(Ordering::Relaxed), 0);
@@ -293,11 +192,10 @@ fn an_unwilling_receiver_keeps_little() {
     });
 }
 
-#[test]
-fn truncation_is_an_error_with_the_first_bytes() {
-    for way in WAYS {
-        job(2, way, |e| {
-            for len in [8usize, 33, 100, 70_000] {
+pub(super) fn truncation_is_an_error_with_the_first_bytes(over: &Over) {
+    for way in over.ways() {
+        over.job(2, way, |e| {
+            for len in [8usize, 33, 100, over.len(70_000)] {
                 if e.job_rank() == 0 {
                     send(e, Mode::Standard, &pattern(len, 3), 1, 1).unwrap();
                 } else {
@@ -316,10 +214,9 @@ fn truncation_is_an_error_with_the_first_bytes() {
     }
 }
 
-#[test]
-fn probes_and_matched_messages() {
-    job(2, &[], |e| {
-        for (round, len) in (0..).zip([0usize, 10, 5000, 200_000]) {
+pub(super) fn probes_and_matched_messages(over: &Over) {
+    over.job(2, &[], |e| {
+        for (round, len) in (0..).zip([0usize, 10, 5000, 200_000].map(|len| over.len(len))) {
             let (first, second) = (2 * round, 2 * round + 1);
             if e.job_rank() == 0 {
                 let data = [pattern(len, 1), pattern(len, 2)];
@@ -351,14 +248,14 @@ fn probes_and_matched_messages() {
     });
 }
 
-#[test]
-fn operations_are_cancelled_or_completed() {
-    for way in WAYS {
-        job(2, way, |e| {
-            for len in [4usize, 100, 100_000] {
+pub(super) fn operations_are_cancelled_or_completed(over: &Over) {
+    for way in over.ways() {
+        over.job(2, way, |e| {
+            // A tag for each round: rank 0 may be in the next one already.
+            for (tag, len) in (1..).zip([4usize, 100, over.len(100_000)]) {
                 if e.job_rank() == 0 {
                     let data = pattern(len, 0);
-                    let mut send = isend(e, Mode::Synchronous, &data, 1, 1);
+                    let mut send = isend(e, Mode::Synchronous, &data, 1, tag);
                     e.cancel(send).unwrap();
                     let status = e.wait(&mut send).unwrap();
                     assert!(status.cancelled, "{len} bytes, {way:?}");
@@ -366,22 +263,22 @@ fn operations_are_cancelled_or_completed() {
                     let mut receive = irecv(e, &mut data, 1, 99);
                     e.cancel(receive).unwrap();
                     assert!(e.wait(&mut receive).unwrap().cancelled);
-                    self::send(e, Mode::Standard, &[1], 1, 2).unwrap();
+                    self::send(e, Mode::Standard, &[1], 1, 0).unwrap();
                 } else {
-                    recv(e, 1, 0, 2).unwrap();
-                    assert_eq!(e.iprobe(0, 1, WORLD).unwrap(), None);
+                    recv(e, 1, 0, 0).unwrap();
+                    assert_eq!(e.iprobe(0, tag, WORLD).unwrap(), None);
                 }
             }
         });
     }
 }
 
-#[test]
-fn completion_in_every_form() {
-    job(2, &[], |e| {
+pub(super) fn completion_in_every_form(over: &Over) {
+    let len = over.len(50_000);
+    over.job(2, over.ways()[0], |e| {
         let other = 1 - e.job_rank() as i32;
-        let data = pattern(50_000, 0);
-        let mut rooms: Vec<Vec<u8>> = (0..8).map(|_| vec![0; 50_000]).collect();
+        let data = pattern(len, 0);
+        let mut rooms: Vec<Vec<u8>> = (0..8).map(|_| vec![0; len]).collect();
         let mut receives: Vec<Request> = rooms
             .iter_mut()
             .zip(0..)
@@ -400,7 +297,7 @@ fn completion_in_every_form() {
             panic!("one must be done");
         };
         assert_eq!(receives[at], Request::NULL);
-        assert_eq!(status.unwrap().bytes, 50_000);
+        assert_eq!(status.unwrap().bytes, len as i64);
         let mut seen = 1;
         seen += e
             .waitsome(&mut receives[..], |_, _, _| {})
@@ -430,10 +327,9 @@ fn completion_in_every_form() {
     });
 }
 
-#[test]
-fn persistent_operations_run_again_and_again() {
-    for way in WAYS {
-        job(2, way, |e| {
+pub(super) fn persistent_operations_run_again_and_again(over: &Over) {
+    for way in over.ways() {
+        over.job(2, way, |e| {
             let other = 1 - e.job_rank() as i32;
             let mut data = vec![0u8; 3000];
             let mut room = vec![0u8; 3000];
@@ -467,13 +363,12 @@ fn persistent_operations_run_again_and_again() {
     }
 }
 
-#[test]
-fn exchanges_are_done_when_both_parts_are() {
-    for way in WAYS {
-        job(3, way, |e| {
+pub(super) fn exchanges_are_done_when_both_parts_are(over: &Over) {
+    for way in over.ways() {
+        over.job(3, way, |e| {
             let (me, size) = (e.job_rank() as i32, 3);
             let (next, last) = ((me + 1) % size, (me + size - 1) % size);
-            for (round, &len) in SIZES.iter().enumerate() {
+            for (round, &len) in over.sizes().iter().enumerate() {
                 let data = pattern(len, round + me as usize);
                 let theirs = pattern(len, round + last as usize);
                 let mut room = vec![0u8; len];
@@ -501,10 +396,9 @@ fn exchanges_are_done_when_both_parts_are() {
     }
 }
 
-#[test]
-fn messages_to_oneself() {
-    job(1, &[], |e| {
-        for &len in SIZES {
+pub(super) fn messages_to_oneself(over: &Over) {
+    over.job(1, &[], |e| {
+        for len in over.sizes() {
             let data = pattern(len, 9);
             let mut room = vec![0; len];
             let mut receive = irecv(e, &mut room, 0, 1);
@@ -521,12 +415,11 @@ fn messages_to_oneself() {
     });
 }
 
-#[test]
-fn types_with_gaps_travel_packed() {
+pub(super) fn types_with_gaps_travel_packed(over: &Over) {
     #[repr(C)]
     #[derive(Clone, Copy, Debug, PartialEq)]
     struct DoubleInt(f64, i32);
-    job(2, &[], |e| {
+    over.job(2, &[], |e| {
         let data: Vec<DoubleInt> = (0..1000).map(|i| DoubleInt(f64::from(i), -i)).collect();
         if e.job_rank() == 0 {
             // SAFETY: `data` has 1000 items.
@@ -561,18 +454,14 @@ fn types_with_gaps_travel_packed() {
     });
 }
 
-#[test]
-fn splitting_and_freeing() {
-    job(6, &[], |e| {
+pub(super) fn splitting_and_freeing(over: &Over) {
+    over.job(6, &[], |e| {
         let me = e.job_rank() as i32;
         let mut half = e.comm_split(WORLD, me % 2, -me).unwrap();
         assert_eq!(e.comm_size(half).unwrap(), 3);
         assert_eq!(e.comm_rank(half).unwrap(), 2 - me / 2);
         let mut twin = e.comm_dup(half).unwrap();
-        assert_eq!(
-            e.comm_compare(half, twin).unwrap(),
-            super::Comparison::Congruent
-        );
+        assert_eq!(e.comm_compare(half, twin).unwrap(), Comparison::Congruent);
         let stale = half;
         e.comm_free(&mut half).unwrap();
         assert_eq!(e.comm_rank(stale).unwrap_err().class(), ErrorClass::COMM);
@@ -583,15 +472,15 @@ fn splitting_and_freeing() {
     });
 }
 
-#[test]
-fn threads_of_one_rank_do_not_disturb_each_other() {
-    for way in WAYS {
-        job(2, way, |e| {
+pub(super) fn threads_of_one_rank_do_not_disturb_each_other(over: &Over) {
+    let rounds = over.rounds(200);
+    for way in over.ways() {
+        over.job(2, way, |e| {
             let other = 1 - e.job_rank() as i32;
             std::thread::scope(|scope| {
                 for thread in 0..4 {
                     scope.spawn(move || {
-                        for round in 0..200usize {
+                        for round in 0..rounds {
                             let data = pattern([3, 50, 2000, 40_000][round % 4], round);
                             let mut room = vec![0; data.len()];
                             let mut receive = irecv(e, &mut room, other, thread);
