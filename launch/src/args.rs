@@ -4,7 +4,10 @@
 //! in the next word or after `=`. What follows a program is its own, up to a word `:`.
 
 use crate::environment::{Environment, Inherit};
+use crate::hosts::{self, Entry};
 use crate::options::{self, Opt, Values};
+use crate::remote;
+use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -14,6 +17,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) enum Command {
     Run(JobRequest),
+    /// Look at the hosts of a job without programs.
+    Doctor(JobRequest),
     Help,
     Version,
 }
@@ -33,6 +38,12 @@ pub(crate) struct JobRequest {
     pub(crate) bind: Bind,
     pub(crate) timeout: Option<Duration>,
     pub(crate) stdin: Stdin,
+    /// Ranks for each host, instead of its slots.
+    pub(crate) per_host: Option<u32>,
+    /// Whether more ranks than slots are as wanted.
+    pub(crate) oversubscribe: bool,
+    pub(crate) print_map: bool,
+    pub(crate) remote: remote::Choice,
     /// What is odd about the request but no reason to refuse it.
     pub(crate) warnings: Vec<String>,
 }
@@ -46,10 +57,12 @@ pub(crate) struct ProgramRequest {
     pub(crate) words: Vec<OsString>,
     pub(crate) environment: Environment,
     pub(crate) directory: Option<PathBuf>,
+    /// Where it may run; `None`: not said.
+    pub(crate) hosts: Option<Vec<Entry>>,
 }
 
 /// What a rank is bound to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Bind {
     #[default]
     None,
@@ -78,6 +91,8 @@ pub(crate) fn parse(
     if let Some(limit) = variable("MPIEXEC_TIMEOUT").filter(|limit| !limit.is_empty()) {
         job.timeout = Some(seconds("MPIEXEC_TIMEOUT", &limit)?);
     }
+    let mut hosts = default_hosts(&variable)?;
+    let mut doctor = false;
     for section in words.split(|word| word == ":") {
         let mut section = Section {
             words: section.iter(),
@@ -88,9 +103,19 @@ pub(crate) fn parse(
             },
         };
         while let Some(option) = section.next_option() {
-            if let Some(instead) = section.apply(option?, &mut job)? {
+            let option = option?;
+            doctor |= option.option == Opt::Doctor;
+            if let Some(instead) = section.apply(option, &mut job)? {
                 return Ok(instead);
             }
+        }
+        if doctor {
+            return section.doctor(hosts, job);
+        }
+        // A program without hosts of its own shares those of the one before.
+        match &section.program.hosts {
+            Some(own) => hosts = Some(own.clone()),
+            None => section.program.hosts = hosts.clone(),
         }
         section.program.words = section.words.cloned().collect();
         if section.program.words.is_empty() {
@@ -109,7 +134,7 @@ fn check(job: JobRequest) -> Result<Command, Usage> {
     let ranks = job.programs.iter().map(|p| u64::from(p.count)).sum::<u64>();
     if ranks > u64::from(MAX_RANKS) {
         return Err(Usage(format!(
-            "{ranks} ranks are more than the {MAX_RANKS} that one machine can have"
+            "{ranks} ranks are more than the {MAX_RANKS} that a job can have"
         )));
     }
     match job.stdin {
@@ -121,8 +146,38 @@ fn check(job: JobRequest) -> Result<Command, Usage> {
     }
 }
 
-/// More processes than Linux gives to one user by default.
+/// More processes than any job has had.
 const MAX_RANKS: u32 = 1 << 20;
+
+/// Variables that name a hostfile for launchers of other implementations: whoever sets one wants it obeyed.
+const HOST_FILES: &[&str] = &[
+    "HYDRA_HOST_FILE",
+    "I_MPI_HYDRA_HOST_FILE",
+    "OMPI_MCA_orte_default_hostfile",
+    "PRTE_MCA_prte_default_hostfile",
+];
+
+fn default_hosts(
+    variable: &impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<Vec<Entry>>, Usage> {
+    let set = |name: &&str| variable(name).filter(|path| !path.is_empty());
+    match HOST_FILES.iter().find_map(|name| Some((name, set(name)?))) {
+        Some((name, path)) => read_hosts(name, &path).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// `of`: what has named the file.
+fn read_hosts(of: &str, path: &OsStr) -> Result<Vec<Entry>, Usage> {
+    let shown = path.to_string_lossy();
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Usage(format!("{of}: the hostfile {shown} cannot be read: {e}")))?;
+    let entries = hosts::parse_file(&text).map_err(|e| Usage(format!("{shown}:{e}")))?;
+    match entries.is_empty() {
+        true => Err(Usage(format!("{of}: the hostfile {shown} names no host"))),
+        false => Ok(entries),
+    }
+}
 
 /// An option as typed.
 struct Typed {
@@ -185,7 +240,9 @@ impl<F: Fn(&str) -> Option<OsString>> Section<'_, F> {
             Opt::EnvNone => program.environment.inherit = Some(Inherit::Nothing),
             Opt::GlobalEnvAll => job.environment.inherit = Some(Inherit::All),
             Opt::GlobalEnvNone => job.environment.inherit = Some(Inherit::Nothing),
-            Opt::Nothing => {}
+            Opt::Oversubscribe => job.oversubscribe = true,
+            Opt::PrintMap => job.print_map = true,
+            Opt::Doctor | Opt::Nothing => {}
             Opt::Env => {
                 let variable = self.take_variable(typed)?;
                 self.program.environment.set.push(variable);
@@ -247,27 +304,53 @@ impl<F: Fn(&str) -> Option<OsString>> Section<'_, F> {
                 (_, Ok(rank)) => job.stdin = Stdin::Rank(rank),
                 _ => return wrong("the number of one rank, or none"),
             },
-            Opt::MapBy => {
-                let harmless = [
-                    "slot",
-                    "core",
-                    "node",
-                    "slot:oversubscribe",
-                    "core:oversubscribe",
-                    "node:oversubscribe",
-                    ":oversubscribe",
-                ];
-                if !harmless.contains(&text.to_ascii_lowercase().as_str()) {
-                    return wrong("slot, core or node, which all mean the same on one machine");
-                }
-            }
+            Opt::MapBy => match map_by(&text.to_ascii_lowercase()) {
+                Some(per_host) => job.per_host = per_host.or(job.per_host),
+                None => return wrong("slot, core, node or ppr:N:node"),
+            },
             Opt::PerHost => match text.parse::<u32>() {
-                Ok(count) if count > 0 => {}
+                Ok(count) if count > 0 => job.per_host = Some(count),
                 _ => return wrong("a number of ranks, at least 1"),
+            },
+            Opt::Hosts => match hosts::parse_list(text) {
+                Ok(entries) => program.hosts.get_or_insert_default().extend(entries),
+                Err(sentence) => return Err(Usage(format!("{spelling} {text}: {sentence}"))),
+            },
+            Opt::HostFile => {
+                let entries = read_hosts(spelling, value)?;
+                program.hosts.get_or_insert_default().extend(entries);
+            }
+            Opt::Launcher if text == "ssh" => {}
+            Opt::Launcher => {
+                return wrong("ssh; -launcher-exec names a program that takes its place");
+            }
+            Opt::LauncherExec => job.remote.launcher = Some(value.to_owned()),
+            Opt::Prefix => job.remote.prefix = Some(PathBuf::from(value)),
+            Opt::TreeWidth => match text.parse::<u32>() {
+                Ok(width) if width > 0 => job.remote.width = Some(width),
+                _ => return wrong("a number of hosts, at least 1"),
             },
             _ => unreachable!("options without a value are carried out before"),
         }
         Ok(())
+    }
+
+    /// The hosts that are to be looked at: those of options, and those that stand where a program would.
+    fn doctor(self, default: Option<Vec<Entry>>, mut job: JobRequest) -> Result<Command, Usage> {
+        let mut named = self.program.hosts.unwrap_or_default();
+        for word in self.words {
+            let entries = hosts::parse_list(&word.to_string_lossy());
+            named.extend(entries.map_err(|what| Usage(format!("--doctor: {what}")))?);
+        }
+        let hosts = match named.is_empty() {
+            true => default,
+            false => Some(named),
+        };
+        job.programs = vec![ProgramRequest {
+            hosts,
+            ..ProgramRequest::default()
+        }];
+        Ok(Command::Doctor(job))
     }
 
     /// The option's only value.
@@ -290,6 +373,18 @@ impl<F: Fn(&str) -> Option<OsString>> Section<'_, F> {
                 Ok((first, value.clone()))
             }
             _ => Err(Usage(format!("{spelling} needs NAME VALUE"))),
+        }
+    }
+}
+
+/// Ranks for each host, if it says so; `None`: not understood.
+fn map_by(text: &str) -> Option<Option<u32>> {
+    match text.strip_suffix(":oversubscribe").unwrap_or(text) {
+        "" | "slot" | "core" => Some(None),
+        "node" => Some(Some(1)),
+        other => {
+            let count = other.strip_prefix("ppr:")?.strip_suffix(":node")?;
+            Some(Some(count.parse().ok().filter(|&count| count > 0)?))
         }
     }
 }
@@ -464,7 +559,55 @@ mod tests {
             "a",
         ];
         assert_eq!(job(&line).programs[0].words, ["a"]);
-        assert!(refused(&["--map-by", "ppr:2:node", "a"]).contains("slot, core or node"));
+        assert!(refused(&["--map-by", "ppr:2:socket", "a"]).contains("slot, core, node or"));
+    }
+
+    #[test]
+    fn hosts_hold_for_the_programs_that_follow() {
+        let of = |job: &JobRequest| -> Vec<Option<usize>> {
+            let programs = job.programs.iter();
+            programs.map(|p| p.hosts.as_ref().map(Vec::len)).collect()
+        };
+        let three = job(&["a", ":", "-hosts", "x,y:2", "b", ":", "c"]);
+        assert_eq!(of(&three), [None, Some(2), Some(2)]);
+        let own = job(&["-H", "x", "-host=y", "a", ":", "-H", "z", "b"]);
+        assert_eq!(of(&own), [Some(2), Some(1)]);
+        assert_eq!(job(&["--map-by", "node", "a"]).per_host, Some(1));
+        assert_eq!(job(&["--map-by", "ppr:3:node", "a"]).per_host, Some(3));
+        assert_eq!(
+            job(&["-ppn", "2", "--map-by", "slot", "a"]).per_host,
+            Some(2)
+        );
+    }
+
+    #[test]
+    fn hostfiles_are_read_and_their_errors_name_file_and_line() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, b"x slots=2\ny\n").unwrap();
+        let path = file.path().to_str().unwrap().to_string();
+        for option in ["-f", "-hostfile", "--machinefile"] {
+            let job = job(&[option, &path, "a"]);
+            assert_eq!(job.programs[0].hosts.as_ref().map(Vec::len), Some(2));
+        }
+        let variable = |name: &str| (name == "HYDRA_HOST_FILE").then(|| path.clone().into());
+        match parse(vec!["a".into()], variable) {
+            Ok(Command::Run(job)) => assert!(job.programs[0].hosts.is_some()),
+            other => panic!("{other:?}"),
+        }
+        std::io::Write::write_all(&mut file, b"z 4\n").unwrap();
+        assert!(refused(&["-f", &path, "a"]).starts_with(&format!("{path}:3: \"4\"")));
+        assert!(refused(&["-f", "/no/such", "a"]).contains("/no/such cannot be read"));
+    }
+
+    #[test]
+    fn a_doctor_takes_hosts_where_a_program_would_stand() {
+        let looked = |line: &[&str]| match parsed(line) {
+            Ok(Command::Doctor(job)) => job.programs[0].hosts.as_ref().map_or(0, Vec::len),
+            other => panic!("{line:?}: {other:?}"),
+        };
+        assert_eq!(looked(&["--doctor"]), 0);
+        assert_eq!(looked(&["--doctor", "-hosts", "a,b", "c", "d,e"]), 5);
+        assert!(refused(&["--doctor", "a:x"]).contains("no number of ranks"));
     }
 
     #[test]
@@ -486,6 +629,13 @@ mod tests {
             (&["-n", "2", "-s", "2", "a"], "ranks 0 to 1 only"),
             (&["-bindto", "core", "a"], "did you mean -bind-to?"),
             (&["-n", "4000000000", "a"], "more than"),
+            (
+                &["-hosts", "a,,b", "a"],
+                "-hosts a,,b: a host's name is missing",
+            ),
+            (&["-ppn", "0", "a"], "at least 1"),
+            (&["-launcher", "slurm", "a"], "expected ssh"),
+            (&["-tree-width", "0", "a"], "at least 1"),
         ] {
             let sentence = refused(line);
             assert!(sentence.contains(says), "{line:?}: {sentence}");

@@ -1,7 +1,7 @@
-//! mpiexec's end of the dialogue with one rank. What the messages mean for the job is [`crate::job`]'s business.
+//! The socket to one rank. What its lines mean is [`crate::dialogue`]'s business.
 
 use crate::spawn;
-use ferrite_client::wire::{MAX_LINE, Reply, Request};
+use ferrite_client::wire::MAX_LINE;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
@@ -22,12 +22,10 @@ pub(crate) struct Channel {
 /// What arrived.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
-    /// A message, and who sent it as the kernel says (`None`: a process in a container that this one cannot see).
-    Request(Request, Option<Pid>),
+    /// A line, and who sent it as the kernel says (`None`: a process in a container that this one cannot see).
+    Line(Vec<u8>, Option<Pid>),
     /// The rank's process could not execute its program, for this reason (errno).
     Unstarted(i32),
-    /// Something that is no message.
-    Garbled(String),
     /// Every process that held the other end has closed it.
     Closed,
 }
@@ -71,17 +69,15 @@ impl Channel {
         }
     }
 
-    /// Answers, with a descriptor if there is one. A rank that does not take its answer is gone, or so broken that nothing
-    /// can be told to it.
-    pub(crate) fn answer(&self, reply: &Reply, descriptor: Option<BorrowedFd<'_>>) {
-        let line = reply.to_string();
+    /// Sends text, with a descriptor if there is one. A rank that does not take it is gone, or so broken that nothing can be told to it.
+    pub(crate) fn send(&self, text: &str, descriptor: Option<BorrowedFd<'_>>) {
         let descriptors: Vec<BorrowedFd<'_>> = descriptor.into_iter().collect();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() {
             control.push(SendAncillaryMessage::ScmRights(&descriptors));
         }
-        let slices = [IoSlice::new(line.as_bytes())];
+        let slices = [IoSlice::new(text.as_bytes())];
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         let _ = rustix::net::sendmsg(&self.socket, &slices, &mut control, flags);
     }
@@ -94,16 +90,13 @@ impl AsFd for Channel {
 }
 
 fn read(line: &[u8], sender: Option<Pid>) -> Heard {
-    let text = String::from_utf8_lossy(line);
-    if let Some(request) = Request::parse(&text) {
-        return Heard::Request(request, sender);
+    let unstarted = std::str::from_utf8(line)
+        .ok()
+        .and_then(spawn::parse_unstarted);
+    match unstarted {
+        Some(errno) => Heard::Unstarted(errno),
+        None => Heard::Line(line.to_vec(), sender),
     }
-    if let Some(errno) = spawn::parse_unstarted(&text) {
-        return Heard::Unstarted(errno);
-    }
-    const SHOWN: usize = 60;
-    let shown: String = text.chars().take(SHOWN).collect();
-    Heard::Garbled(format!("{shown:?}"))
 }
 
 fn receive(socket: &OwnedFd, into: &mut [u8]) -> Result<(usize, Option<Pid>), Errno> {

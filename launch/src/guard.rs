@@ -133,7 +133,7 @@ fn finish(launcher: WaitStatus) -> ExitCode {
 /// Kills descendants until there are none.
 fn kill_all() {
     loop {
-        tree::signal_descendants(Signal::KILL);
+        tree::signal_descendants(Signal::KILL, &[]);
         // Blocks until one is dead; an error means that no child is left.
         if rustix::process::wait(WaitOptions::empty()).is_err() {
             return;

@@ -5,6 +5,7 @@
 use crate::guard::Outcome;
 use crate::report::End;
 use crate::signals;
+use crate::spec::Spec;
 use rustix::process::Pid;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,9 @@ const SAME_INTERRUPT: Duration = Duration::from_millis(100);
 /// A second interrupt within this time of the first kills.
 const AGAIN_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long a better reason is waited for when one rank cannot reach another: that one may have died, or its host.
+pub(crate) const BETTER_REASON: Duration = Duration::from_secs(1);
+
 /// mpiexec's exit code when the time limit is reached; that of timeout(1).
 const TIMED_OUT: u8 = 124;
 
@@ -31,6 +35,8 @@ pub(crate) enum Effect {
     Say(String),
     /// Send this signal to every rank.
     PassOn(i32),
+    /// Send this signal to the ranks of other hosts: those of this one have it from their terminal.
+    PassOnAfar(i32),
     /// Ask every process of the job to end.
     Terminate,
     /// Kill every process of the job.
@@ -49,6 +55,10 @@ pub(crate) enum Answer {
 /// A job.
 pub(crate) struct Job {
     ranks: Vec<Rank>,
+    /// Names of the nodes.
+    nodes: Vec<String>,
+    /// Whether some ranks are not on mpiexec's own machine.
+    afar: bool,
     phase: Phase,
     /// How the job ends, once something has decided that.
     outcome: Option<Outcome>,
@@ -56,15 +66,20 @@ pub(crate) struct Job {
     interrupted: Option<(Instant, i32)>,
     /// When it is a failure that a rank has left without MPI_Finalize; set while one has.
     parting: Option<Instant>,
+    /// A rank that cannot reach another one, that one, why, and until when a better reason may come.
+    lost: Option<(u32, u32, String, Instant)>,
     effects: Vec<Effect>,
 }
 
 struct Rank {
+    node: u32,
     /// As typed.
     program: String,
     /// The process that mpiexec started; `None` before that.
     pid: Option<Pid>,
     end: Option<End>,
+    /// It cannot be started, or its host is lost.
+    gone: bool,
     mpi: Mpi,
     /// Why a later program of this rank was refused.
     refused: Option<String>,
@@ -94,22 +109,29 @@ enum Phase {
 }
 
 impl Job {
-    /// A job of these programs, one per rank.
-    pub(crate) fn new<'a>(programs: impl Iterator<Item = &'a std::ffi::OsStr>) -> Job {
-        let rank = |program: &std::ffi::OsStr| Rank {
-            program: program.to_string_lossy().into_owned(),
+    /// A job that is to be started. `here`: the node that is mpiexec's own machine.
+    pub(crate) fn new(spec: &Spec, here: Option<u32>) -> Job {
+        let rank = |(appnum, &node): (u32, &u32)| Rank {
+            node,
+            program: spec.programs[appnum as usize].words[0]
+                .to_string_lossy()
+                .into_owned(),
             pid: None,
             end: None,
+            gone: false,
             mpi: Mpi::Never,
             refused: None,
             garbled: false,
         };
         Job {
-            ranks: programs.map(rank).collect(),
+            ranks: spec.appnums().zip(&spec.node_of).map(rank).collect(),
+            nodes: spec.nodes.clone(),
+            afar: spec.node_of.iter().any(|&node| Some(node) != here),
             phase: Phase::Running,
             outcome: None,
             interrupted: None,
             parting: None,
+            lost: None,
             effects: Vec::new(),
         }
     }
@@ -119,11 +141,11 @@ impl Job {
         std::mem::take(&mut self.effects)
     }
 
-    /// Whether no rank runs.
+    /// Whether no rank runs or will run.
     pub(crate) fn is_over(&self) -> bool {
         self.ranks
             .iter()
-            .all(|rank| rank.pid.is_none() || rank.end.is_some())
+            .all(|rank| rank.gone || rank.end.is_some())
     }
 
     /// How the job ended, or would if it were over.
@@ -135,7 +157,10 @@ impl Job {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Lingering(at) | Phase::Ending(at) => Some(at),
-            Phase::Running => self.parting,
+            Phase::Running => {
+                let lost = self.lost.as_ref().map(|(.., until)| *until);
+                self.parting.into_iter().chain(lost).min()
+            }
             Phase::Killed => None,
         }
     }
@@ -143,6 +168,13 @@ impl Job {
     /// Time has passed.
     pub(crate) fn tick(&mut self, now: Instant) {
         match self.phase {
+            Phase::Running if self.lost.as_ref().is_some_and(|(.., at)| *at <= now) => {
+                if let Some((rank, other, reason, _)) = self.lost.take() {
+                    let (who, whom) = (self.who(rank), self.place(other));
+                    let sentence = format!("{who} lost {whom}: {reason}");
+                    self.fail(sentence, Outcome::Exit(1), now);
+                }
+            }
             Phase::Running if self.parting.is_some_and(|at| at <= now) => self.parted(now),
             Phase::Lingering(at) if at <= now => self.terminate(now),
             Phase::Ending(at) if at <= now => self.kill(),
@@ -155,10 +187,45 @@ impl Job {
         self.rank(rank).pid = Some(pid);
     }
 
-    /// A rank cannot be started.
-    pub(crate) fn unstartable(&mut self, sentence: String, status: u8) {
+    /// Whether a rank runs on this node.
+    pub(crate) fn is_on(&self, rank: u32, node: u32) -> bool {
+        self.ranks
+            .get(rank as usize)
+            .is_some_and(|rank| rank.node == node)
+    }
+
+    /// A rank of this node cannot be started, and none after it has been.
+    pub(crate) fn unstartable(&mut self, node: u32, sentence: String, status: u8) {
         self.fail(sentence, Outcome::Exit(status), Instant::now());
         self.kill();
+        for rank in &mut self.ranks {
+            rank.gone |= rank.node == node && rank.pid.is_none();
+        }
+    }
+
+    /// These nodes cannot be had, or not any more. An empty sentence: nobody needs them now.
+    pub(crate) fn without(&mut self, nodes: &[u32], sentence: String, status: u8, now: Instant) {
+        let missed = |rank: &Rank| nodes.contains(&rank.node) && rank.end.is_none() && !rank.gone;
+        let missed = self.numbers(missed);
+        for &rank in &missed {
+            self.rank(rank).gone = true;
+        }
+        if !sentence.is_empty() && !missed.is_empty() {
+            self.fail(sentence, Outcome::Exit(status), now);
+        }
+    }
+
+    /// A rank can no longer reach another one, for this reason.
+    pub(crate) fn lost(&mut self, rank: u32, other: u32, reason: String, now: Instant) {
+        if other as usize >= self.ranks.len() {
+            return self.garbled(
+                rank,
+                &format!("it lost rank {other}, which is none of this job"),
+            );
+        }
+        if self.phase == Phase::Running && self.lost.is_none() {
+            self.lost = Some((rank, other, reason, now + BETTER_REASON));
+        }
     }
 
     /// A program of a rank wants to join.
@@ -321,14 +388,23 @@ impl Job {
                 _ => self.interrupted = Some((now, signal)),
             }
         }
-        if self.phase == Phase::Running && !terminal {
+        let starting = self
+            .ranks
+            .iter()
+            .any(|rank| rank.pid.is_none() && !rank.gone);
+        if asks_to_end && starting && self.phase == Phase::Running {
+            // Who does not run yet cannot get it.
+            self.fail_interrupted(signal, now);
+        } else if self.phase == Phase::Running && !terminal {
             self.effects.push(Effect::PassOn(signal));
+        } else if self.phase == Phase::Running && self.afar {
+            self.effects.push(Effect::PassOnAfar(signal));
         }
     }
 
     /// The time limit is reached.
     pub(crate) fn time_is_up(&mut self, limit: Duration, now: Instant) {
-        let running = self.numbers(|rank| rank.end.is_none());
+        let running = self.numbers(|rank| rank.end.is_none() && !rank.gone);
         let sentence = format!(
             "the time limit of {} s is reached; {} still running: {}",
             limit.as_secs_f64(),
@@ -422,7 +498,7 @@ impl Job {
             let others = self
                 .ranks
                 .iter()
-                .filter(|rank| rank.pid.is_some() && rank.end.is_none())
+                .filter(|rank| rank.pid.is_some() && rank.end.is_none() && !rank.gone)
                 .count();
             let then = match (others, self.ranks.len()) {
                 (0, _) | (_, 1) => "",
@@ -453,12 +529,23 @@ impl Job {
         &mut self.ranks[rank as usize]
     }
 
-    /// `rank 3 (process 4711, ./a)`.
+    /// `rank 3 (process 4711, ./a)`, `rank 3 on h2 (process 4711, ./a)`.
     fn who(&self, number: u32) -> String {
-        let rank = &self.ranks[number as usize];
+        let (rank, place) = (&self.ranks[number as usize], self.place(number));
         match rank.pid {
-            Some(pid) => format!("rank {number} (process {pid}, {})", rank.program),
-            None => format!("rank {number} ({})", rank.program),
+            Some(pid) => format!("{place} (process {pid}, {})", rank.program),
+            None => format!("{place} ({})", rank.program),
+        }
+    }
+
+    /// `rank 3`, and its host where there are several.
+    fn place(&self, number: u32) -> String {
+        match self.nodes.len() {
+            1 => format!("rank {number}"),
+            _ => {
+                let node = self.ranks[number as usize].node;
+                format!("rank {number} on {}", self.nodes[node as usize])
+            }
         }
     }
 }

@@ -1,29 +1,54 @@
 //! mpiexec: starts jobs and serves their processes.
 //!
-//! One machine per job. [`main`] reads the command line ([`args`]), splits mpiexec in two ([`guard`]), and the launching
-//! half runs one event loop ([`launcher`]): it starts the ranks ([`spawn`], [`bind`]), answers them ([`channel`]), merges their output
-//! by whole lines ([`output`]) and decides by what happens to them how the job ends ([`job`]). It knows nothing of MPI but that
-//! processes say hello, finalize and abort.
+//! [`main`] reads the command line ([`args`], [`hosts`]), places the ranks ([`place`]), and splits mpiexec in two ([`guard`]). The
+//! launching half ([`launcher`]) starts the ranks of its own machine ([`node`], [`spawn`], [`bind`]) and, through remote shells
+//! ([`remote`]), an [`agent`] on each other host, in a tree ([`fleet`]), which is the same program and serves the ranks there ([`message`]
+//! and [`link`] are what they say to each other). It answers all ranks ([`dialogue`]), merges their output by whole lines ([`output`]) and
+//! decides by what happens to them how the job ends ([`job`]). It knows nothing of MPI but that processes say hello, publish how
+//! they are reached, finalize and abort.
 
 #![deny(unsafe_code)]
 
+mod agent;
 mod args;
 mod bind;
 mod channel;
+mod dialogue;
+mod doctor;
 mod environment;
+mod fleet;
 mod guard;
 mod help;
+mod here;
+mod hosts;
+mod input;
 mod job;
 mod launcher;
+mod lines;
+mod link;
+mod message;
+mod node;
 mod options;
 mod output;
+mod place;
+mod poller;
+mod remote;
 mod report;
 mod signals;
 mod spawn;
+mod spec;
+mod station;
+mod store;
 mod sys;
 mod tree;
 
-use args::{Command, Usage};
+use args::{Command, JobRequest, Usage};
+use here::Here;
+use launcher::Task;
+use place::{Placement, Share};
+use remote::Remote;
+use spawn::{Place, Plan, Unstartable};
+use spec::Spec;
 use std::process::ExitCode;
 
 /// Exit code of a command line that cannot be carried out.
@@ -31,27 +56,89 @@ const USAGE: u8 = 2;
 
 /// The program, under any of its names.
 pub fn main() -> ExitCode {
-    let words = std::env::args_os().skip(1).collect();
-    let job = match args::parse(words, |name| std::env::var_os(name)) {
-        Ok(Command::Run(job)) => job,
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    if words.first().is_some_and(|word| word == remote::AGENT) {
+        return finish(guard::split(agent::run));
+    }
+    let task = match args::parse(words, |name| std::env::var_os(name)) {
+        Ok(Command::Run(job)) => prepare(&job),
+        Ok(Command::Doctor(job)) => return doctor::run(&job),
         Ok(Command::Help) => return print(&help::text()),
         Ok(Command::Version) => return print(&help::version()),
-        Err(Usage(sentence)) => {
-            report::stderr(&sentence);
-            return ExitCode::from(USAGE);
-        }
+        Err(Usage(sentence)) => Err(Unstartable {
+            sentence,
+            status: USAGE,
+        }),
     };
-    let plan = match spawn::Plan::new(job) {
-        Ok(plan) => plan,
+    match task {
+        Ok(task) => finish(guard::split(|guarded| launcher::run(task, guarded))),
         Err(e) => {
             report::stderr(&e.sentence);
-            return ExitCode::from(e.status);
+            ExitCode::from(e.status)
         }
-    };
-    guard::split(|guarded| launcher::run(plan, guarded)).unwrap_or_else(|e| {
+    }
+}
+
+fn finish(split: std::io::Result<ExitCode>) -> ExitCode {
+    split.unwrap_or_else(|e| {
         report::stderr(&format!("cannot start: {e}"));
         ExitCode::FAILURE
     })
+}
+
+/// Finds everything that can be wrong with a job before anything is started.
+fn prepare(job: &JobRequest) -> Result<Task, Unstartable> {
+    let usage = |sentence| Unstartable {
+        sentence,
+        status: USAGE,
+    };
+    let placement = placed(job);
+    let remote = match placement.nodes.len() == 1 && placement.here.is_some() {
+        true => Remote::default(),
+        false => Remote::new(&job.remote, |name| std::env::var_os(name)).map_err(usage)?,
+    };
+    let spec = Spec::new(job, &placement, remote).map_err(usage)?;
+    let plan = match placement.here {
+        Some(node) => {
+            let place = Place::Here { label: job.label };
+            Some((node, Plan::new(&spec, node, place)?))
+        }
+        None => None,
+    };
+    let mut notices = job.warnings.clone();
+    if !placement.crowded.is_empty() && !job.oversubscribe {
+        let names = placement.crowded.iter().map(|&node| spec.name(node));
+        notices.push(format!(
+            "more ranks than slots on {}: they share processors",
+            names.collect::<Vec<_>>().join(", ")
+        ));
+    }
+    if job.print_map {
+        notices.extend(placement.lines());
+    }
+    Ok(Task {
+        spec,
+        plan,
+        label: job.label,
+        timeout: job.timeout,
+        notices,
+    })
+}
+
+fn placed(job: &JobRequest) -> Placement {
+    let shares: Vec<Share<'_>> = job
+        .programs
+        .iter()
+        .map(|program| Share {
+            count: program.count,
+            hosts: program.hosts.as_deref().unwrap_or_default(),
+        })
+        .collect();
+    if shares.iter().all(|share| share.hosts.is_empty()) {
+        return place::place(&shares, job.per_host, |_| true);
+    }
+    let here = Here::new();
+    place::place(&shares, job.per_host, |name| here.is(name))
 }
 
 /// Prints to standard output; a reader that has gone away is no failure.

@@ -26,11 +26,27 @@ pub(crate) enum Opt {
     Stdin,
     Help,
     Version,
-    /// Means nothing on one machine without slots, whatever its value.
-    Nothing,
-    /// Means nothing here with certain values only.
-    MapBy,
+    /// Hosts in a list, for this program and those after it.
+    Hosts,
+    /// The same from a file.
+    HostFile,
+    /// Ranks for each host.
     PerHost,
+    /// The same in Open MPI's words.
+    MapBy,
+    /// More ranks than slots are no news.
+    Oversubscribe,
+    /// Tell which rank runs where.
+    PrintMap,
+    /// How agents are started: by which kind of program, by which program, where it finds mpiexec, and how many by one process.
+    Launcher,
+    LauncherExec,
+    Prefix,
+    TreeWidth,
+    /// Look at hosts instead of running a job.
+    Doctor,
+    /// Means nothing here.
+    Nothing,
 }
 
 /// Where the values of an option end.
@@ -61,30 +77,36 @@ const OPTIONS: &[(&[&str], Values, Opt)] = &[
     (&["s", "stdin"], Values::One, Opt::Stdin),
     (&["help", "h", "?"], Values::None, Opt::Help),
     (&["version", "V"], Values::None, Opt::Version),
+    (&["hosts", "host", "H"], Values::One, Opt::Hosts),
     (
-        &["oversubscribe", "allow-run-as-root"],
-        Values::None,
-        Opt::Nothing,
+        &[
+            "f",
+            "hostfile",
+            "machinefile",
+            "machine",
+            "default-hostfile",
+        ],
+        Values::One,
+        Opt::HostFile,
     ),
+    (&["ppn", "perhost", "npernode"], Values::One, Opt::PerHost),
     (&["map-by"], Values::One, Opt::MapBy),
-    (&["ppn", "perhost"], Values::One, Opt::PerHost),
+    (&["oversubscribe"], Values::None, Opt::Oversubscribe),
+    (
+        &["print-map", "display-map", "print-rank-map"],
+        Values::None,
+        Opt::PrintMap,
+    ),
+    (&["launcher", "bootstrap"], Values::One, Opt::Launcher),
+    (&["launcher-exec"], Values::One, Opt::LauncherExec),
+    (&["prefix"], Values::One, Opt::Prefix),
+    (&["tree-width"], Values::One, Opt::TreeWidth),
+    (&["doctor"], Values::None, Opt::Doctor),
+    (&["allow-run-as-root"], Values::None, Opt::Nothing),
 ];
 
 /// Options of other launchers that ask for something that is not there.
 const REFUSED: &[(&[&str], &str)] = &[
-    (
-        &[
-            "hosts",
-            "host",
-            "H",
-            "hostfile",
-            "machinefile",
-            "machine",
-            "f",
-            "default-hostfile",
-        ],
-        "starting ranks on other hosts is not built yet; without this option all ranks start on this machine",
-    ),
     (
         &["mca", "gmca", "prtemca", "pmixmca"],
         "this is an option of Open MPI's; settings of Ferrite are environment variables FERRITE_*, listed by ferrite-info",
@@ -94,8 +116,12 @@ const REFUSED: &[(&[&str], &str)] = &[
         "reading the job from a file is not built; separate several programs by ':'",
     ),
     (
-        &["launcher", "bootstrap", "rsh", "iface", "rmk"],
-        "ranks are started on this machine only, without a remote shell or a resource manager",
+        &["rsh", "rmk"],
+        "ranks of other hosts are started through ssh, or what -launcher-exec names; there is no resource manager",
+    ),
+    (
+        &["iface"],
+        "networks are chosen by the ranks themselves; settings of Ferrite are environment variables, listed by ferrite-info",
     ),
     (
         &["rankfile", "rank-by"],
@@ -176,7 +202,7 @@ mod tests {
 
     #[test]
     fn options_of_other_launchers_are_refused_with_their_reason() {
-        assert!(find("hosts").unwrap_err().contains("not built yet"));
+        assert!(find("rmk").unwrap_err().contains("no resource manager"));
         assert!(find("mca").unwrap_err().contains("FERRITE_"));
     }
 

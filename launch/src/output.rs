@@ -2,53 +2,33 @@
 //!
 //! Invariants: a destination never carries bytes of two ranks in one line (where a rank has left its line unfinished and
 //! another one writes, the line is broken). Bytes of one rank's stream keep their order; if standard output and error are
-//! the same file, they share one destination. What is held back is bounded: an unfinished line by [`LINE_MAX`] for each
-//! stream, and a destination that does not take its bytes by [`FULL`], beyond which its ranks' pipes are not read, so that
-//! the ranks wait as they would without mpiexec between.
+//! the same file, they share one destination. A destination that does not take its bytes is [full](Output::is_full) at some point, and
+//! its ranks' pipes are not read any more.
 //!
 //! Destinations belong to others, too (the user's shell), so they are never made non-blocking; they are asked with `poll`
 //! before each write of at most [`PIPE_BUF`] bytes, which then does not block.
 
+use crate::poller::{Poller, Source};
 use crate::report;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
 
-/// The longest line, in bytes, that is kept whole.
-pub(crate) const LINE_MAX: usize = 64 << 10;
-
-/// Bytes waiting for a destination beyond which its sources are not read.
-const FULL: usize = 256 << 10;
+/// Bytes waiting for a destination beyond which what is shown there is not read, on any host.
+pub(crate) const FULL: usize = 256 << 10;
 
 /// What POSIX lets a pipe take at once when it can be written.
 const PIPE_BUF: usize = 4096;
 
-/// How long a stream has to be silent before an unfinished line, which may be a question, is shown.
-const QUIET: Duration = Duration::from_millis(100);
-
 /// The output of a job.
 pub(crate) struct Output {
-    streams: Vec<Stream>,
     destinations: Vec<Destination>,
     /// Which destination standard output and standard error go to.
     of: [usize; 2],
     label: bool,
     /// Whether a destination has failed, other than by its reader's going away.
     failed: bool,
-}
-
-/// One rank's standard output or error.
-struct Stream {
-    rank: u32,
-    /// `None`: ended.
-    source: Option<OwnedFd>,
-    destination: usize,
-    /// A line whose end has not come, as far as it is not shown.
-    unfinished: Vec<u8>,
-    /// When its last bytes came.
-    since: Instant,
 }
 
 /// mpiexec's own standard output or error.
@@ -59,11 +39,13 @@ struct Destination {
     /// Whose unfinished line its last byte belongs to.
     line_of: Option<Writer>,
     state: State,
+    /// Whether the event loop waits for room.
+    awaited: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Writer {
-    Stream(usize),
+    Rank(u32, usize),
     Launcher,
 }
 
@@ -72,15 +54,6 @@ enum State {
     Open,
     /// Its reader is gone, or it has failed: what is written to it is lost, and its streams are closed.
     Closed,
-}
-
-/// What the event loop has to watch for. Recomputed after anything has been written or read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Watch {
-    /// Readable, or ended.
-    Yes,
-    /// Not now.
-    No,
 }
 
 impl Output {
@@ -97,6 +70,7 @@ impl Output {
             waiting: VecDeque::new(),
             line_of: None,
             state: State::Open,
+            awaited: false,
         };
         let mut destinations = vec![destination(out, "standard output")];
         let same = match (rustix::fs::fstat(out), rustix::fs::fstat(err)) {
@@ -107,7 +81,6 @@ impl Output {
             destinations.push(destination(err, "standard error"));
         }
         Output {
-            streams: Vec::new(),
             destinations,
             of: [0, usize::from(!same)],
             label,
@@ -115,42 +88,14 @@ impl Output {
         }
     }
 
-    /// Adds a rank's two streams, which do not block. Returns their numbers.
-    pub(crate) fn add(&mut self, rank: u32, sources: [OwnedFd; 2]) -> [usize; 2] {
-        let first = self.streams.len();
-        for (source, destination) in sources.into_iter().zip(self.of) {
-            self.streams.push(Stream {
-                rank,
-                source: Some(source),
-                destination,
-                unfinished: Vec::new(),
-                since: Instant::now(),
-            });
-        }
-        [first, first + 1]
+    /// Whether what ranks write to standard output (0) or error (1) is not to be read now.
+    pub(crate) fn is_full(&self, which: usize) -> bool {
+        self.destinations[self.of[which]].waiting.len() >= FULL
     }
 
-    /// Number of streams ever added.
-    pub(crate) fn len(&self) -> usize {
-        self.streams.len()
-    }
-
-    /// A stream's source, and whether it is to be watched now. `None`: it has ended.
-    pub(crate) fn source(&self, stream: usize) -> Option<(BorrowedFd<'_>, Watch)> {
-        let stream = &self.streams[stream];
-        let source = stream.source.as_ref()?.as_fd();
-        let full = self.destinations[stream.destination].waiting.len() >= FULL;
-        Some((source, if full { Watch::No } else { Watch::Yes }))
-    }
-
-    /// Destinations that have bytes waiting.
-    pub(crate) fn blocked(&self) -> impl Iterator<Item = (usize, BorrowedFd<'static>)> {
-        let waiting = |(_, d): &(usize, &Destination)| !d.waiting.is_empty();
-        self.destinations
-            .iter()
-            .enumerate()
-            .filter(waiting)
-            .map(|(number, d)| (number, d.fd))
+    /// Whether nobody reads standard output (0) or error (1) any more.
+    pub(crate) fn is_closed(&self, which: usize) -> bool {
+        self.destinations[self.of[which]].state == State::Closed
     }
 
     /// Whether something that ranks wrote is lost.
@@ -158,81 +103,48 @@ impl Output {
         self.failed
     }
 
-    /// A destination's descriptor.
-    pub(crate) fn destination(&self, number: usize) -> BorrowedFd<'static> {
-        self.destinations[number].fd
-    }
-
-    /// Whether every stream has ended and everything is written.
+    /// Whether everything is written.
     pub(crate) fn is_finished(&self) -> bool {
-        self.streams.iter().all(|s| s.source.is_none()) && self.blocked().next().is_none()
+        self.destinations.iter().all(|d| d.waiting.is_empty())
     }
 
-    /// Reads what a stream has, once. Returns whether it may have more.
-    pub(crate) fn read(&mut self, number: usize) -> bool {
-        let stream = &mut self.streams[number];
-        let Some(source) = &stream.source else {
-            return false;
+    /// Waits for room where bytes wait.
+    pub(crate) fn update(&mut self, poller: &Poller) -> Result<(), Errno> {
+        for (number, destination) in self.destinations.iter_mut().enumerate() {
+            let wanted = !destination.waiting.is_empty();
+            if destination.awaited != wanted {
+                match wanted {
+                    true => poller.watch_room(destination.fd, Source::Destination(number))?,
+                    false => poller.forget(destination.fd),
+                }
+                destination.awaited = wanted;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows what a rank has written to standard output (0) or error (1).
+    pub(crate) fn show(&mut self, rank: u32, which: usize, bytes: &[u8]) {
+        let Some(last) = bytes.last() else {
+            return;
         };
-        if self.destinations[stream.destination].waiting.len() >= FULL {
-            return false;
+        let destination = &mut self.destinations[self.of[which]];
+        let writer = Writer::Rank(rank, which);
+        destination.start(writer);
+        if self.label {
+            let label = format!("[{rank}] ");
+            for line in bytes.split_inclusive(|&b| b == b'\n') {
+                if destination.line_of.is_none() {
+                    destination.put(label.as_bytes());
+                }
+                destination.put(line);
+                destination.line_of = (line.last() != Some(&b'\n')).then_some(writer);
+            }
+        } else {
+            destination.put(bytes);
+            destination.line_of = (*last != b'\n').then_some(writer);
         }
-        let before = stream.unfinished.len();
-        stream.unfinished.resize(before + (LINE_MAX >> 1), 0);
-        let got = rustix::io::read(source, &mut stream.unfinished[before..]);
-        stream
-            .unfinished
-            .truncate(before + *got.as_ref().unwrap_or(&0));
-        match got {
-            Ok(0) => {
-                self.end(number);
-                false
-            }
-            Ok(_) => {
-                stream.since = Instant::now();
-                let whole = match stream.unfinished[before..]
-                    .iter()
-                    .rposition(|&b| b == b'\n')
-                {
-                    Some(newline) => before + newline + 1,
-                    None if stream.unfinished.len() >= LINE_MAX => stream.unfinished.len(),
-                    None => 0,
-                };
-                self.show(number, whole);
-                true
-            }
-            Err(Errno::INTR) => true,
-            Err(Errno::AGAIN) => false,
-            Err(_) => {
-                self.end(number);
-                false
-            }
-        }
-    }
-
-    /// Reads everything that a rank has written so far, as far as its destinations take it.
-    pub(crate) fn drain(&mut self, streams: [usize; 2]) {
-        for stream in streams {
-            while self.read(stream) {}
-        }
-    }
-
-    /// Shows unfinished lines of silent streams. Returns when to call again.
-    pub(crate) fn show_questions(&mut self, now: Instant) -> Option<Instant> {
-        let mut next: Option<Instant> = None;
-        for number in 0..self.streams.len() {
-            let stream = &self.streams[number];
-            if stream.unfinished.is_empty() {
-                continue;
-            }
-            let due = stream.since + QUIET;
-            if due <= now {
-                self.show(number, stream.unfinished.len());
-            } else {
-                next = Some(next.map_or(due, |next| next.min(due)));
-            }
-        }
-        next
+        self.write(self.of[which]);
     }
 
     /// A message of mpiexec's own, to standard error. Never held back.
@@ -254,13 +166,6 @@ impl Output {
         destination.state = State::Closed;
         destination.waiting = VecDeque::new();
         let name = destination.name;
-        for stream in &mut self.streams {
-            if stream.destination == number {
-                // From now on a rank that writes gets SIGPIPE, as it would if it wrote there itself.
-                stream.source = None;
-                stream.unfinished = Vec::new();
-            }
-        }
         if failure == Errno::PIPE {
             return;
         }
@@ -270,43 +175,6 @@ impl Output {
                 "cannot write to {name}: {failure}; what the ranks write there is lost"
             ));
         }
-    }
-
-    fn end(&mut self, number: usize) {
-        self.show(number, self.streams[number].unfinished.len());
-        self.streams[number].source = None;
-        self.streams[number].unfinished = Vec::new();
-    }
-
-    /// Moves the first bytes of what a stream has unfinished to its destination.
-    fn show(&mut self, number: usize, count: usize) {
-        if count == 0 {
-            return;
-        }
-        let stream = &mut self.streams[number];
-        let destination = &mut self.destinations[stream.destination];
-        let writer = Writer::Stream(number);
-        destination.start(writer);
-        let bytes = &stream.unfinished[..count];
-        if self.label {
-            let label = format!("[{}] ", stream.rank);
-            for line in bytes.split_inclusive(|&b| b == b'\n') {
-                if destination.line_of.is_none() {
-                    destination.put(label.as_bytes());
-                }
-                destination.put(line);
-                destination.line_of = (line.last() != Some(&b'\n')).then_some(writer);
-            }
-        } else {
-            destination.put(bytes);
-            destination.line_of = (bytes.last() != Some(&b'\n')).then_some(writer);
-        }
-        stream.unfinished.drain(..count);
-        if stream.unfinished.is_empty() {
-            stream.unfinished = Vec::new();
-        }
-        let destination = stream.destination;
-        self.write(destination);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::signals;
 use rustix::process::WaitStatus;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A message of mpiexec's as it is printed.
@@ -16,7 +17,7 @@ pub(crate) fn stderr(sentence: &str) {
 }
 
 /// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum End {
     /// It exited with a code.
     Code(u8),

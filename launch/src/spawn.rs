@@ -1,8 +1,10 @@
-//! Starting ranks: first a plan in which everything that can be wrong with a request has been found, then one process per rank.
+//! Starting the ranks of a node: first a plan in which everything that can be wrong with a request has been found, then one process
+//! per rank.
 
-use crate::args::{Bind, JobRequest, ProgramRequest, Stdin};
+use crate::args::Bind;
 use crate::bind::Cores;
-use crate::environment::{self, Environment};
+use crate::environment;
+use crate::spec::{self, Spec};
 use crate::sys::{self, Become, Fork, Mask};
 use rustix::fs::Access;
 use rustix::io::FdFlags;
@@ -17,22 +19,33 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-/// A job that can be started, as far as one can tell before starting it.
+/// A node's share of a job that can be started, as far as one can tell before starting it.
 pub(crate) struct Plan {
-    programs: Vec<Program>,
+    /// By application number; `None`: no rank of this node runs it.
+    programs: Vec<Option<Program>>,
+    /// Its ranks, ascending, each with its application number.
+    ranks: Vec<(u32, u32)>,
+    /// Ranks of the job.
+    size: u32,
     cores: Option<Cores>,
-    stdin: Stdin,
+    stdin: Option<u32>,
+    /// Where mpiexec's standard input, output and error are.
+    place: Place,
     /// Descriptor limit of the ranks; mpiexec's own has been raised.
     descriptors: Rlimit,
-    pub(crate) label: bool,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) warnings: Vec<String>,
+}
+
+/// Where a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// mpiexec's own machine. `label`: each line of output begins with its rank.
+    Here { label: bool },
+    /// Another one.
+    Afar,
 }
 
 struct Program {
-    count: u32,
     /// What to execute.
     path: PathBuf,
     /// As typed, with its arguments.
@@ -42,7 +55,7 @@ struct Program {
 }
 
 /// A job that cannot be started.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unstartable {
     pub(crate) sentence: String,
     /// mpiexec's exit code.
@@ -50,9 +63,9 @@ pub(crate) struct Unstartable {
 }
 
 /// Exit codes that a shell uses for the same.
-const NOT_FOUND: u8 = 127;
+pub(crate) const NOT_FOUND: u8 = 127;
 const NOT_EXECUTABLE: u8 = 126;
-const CANNOT_START: u8 = 1;
+pub(crate) const CANNOT_START: u8 = 1;
 
 /// A rank that has been started.
 pub(crate) struct Started {
@@ -61,29 +74,28 @@ pub(crate) struct Started {
     pub(crate) channel: OwnedFd,
     /// Its standard output and error, unless they are mpiexec's own. Do not block.
     pub(crate) streams: Option<[OwnedFd; 2]>,
+    /// Where to write its standard input, if it has mpiexec's and that is on another host. Does not block.
+    pub(crate) input: Option<OwnedFd>,
 }
 
 impl Plan {
-    /// Looks up programs and directories, and raises mpiexec's descriptor limit to what the job needs.
-    pub(crate) fn new(job: JobRequest) -> Result<Plan, Unstartable> {
-        let JobRequest {
-            programs,
-            environment,
-            label,
-            bind,
-            timeout,
-            stdin,
-            warnings,
-        } = job;
-        let ranks = programs
-            .iter()
-            .map(|program| u64::from(program.count))
-            .sum();
-        let programs: Result<Vec<_>, _> = programs
-            .into_iter()
-            .map(|program| Program::new(program, &environment))
+    /// Looks up programs and directories, and raises this process's descriptor limit to what the ranks need.
+    pub(crate) fn new(spec: &Spec, node: u32, place: Place) -> Result<Plan, Unstartable> {
+        let appnums = spec.appnums().zip(&spec.node_of);
+        let ranks: Vec<(u32, u32)> = (0..)
+            .zip(appnums)
+            .filter(|(_, (_, of))| **of == node)
+            .map(|(rank, (appnum, _))| (rank, appnum))
             .collect();
-        let cores = match bind {
+        let mut programs: Vec<Option<Program>> = Vec::new();
+        for (number, program) in (0..).zip(&spec.programs) {
+            let used = ranks.iter().any(|&(_, appnum)| appnum == number);
+            programs.push(match used {
+                true => Some(Program::new(program, &spec.folder, place)?),
+                false => None,
+            });
+        }
+        let cores = match spec.bind {
             Bind::None => None,
             Bind::Core => Some(Cores::allowed().map_err(|e| {
                 cannot(
@@ -92,36 +104,37 @@ impl Plan {
                 )
             })?),
         };
-        let descriptors = raise_descriptor_limit(ranks)?;
+        let descriptors = raise_descriptor_limit(ranks.len() as u64)?;
         Ok(Plan {
-            programs: programs?,
+            programs,
+            ranks,
+            size: spec.size(),
             cores,
-            stdin,
+            stdin: spec.stdin,
+            place,
             descriptors,
-            label,
-            timeout,
-            warnings,
         })
     }
 
-    /// Ranks of the job.
+    /// Its ranks, ascending.
+    pub(crate) fn ranks(&self) -> &[(u32, u32)] {
+        &self.ranks
+    }
+
+    /// Ranks of the whole job.
     pub(crate) fn size(&self) -> u32 {
-        self.programs.iter().map(|program| program.count).sum()
+        self.size
     }
 
-    /// For each rank, its application number and its program as typed.
-    pub(crate) fn ranks(&self) -> impl Iterator<Item = (u32, &OsStr)> {
-        self.programs
-            .iter()
-            .enumerate()
-            .flat_map(|(number, program)| {
-                (0..program.count).map(move |_| (number as u32, program.words[0].as_os_str()))
-            })
+    fn program(&self, appnum: u32) -> &Program {
+        let program = self.programs[appnum as usize].as_ref();
+        program.expect("every program that a rank of this node runs has been looked up")
     }
 
-    /// Starts one rank, of the program with this application number.
-    pub(crate) fn start(&self, rank: u32, appnum: u32, mask: Mask) -> Result<Started, Unstartable> {
-        let program = &self.programs[appnum as usize];
+    /// Starts the rank with this number among those of the node.
+    pub(crate) fn start(&self, local_rank: usize, mask: Mask) -> Result<Started, Unstartable> {
+        let (rank, appnum) = self.ranks[local_rank];
+        let program = self.program(appnum);
         let typed = &program.words[0];
         let failed = |what: &str, e: io::Error| {
             cannot(
@@ -136,19 +149,31 @@ impl Plan {
         let mut command = Command::new(&program.path);
         command.arg0(typed).args(&program.words[1..]).env_clear();
         command.envs(program.variables.iter().map(|(name, value)| (name, value)));
-        command.env(
-            ferrite_client::wire::CHANNEL_VARIABLE,
-            theirs.as_raw_fd().to_string(),
-        );
-        command.env("MPI_LOCALRANKID", rank.to_string());
-        command.env("MPI_LOCALNRANKS", self.size().to_string());
+        // One socket, two names: what the program says first tells which dialogue it speaks.
+        let descriptor = theirs.as_raw_fd().to_string();
+        command.env(ferrite_client::wire::CHANNEL_VARIABLE, &descriptor);
+        command.env("PMI_FD", &descriptor);
+        command.env("PMI_RANK", rank.to_string());
+        command.env("PMI_SIZE", self.size.to_string());
+        command.env("MPI_LOCALRANKID", local_rank.to_string());
+        command.env("MPI_LOCALNRANKS", self.ranks.len().to_string());
         if let Some(directory) = &program.directory {
             command.current_dir(directory);
         }
-        if self.stdin != Stdin::Rank(rank) {
+        let mut input = None;
+        if self.stdin != Some(rank) {
             // Opened here: the child has its own limit of descriptors by the time it would open it.
             let nothing = File::open("/dev/null").map_err(|e| failed("no /dev/null", e))?;
             command.stdin(nothing);
+        } else if self.place == Place::Afar {
+            let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC)
+                .and_then(|(theirs, ours)| {
+                    rustix::io::ioctl_fionbio(&ours, true)?;
+                    Ok((theirs, ours))
+                })
+                .map_err(|e| failed("no pipe", e.into()))?;
+            command.stdin(theirs);
+            input = Some(ours);
         }
         let streams = if self.shares_output() {
             None
@@ -164,14 +189,15 @@ impl Plan {
                 pid,
                 channel,
                 streams,
+                input,
             }),
             Fork::Child => {
-                let cpus = self.cores.as_ref().and_then(|cores| cores.of_rank(rank));
+                let cores = self.cores.as_ref();
                 let this = Become {
                     mask,
                     launcher,
                     descriptors: self.descriptors,
-                    cpus,
+                    cpus: cores.and_then(|cores| cores.of_rank(local_rank as u32)),
                 };
                 let failure = match this.it(&theirs) {
                     Ok(()) => command.exec(),
@@ -187,7 +213,7 @@ impl Plan {
 
     /// Why the program of a rank could not be executed, and mpiexec's exit code.
     pub(crate) fn explain(&self, rank: u32, appnum: u32, errno: i32) -> Unstartable {
-        let program = &self.programs[appnum as usize];
+        let program = self.program(appnum);
         let e = io::Error::from_raw_os_error(errno);
         let status = match e.kind() {
             io::ErrorKind::NotFound => NOT_FOUND,
@@ -210,7 +236,7 @@ impl Plan {
 
     /// A job of one rank needs no merging of output: it has mpiexec's own, and with it the terminal, if that is one.
     fn shares_output(&self) -> bool {
-        self.size() == 1 && !self.label
+        self.size == 1 && self.place == Place::Here { label: false }
     }
 }
 
@@ -309,33 +335,34 @@ impl Program {
         read.is_ok() && &start == b"#!"
     }
 
-    fn new(request: ProgramRequest, of_all: &Environment) -> Result<Program, Unstartable> {
-        let ProgramRequest {
-            count,
-            words,
-            environment,
-            directory,
-        } = request;
+    fn new(program: &spec::Program, folder: &OsStr, place: Place) -> Result<Program, Unstartable> {
+        let typed = program.directory.as_ref().map(PathBuf::from);
+        let directory = match place {
+            Place::Here { .. } => typed,
+            Place::Afar => Some(match typed {
+                Some(typed) => Path::new(folder).join(typed),
+                None => PathBuf::from(folder),
+            }),
+        };
         if let Some(directory) = &directory {
-            check_directory(directory)?;
+            check_directory(directory, place)?;
         }
-        let variables = environment.resolve(of_all, std::env::vars_os());
+        let variables = environment::here(&program.variables, program.of_host);
         let path = find(
-            &words[0],
+            &program.words[0],
             directory.as_deref(),
             environment::value(&variables, "PATH"),
         )?;
         Ok(Program {
-            count,
             path,
-            words,
+            words: program.words.clone(),
             variables,
             directory,
         })
     }
 }
 
-fn check_directory(directory: &Path) -> Result<(), Unstartable> {
+fn check_directory(directory: &Path, place: Place) -> Result<(), Unstartable> {
     let why = match std::fs::metadata(directory) {
         Ok(metadata) if !metadata.is_dir() => "it is no directory".to_string(),
         Ok(_) => match rustix::fs::access(directory, Access::EXEC_OK) {
@@ -346,7 +373,13 @@ fn check_directory(directory: &Path) -> Result<(), Unstartable> {
     };
     Err(cannot(
         CANNOT_START,
-        format!("working directory {}: {why}", directory.display()),
+        match place {
+            Place::Here { .. } => format!("working directory {}: {why}", directory.display()),
+            Place::Afar => format!(
+                "working directory {}: {why}; create it there, or name one that every host has with -wdir",
+                directory.display()
+            ),
+        },
     ))
 }
 

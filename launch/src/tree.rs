@@ -7,9 +7,9 @@
 use rustix::process::{Pid, Signal};
 use std::collections::HashMap;
 
-/// Sends a signal to all descendants of this process. Returns to how many. A descendant forked meanwhile may be missed.
-pub(crate) fn signal_descendants(signal: Signal) -> usize {
-    let descendants = descendants();
+/// Sends a signal to all [`descendants`]. Returns to how many. A descendant forked meanwhile may be missed.
+pub(crate) fn signal_descendants(signal: Signal, except: &[Pid]) -> usize {
+    let descendants = descendants(except);
     for &pid in &descendants {
         // It may have ended since.
         let _ = rustix::process::kill_process(pid, signal);
@@ -17,8 +17,8 @@ pub(crate) fn signal_descendants(signal: Signal) -> usize {
     descendants.len()
 }
 
-/// All descendants of this process that still run, in no order.
-pub(crate) fn descendants() -> Vec<Pid> {
+/// All descendants of this process that still run, in no order, but for these children of it and what descends from them.
+pub(crate) fn descendants(except: &[Pid]) -> Vec<Pid> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry
@@ -39,9 +39,11 @@ pub(crate) fn descendants() -> Vec<Pid> {
     let mut found = Vec::new();
     let mut open = vec![std::process::id() as i32];
     while let Some(parent) = open.pop() {
-        for pid in children.remove(&parent).unwrap_or_default() {
-            found.extend(Pid::from_raw(pid));
-            open.push(pid);
+        for number in children.remove(&parent).unwrap_or_default() {
+            if let Some(pid) = Pid::from_raw(number).filter(|pid| !except.contains(pid)) {
+                found.push(pid);
+                open.push(number);
+            }
         }
     }
     found

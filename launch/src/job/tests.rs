@@ -1,7 +1,7 @@
 //! What a job makes of what happens to it, with made-up times.
 
 use super::*;
-use std::ffi::OsStr;
+use crate::spec::Program;
 
 const CRASH: End = End::Signal {
     signal: libc::SIGSEGV,
@@ -9,7 +9,26 @@ const CRASH: End = End::Signal {
 };
 
 fn job(ranks: usize) -> Job {
-    let mut job = Job::new(std::iter::repeat_n(OsStr::new("./a"), ranks));
+    on_nodes(vec![0; ranks])
+}
+
+/// A rank for each number, on the node with this number.
+fn on_nodes(node_of: Vec<u32>) -> Job {
+    let ranks = node_of.len();
+    let nodes = node_of.iter().max().unwrap() + 1;
+    let spec = Spec {
+        nodes: (1..=nodes).map(|node| format!("h{node}")).collect(),
+        node_of,
+        programs: vec![Program {
+            count: ranks as u32,
+            words: vec!["./a".into()],
+            variables: Vec::new(),
+            of_host: true,
+            directory: None,
+        }],
+        ..Spec::default()
+    };
+    let mut job = Job::new(&spec, Some(0));
     for rank in 0..ranks as u32 {
         job.started(rank, pid(rank));
     }

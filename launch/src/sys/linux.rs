@@ -3,7 +3,9 @@
 //! mpiexec has one thread per process, ever: that is what makes [`fork`], and the parent-death signal of [`Become`] (which
 //! is the death of the *thread* that forked), mean what they say.
 
+use core::ffi::CStr;
 use core::mem::MaybeUninit;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use rustix::thread::CpuSet;
@@ -154,10 +156,72 @@ impl Become {
         if let Some(cpus) = &self.cpus {
             rustix::thread::sched_setaffinity(None, cpus)?;
         }
-        // SAFETY: the mask came from `block`; no handler is ever installed.
-        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &self.mask.0, core::ptr::null_mut()) };
+        restore(&self.mask);
         Ok(())
     }
+}
+
+/// Gives this process the signal mask that mpiexec was started with.
+#[allow(unsafe_code)]
+pub(crate) fn restore(mask: &Mask) {
+    // SAFETY: the mask came from `block`; no handler is ever installed.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &mask.0, core::ptr::null_mut()) };
+}
+
+/// An address of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Interface {
+    pub(crate) name: String,
+    pub(crate) address: IpAddr,
+    /// Number of the interface: a link-local address means nothing without it.
+    pub(crate) scope: u32,
+    pub(crate) up: bool,
+    pub(crate) loopback: bool,
+}
+
+/// All addresses of this machine. Asks no one but the kernel.
+#[allow(unsafe_code)]
+pub(crate) fn interfaces() -> io::Result<Vec<Interface>> {
+    let mut list = core::ptr::null_mut();
+    // SAFETY: `list` receives a list that is freed below.
+    if unsafe { libc::getifaddrs(&mut list) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut found = Vec::new();
+    let mut at = list;
+    // SAFETY: `at` walks the list, which lives until it is freed, after the loop. Each name is a C string, and each address,
+    // where there is one, of the type that its family says.
+    unsafe {
+        while let Some(entry) = at.as_ref() {
+            let address = match entry.ifa_addr.as_ref().map(|a| i32::from(a.sa_family)) {
+                Some(libc::AF_INET) => {
+                    let address = &*entry.ifa_addr.cast::<libc::sockaddr_in>();
+                    let bits = u32::from_be(address.sin_addr.s_addr);
+                    Some((IpAddr::from(Ipv4Addr::from_bits(bits)), 0))
+                }
+                Some(libc::AF_INET6) => {
+                    let address = &*entry.ifa_addr.cast::<libc::sockaddr_in6>();
+                    let bytes = address.sin6_addr.s6_addr;
+                    Some((IpAddr::from(Ipv6Addr::from(bytes)), address.sin6_scope_id))
+                }
+                _ => None,
+            };
+            if let Some((address, scope)) = address {
+                found.push(Interface {
+                    name: CStr::from_ptr(entry.ifa_name)
+                        .to_string_lossy()
+                        .into_owned(),
+                    address,
+                    scope,
+                    up: entry.ifa_flags & libc::IFF_UP as u32 != 0,
+                    loopback: entry.ifa_flags & libc::IFF_LOOPBACK as u32 != 0,
+                });
+            }
+            at = entry.ifa_next;
+        }
+        libc::freeifaddrs(list);
+    }
+    Ok(found)
 }
 
 /// Ends this process at once, without its parent's exit handlers.

@@ -183,7 +183,7 @@ fn wrong_lines_end_with_one_sentence() {
     for (line, says) in [
         (&["-bindto", "core", "true"][..], "did you mean -bind-to?"),
         (&["-n", "2"], "no program to run"),
-        (&["-hosts", "a,b", "true"], "not built yet"),
+        (&["-hosts", "a,,b", "true"], "a host's name is missing"),
         (&["-n", "none", "true"], "expected a number of ranks"),
     ] {
         run(line).expect(2, says).expect_one_message();
