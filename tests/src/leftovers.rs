@@ -112,6 +112,12 @@ impl Leftovers {
         if self.hosts.is_empty() {
             return false;
         }
+        // A session of sshd ends with its connection, and that, where a link is cut, when the system gives it up. If a job leaves one
+        // behind otherwise, it leaves its other end, too.
+        let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        if program.file_name().is_some_and(|name| name == "sshd") {
+            return false;
+        }
         let namespace = processes_of(pid);
         self.hosts
             .iter()

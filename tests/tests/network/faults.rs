@@ -1,7 +1,7 @@
 //! What goes wrong between hosts while a job runs: right data, or an end within seconds that says why; and nothing runs on anywhere.
 
 use crate::{over_tcp, soak, soak_on};
-use ferrite_tests::{Lab, Outcome, Running, c, passes, thorough};
+use ferrite_tests::{Lab, Outcome, Running, c, needs, passes, thorough};
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
@@ -211,9 +211,12 @@ fn mpiexec_is_interrupted() {
     assert_eq!(outcome.status.signal(), Some(2), "{outcome}");
 }
 
-/// A host that is not there from the beginning.
+/// A host that is not there from the beginning. It takes as long as a host may take to answer.
 #[test]
 fn a_host_that_does_not_answer() {
+    if !thorough() {
+        return;
+    }
     let Some(lab) = Lab::new(2) else { return };
     lab.blackhole("h2", true);
     let job = soak_on(&lab, "h1,h2", 1, 1).timeout(Duration::from_secs(90));
@@ -228,14 +231,16 @@ fn a_host_without_sshd() {
     reported(&job.run(), &["h2", "refused"]);
 }
 
-/// The data path breaks and the launcher's does not: a second interface that only MPI uses.
+/// The data path breaks and the launcher's does not.
 #[test]
 fn only_the_network_of_mpi_breaks() {
+    if !needs("nft") {
+        return;
+    }
     let Some(lab) = Lab::new(2) else { return };
     let job = at_work(&lab, 120);
-    // Everything but ssh is dropped.
     let rules = "nft add table inet cut && nft 'add chain inet cut in { type filter hook input priority 0; policy accept; }' && \
-                 nft add rule inet cut in iifname eth0 tcp dport != 22 tcp sport != 22 drop";
+                 nft add rule inet cut in tcp dport 22 accept && nft add rule inet cut in iifname eth0 tcp dport != 22 drop";
     lab.exec("h2", &["sh", "-c", rules]);
     reported(&end_of(job), &["rank", "h2"]);
 }
