@@ -44,7 +44,7 @@ pub(crate) struct Transport {
 pub(crate) struct Feature {
     pub(crate) name: &'static str,
     pub(crate) available: bool,
-    /// What happens without it, or why it is not there.
+    /// What it is, or what happens without it and why it is not there.
     pub(crate) remark: String,
 }
 
@@ -109,6 +109,7 @@ fn setting(shown: settings::Shown) -> Setting {
 fn transport(name: &'static str, settings: &Settings) -> Transport {
     let (available, features) = match name {
         "shm" => shared_memory(),
+        "tcp" => tcp(settings),
         _ => (true, Vec::new()),
     };
     Transport {
@@ -117,6 +118,19 @@ fn transport(name: &'static str, settings: &Settings) -> Transport {
         allowed: settings.transport.allows(name),
         features,
     }
+}
+
+fn tcp(settings: &Settings) -> (bool, Vec<Feature>) {
+    let (available, remark) = match ferrite_tcp::usable_interfaces(&settings.network) {
+        Ok(interfaces) => (!interfaces.is_empty(), interfaces.join(", ")),
+        Err(why) => (false, why),
+    };
+    let interfaces = Feature {
+        name: "interfaces",
+        available,
+        remark,
+    };
+    (available, vec![interfaces])
 }
 
 fn shared_memory() -> (bool, Vec<Feature>) {

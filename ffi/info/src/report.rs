@@ -35,9 +35,10 @@ fn write_text(out: &mut String, facts: &Facts) -> std::fmt::Result {
         };
         writeln!(out, "  {:<8} {state}", transport.name)?;
         for feature in &transport.features {
-            let state = match feature.available {
-                true => String::from("yes"),
-                false => format!("no: {}", feature.remark),
+            let state = match (feature.available, feature.remark.as_str()) {
+                (true, "") => String::from("yes"),
+                (true, remark) => format!("yes: {remark}"),
+                (false, remark) => format!("no: {remark}"),
             };
             writeln!(out, "    {:<32} {state}", feature.name)?;
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ferrite_fabric::{Bootstrap, Job, Network, Options, Transport};
 use ferrite_shm::{Attachment, ShmConfig};
 
+use super::cards::{self, NetworkCards};
 use super::comm::{CommData, Contexts};
 use super::landing::Landings;
 use super::matching::Matcher;
@@ -274,26 +275,32 @@ fn join(
         }
         _ => None,
     };
-    let mut card = String::new();
-    let mut net = None;
+    let (mut card, mut name, mut net) = (String::new(), None, None);
     if job.local.len() < job.size as usize {
-        let opened = open(settings, job, transports, bootstrap).map_err(failed)?;
+        let (used, opened) = open(settings, job, transports, bootstrap).map_err(failed)?;
         card = opened.card();
+        name = Some(used);
         net = Some(Arc::from(opened));
     }
     if job.size > 1 {
-        bootstrap.publish(&card).map_err(failed)?;
+        bootstrap
+            .publish(&cards::card(job, &card))
+            .map_err(failed)?;
+        if settings.show_transports && job.rank == 0 {
+            let table = cards::table(job, &**bootstrap, name).map_err(failed)?;
+            eprintln!("{table}");
+        }
     }
     Ok((shm, net))
 }
 
-/// Joins the first network that is allowed and works.
+/// Joins the first network that is allowed and works. Returns its name with it.
 fn open(
     settings: &Settings,
     job: &Job,
     transports: &[&dyn Transport],
     bootstrap: &Arc<dyn Bootstrap>,
-) -> core::result::Result<Box<dyn Network>, String> {
+) -> core::result::Result<(&'static str, Box<dyn Network>), String> {
     let options = Options {
         interfaces: settings.network.clone(),
         ports: settings.ports.0,
@@ -304,8 +311,9 @@ fn open(
         if !settings.transport.allows(transport.name()) {
             continue;
         }
-        match transport.open(job, bootstrap.clone(), &options) {
-            Ok(network) => return Ok(network),
+        let bootstrap = Arc::new(NetworkCards(bootstrap.clone()));
+        match transport.open(job, bootstrap, &options) {
+            Ok(network) => return Ok((transport.name(), network)),
             Err(sentence) => why.push(format!("{}: {sentence}", transport.name())),
         }
     }

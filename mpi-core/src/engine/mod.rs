@@ -5,6 +5,7 @@
 //! handles and returns `Result`s). System calls are in [`crate::sys`].
 
 mod buffered;
+mod cards;
 mod comm;
 mod comm_make;
 mod complete;

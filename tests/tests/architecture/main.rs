@@ -8,10 +8,11 @@ use std::process::Command;
 use xtask::workspace_root;
 
 /// What each crate may link of this workspace, directly or not. A crate that is not named here is unknown to the architecture.
-const MAY_LINK: [(&str, &[&str]); 15] = [
+const MAY_LINK: [(&str, &[&str]); 16] = [
     ("ferrite-ring", &[]),
     ("ferrite-fabric", &["ferrite-ring"]),
     ("ferrite-shm", &["ferrite-ring", "ferrite-fabric"]),
+    ("ferrite-tcp", &["ferrite-ring", "ferrite-fabric"]),
     (
         "mpi_core",
         &["ferrite-ring", "ferrite-fabric", "ferrite-shm"],
@@ -25,6 +26,7 @@ const MAY_LINK: [(&str, &[&str]); 15] = [
             "ferrite-ring",
             "ferrite-fabric",
             "ferrite-shm",
+            "ferrite-tcp",
         ],
     ),
     (
@@ -35,6 +37,7 @@ const MAY_LINK: [(&str, &[&str]); 15] = [
             "ferrite-ring",
             "ferrite-fabric",
             "ferrite-shm",
+            "ferrite-tcp",
         ],
     ),
     ("ferrite-gen", &[]),
@@ -54,7 +57,7 @@ const MAY_LINK: [(&str, &[&str]); 15] = [
 ];
 
 /// Where `unsafe` may stand: rings, transports, the engine's hot parts, system interfaces, bindings.
-const UNSAFE: [&str; 23] = [
+const UNSAFE: [&str; 24] = [
     "transports/ring/src/",
     "transports/fabric/src/buffer.rs",
     "transports/fabric/src/link.rs",
@@ -63,6 +66,7 @@ const UNSAFE: [&str; 23] = [
     "transports/fabric/src/sim/",
     "transports/fabric/src/completion/",
     "transports/shm/src/",
+    "transports/tcp/src/",
     "mpi-core/src/engine/",
     "mpi-core/src/slab.rs",
     "mpi-core/src/sync.rs",

@@ -36,6 +36,18 @@ use ferrite_fabric::{Bootstrap, Job, Network, Options, Transport};
 #[derive(Debug)]
 pub struct Tcp;
 
+/// The interfaces of this host that would be used with this choice ([`Options::interfaces`]): names with addresses. The error is a
+/// sentence.
+pub fn usable_interfaces(choice: &str) -> Result<Vec<String>, String> {
+    let up = sys::interfaces()
+        .map_err(|e| format!("the kernel does not tell this host's interfaces: {e}"))?;
+    let chosen = interfaces::choose(up, choice)?;
+    let words = chosen
+        .iter()
+        .map(|interface| format!("{} ({})", interface.name, interface.address));
+    Ok(words.collect())
+}
+
 impl Transport for Tcp {
     fn name(&self) -> &'static str {
         "tcp"
