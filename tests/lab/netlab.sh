@@ -111,12 +111,11 @@ host() {
     ip link set eth0 up
     "$(command -v sshd || echo /usr/sbin/sshd)" -D -e -f "$folder/sshd_config" 2>"$folder/$name.sshd" &
     wait_for bash -c ': </dev/tcp/10.77.0.'"$i"'/22' 2>/dev/null || die "no sshd on $name: $(cat "$folder/$name.sshd")"
+    sleep infinity &
+    # Nothing is started any more: what is new on the host from now on is somebody else's.
     mv "$folder/$name.starting" "$folder/$name.pid"
     # Here to reap what others leave, as the first process of a host does.
-    while true; do
-        sleep 1000000 &
-        wait
-    done
+    wait
 }
 
 # The first process of a lab: the switch, and parent of the hosts. Ends with its standard input.
