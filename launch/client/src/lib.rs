@@ -13,6 +13,7 @@
 mod alone;
 mod channel;
 mod foreign;
+pub mod pmi;
 mod sys;
 pub mod wire;
 
