@@ -2,6 +2,7 @@
 #![doc(hidden)]
 
 use crate::message::{Decoder, Down, Piece, Up, encode, preamble};
+use crate::pmi::{About, Action, Session};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -25,6 +26,53 @@ pub fn hostfile(text: &str) {
     if let Ok(entries) = crate::hosts::parse_list(text) {
         sound(&entries);
     }
+}
+
+/// A rank that speaks PMI-1, or something like it, to mpiexec. Every request has at most one reply, a line; what is answered at once is
+/// as good as what is answered late. The first byte says in pieces of which size.
+pub fn pmi_server(bytes: &[u8]) {
+    let (size, bytes) = bytes
+        .split_first()
+        .map_or((1, bytes), |(size, rest)| (usize::from(*size) + 1, rest));
+    let about = About::new([7; 16], &[0, 0, 1, 1], 4);
+    let mut session = Session::new(0);
+    let mut replies = 0;
+    let mut reply = |line: String| {
+        assert!(
+            line.ends_with('\n') && line.matches('\n').count() == 1,
+            "{line:?}"
+        );
+        assert!(line.starts_with("cmd="), "{line:?}");
+        replies += 1;
+    };
+    for piece in bytes.chunks(size) {
+        session.feed(piece);
+        while let Some(action) = session.next(&about) {
+            match action {
+                Action::Reply(line) => reply(line),
+                Action::Get { key } => {
+                    let value = (key.len() % 2 == 0).then_some("value");
+                    reply(session.got(value));
+                }
+                Action::Publish { key, .. } | Action::Unpublish { key } => {
+                    assert!(key.contains(' '), "a put could have this key: {key:?}");
+                    reply(session.done(key.len() % 2 == 0));
+                }
+                Action::Put { key, value } => {
+                    assert!(
+                        key.len() <= crate::pmi::MAX_KEY && !key.contains(' '),
+                        "{key:?}"
+                    );
+                    assert!(value.len() <= crate::pmi::MAX_VALUE, "{value:?}");
+                }
+                Action::BarrierIn => reply(session.barrier_out()),
+                Action::Init | Action::Finalize | Action::Abort { .. } | Action::Garbled(_) => {}
+            }
+        }
+    }
+    let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+    // A line that is too long is answered before its end.
+    assert!(replies <= lines + 1, "{replies} replies to {lines} lines");
 }
 
 /// What an agent hears from mpiexec, and mpiexec from an agent. The first byte says in pieces of which size.

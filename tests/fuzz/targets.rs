@@ -45,6 +45,29 @@ pub const TARGETS: &[Target] = &[
         seeds: channel_seeds,
     },
     Target {
+        name: "pmi_server",
+        run: pmi_server,
+        seeds: pmi_seeds,
+    },
+    Target {
+        name: "pmi_lines",
+        run: pmi_lines,
+        seeds: pmi_seeds,
+    },
+    Target {
+        name: "pmi_mapping",
+        run: pmi_mapping,
+        seeds: || {
+            texts(&[
+                "(vector,(0,1,2))",
+                "(vector,(0,2,1))",
+                " (vector, (0,2,4),(2,1,3) ) ",
+                "(vector,(4294967295,1,1))",
+                "(vector)",
+            ])
+        },
+    },
+    Target {
         name: "agent",
         run: agent,
         seeds: ferrite_launch::fuzzing::agent_seeds,
@@ -193,6 +216,66 @@ fn channel_seeds() -> Vec<Vec<u8>> {
         "card rank=3 value=1,h1,ab,10.0.0.1:4000\ncard rank=3 none\nrefused reason=not%20you\n",
         "0-3,7,9-10\n",
     ])
+}
+
+/// mpiexec's end of PMI-1.
+pub fn pmi_server(bytes: &[u8]) {
+    ferrite_launch::fuzzing::pmi_server(bytes);
+}
+
+/// Lines of PMI-1, as both ends read them: however the bytes are cut, the same lines come out, none longer than it may be.
+pub fn pmi_lines(bytes: &[u8]) {
+    use ferrite_client::pmi::line::{Cut, Line, Lines};
+    const LONGEST: usize = 300;
+    let cut = |size: usize| {
+        let mut lines = Lines::new(LONGEST);
+        let mut cuts = Vec::new();
+        for piece in bytes.chunks(size) {
+            lines.feed(piece);
+            while let Some(cut) = lines.cut() {
+                cuts.push(cut);
+            }
+            assert!(lines.waiting() <= LONGEST + size);
+        }
+        cuts
+    };
+    let cuts = cut(1);
+    assert_eq!(cuts, cut(7));
+    assert_eq!(cuts, cut(bytes.len().max(1)));
+    for Cut::Line(line) | Cut::TooLong(line) in &cuts {
+        assert!(line.len() <= LONGEST && !line.contains(&b'\n'));
+        if let Some(line) = Line::parse(line) {
+            assert!(!line.command().contains(' '));
+            for name in ["rc", "value", "key", "size"] {
+                if let (Some(value), Some(rest)) = (line.get(name), line.rest(name)) {
+                    assert!(rest.starts_with(value));
+                }
+            }
+        }
+    }
+}
+
+/// Which ranks share a node, as launchers write it.
+pub fn pmi_mapping(bytes: &[u8]) {
+    use ferrite_client::pmi::mapping::{format, parse};
+    let text = String::from_utf8_lossy(bytes);
+    for size in [0, 1, 7, 64] {
+        if let Some(nodes) = parse(&text, size) {
+            assert_eq!(nodes.len(), size);
+            assert_eq!(parse(&format(&nodes), size), Some(nodes));
+        }
+    }
+}
+
+fn pmi_seeds() -> Vec<Vec<u8>> {
+    let all = "\x20cmd=initack pmiid=0\ncmd=init pmi_version=1 pmi_subversion=1\ncmd=get_maxes\ncmd=get_appnum\ncmd=get_universe_size\n\
+               cmd=get_my_kvsname\ncmd=put kvsname=kvs key=card-1 value=1,h1,ab,10.0.0.1:4000\ncmd=barrier_in\ncmd=get kvsname=kvs key=card-0\n\
+               cmd=publish_name service=s port=p q\ncmd=lookup_name service=s\ncmd=unpublish_name service=s\n\
+               mcmd=spawn\nnprocs=2\nexecname=a\ntotspawns=1\nspawnssofar=1\nargcnt=0\npreput_num=0\ninfo_num=0\nendcmd\n\
+               cmd=abort exitcode=7 message=it is over\ncmd=finalize\n";
+    let replies = "\x20cmd=response_to_init rc=0 pmi_version=1 pmi_subversion=1\ncmd=maxes rc=0 kvsname_max=256 keylen_max=64 vallen_max=1024\n\
+                   cmd=get_result rc=0 msg=success value=a b=c\ncmd=barrier_out rc=0\n";
+    texts(&[all, replies])
 }
 
 /// What mpiexec and its agents on other hosts tell each other.
