@@ -17,6 +17,7 @@ mod dialogue;
 mod doctor;
 mod environment;
 mod fleet;
+pub mod fuzzing;
 mod guard;
 mod help;
 mod here;
@@ -31,10 +32,6 @@ mod node;
 mod options;
 mod output;
 mod place;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the launcher does not serve it yet")
-)]
 mod pmi;
 mod poller;
 mod remote;

@@ -198,11 +198,7 @@ impl TcpPort {
         self.shared.inbox.look(&mut ready);
         let mut events = 0;
         for ready in &ready {
-            if ready.key == BELL {
-                self.shared.bell.reset();
-                continue;
-            }
-            // A connection that is up is in the set before its arrival is heard of.
+            // The bell, which is not for whoever polls; or a connection that is up, whose arrival has not been heard of.
             let Some(&place) = self.places.get(&(ready.key as u32)) else {
                 continue;
             };
