@@ -31,10 +31,6 @@ mod node;
 mod options;
 mod output;
 mod place;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the launcher does not serve it yet")
-)]
 mod pmi;
 mod poller;
 mod remote;
