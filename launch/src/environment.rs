@@ -117,10 +117,7 @@ pub(crate) fn here(
 }
 
 /// A variable of an environment.
-pub(crate) fn value<'a>(
-    variables: &'a [(OsString, OsString)],
-    name: impl AsRef<OsStr>,
-) -> Option<&'a OsStr> {
+pub(crate) fn value(variables: &[(OsString, OsString)], name: impl AsRef<OsStr>) -> Option<&OsStr> {
     variables
         .iter()
         .find(|(n, _)| n == name.as_ref())

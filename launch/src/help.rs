@@ -11,9 +11,10 @@ pub(crate) fn version() -> String {
 }
 
 const PAGE: &str = "\
-Starts the ranks of an MPI job on this machine, and waits for them.
+Starts the ranks of an MPI job, on this machine or on others through ssh, and waits for them.
 
   mpiexec [OPTIONS] PROGRAM [ARGUMENTS] [: [OPTIONS] PROGRAM [ARGUMENTS]]...
+  mpiexec --doctor [HOST[,HOST]...]
 
 Options may be spelled with one dash or two; a value may also follow after '='.
 
@@ -23,7 +24,12 @@ Of one program (give them again after each ':'):
   -x NAME[=VALUE]       set a variable; without a value, as it is set here
   -envall, -envnone, -envlist NAME,...
                         which of mpiexec's own variables it gets (default: all)
-  -wdir, -wd DIR        working directory
+  -wdir, -wd DIR        working directory (default: the path of mpiexec's own, on every host)
+  -hosts, -host, -H HOST[:N],...
+                        hosts that it may use, and ranks on each; holds for the programs after it that name none
+  -f, -hostfile, -machinefile FILE
+                        the same from a file: lines HOST, HOST:N, HOST slots=N; '#' begins a comment
+                        (default: variables HYDRA_HOST_FILE, I_MPI_HYDRA_HOST_FILE, OMPI_MCA_orte_default_hostfile; else this machine)
 
 Of all programs:
   -genv NAME VALUE, -genvall, -genvnone, -genvlist NAME,...
@@ -32,16 +38,38 @@ Of all programs:
   -s, -stdin RANK|none  which rank has mpiexec's standard input (default 0; the others read nothing)
   -bind-to core|none    bind each rank to a core, round robin (default none)
   -timeout SECONDS      end the job after this time (also: variable MPIEXEC_TIMEOUT)
+  -ppn, -perhost N      ranks on each host before the next one gets some, whatever its number in the list
+  -map-by slot|core|node|ppr:N:node
+                        slot, core: as without it; node: as -ppn 1; ppr:N:node: as -ppn N
+  -oversubscribe        say nothing of more ranks than the list has places
+  -print-map, -display-map
+                        say which rank runs on which host
+  -launcher-exec PATH   a program that is called as ssh would be (also: variable FERRITE_SSH, a command with arguments)
+  -prefix DIR           mpiexec is DIR/bin/mpiexec on other hosts (also: FERRITE_PREFIX; default: where this one is)
+  -tree-width N         hosts that mpiexec, and each agent, reaches by itself (default 16)
+  -doctor               look at the hosts, and at the connections between them, and say what is wrong and how to mend it
   -help, -version
 
-Accepted because they have no effect on one machine, which has no slots to count:
-  -oversubscribe, -allow-run-as-root, -ppn N, -map-by slot|core|node
+Accepted without effect: -allow-run-as-root, -launcher ssh
+
+Hosts: a list is walked in order; a host gets as many ranks as its number says (1 without one), and when the list is through it begins
+again. localhost, this machine's name and its addresses are this machine, which needs no ssh. Names are ssh's business: an alias of its
+configuration will do. ssh has to work without a password. A host that does not answer yet is tried again for 60 s (variable
+FERRITE_START_TIMEOUT, in seconds). What an agent is told, the job's secret included, goes over ssh's standard input.
+
+Variables: all travel to other hosts but those that describe a host or a login: HOME, HOST, HOSTNAME, USER, LOGNAME, SHELL, MAIL, DISPLAY,
+XAUTHORITY, WAYLAND_DISPLAY, SSH_*, XDG_RUNTIME_DIR, XDG_SESSION_ID, DBUS_SESSION_BUS_ADDRESS, GPG_*, TMUX*, STY, WINDOW*, and systemd's
+INVOCATION_ID, JOURNAL_STREAM, LISTEN_*, NOTIFY_SOCKET, SYSTEMD_EXEC_PID. Programs have those of their own host. What -env, -genv, -x,
+-envlist or -genvlist name travels in any case. PMI_* and PMIX_* of another launcher are not passed on.
 
 Output: lines are never mixed with those of other ranks (up to 64 KiB a line). A job of one rank without -l has
 mpiexec's own standard output and error, so that debuggers and full-screen programs work: mpiexec -n 1 gdb PROGRAM
 
 Signals: HUP, INT, QUIT, TERM, USR1 and USR2 sent to mpiexec go to every rank. Ctrl-C reaches all ranks; a second one
 within 5 s kills them at once (but a job of one rank is left alone with its terminal).
+
+Ends: when a rank, a host, a connection, an agent or mpiexec itself dies, everything ends everywhere, with the reason. A host from which nothing
+is heard for 8 s is lost; an agent that hears nothing for so long ends all ranks of its host.
 
 Exit code: that of the first rank that failed, or 128 + the signal that killed it; 0 if none did. A rank fails when it exits
 with another code than 0, dies of a signal, calls MPI_Abort, or exits between MPI_Init and MPI_Finalize; the other ranks then get
@@ -53,8 +81,10 @@ MPI_Finalize is only warned of, and no failure, if within 2 s all other ranks ex
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_times_are_those_of_the_job() {
+    fn the_times_are_those_of_the_code() {
         let parting = format!("within {} s all other ranks", crate::job::PARTING.as_secs());
         assert!(super::PAGE.contains(&parting));
+        let silence = format!("is heard for {} s is lost", crate::link::SILENCE.as_secs());
+        assert!(super::PAGE.contains(&silence));
     }
 }

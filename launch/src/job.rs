@@ -187,6 +187,11 @@ impl Job {
         self.rank(rank).pid = Some(pid);
     }
 
+    /// The node of a rank of the job.
+    pub(crate) fn node(&self, rank: u32) -> u32 {
+        self.ranks[rank as usize].node
+    }
+
     /// Whether a rank runs on this node.
     pub(crate) fn is_on(&self, rank: u32, node: u32) -> bool {
         self.ranks

@@ -82,7 +82,7 @@ impl Launcher {
         let afar: Vec<u32> = (0..nodes as u32).filter(|&n| Some(n) != here).collect();
         let reader = spec.stdin.and_then(|rank| Some((rank, spec.node(rank)?)));
         let job = Job::new(&spec, here);
-        let dialogue = Dialogue::new(spec.size())?;
+        let dialogue = Dialogue::new(&spec)?;
         let fleet = Fleet::new(spec, &afar, guarded.mask);
         let node = plan.map(|(number, plan)| (number, Node::new(plan)));
         Ok(Launcher {
@@ -221,9 +221,8 @@ impl Launcher {
             }
             Up::Unstartable { sentence, status } => self.job.unstartable(node, sentence, status),
             Up::Said { rank, pid, line } => {
-                let answer = self.dialogue.hear(rank, pid, &line, &mut self.job)?;
-                if let Some(answer) = answer {
-                    self.station.order(node, answer)?;
+                for (rank, answer) in self.dialogue.hear(rank, pid, &line, &mut self.job)? {
+                    self.station.order(self.job.node(rank), answer)?;
                 }
             }
             Up::ProgramGone { rank } => self.job.program_gone(rank, now),

@@ -37,6 +37,11 @@ impl Store {
         self.values.get(key).map(String::as_str)
     }
 
+    /// Forgets a key. Returns whether there was a value.
+    pub(crate) fn remove(&mut self, key: &str) -> bool {
+        self.values.remove(key).is_some()
+    }
+
     /// Keeps how a rank is reached.
     pub(crate) fn put_card(&mut self, rank: u32, card: &str) {
         self.put(&card_key(rank), card);
@@ -89,5 +94,6 @@ mod tests {
         store.put_card(1, "tcp:x");
         assert_eq!(store.get("ferrite-card-1"), Some("tcp:x"));
         assert_eq!((store.card(0), store.card(1)), (None, Some("tcp:x")));
+        assert!(store.remove("ferrite-card-1") && !store.remove("ferrite-card-1"));
     }
 }

@@ -137,7 +137,7 @@ enum Field {
 }
 
 /// Every setting there is.
-pub static REGISTRY: [Setting; 14] = [
+pub static REGISTRY: [Setting; 17] = [
     Setting {
         name: "FERRITE_TRANSPORT",
         default: "",
@@ -208,6 +208,24 @@ pub static REGISTRY: [Setting; 14] = [
         name: "FERRITE_CHANNEL",
         default: "",
         doc: "Set by the launcher: the descriptor over which a process learns its job.",
+        field: Field::Elsewhere,
+    },
+    Setting {
+        name: "FERRITE_SSH",
+        default: "",
+        doc: "The command, with arguments, by which mpiexec reaches other hosts; empty: ssh.",
+        field: Field::Elsewhere,
+    },
+    Setting {
+        name: "FERRITE_PREFIX",
+        default: "",
+        doc: "Where Ferrite is installed on other hosts; empty: where the mpiexec that is called stands.",
+        field: Field::Elsewhere,
+    },
+    Setting {
+        name: "FERRITE_START_TIMEOUT",
+        default: "60",
+        doc: "Seconds that mpiexec tries to reach a host, and that its agent has to start its ranks.",
         field: Field::Elsewhere,
     },
     Setting {

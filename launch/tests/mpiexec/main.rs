@@ -6,6 +6,7 @@ mod ends;
 mod hosts;
 mod options;
 mod output;
+mod pmi;
 mod signals;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

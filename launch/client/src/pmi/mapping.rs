@@ -6,10 +6,21 @@
 
 use core::fmt::Write;
 
-/// The mapping of a job whose rank `i` runs on node `nodes[i]`.
+/// The longest text that is written out in full. Values of 1024 bytes are the most that every client takes.
+const IN_FULL: usize = 1000;
+
+/// The mapping of a job whose rank `i` runs on node `nodes[i]`. In full unless that is too long: Intel MPI does not know that blocks begin
+/// anew.
 pub fn format(nodes: &[u32]) -> String {
+    match text(nodes) {
+        full if full.len() <= IN_FULL => full,
+        _ => text(&nodes[..period(nodes)]),
+    }
+}
+
+fn text(nodes: &[u32]) -> String {
     let mut text = String::from("(vector");
-    for (first, count, ranks) in blocks(&nodes[..period(nodes)]) {
+    for (first, count, ranks) in blocks(nodes) {
         write!(text, ",({first},{count},{ranks})").expect("a string takes everything");
     }
     text.push(')');
@@ -103,8 +114,11 @@ mod tests {
             (&[0, 1], "(vector,(0,2,1))"),
             (&[0], "(vector,(0,1,1))"),
             (&[0, 0, 0, 0, 1, 1, 1, 1], "(vector,(0,2,4))"),
-            (&[0, 1, 2, 0, 1, 2, 0, 1], "(vector,(0,3,1))"),
-            (&[0, 0, 1, 1, 0, 0, 1], "(vector,(0,2,2))"),
+            (
+                &[0, 1, 2, 0, 1, 2, 0, 1],
+                "(vector,(0,3,1),(0,3,1),(0,2,1))",
+            ),
+            (&[0, 0, 1, 1, 0, 0, 1], "(vector,(0,2,2),(0,1,2),(1,1,1))"),
             (&[0, 0, 0, 1], "(vector,(0,1,3),(1,1,1))"),
             (&[3, 3, 0, 1, 1], "(vector,(3,1,2),(0,1,1),(1,1,2))"),
             (&[], "(vector)"),
@@ -116,6 +130,9 @@ mod tests {
             parse(" (vector, (0, 1, 2) ,(1,1,1)) ", 4),
             Some(vec![0, 0, 1, 0])
         );
+        let dealt_out: Vec<u32> = (0..1000).map(|rank| rank % 3).collect();
+        assert_eq!(format(&dealt_out), "(vector,(0,3,1))");
+        assert_eq!(parse("(vector,(0,3,1))", 1000), Some(dealt_out));
         // More places than ranks.
         assert_eq!(parse("(vector,(0,4000000000,7))", 1), Some(vec![0]));
     }
@@ -164,7 +181,8 @@ mod tests {
                 all.truncate(all.len() - cut as usize % all.len().min(each as usize));
             }
             let ranks = if nodes == 1 { all.len() as u32 } else { each };
-            prop_assert_eq!(format(&all), format!("(vector,(0,{nodes},{ranks}))"));
+            prop_assert_eq!(text(&all[..period(&all)]), format!("(vector,(0,{nodes},{ranks}))"));
+            prop_assert_eq!(parse(&format(&all), all.len()), Some(all));
         }
 
         #[test]
