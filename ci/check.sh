@@ -18,7 +18,7 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 prefix=$target/prefix
 host=x86_64-unknown-linux-gnu
 
-steps=(packages peers format lints generated tests simulator lock-order loom threads addresses fuzz install instructions netpipe bench osu)
+steps=(packages peers format lints generated tests simulator lock-order loom threads addresses fuzz install instructions syscalls netpipe bench osu)
 
 # Programs by the package that has them.
 packages() {
@@ -114,6 +114,8 @@ fuzz() {
 install() { cargo xtask install --check --prefix "$prefix"; }
 
 instructions() { ci/isend-instructions.sh "$prefix"; }
+
+syscalls() { ci/tcp-syscalls.sh "$prefix"; }
 
 bench() { cargo bench -- --quick; }
 
