@@ -144,10 +144,9 @@ impl Leftovers {
         let here = shared_memory();
         let new = here.difference(&self.shared_memory).cloned();
         let on_hosts = self.hosts.iter().flat_map(|host| {
-            names(&format!(
-                "/proc/{}/root/dev/shm",
-                host.first.as_raw_nonzero()
-            ))
+            // As that process sees it.
+            let root = format!("/proc/{}/root", host.first.as_raw_nonzero());
+            names(&format!("{root}/dev/shm"))
         });
         new.chain(on_hosts).collect()
     }
