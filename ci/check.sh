@@ -5,7 +5,8 @@
 #
 # Installs what the steps need where it can (apt-get as root, pip), into the system and into a cache folder
 # (CI_CACHE, by default ~/.cache/ferrite-ci). FERRITE_TEST_REQUIRE=all makes a test that lacks something fail. OSU_SUITE names a
-# folder with the sources of the OSU micro-benchmarks 7.4; without it that step says that it is skipped.
+# folder with the sources of the OSU micro-benchmarks 7.4; without it that step says that it is skipped. FUZZ_SECONDS is how long each
+# fuzz target runs, 60 by default.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -17,14 +18,16 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 prefix=$target/prefix
 host=x86_64-unknown-linux-gnu
 
-steps=(packages peers format lints generated tests lock-order loom threads addresses install instructions netpipe bench osu)
+steps=(packages peers format lints generated tests simulator lock-order loom threads addresses fuzz install instructions syscalls netpipe bench osu)
 
 # Programs by the package that has them.
 packages() {
     local missing=() pair
     for pair in gcc:gcc g++:g++ make:make cmake:cmake pkg-config:pkg-config gdb:gdb valgrind:valgrind strace:strace git:git \
-        autoreconf:autoconf automake:automake libtoolize:libtool readelf:binutils unshare:util-linux python3:python3; do
-        command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+        autoreconf:autoconf automake:automake libtoolize:libtool readelf:binutils unshare:util-linux python3:python3 \
+        ssh:openssh-client sshd:openssh-server ip:iproute2 nft:nftables awk:mawk pkill:procps hostname:hostname; do
+        # Some are an administrator's, and not in everybody's PATH.
+        PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
     done
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
     if [ ${#missing[@]} -eq 0 ]; then
@@ -61,6 +64,12 @@ generated() { cargo xtask generate --check; }
 
 tests() { cargo test --workspace --no-fail-fast; }
 
+# The engine and the networks' own suite over many more simulated networks than `tests` has time for. Any failure prints its seed.
+simulator() {
+    FERRITE_TEST_SEEDS=1000 cargo test -p mpi_core --lib engine::tests::seeds &&
+        FERRITE_TEST_SEEDS=50 cargo test -p ferrite-fabric --lib
+}
+
 # The library with its debug assertions, among them the order of locks, under threads and all protocols.
 lock-order() {
     cargo xtask install --debug --check --prefix "$target/prefix-debug" &&
@@ -89,12 +98,24 @@ threads() {
 addresses() {
     nightly || return 1
     CARGO_TARGET_DIR=$target/address-sanitizer RUSTFLAGS=-Zsanitizer=address \
-        cargo +nightly test -p ferrite-ring --target $host --test stress --test model
+        cargo +nightly test -p ferrite-ring --target $host --test stress --test model &&
+        # What the engine lends to networks, it must not free too early.
+        CARGO_TARGET_DIR=$target/address-sanitizer RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 \
+            cargo +nightly test -p mpi_core --target $host --lib engine::tests::seeds
+}
+
+# Each target for FUZZ_SECONDS. What was found before is in the cache, and so is the corpus.
+fuzz() {
+    nightly || return 1
+    command -v cargo-fuzz >/dev/null || cargo install -q cargo-fuzz || return 1
+    tests/fuzz/run --seconds "${FUZZ_SECONDS:-60}" --folder "$cache/fuzz"
 }
 
 install() { cargo xtask install --check --prefix "$prefix"; }
 
 instructions() { ci/isend-instructions.sh "$prefix"; }
+
+syscalls() { ci/tcp-syscalls.sh "$prefix"; }
 
 bench() { cargo bench -- --quick; }
 
@@ -106,7 +127,9 @@ osu() {
         echo "skipped: needs OSU_SUITE, the folder of the OSU micro-benchmarks' sources"
         return 0
     fi
-    tests/osu-suite/run --suite "$OSU_SUITE" --prefix "$prefix"
+    tests/osu-suite/run --suite "$OSU_SUITE" --prefix "$prefix" &&
+        tests/osu-suite/run --suite "$OSU_SUITE" --prefix "$prefix" --transport tcp &&
+        tests/osu-suite/run --suite "$OSU_SUITE" --prefix "$prefix" --hosts 2
 }
 
 if [ "${1:-}" = --list ]; then

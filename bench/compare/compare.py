@@ -7,7 +7,9 @@ fetches MPICH, Open MPI and Intel MPI from PyPI into a cache folder (they need a
 whose unpacked sources are in DIR, with each library's own mpicc, and measures. Without --osu, Ferrite's own osu_* programs run
 on all libraries that have the standard ABI, which leaves Open MPI out of the transfers.
 
-Leave the machine alone meanwhile; it takes about ten minutes.
+Over TCP, plain sockets are measured beside the libraries (`ferrite-limits`, built from this tree).
+
+Leave the machine alone meanwhile; shared memory takes about ten minutes, TCP another ten.
 """
 
 import argparse
@@ -36,9 +38,14 @@ def main():
     for peer in libraries.peers():
         if peer.key in options.peers:
             everyone.append(libraries.install(peer, options.cache.resolve()))
-    transfers = starts = None
+    transfers = starts = tcp = None
     if "transfers" in options.parts:
-        transfers = measure_transfers(everyone, options, cores)
+        folders = programs_of(everyone, options)
+        if options.fabric in ("shm", "all"):
+            transfers = measure_transfers(results.FIGURES, everyone, folders, options, cores)
+        if options.fabric in ("tcp", "all"):
+            over = libraries.over_tcp(everyone)
+            tcp = over, measure_transfers(results.TCP_FIGURES, over, folders, options, cores, built_limits())
     if "start" in options.parts:
         starts = measure_starts(everyone, options, cores)
     programs = (
@@ -46,10 +53,10 @@ def main():
         if options.osu
         else "Transfers are measured by Ferrite's `osu_*` programs, the same binaries on each library of the standard ABI."
     )
-    page = results.page(machine(cores), programs, options.rounds, everyone, transfers, starts)
+    page = results.page(machine(cores), programs, options.rounds, everyone, transfers, starts, tcp)
     options.output.write_text(page)
     print(page)
-    figures = [*(transfers or {}).values(), *(starts or {}).values()]
+    figures = [*(transfers or {}).values(), *(starts or {}).values(), *(tcp[1] if tcp else {}).values()]
     if any(results.FAILED in values.values() for values in figures):
         raise SystemExit("some jobs failed, see above")
 
@@ -65,6 +72,7 @@ def arguments():
     parser.add_argument("--peers", type=words_of(known), default=known, help=f"some of {','.join(known)}")
     parts = ["transfers", "start"]
     parser.add_argument("--parts", type=words_of(parts), default=parts, help=f"some of {','.join(parts)}")
+    parser.add_argument("--fabric", choices=["shm", "tcp", "all"], default="all", help="of the transfers (%(default)s)")
     parser.add_argument("--output", type=Path, default=HERE.parent / "RESULTS.md", help="(%(default)s)")
     return parser.parse_args()
 
@@ -98,35 +106,65 @@ def laid_out_prefix():
     return prefix
 
 
-def measure_transfers(everyone, options, cores):
-    """{figure's name: {library's key: values, or results.FAILED}}."""
+def built_limits():
+    """Builds the program that measures plain sockets."""
+    words = ["cargo", "build", "--release", "-p", "ferrite-bench-limits", "--bin", "ferrite-limits", "--message-format=json"]
+    messages = subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    found = [message.get("executable") for message in map(json.loads, messages)]
+    return next(Path(program) for program in found if program)
+
+
+def programs_of(everyone, options):
+    """{library's key: the folder of its transfers' programs}, of those that have them."""
     folders = {}
     for library in everyone:
         if options.osu:
             folders[library.key] = libraries.build_osu(library, options.osu.resolve(), options.cache.resolve())
         elif library.standard_abi:
             folders[library.key] = everyone[0].folder / "bin"
-    measured = {figure.name: {key: [] for key in folders} for figure in results.FIGURES}
-    runs = dict.fromkeys((figure.program, figure.arguments) for figure in results.FIGURES)
+    return folders
+
+
+def measure_transfers(figures, everyone, folders, options, cores, limits=None):
+    """{figure's name: {library's key: values, or results.FAILED}}. `limits` is the program that measures plain sockets."""
+    measured = {figure.name: {} for figure in figures}
+    runs = dict.fromkeys((figure.program, figure.arguments) for figure in figures)
     for number in range(1, options.rounds + 1):
         for program, given in runs:
             progress(f"round {number} of {options.rounds}: {program} {' '.join(given)}")
+            wanted = [f for f in figures if (f.program, f.arguments) == (program, given)]
             for library in everyone:
-                if library.key not in folders:
+                folder = folders.get(library.built or library.key)
+                if folder is None:
                     continue
                 borrowed = not options.osu and library is not everyone[0]
-                words = library.command(2, folders[library.key] / program, given, cores)
-                wanted = [f for f in results.FIGURES if (f.program, f.arguments) == (program, given)]
-                try:
-                    table = jobs.rows(jobs.finish(words, library.variables(2, cores, borrowed))[0])
-                    for figure in wanted:
-                        value = jobs.cell(table, figure.size, figure.column) * figure.scale
-                        note(measured[figure.name], library.key, value)
-                except jobs.Failed as failure:
-                    progress(f"{library.name}: {failure}")
-                    for figure in wanted:
-                        note(measured[figure.name], library.key, results.FAILED)
+                words = library.command(2, folder / program, given, cores)
+                variables = library.variables(2, cores, borrowed)
+                read = [(f.name, f.size, f.column, f.scale) for f in wanted]
+                take_turn(measured, library.key, library.name, words, variables, read)
+            for figure in wanted:
+                if limits and figure.raw:
+                    words = [str(limits), "tcp", figure.raw, str(figure.size)]
+                    read = [(figure.name, figure.size, 0, 1.0)]
+                    take_turn(measured, results.RAW, "raw sockets", words, dict(os.environ), read)
     return measured
+
+
+def take_turn(measured, key, name, words, variables, wanted):
+    """Runs a command and notes the figures `wanted` of its table: (figure's name, size, column, scale)."""
+    try:
+        table = jobs.rows(jobs.finish(words, variables)[0])
+    except jobs.Failed as failure:
+        progress(f"{name}: {failure}")
+        table = {}
+    for figure, size, column, scale in wanted:
+        try:
+            value = jobs.cell(table, size, column) * scale
+        except jobs.Failed as failure:
+            if table:
+                progress(f"{name}: {failure}")
+            value = results.FAILED
+        note(measured[figure], key, value)
 
 
 def measure_starts(everyone, options, cores):

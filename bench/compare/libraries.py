@@ -7,7 +7,7 @@ pip put what their vendors publish.
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 OSU_SOURCES = ["osu_util.c", "osu_util_mpi.c", "osu_util_papi.c", "osu_util_graph.c", "osu_util_validation.c"]
@@ -29,6 +29,8 @@ class Library:
     environment: dict = field(default_factory=dict)
     crowded_environment: dict = field(default_factory=dict)
     folder: Path = None
+    built: str = None  # the key under which its programs are kept, if it is another
+    own_providers: bool = False  # its libfabric stands in lib/, where it does not look by itself
 
     def command(self, processes, program, arguments, cores):
         """The words that run `program` on `processes` processes."""
@@ -38,11 +40,13 @@ class Library:
 
     def variables(self, processes, cores, borrowed):
         """The environment of a job. A `borrowed` program is not linked to this library and finds it by name."""
-        variables = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"}
+        variables = {k: v for k, v in os.environ.items() if k not in ("LD_LIBRARY_PATH", "FERRITE_TRANSPORT")}
         variables.update(self.settings(processes > cores))
         if self.key == "impi":
             variables["I_MPI_ROOT"] = str(self.folder)
-        if borrowed:
+        if self.own_providers:
+            variables["FI_PROVIDER_PATH"] = str(self.folder / "lib")
+        if borrowed or self.own_providers:
             variables["LD_LIBRARY_PATH"] = str(self.folder / "lib")
         return variables
 
@@ -97,6 +101,33 @@ def peers():
         ),
         Library("impi", "Intel MPI", ["impi-rt", "impi-devel"], environment={"I_MPI_FABRICS": "shm"}),
     ]
+
+
+def over_tcp(everyone):
+    """The same libraries as they are told to use TCP, also between two processes of one machine; MPICH with both netmods."""
+    found = []
+    for library in everyone:
+        tcp = {"FI_PROVIDER": "tcp"}
+        root = {key: value for key, value in library.environment.items() if key.startswith("OMPI_ALLOW")}
+        alone = {"MPIR_CVAR_NOLOCAL": "1"}
+        match library.key:
+            case "ferrite":
+                found.append(replace(library, environment={"FERRITE_TRANSPORT": "tcp"}))
+            case "mpich":
+                ofi = {**alone, "MPIR_CVAR_CH4_NETMOD": "ofi", **tcp}
+                ucx = {**alone, "MPIR_CVAR_CH4_NETMOD": "ucx", "UCX_TLS": "tcp,self"}
+                found.append(replace(library, key="mpich-ofi", built="mpich", name="MPICH, ofi", environment=ofi))
+                found.append(replace(library, key="mpich-ucx", built="mpich", name="MPICH, ucx", environment=ucx))
+            case "openmpi":
+                words = [*library.arguments, "--mca", "pml", "ob1", "--mca", "btl", "tcp,self"]
+                environment = {**root, "OMPI_MCA_osc": "^ucx"}
+                found.append(replace(library, arguments=words, environment=environment))
+            case "impi":
+                environment = {"I_MPI_FABRICS": "ofi", **tcp}
+                found.append(replace(library, environment=environment, own_providers=True))
+            case other:
+                raise ValueError(f"{other}: how does it use TCP?")
+    return found
 
 
 def install(library, cache):

@@ -4,15 +4,17 @@ from dataclasses import dataclass
 from statistics import median
 
 MIB = 1 << 20
+RAW = "raw"  # stands beside libraries' keys: what plain sockets do
 FAILED = "failed"  # stands in place of the values of a figure of which a round failed
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of merit of two processes in shared memory.
+    """A figure of merit of two processes.
 
     Read from `column` of the row of `size` bytes of `program` run with `arguments`. `demand` is what Ferrite's figure
-    must be, as a ratio to the best peer's: at most that where `lower` is better, at least that otherwise.
+    must be, as a ratio to the best peer's: at most that where `lower` is better, at least that otherwise. `raw` is the
+    measurement of `ferrite-limits tcp` beside it, `raw_demand` what the ratio to that must be and `raw_aim` should be.
     """
 
     name: str
@@ -20,11 +22,14 @@ class Figure:
     program: str
     arguments: tuple
     size: int
-    demand: float
+    demand: float = None
     column: int = 0
     scale: float = 1.0
     lower: bool = False
     aim: float = None
+    raw: str = None
+    raw_demand: float = None
+    raw_aim: float = None
 
 
 SMALL = ("-i", "2000", "-x", "200")
@@ -44,6 +49,33 @@ FIGURES = [
         Figure(f"both ways, {name}", "MB/s", "osu_bibw", BOTH_WAYS, size, 1.0)
         for name, size in [("64 KiB", 65536), ("1 MiB", MIB)]
     ),
+]
+
+
+def over_tcp(kind, name, size, demand=None, **more):
+    """A figure over TCP that plain sockets have too, in a job of its own."""
+    label, unit, program = {
+        "latency": ("latency", "us", "osu_latency"),
+        "bandwidth": ("bandwidth", "MB/s", "osu_bw"),
+        "both-ways": ("both ways", "MB/s", "osu_bibw"),
+    }[kind]
+    arguments = ("-m", f"{size}:{size}")
+    lower = kind == "latency"
+    return Figure(f"{label}, {name}", unit, program, arguments, size, demand, lower=lower, raw=kind, **more)
+
+
+TCP_FIGURES = [
+    over_tcp("latency", "8 B", 8, 0.85, raw_aim=1.1),
+    over_tcp("latency", "1 KiB", 1024),
+    over_tcp("latency", "64 KiB", 65536, 1.0),
+    over_tcp("latency", "1 MiB", MIB),
+    Figure("message rate, 1 B (osu_bw)", "million/s", "osu_bw", RATE, 1, 10),
+    Figure("message rate, 1 B (osu_mbw_mr)", "million/s", "osu_mbw_mr", RATE, 1, 10, 1, 1e-6),
+    over_tcp("bandwidth", "64 KiB", 65536, 1.0),
+    over_tcp("bandwidth", "1 MiB", MIB, 1.0, raw_demand=0.97),
+    over_tcp("bandwidth", "4 MiB", 4 * MIB),
+    over_tcp("both-ways", "64 KiB", 65536),
+    over_tcp("both-ways", "1 MiB", MIB, 1.0),
 ]
 
 
@@ -79,20 +111,38 @@ def text_of(values, digits):
 
 def best_peer(figure, measured, us="ferrite"):
     """The best median among the others, or nothing."""
-    others = [median(v) for key, v in measured.items() if key != us and v and v != FAILED]
+    others = [median(v) for key, v in measured.items() if key not in (us, RAW) and v and v != FAILED]
     return (min if figure.lower else max)(others, default=None)
 
 
+def ratio_to_raw(figure, measured, us="ferrite"):
+    """Ferrite's ratio to plain sockets, or nothing."""
+    ours, raw = measured.get(us), measured.get(RAW)
+    if not ours or not raw or FAILED in (ours, raw):
+        return None
+    return median(ours) / median(raw)
+
+
+def good(figure, ratio, demand):
+    """Whether a ratio is what is demanded of it."""
+    return ratio <= demand if figure.lower else ratio >= demand
+
+
 def verdict(figure, measured, us="ferrite"):
-    """Ferrite's ratio to the best peer, and whether that is what is demanded."""
+    """Ferrite's ratio to the best peer, and whether all is as demanded."""
     ours, best = measured.get(us), best_peer(figure, measured, us)
     if not ours or ours == FAILED:
         return None, "FAIL"
-    if not best:
-        return None, "no peer"
-    ratio = median(ours) / best
-    good = ratio <= figure.demand if figure.lower else ratio >= figure.demand
-    return ratio, "pass" if good else "FAIL"
+    ratio = median(ours) / best if best else None
+    raw = ratio_to_raw(figure, measured, us)
+    verdicts = []
+    for found, demand, lacking in [(ratio, figure.demand, "no peer"), (raw, figure.raw_demand, "no limit")]:
+        if demand is not None:
+            verdicts.append(lacking if found is None else "pass" if good(figure, found, demand) else "FAIL")
+    for word in ("FAIL", "no peer", "no limit", "pass"):
+        if word in verdicts:
+            return ratio, word
+    return ratio, ""
 
 
 def digits_of(unit):
@@ -107,20 +157,45 @@ def table(heading, rows):
 
 
 def figure_rows(libraries, measured):
-    """Rows of the table of transfers. `measured` is {figure's name: {library's key: values or FAILED}}."""
+    """Rows of the table in shared memory. `measured` is {figure's name: {library's key: values or FAILED}}."""
     for figure in FIGURES:
         values = measured[figure.name]
         ratio, word = verdict(figure, values)
-        bound = f"{'<=' if figure.lower else '>='} {figure.demand}"
         aim = f"{figure.aim} {figure.unit}" if figure.aim else ""
         yield [
             f"{figure.name}, {figure.unit}",
             *(text_of(values.get(library.key), digits_of(figure.unit)) for library in libraries),
             "-" if ratio is None else f"{ratio:.2f}",
-            bound,
+            bound(figure, figure.demand),
             word,
             aim,
         ]
+
+
+def tcp_rows(libraries, measured):
+    """Rows of the table over TCP, `measured` as for `figure_rows`."""
+    for figure in TCP_FIGURES:
+        values = measured[figure.name]
+        ratio, word = verdict(figure, values)
+        raw = ratio_to_raw(figure, values)
+        demands = [bound(figure, figure.demand), bound(figure, figure.raw_demand, " of raw")]
+        yield [
+            f"{figure.name}, {figure.unit}",
+            *(text_of(values.get(library.key), digits_of(figure.unit)) for library in libraries),
+            text_of(values.get(RAW), digits_of(figure.unit)),
+            "-" if ratio is None else f"{ratio:.2f}",
+            "-" if raw is None else f"{raw:.2f}",
+            ", ".join(filter(None, demands)),
+            word,
+            bound(figure, figure.raw_aim, " of raw"),
+        ]
+
+
+def bound(figure, demand, of=""):
+    """A demand in words."""
+    if demand is None:
+        return ""
+    return f"{'<=' if figure.lower else '>='} {demand}{of}"
 
 
 def start_rows(libraries, measured):
@@ -137,8 +212,9 @@ def start_rows(libraries, measured):
         ]
 
 
-def page(machine, programs, rounds, libraries, transfers, starts):
-    """The whole of RESULTS.md. `transfers` or `starts` is None where it was not measured."""
+def page(machine, programs, rounds, libraries, transfers, starts, tcp=None):
+    """The whole of RESULTS.md. `transfers`, `starts` or `tcp` is None where it was not measured; `tcp` is the libraries
+    as they use TCP, and what was measured of them."""
     names = [library.name for library in libraries]
     lines = [
         "# Ferrite beside other MPI libraries",
@@ -151,19 +227,39 @@ def page(machine, programs, rounds, libraries, transfers, starts):
         "libraries take turns with each program.",
         "",
     ]
-    lines += table(["library", "version", "settings for 2 processes", "added where processes outnumber cores"], [
-        [library.name, library.version(), settings(library, False), settings(library, True)] for library in libraries
-    ])
+    if transfers is not None or starts is not None:
+        lines += table(["library", "version", "settings for 2 processes", "added where processes outnumber cores"], [
+            [library.name, library.version(), settings(library, False), settings(library, True)] for library in libraries
+        ])
     if transfers is not None:
         lines += ["", "## Two processes, shared memory", ""]
         heading = ["", *names, "Ferrite / best peer", "demanded", "", "aim"]
         lines += table(heading, figure_rows(libraries, transfers))
-        lines += ["", "1 MiB is 1,048,576 bytes, 1 MB/s is 10^6 bytes per second."]
+        lines += ["", UNITS]
+    if tcp is not None:
+        lines += tcp_section(*tcp)
     if starts is not None:
         lines += ["", "## Start-up", ""]
         lines += table(["", *names, "aim", ""], start_rows(libraries, starts))
         lines += ["", "Time is that of the whole `mpiexec` command. Memory is the sum of the processes' proportional set sizes."]
     return "\n".join(lines) + "\n"
+
+
+UNITS = "1 MiB is 1,048,576 bytes, 1 MB/s is 10^6 bytes per second."
+
+
+def tcp_section(libraries, measured):
+    """The lines of the part about TCP."""
+    lines = ["", "## Two processes, TCP over loopback", ""]
+    used = [[library.name, library.version(), settings(library, False)] for library in libraries]
+    lines += table(["library", "version", "settings"], used)
+    heading = ["", *(library.name for library in libraries), "raw sockets", "Ferrite / best peer", "Ferrite / raw"]
+    lines += ["", *table([*heading, "demanded", "", "aim"], tcp_rows(libraries, measured)), "", UNITS]
+    return [
+        *lines,
+        "Raw sockets are two processes with one connection and nothing else (`ferrite-limits tcp`): both spin on nonblocking calls,",
+        "or block where that is faster; they take their turn in each round too.",
+    ]
 
 
 def settings(library, crowded):

@@ -13,8 +13,16 @@ import libraries
 import results
 
 
-def figure(name):
-    return next(f for f in results.FIGURES if f.name == name)
+def figure(name, figures=results.FIGURES):
+    return next(f for f in figures if f.name == name)
+
+
+def over_tcp():
+    """All libraries over TCP, by key."""
+    everyone = [libraries.ferrite(Path("/prefix")), *libraries.peers()]
+    for peer in everyone[1:]:
+        peer.folder = Path("/peers") / peer.key
+    return {library.key: library for library in libraries.over_tcp(everyone)}
 
 
 class Reading(unittest.TestCase):
@@ -105,6 +113,88 @@ class Commands(unittest.TestCase):
             libraries.build_osu(self.library("mpich"), Path(folder), Path(folder))
 
 
+class OverTcp(unittest.TestCase):
+    def test_everybody_is_told_to_use_tcp(self):
+        found = over_tcp()
+        self.assertEqual(list(found), ["ferrite", "mpich-ofi", "mpich-ucx", "openmpi", "impi"])
+        variables = {key: library.variables(2, 2, False) for key, library in found.items()}
+        self.assertEqual(variables["ferrite"]["FERRITE_TRANSPORT"], "tcp")
+        for key, netmod in [("mpich-ofi", "ofi"), ("mpich-ucx", "ucx")]:
+            self.assertEqual(variables[key]["MPIR_CVAR_NOLOCAL"], "1")
+            self.assertEqual(variables[key]["MPIR_CVAR_CH4_NETMOD"], netmod)
+            self.assertEqual(found[key].built, "mpich")
+        self.assertEqual(variables["mpich-ofi"]["FI_PROVIDER"], "tcp")
+        self.assertEqual(variables["mpich-ucx"]["UCX_TLS"], "tcp,self")
+        self.assertEqual(variables["impi"]["I_MPI_FABRICS"], "ofi")
+        self.assertEqual(variables["impi"]["FI_PROVIDER"], "tcp")
+        for name in ("LD_LIBRARY_PATH", "FI_PROVIDER_PATH"):
+            self.assertEqual(variables["impi"][name], "/peers/impi/lib")
+        words = found["openmpi"].command(2, "osu_bw", [], 2)
+        self.assertIn("--mca btl tcp,self", " ".join(map(str, words)))
+        self.assertNotIn("OMPI_MCA_btl", variables["openmpi"])
+        self.assertEqual(variables["openmpi"]["OMPI_ALLOW_RUN_AS_ROOT"], "1")
+
+    def test_shared_memory_stays_what_it_was(self):
+        over_tcp()
+        with mock.patch.dict(os.environ, {"FERRITE_TRANSPORT": "tcp"}):
+            self.assertNotIn("FERRITE_TRANSPORT", libraries.ferrite(Path("/prefix")).variables(2, 2, False))
+        self.assertEqual(libraries.peers()[2].environment, {"I_MPI_FABRICS": "shm"})
+
+    def test_the_limit_is_no_peer(self):
+        latency = figure("latency, 8 B", results.TCP_FIGURES)
+        values = {"ferrite": [5.0], "mpich-ofi": [10.0], results.RAW: [4.0]}
+        self.assertEqual(results.verdict(latency, values), (0.5, "pass"))
+        self.assertEqual(results.ratio_to_raw(latency, values), 1.25)
+
+    def test_both_demands_must_hold(self):
+        stream = figure("bandwidth, 1 MiB", results.TCP_FIGURES)
+
+        def verdict(ours, peer, raw):
+            return results.verdict(stream, {"ferrite": ours, "impi": peer, results.RAW: raw})[1]
+
+        self.assertEqual(verdict([98.0], [90.0], [100.0]), "pass")
+        self.assertEqual(verdict([96.0], [90.0], [100.0]), "FAIL")
+        self.assertEqual(verdict([98.0], [99.0], [100.0]), "FAIL")
+        self.assertEqual(verdict([98.0], [90.0], results.FAILED), "no limit")
+        self.assertEqual(verdict([98.0], results.FAILED, [100.0]), "no peer")
+        self.assertEqual(verdict(results.FAILED, [90.0], [100.0]), "FAIL")
+        undemanded = figure("latency, 1 KiB", results.TCP_FIGURES)
+        self.assertEqual(results.verdict(undemanded, {"ferrite": [2.0], "impi": [1.0]}), (2.0, ""))
+
+    def test_libraries_and_the_limit_take_turns(self):
+        options = mock.Mock(rounds=2, osu=Path("/osu"))
+        found = over_tcp()
+        chosen = [found["ferrite"], found["mpich-ucx"], found["openmpi"]]
+        ran = []
+
+        def finish(words, variables):
+            ran.append((Path(words[0]).parts[-3] if "-n" in words else "limits", variables.get("MPIR_CVAR_CH4_NETMOD")))
+            return ("failing", 0) if "openmpi" in words[0] else ("65536  7.5\n", 0)
+
+        with mock.patch.object(jobs, "finish", finish), mock.patch.object(compare, "progress"):
+            stream = figure("bandwidth, 64 KiB", results.TCP_FIGURES)
+            folders = {key: Path("/osu") / key for key in ("ferrite", "mpich", "openmpi")}
+            measured = compare.measure_transfers([stream], chosen, folders, options, 2, Path("/bin/ferrite-limits"))
+        self.assertEqual([name for name, _ in ran], ["prefix", "mpich", "openmpi", "limits"] * 2)
+        self.assertEqual(ran[1][1], "ucx")
+        values = {"ferrite": [7.5, 7.5], "mpich-ucx": [7.5, 7.5], "openmpi": results.FAILED, results.RAW: [7.5, 7.5]}
+        self.assertEqual(measured, {stream.name: values})
+
+    def test_the_section(self):
+        with mock.patch.object(libraries.Library, "version", lambda self: "1.2"):
+            everyone = list(over_tcp().values())
+            measured = {f.name: {"ferrite": [2.0], "mpich-ofi": [4.0], results.RAW: [1.0]} for f in results.TCP_FIGURES}
+            page = results.page("A, 2 cores", "Programs.", 3, everyone, None, None, (everyone, measured))
+        self.assertNotIn("shared memory", page)
+        section = page.split("## Two processes, TCP over loopback")[1]
+        latency = next(line for line in section.splitlines() if line.startswith("| latency, 8 B"))
+        ours = "| latency, 8 B, us | 2.00 (2.00-2.00) | 4.00 (4.00-4.00) | - | - | - | 1.00 (1.00-1.00) | 0.50 | 2.00 | <= 0.85 | pass |"
+        self.assertEqual(latency, f"{ours} <= 1.1 of raw |")
+        self.assertIn("| >= 1.0, >= 0.97 of raw |", section)
+        rows = [line.count("|") for line in section.splitlines() if line.startswith(("| latency", "| both", "| band", "| mess"))]
+        self.assertEqual(rows, [13] * len(results.TCP_FIGURES))
+
+
 class Judging(unittest.TestCase):
     def test_lower_latency_wins(self):
         latency = figure("latency, 8 B")
@@ -132,7 +222,7 @@ class Judging(unittest.TestCase):
         self.assertEqual(values, {"mpich": results.FAILED})
 
     def test_every_figure_reads_a_size_that_its_program_prints(self):
-        for each in results.FIGURES:
+        for each in results.FIGURES + results.TCP_FIGURES:
             smallest, largest = map(int, each.arguments[1].split(":"))
             self.assertTrue(smallest <= each.size <= largest, each.name)
 

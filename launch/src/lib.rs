@@ -17,6 +17,7 @@ mod dialogue;
 mod doctor;
 mod environment;
 mod fleet;
+pub mod fuzzing;
 mod guard;
 mod help;
 mod here;

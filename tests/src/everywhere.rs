@@ -4,7 +4,7 @@ use crate::job::Job;
 use crate::program::c;
 
 /// Settings that move the limits between protocols, so that every length of message takes each of them somewhere.
-const PROTOCOLS: [&[(&str, &str)]; 3] = [
+const PROTOCOLS: [&[(&str, &str)]; 5] = [
     &[],
     // No direct copies between processes: long messages go through shared memory.
     &[("FERRITE_CMA", "never")],
@@ -13,6 +13,14 @@ const PROTOCOLS: [&[(&str, &str)]; 3] = [
         ("FERRITE_EAGER_LIMIT", "64"),
         ("FERRITE_EAGER_BUDGET", "256"),
         ("FERRITE_CMA_LIMIT", "1k"),
+    ],
+    // A network takes the place of shared memory.
+    &[("FERRITE_TRANSPORT", "tcp")],
+    // The same, and everything that can wait for its receiver does.
+    &[
+        ("FERRITE_TRANSPORT", "tcp"),
+        ("FERRITE_NET_EAGER_LIMIT", "64"),
+        ("FERRITE_EAGER_BUDGET", "256"),
     ],
 ];
 

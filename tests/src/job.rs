@@ -1,5 +1,6 @@
 //! Running a program under `mpiexec`, with a deadline and a look at what it leaves behind.
 
+use crate::lab::Lab;
 use crate::leftovers::Leftovers;
 use crate::prefix::prefix;
 use crate::stacks;
@@ -29,6 +30,10 @@ pub struct Job {
     folder: Option<PathBuf>,
     input: Vec<u8>,
     timeout: Duration,
+    vanish: Duration,
+    /// The command that puts the launcher, or the program, into its surroundings.
+    surroundings: Vec<OsString>,
+    lab: Option<Vec<Pid>>,
 }
 
 /// How a program is started.
@@ -64,6 +69,7 @@ pub struct Running {
     leftovers: Leftovers,
     started: Instant,
     deadline: Instant,
+    vanish: Duration,
     what: String,
 }
 
@@ -79,6 +85,9 @@ impl Job {
             folder: None,
             input: Vec::new(),
             timeout: Duration::from_secs(120),
+            vanish: VANISH,
+            surroundings: Vec::new(),
+            lab: None,
         }
     }
 
@@ -169,6 +178,29 @@ impl Job {
         self
     }
 
+    /// How long processes may take to vanish after their launcher has.
+    #[must_use]
+    pub fn vanish(mut self, vanish: Duration) -> Job {
+        self.vanish = vanish;
+        self
+    }
+
+    /// A command that is put before the launcher's.
+    #[must_use]
+    pub fn through<S: AsRef<OsStr>>(mut self, command: impl IntoIterator<Item = S>) -> Job {
+        self.surroundings
+            .extend(command.into_iter().map(|word| word.as_ref().to_owned()));
+        self
+    }
+
+    /// Starts on a host of a lab. All processes on hosts of the lab that were not there before belong to the job.
+    #[must_use]
+    pub fn inside(mut self, lab: &Lab, host: &str) -> Job {
+        self.surroundings.splice(0..0, lab.enter(host));
+        self.lab = Some(lab.hosts());
+        self
+    }
+
     /// Runs the job to its end.
     ///
     /// # Panics
@@ -193,20 +225,23 @@ impl Job {
     /// When the launcher cannot be started.
     pub fn start(self) -> Running {
         let mut leftovers = Leftovers::watch();
+        if let Some(hosts) = &self.lab {
+            leftovers.watch_hosts(hosts);
+        }
         let launcher = match self.start {
             Start::Ours => Some(prefix().program("mpiexec")),
             Start::Launcher(launcher) => Some(launcher),
             Start::Alone => None,
         };
-        let mut command = match launcher {
-            Some(launcher) => {
-                let mut command = Command::new(launcher);
-                command.args(&self.launcher_arguments).arg(&self.program);
-                command
-            }
-            None => Command::new(&self.program),
-        };
-        command.args(&self.arguments);
+        let mut words = self.surroundings;
+        if let Some(launcher) = launcher {
+            words.push(launcher.into());
+            words.extend(self.launcher_arguments);
+        }
+        words.push(self.program.into());
+        words.extend(self.arguments);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         let what = format!("{:?} {command:?}", self.environment);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("FERRITE_") || name == "LD_LIBRARY_PATH" {
@@ -246,6 +281,7 @@ impl Job {
             leftovers,
             started,
             deadline: started + self.timeout,
+            vanish: self.vanish,
             what,
         }
     }
@@ -290,6 +326,13 @@ impl Running {
         kill_process(self.pid(), signal).expect("the launcher is alive");
     }
 
+    /// From now on the job counts as hanging after this time.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Running {
+        self.deadline = Instant::now() + time;
+        self
+    }
+
     /// Waits for the job's end.
     ///
     /// # Panics
@@ -309,7 +352,7 @@ impl Running {
         }
         let status = self.child.wait().expect("a child can be waited for");
         let elapsed = self.started.elapsed();
-        let vanish = Instant::now() + VANISH;
+        let vanish = Instant::now() + self.vanish;
         let orphans: Vec<Pid> = self
             .leftovers
             .processes()

@@ -5,15 +5,19 @@
 
 mod everywhere;
 mod job;
+mod lab;
 mod leftovers;
 mod needs;
 mod prefix;
 mod program;
+mod sockets;
 mod stacks;
 
 pub use everywhere::{everywhere, on, passes};
 pub use job::{Job, Outcome, Running};
+pub use lab::{Lab, Process};
 pub use leftovers::Leftovers;
-pub use needs::{needs, seconds, seed};
+pub use needs::{needs, seconds, seed, thorough};
 pub use prefix::{Prefix, prefix};
 pub use program::{c, cc, cxx, sources};
+pub use sockets::{descriptors, listening, memory_files, resident};

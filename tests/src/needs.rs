@@ -8,15 +8,18 @@
 //! | `FERRITE_TEST_SEED=N` | the seed of the random tests, otherwise a new one |
 
 use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Whether the machine has what a test needs: `root`, `private /dev/shm` or a program in `PATH`. Says so when it has not.
+/// Whether the machine has what a test needs: `root`, `namespaces` (that root may make) or a program. Says so when it has not.
 ///
 /// # Panics
 /// When it has not and `FERRITE_TEST_REQUIRE=all`.
 pub fn needs(what: &str) -> bool {
     let present = match what {
         "root" => rustix::process::geteuid().is_root(),
+        "namespaces" => namespaces(),
         program => in_path(program),
     };
     if !present {
@@ -26,9 +29,8 @@ pub fn needs(what: &str) -> bool {
 }
 
 fn skip(what: &str) {
-    let required = std::env::var("FERRITE_TEST_REQUIRE").is_ok_and(|value| value == "all");
     assert!(
-        !required,
+        !required(),
         "this machine has no {what}, and FERRITE_TEST_REQUIRE=all"
     );
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
@@ -38,7 +40,28 @@ fn skip(what: &str) {
 
 fn in_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    // What an administrator runs is not in everybody's PATH.
+    std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/sbin")])
+        .any(|folder| folder.join(program).is_file())
+}
+
+/// A container's root may be forbidden to make them.
+fn namespaces() -> bool {
+    Command::new("unshare")
+        .args(["--net", "--uts", "--ipc", "--mount", "--pid", "--fork"])
+        .args(["mount", "-t", "tmpfs", "none", "/dev/shm"])
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+/// Whether tests take the time to do everything they can: in CI, or when they were given a time.
+pub fn thorough() -> bool {
+    required() || number("FERRITE_TEST_SECONDS").is_some()
+}
+
+fn required() -> bool {
+    std::env::var("FERRITE_TEST_REQUIRE").is_ok_and(|value| value == "all")
 }
 
 /// How long a stress test runs.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 pub(crate) const HELP: &str = "\
-Latency, message rate and bandwidth in shared memory, beside the machine's limits.
+Latency, message rate and bandwidth in shared memory and over TCP (loopback), beside the machine's limits.
 
 Usage: cargo bench [-- OPTIONS]
 

@@ -1,4 +1,5 @@
-//! `cargo bench`: how fast messages are between two processes of this machine, beside what the machine can do.
+//! `cargo bench`: how fast messages are between two processes of this machine, over each fabric that it has, beside what the
+//! machine can do.
 //!
 //! Lays out a prefix under `target/`, runs its `osu_*` programs with its `mpiexec`, in fresh jobs for every trial, and
 //! measures the machine's limits in between. This program links no MPI.
@@ -6,6 +7,9 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod fabric;
+mod job;
+mod limits;
 mod machine;
 mod report;
 mod trial;
@@ -13,7 +17,9 @@ mod trial;
 use std::process::ExitCode;
 
 use arguments::{Arguments, HELP};
+use fabric::FABRICS;
 use ferrite_bench_limits::{Cores, serve};
+use trial::{Measured, Trouble};
 
 fn main() -> ExitCode {
     if serve() {
@@ -49,11 +55,20 @@ fn run(plan: &arguments::Plan) -> Result<(), String> {
         }
     };
     let cores = Cores::find();
-    let mut results = Vec::new();
+    let mut fabrics = FABRICS.map(|fabric| Measured::new(fabric, &prefix));
+    let mut limits = Vec::new();
     for number in 1..=plan.trials {
         eprintln!("cargo bench: trial {number} of {}", plan.trials);
-        results.push(trial::run(&prefix, cores)?);
+        for measured in &mut fabrics {
+            measured.run(&prefix);
+        }
+        limits.push(limits::measure(cores));
     }
-    print!("{}", report::text(&machine::describe(), cores, &results));
-    Ok(())
+    let report = report::text(&machine::describe(), cores, &fabrics, &limits);
+    print!("{report}");
+    let failed = |measured: &&Measured| matches!(measured.trouble, Some(Trouble::Failed(_)));
+    match fabrics.iter().find(failed) {
+        Some(measured) => Err(format!("{} failed, see above", measured.fabric.name())),
+        None => Ok(()),
+    }
 }

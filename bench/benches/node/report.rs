@@ -2,80 +2,33 @@
 
 use ferrite_bench_limits::Cores;
 
-use crate::trial::{BOTH_WAYS, SIZES, Trial};
+use crate::fabric::Fabric;
+use crate::limits::{Limits, Raw};
+use crate::trial::{BOTH_WAYS, Figures, Measured, SHORT, SIZES, Trouble};
 
 /// Trials that differ by more than this factor were disturbed.
 const CALM: f64 = 1.5;
 
-/// The whole report.
-pub(crate) fn text(machine: &str, cores: Cores, trials: &[Trial]) -> String {
-    let figure = |value: &dyn Fn(&Trial) -> f64| Figure::of(trials.iter().map(value));
+/// The whole report: a table for each fabric.
+pub(crate) fn text(machine: &str, cores: Cores, fabrics: &[Measured], limits: &[Limits]) -> String {
     let mut report = Report::default();
     report.line(&format!(
         "{machine}; {}: median [lowest .. highest]",
-        count(trials.len())
+        count(limits.len())
     ));
-    report.line("");
-    report.row(
-        "Two processes, shared memory",
-        "Ferrite",
-        "limit of the machine",
-    );
-
-    report.heading("latency, one way, us", "a cache line, core to core");
-    let line = match trials
-        .iter()
-        .map(|trial| trial.line)
-        .collect::<Option<Vec<f64>>>()
-    {
-        Some(times) => Figure::of(times.into_iter()).text(2),
-        None => "-".to_owned(),
-    };
-    report.figure("0 bytes", figure(&|trial| trial.latency_0), 2, &line);
-    report.figure("8 bytes", figure(&|trial| trial.latency_8), 2, &line);
-
-    report.heading("message rate, million/s", "");
-    report.figure("1 byte", figure(&|trial| trial.rate), 2, "");
-
-    report.heading("bandwidth, both ways, MB/s", "2 x cross-memory copy (CMA)");
-    let cross: Result<Vec<[f64; SIZES.len()]>, String> =
-        trials.iter().map(|trial| trial.cross.clone()).collect();
-    let cross_figure = |index: usize, factor: f64| match &cross {
-        Ok(columns) => Figure::of(columns.iter().map(|column| column[index] * factor)).text(0),
-        Err(_) => "-".to_owned(),
-    };
-    let index = SIZES
-        .iter()
-        .position(|&bytes| bytes == BOTH_WAYS)
-        .expect("one of the sizes");
-    report.figure(
-        &size(BOTH_WAYS),
-        figure(&|trial| trial.both_ways),
-        0,
-        &cross_figure(index, 2.0),
-    );
-
-    report.heading(
-        "bandwidth, one way, MB/s",
-        "cross-memory copy (CMA) | memcpy",
-    );
-    for (index, &bytes) in SIZES.iter().enumerate() {
-        let copy = Figure::of(trials.iter().map(|trial| trial.copy[index])).text(0);
-        let limit = format!("{:<28} | {copy}", cross_figure(index, 1.0));
-        report.figure(
-            &size(bytes),
-            figure(&|trial| trial.bandwidth[index]),
-            0,
-            &limit,
-        );
+    for measured in fabrics {
+        report.line("");
+        report.table(measured, limits);
     }
-
     report.line("");
     report.line("1 MiB is 1,048,576 bytes; 1 MB/s is 10^6 bytes per second.");
-    if let Err(reason) = &cross {
+    if let Some(reason) = limits.iter().find_map(|each| each.cross.as_ref().err()) {
         report.line(&format!(
             "Cross-memory copies are not possible here: {reason}."
         ));
+    }
+    if let Some(reason) = limits.iter().find_map(|each| each.sockets.as_ref().err()) {
+        report.line(&format!("Raw sockets could not be measured: {reason}."));
     }
     if cores.second().is_none() {
         report.line(
@@ -86,6 +39,119 @@ pub(crate) fn text(machine: &str, cores: Cores, trials: &[Trial]) -> String {
         report.line("(*) The trials differ by more than half: something else ran on this machine.");
     }
     report.text
+}
+
+/// A line of figures.
+#[derive(Clone, Copy)]
+enum Row {
+    /// By index into [`SHORT`].
+    Latency(usize),
+    Rate,
+    BothWays,
+    /// By index into [`SIZES`].
+    Bandwidth(usize),
+}
+
+impl Row {
+    fn of(self, figures: &Figures) -> Option<f64> {
+        match self {
+            Self::Latency(index) => figures.latency.map(|values| values[index]),
+            Self::Rate => figures.rate,
+            Self::BothWays => figures.both_ways,
+            Self::Bandwidth(index) => figures.bandwidth.map(|values| values[index]),
+        }
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Latency(index) => format!("{} bytes", SHORT[index]),
+            Self::Rate => "1 byte".to_owned(),
+            Self::BothWays => size(BOTH_WAYS),
+            Self::Bandwidth(index) => size(SIZES[index]),
+        }
+    }
+
+    fn digits(self) -> usize {
+        match self {
+            Self::Latency(_) | Self::Rate => 2,
+            Self::BothWays | Self::Bandwidth(_) => 0,
+        }
+    }
+
+    /// What the machine can do, as text.
+    fn limit(self, fabric: Fabric, limits: &[Limits]) -> String {
+        let all = |value: &dyn Fn(&Limits) -> Option<f64>| {
+            let values: Option<Vec<f64>> = limits.iter().map(value).collect();
+            values.map_or("-".to_owned(), |values| {
+                Figure::of(values.into_iter()).text(self.digits())
+            })
+        };
+        match fabric {
+            Fabric::SharedMemory => {
+                let cross = |index: usize, factor: f64| {
+                    all(&|each| Some(each.cross.as_ref().ok()?[index] * factor))
+                };
+                match self {
+                    Self::Latency(_) => all(&|each| each.line),
+                    Self::Rate => String::new(),
+                    Self::BothWays => {
+                        let index = SIZES.iter().position(|&bytes| bytes == BOTH_WAYS);
+                        cross(index.expect("one of the sizes"), 2.0)
+                    }
+                    Self::Bandwidth(index) => {
+                        let copy = all(&|each| Some(each.copy[index]));
+                        format!("{:<28} | {copy}", cross(index, 1.0))
+                    }
+                }
+            }
+            Fabric::Tcp => {
+                let raw = |value: &dyn Fn(&Raw) -> f64| {
+                    all(&|each| each.sockets.as_ref().ok().map(value))
+                };
+                match self {
+                    Self::Latency(index) if SHORT[index] == 0 => String::new(),
+                    Self::Latency(_) => raw(&|raw| raw.latency),
+                    Self::Rate => raw(&|raw| raw.rate),
+                    Self::BothWays => raw(&|raw| raw.both_ways),
+                    Self::Bandwidth(index) => raw(&|raw| raw.bandwidth[index]),
+                }
+            }
+        }
+    }
+}
+
+/// Headings with their unit, and the rows below them.
+const GROUPS: [(&str, &[Row]); 4] = [
+    ("latency, one way, us", &[Row::Latency(0), Row::Latency(1)]),
+    ("message rate, million/s", &[Row::Rate]),
+    ("bandwidth, both ways, MB/s", &[Row::BothWays]),
+    (
+        "bandwidth, one way, MB/s",
+        &[
+            Row::Bandwidth(0),
+            Row::Bandwidth(1),
+            Row::Bandwidth(2),
+            Row::Bandwidth(3),
+        ],
+    ),
+];
+
+/// What the limit beside each of [`GROUPS`] is.
+fn limits_of(fabric: Fabric) -> [&'static str; GROUPS.len()] {
+    match fabric {
+        Fabric::SharedMemory => [
+            "a cache line, core to core",
+            "",
+            "2 x cross-memory copy (CMA)",
+            "cross-memory copy (CMA) | memcpy",
+        ],
+        Fabric::Tcp => [
+            "raw sockets, spinning",
+            "raw sockets, one call each",
+            "raw sockets",
+            "raw sockets",
+        ],
+    }
 }
 
 #[derive(Default)]
@@ -109,15 +175,43 @@ impl Report {
         self.row(name, "", limit);
     }
 
-    fn figure(&mut self, name: &str, figure: Figure, digits: usize, limit: &str) {
+    fn table(&mut self, measured: &Measured, limits: &[Limits]) {
+        let fabric = measured.fabric;
+        let name = format!("Two processes, {}", fabric.name());
+        self.row(&name, "Ferrite", "limit of the machine");
+        for ((heading, rows), limit) in GROUPS.iter().zip(limits_of(fabric)) {
+            self.heading(heading, limit);
+            for &row in *rows {
+                let ours: Option<Vec<f64>> =
+                    measured.trials.iter().map(|trial| row.of(trial)).collect();
+                let ours = match (ours, &measured.trouble) {
+                    (Some(values), _) => self.calm(Figure::of(values.into_iter()), row.digits()),
+                    (None, Some(Trouble::Absent(_))) => "not here, see below".to_owned(),
+                    (None, _) => "failed, see below".to_owned(),
+                };
+                let limit = row.limit(fabric, limits);
+                self.row(&format!("  {}", row.name()), &ours, &limit);
+            }
+        }
+        match &measured.trouble {
+            Some(Trouble::Absent(reason)) => {
+                self.line("");
+                self.line(&format!("No {} here: {reason}.", fabric.name()));
+            }
+            Some(Trouble::Failed(reason)) => {
+                self.line("");
+                self.line(&format!("A job failed, {}: {reason}", fabric.name()));
+            }
+            None => {}
+        }
+    }
+
+    /// A figure as text, with a mark if it was disturbed.
+    fn calm(&mut self, figure: Figure, digits: usize) -> String {
         let disturbed = figure.highest > figure.lowest * CALM;
         self.disturbed |= disturbed;
         let mark = if disturbed { " (*)" } else { "" };
-        self.row(
-            &format!("  {name}"),
-            &format!("{}{mark}", figure.text(digits)),
-            limit,
-        );
+        format!("{}{mark}", figure.text(digits))
     }
 }
 

@@ -1,128 +1,104 @@
-//! One trial: each program in a job of its own, and the machine's limits.
+//! What is measured of Ferrite: each program in a job of its own, over each fabric.
 
-use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
 
-use ferrite_bench_limits::{Cores, Neighbour, cache_line, copy};
-use ferrite_osu::read::{Cell, rows};
+use ferrite_osu::read::Cell;
+
+use crate::fabric::Fabric;
+use crate::job;
 
 /// Sizes in bytes whose bandwidth is measured, one way.
 pub(crate) const SIZES: [usize; 4] = [8 << 10, 64 << 10, 1 << 20, 4 << 20];
 /// Size in bytes whose bandwidth is measured both ways.
 pub(crate) const BOTH_WAYS: usize = 1 << 20;
+/// Sizes in bytes whose latency is measured.
+pub(crate) const SHORT: [usize; 2] = [0, 8];
 
-const MEGABYTE: f64 = 1e6;
-/// A job that takes longer hangs.
-const DEADLINE: Duration = Duration::from_secs(120);
-
-/// The figures of one trial. Times are microseconds, bandwidths MB/s.
-pub(crate) struct Trial {
-    pub(crate) latency_0: f64,
-    pub(crate) latency_8: f64,
+/// The figures of one trial over one fabric, those that came about. Times are microseconds, bandwidths MB/s.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Figures {
+    /// For each of [`SHORT`].
+    pub(crate) latency: Option<[f64; SHORT.len()]>,
     /// Millions of 1-byte messages per second.
-    pub(crate) rate: f64,
+    pub(crate) rate: Option<f64>,
     /// For each of [`SIZES`].
-    pub(crate) bandwidth: [f64; SIZES.len()],
-    pub(crate) both_ways: f64,
-    /// Where there are two cores.
-    pub(crate) line: Option<f64>,
-    /// For each of [`SIZES`].
-    pub(crate) copy: [f64; SIZES.len()],
-    /// For each of [`SIZES`], or why there is none.
-    pub(crate) cross: Result<[f64; SIZES.len()], String>,
+    pub(crate) bandwidth: Option<[f64; SIZES.len()]>,
+    pub(crate) both_ways: Option<f64>,
 }
 
-/// Measures everything once.
-pub(crate) fn run(prefix: &Path, cores: Cores) -> Result<Trial, String> {
-    let line = cache_line(cores).map(|time| time.as_secs_f64() * 1e6);
-    let latency = job(prefix, "osu_latency", "0:8")?;
-    let rate = job(prefix, "osu_mbw_mr", "1:1")?;
-    let bandwidth = job(
-        prefix,
-        "osu_bw",
-        &format!("{}:{}", SIZES[0], SIZES[SIZES.len() - 1]),
-    )?;
-    let both_ways = job(prefix, "osu_bibw", &format!("{BOTH_WAYS}:{BOTH_WAYS}"))?;
+/// Why there are no figures, or not all.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Trouble {
+    /// The build or the machine does not have the fabric.
+    Absent(String),
+    /// A job failed.
+    Failed(String),
+}
+
+/// All trials over a fabric.
+pub(crate) struct Measured {
+    pub(crate) fabric: Fabric,
+    pub(crate) trials: Vec<Figures>,
+    pub(crate) trouble: Option<Trouble>,
+}
+
+impl Measured {
+    /// Asks whether there is anything to measure.
+    pub(crate) fn new(fabric: Fabric, prefix: &Path) -> Self {
+        Self {
+            fabric,
+            trials: Vec::new(),
+            trouble: fabric.available(prefix).err().map(Trouble::Absent),
+        }
+    }
+
+    /// One more trial. After a failure nothing more is tried over this fabric: it may be one that took its whole time.
+    pub(crate) fn run(&mut self, prefix: &Path) {
+        let mut figures = Figures::default();
+        if self.trouble.is_none()
+            && let Err(reason) = fill(&mut figures, prefix, self.fabric)
+        {
+            self.trouble = Some(Trouble::Failed(reason));
+        }
+        self.trials.push(figures);
+    }
+}
+
+fn fill(figures: &mut Figures, prefix: &Path, fabric: Fabric) -> Result<(), String> {
+    let run = |program: &str, least: usize, most: usize| {
+        job::run(prefix, fabric, program, &format!("{least}:{most}"))
+    };
+    figures.latency = Some(values(
+        "osu_latency",
+        &run("osu_latency", SHORT[0], SHORT[1])?,
+        SHORT,
+    )?);
+    let rate = run("osu_mbw_mr", 1, 1)?;
     let rate = rate
         .first()
         .and_then(|cell| cell.second)
         .ok_or("osu_mbw_mr printed no message rate")?;
-    let mut columns = [0.0; SIZES.len()];
-    for (column, bytes) in columns.iter_mut().zip(SIZES) {
-        *column = value("osu_bw", &bandwidth, bytes)?;
-    }
-    Ok(Trial {
-        latency_0: value("osu_latency", &latency, 0)?,
-        latency_8: value("osu_latency", &latency, 8)?,
-        rate: rate / 1e6,
-        bandwidth: columns,
-        both_ways: value("osu_bibw", &both_ways, BOTH_WAYS)?,
-        line,
-        copy: SIZES.map(|bytes| copy(bytes) / MEGABYTE),
-        cross: cross(cores).map_err(|error| error.to_string()),
-    })
+    figures.rate = Some(rate / 1e6);
+    let table = run("osu_bw", SIZES[0], SIZES[SIZES.len() - 1])?;
+    figures.bandwidth = Some(values("osu_bw", &table, SIZES)?);
+    let table = run("osu_bibw", BOTH_WAYS, BOTH_WAYS)?;
+    figures.both_ways = Some(values("osu_bibw", &table, [BOTH_WAYS])?[0]);
+    Ok(())
 }
 
-fn cross(cores: Cores) -> std::io::Result<[f64; SIZES.len()]> {
-    let mut neighbour = Neighbour::start(cores, SIZES[SIZES.len() - 1])?;
-    let mut columns = [0.0; SIZES.len()];
-    for (column, bytes) in columns.iter_mut().zip(SIZES) {
-        *column = neighbour.read(bytes)? / MEGABYTE;
+/// The values of a table's rows of these sizes.
+fn values<const N: usize>(
+    program: &str,
+    table: &[Cell],
+    sizes: [usize; N],
+) -> Result<[f64; N], String> {
+    let mut values = [0.0; N];
+    for (value, bytes) in values.iter_mut().zip(sizes) {
+        *value = table
+            .iter()
+            .find(|cell| cell.bytes == bytes)
+            .map(|cell| cell.value)
+            .ok_or_else(|| format!("{program} printed no row for {bytes} bytes"))?;
     }
-    Ok(columns)
-}
-
-fn value(program: &str, cells: &[Cell], bytes: usize) -> Result<f64, String> {
-    cells
-        .iter()
-        .find(|cell| cell.bytes == bytes)
-        .map(|cell| cell.value)
-        .ok_or_else(|| format!("{program} printed no row for {bytes} bytes"))
-}
-
-/// Runs a program of the prefix on two processes and reads its table.
-fn job(prefix: &Path, program: &str, sizes: &str) -> Result<Vec<Cell>, String> {
-    let bin = prefix.join("bin");
-    let mut mpiexec = Command::new(bin.join("mpiexec"))
-        .args(["-n", "2"])
-        .arg(bin.join(program))
-        .args(["-m", sizes])
-        // Cargo names its own folders there; the prefix's library is meant, wherever else one may lie.
-        .env_remove("LD_LIBRARY_PATH")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("cannot start {}: {error}", bin.join("mpiexec").display()))?;
-    let mut stdout = mpiexec.stdout.take().expect("stdout is piped");
-    let (finished, reader) = mpsc::channel();
-    thread::spawn(move || {
-        let mut output = String::new();
-        let read = stdout.read_to_string(&mut output);
-        // Nobody listens after the deadline.
-        let _ = finished.send(read.map(|_| output));
-    });
-    let output = match reader.recv_timeout(DEADLINE) {
-        Ok(output) => output.map_err(|error| format!("{program}: {error}"))?,
-        Err(_) => {
-            // It may have ended in between.
-            let _ = mpiexec.kill();
-            let _ = mpiexec.wait();
-            return Err(format!(
-                "{program} -m {sizes} took more than {} s",
-                DEADLINE.as_secs()
-            ));
-        }
-    };
-    let status = mpiexec
-        .wait()
-        .map_err(|error| format!("{program}: {error}"))?;
-    if status.success() {
-        Ok(rows(&output))
-    } else {
-        Err(format!("mpiexec -n 2 {program} -m {sizes}: {status}"))
-    }
+    Ok(values)
 }

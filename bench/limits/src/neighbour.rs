@@ -18,7 +18,7 @@ pub struct Neighbour {
 }
 
 impl Neighbour {
-    /// Starts this program again; its `main` must call [`serve`] first of all.
+    /// Starts this program again; its `main` must call [`crate::serve`] first of all.
     ///
     /// # Errors
     /// When the program cannot be started.
@@ -79,10 +79,9 @@ impl Drop for Neighbour {
 
 const CONTENT: u8 = 0x5a;
 
-/// Does a neighbour's work, and returns true when it is over, if this process was started by [`Neighbour::start`].
-pub fn serve() -> bool {
-    let words: Vec<String> = std::env::args().collect();
-    let [_, word, core, bytes] = &words[..] else {
+/// Does a neighbour's work, and returns true when it is over, if `words` are those with which [`Neighbour::start`] starts a program.
+pub(crate) fn serve(words: &[String]) -> bool {
+    let [_, word, core, bytes] = words else {
         return false;
     };
     let (true, Ok(core), Ok(bytes)) = (word == WORD, core.parse(), bytes.parse()) else {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// Makes a job of this process.
 pub(crate) fn discover() -> Result<Discovered, DiscoverError> {
-    let id = sys::random_id().map_err(|e| {
+    let id = sys::random().map_err(|e| {
         DiscoverError::new(format!(
             "the kernel gives no random bits for the job's id: {e}"
         ))

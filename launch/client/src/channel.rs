@@ -77,7 +77,7 @@ fn take_socket(descriptor: &OsStr) -> Result<OwnedFd, DiscoverError> {
         .and_then(|text| text.parse().ok())
         .filter(|&number| number >= 0)
         .ok_or_else(|| unusable("does not name a descriptor"))?;
-    sys::take_inherited_socket(number).map_err(|why| unusable(why.sentence()))
+    sys::take_inherited_socket(number, true).map_err(|why| unusable(why.sentence()))
 }
 
 /// What has arrived from mpiexec and is not read yet.

@@ -1,7 +1,8 @@
 //! What other launchers put into the environment, and whether it says that this process is one of several.
 //!
-//! Ferrite does not speak to these launchers yet. A process that one of them counts among several must not believe that it
-//! is alone: N silent jobs of one give N wrong results. So it ends, and says which variable made it.
+//! This is asked when nothing has offered a way to join: no channel of Ferrite's mpiexec, no socket of a PMI-1 launcher. A process that
+//! is counted among several all the same must not believe that it is alone: N silent jobs of one give N wrong results. So it ends,
+//! and says which variable made it and what would let it join.
 
 use crate::DiscoverError;
 
@@ -14,7 +15,13 @@ struct Launcher {
     also: &'static str,
     /// Number of tasks, the best source first. Empty list: this launcher does not tell.
     size: &'static [&'static str],
+    /// How its jobs can be joined after all; empty: not at all.
+    remedy: &'static str,
 }
+
+/// A launcher that gives its processes a PMI-1 socket, which this one lacks.
+const SOCKET_LOST: &str = "PMI_FD, the socket to it, is missing: a script or a container between the launcher and the program \
+                           must pass this variable and the open descriptor on. ";
 
 const LAUNCHERS: &[Launcher] = &[
     // SLURM_NTASKS and SLURM_PROCID=0 are also set in batch scripts and in the shell of an allocation, where a program is
@@ -24,60 +31,70 @@ const LAUNCHERS: &[Launcher] = &[
         rank: "SLURM_PROCID",
         also: "SLURM_STEP_ID",
         size: &["SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"],
+        remedy: "Start it with srun --mpi=pmi2, which Ferrite can join. ",
     },
     Launcher {
         name: "a PMI launcher",
         rank: "",
         also: "",
         size: &["PMI_SIZE"],
+        remedy: SOCKET_LOST,
     },
     Launcher {
         name: "Open MPI",
         rank: "",
         also: "",
         size: &["OMPI_COMM_WORLD_SIZE"],
+        remedy: "",
     },
     Launcher {
         name: "a PMIx launcher",
         rank: "PMIX_RANK",
         also: "PMIX_NAMESPACE",
         size: &["OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "PMI_SIZE"],
+        remedy: "",
     },
     Launcher {
         name: "MVAPICH",
         rank: "",
         also: "",
         size: &["MV2_COMM_WORLD_SIZE"],
+        remedy: "",
     },
     Launcher {
         name: "Flux",
         rank: "FLUX_TASK_RANK",
         also: "",
         size: &["FLUX_JOB_SIZE"],
+        remedy: "Start it with flux run -o pmi=simple, which Ferrite can join. ",
     },
     Launcher {
         name: "jsrun",
         rank: "",
         also: "",
         size: &["JSM_NAMESPACE_SIZE"],
+        remedy: "",
     },
     Launcher {
         name: "PALS",
         rank: "PALS_RANKID",
         also: "",
         size: &["PALS_SIZE", "PMI_SIZE"],
+        remedy: "",
     },
     Launcher {
         name: "ALPS",
         rank: "ALPS_APP_PE",
         also: "",
         size: &["PMI_SIZE"],
+        remedy: "",
     },
     Launcher {
         name: "a hydra-like launcher",
         rank: "",
         also: "",
         size: &["MPI_LOCALNRANKS"],
+        remedy: SOCKET_LOST,
     },
 ];
 
@@ -86,10 +103,14 @@ pub(crate) fn check(environment: impl Fn(&str) -> Option<String>) -> Result<(), 
     for launcher in LAUNCHERS {
         if let Some((variable, value)) = claim(launcher, &environment) {
             return Err(DiscoverError::new(format!(
-                "{variable}={value} says that {} started this process as one of several, but Ferrite cannot join that \
-                 launcher's jobs yet and will not run as a job of one in their place. Start the program with Ferrite's \
-                 mpiexec, or, to run it alone: env -u {variable} PROGRAM",
-                launcher.name
+                "{variable}={value} says that {} started this process as one of several, but it offers no way to join them \
+                 that Ferrite knows, and Ferrite will not run as a job of one in their place. {} the program with \
+                 Ferrite's mpiexec, or, to run it alone: env -u {variable} PROGRAM",
+                launcher.name,
+                match launcher.remedy {
+                    "" => "Start".into(),
+                    remedy => format!("{remedy}Or start"),
+                }
             )));
         }
     }
@@ -216,7 +237,36 @@ mod tests {
         ] {
             let sentence = verdict(variables).unwrap_err();
             assert!(sentence.starts_with(named), "{variables:?}: {sentence}");
-            assert!(sentence.contains("mpiexec"), "{sentence}");
+            assert!(
+                sentence.contains("tart the program with Ferrite's mpiexec"),
+                "{sentence}"
+            );
         }
+    }
+
+    #[test]
+    fn where_the_launcher_can_be_joined_it_is_said_how() {
+        let srun = [
+            ("SLURM_PROCID", "1"),
+            ("SLURM_STEP_ID", "0"),
+            ("SLURM_NTASKS", "2"),
+        ];
+        assert!(
+            verdict(&srun)
+                .unwrap_err()
+                .contains("srun --mpi=pmi2, which")
+        );
+        let lost = [("PMI_SIZE", "2"), ("PMI_RANK", "0")];
+        assert!(
+            verdict(&lost)
+                .unwrap_err()
+                .contains("PMI_FD, the socket to it, is missing")
+        );
+        let jsrun = [("JSM_NAMESPACE_SIZE", "2")];
+        assert!(
+            verdict(&jsrun)
+                .unwrap_err()
+                .contains("place. Start the program")
+        );
     }
 }

@@ -1,9 +1,9 @@
 //! How a process learns its job.
 //!
-//! [`discover`] asks, in this order: Ferrite's own mpiexec, through the socket that `FERRITE_CHANNEL` names; then the
-//! variables of other launchers, which can only say "you are alone" (no dialogue with them is built yet) or make
-//! discovery fail; then the process is a job of one. It never makes a singleton of a process that some launcher counts as
-//! one of several.
+//! [`discover`] asks, in this order: Ferrite's own mpiexec, through the socket that `FERRITE_CHANNEL` names; then a launcher that
+//! speaks PMI-1 ([`pmi`]), through `PMI_FD` or `PMI_PORT`; then the variables of other launchers, which can only say "you are
+//! alone" or make discovery fail; then the process is a job of one. It never makes a singleton of a process that some
+//! launcher counts as one of several.
 //!
 //! This crate knows nothing of the engine. Its [`wire`] module is also mpiexec's: both ends of the dialogue read and write
 //! the same messages.
@@ -56,11 +56,17 @@ impl std::error::Error for DiscoverError {}
 
 /// Learns the job of this process. To be called once in a process: the answer holds the only way back to the launcher.
 ///
-/// Takes well under a millisecond; with an mpiexec that does not answer, fails after 30 seconds.
+/// Takes well under a millisecond with Ferrite's mpiexec; with one that does not answer, fails after 30 seconds. Under a PMI-1 launcher
+/// it waits for the other processes of the job.
 pub fn discover() -> Result<Discovered, DiscoverError> {
     if let Some(descriptor) = std::env::var_os(wire::CHANNEL_VARIABLE) {
         return channel::discover(&descriptor);
     }
-    foreign::check(|name| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned()))?;
+    let environment =
+        |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    if let Some(joined) = pmi::discover(environment) {
+        return joined;
+    }
+    foreign::check(environment)?;
     alone::discover()
 }

@@ -86,6 +86,7 @@ impl Engine {
         if *request == SENT || *request == Request::NULL {
             return self.wait(request).map(Some);
         }
+        self.flush();
         let data = self.request(*request)?;
         if !data.is_done() {
             self.progress();

@@ -131,6 +131,8 @@ impl Engine {
             let mut out = self.peer(process).out.lock();
             let before = left(&out);
             self.pump(&mut out);
+            // A send that is complete with this may be the last that this process does for long.
+            out.flush();
             moved |= left(&out) != before;
             if out.has_work() {
                 still.push(process);

@@ -1,5 +1,8 @@
 //! Waiting: spin, then yield, then sleep (and how threads of one process share it).
 //!
+//! How long to spin is learnt: where the first yield brings what spinning did not, the process waited for shares this
+//! processor, and the spin only kept it from running.
+//!
 //! One thread at a time drives the transports. Another that finds them taken waits for its own request on a condition that
 //! every completion signals, and so does the driver when it stops, so that somebody always drives.
 
@@ -53,8 +56,14 @@ pub(super) struct Waiting {
     processors: u32,
     /// Threads of this process that wait.
     threads: AtomicU32,
+    /// The longest spin.
     spin: Duration,
     yield_for: Duration,
+    /// The spin that is worth it at present, in nanoseconds: less where the process waited for turned out to need this
+    /// processor. Advice, not synchronisation: relaxed everywhere.
+    worth: AtomicU32,
+    /// What one poll counts in [`Patience::polls`]: more where it takes a system call.
+    weight: u32,
     /// Threads that wait for the driver.
     waiters: AtomicU32,
     /// A thread sleeps on the transports.
@@ -67,13 +76,19 @@ pub(super) struct Waiting {
 impl Waiting {
     pub(super) fn new(bed: Bed, processors: u32, spin: Duration, yield_for: Duration) -> Waiting {
         Waiting {
-            bed,
             processors,
             threads: AtomicU32::new(0),
+            worth: AtomicU32::new(nanos(spin)),
+            weight: match &bed {
+                // Only some polls look at the network.
+                Bed::None | Bed::Shm(_) => 1,
+                Bed::Net(_) => 16,
+            },
             spin,
             yield_for,
             waiters: AtomicU32::new(0),
             asleep: AtomicBool::new(false),
+            bed,
             epoch: Mutex::new(0),
             changed: Condvar::new(),
         }
@@ -83,6 +98,19 @@ impl Waiting {
     #[inline]
     fn is_crowded(&self) -> bool {
         self.processors == 0 || threaded() && self.threads.load(Ordering::Relaxed) > self.processors
+    }
+
+    /// Takes note of how a wait ended that spinning did not end at once.
+    #[cold]
+    fn learn(&self, patience: &Patience) {
+        let worth = self.worth.load(Ordering::Relaxed);
+        let now = match patience.yields {
+            0 => worth.saturating_mul(2).min(nanos(self.spin)),
+            // Whoever was waited for ran here, as soon as it could.
+            1 => (worth / 2).max(LEAST_SPIN.min(nanos(self.spin))),
+            _ => worth,
+        };
+        self.worth.store(now, Ordering::Relaxed);
     }
 
     /// Wakes whoever may wait for what this thread has just finished. Only called where several threads may be.
@@ -100,11 +128,19 @@ impl Waiting {
     }
 }
 
+/// The shortest spin that is learnt, in nanoseconds.
+const LEAST_SPIN: u32 = 500;
+
+fn nanos(time: Duration) -> u32 {
+    u32::try_from(time.as_nanos()).unwrap_or(u32::MAX)
+}
+
 /// How far a wait has come.
 #[derive(Default)]
 struct Patience {
     polls: u32,
     since: Option<Instant>,
+    yields: u32,
 }
 
 impl Engine {
@@ -120,7 +156,7 @@ impl Engine {
         let mut patience = Patience::default();
         loop {
             if self.progress() {
-                patience = Patience::default();
+                self.end_patience(&mut patience);
                 if done() {
                     return;
                 }
@@ -141,7 +177,7 @@ impl Engine {
                 break;
             }
             if moved {
-                patience = Patience::default();
+                self.end_patience(&mut patience);
             } else if self.be_patient(&mut patience, done) {
                 break;
             }
@@ -151,10 +187,18 @@ impl Engine {
         waiting.something_finished();
     }
 
+    #[inline]
+    fn end_patience(&self, patience: &mut Patience) {
+        if patience.since.is_some() {
+            self.waiting.learn(patience);
+        }
+        *patience = Patience::default();
+    }
+
     /// Spins, yields or sleeps. Returns whether `done` was asked and said so.
     #[inline]
     fn be_patient(&self, patience: &mut Patience, done: &mut dyn FnMut() -> bool) -> bool {
-        patience.polls += 1;
+        patience.polls += self.waiting.weight;
         if patience.polls & 63 != 0 && !self.waiting.is_crowded() {
             core::hint::spin_loop();
             return false;
@@ -170,12 +214,13 @@ impl Engine {
         let spin = if waiting.is_crowded() {
             Duration::ZERO
         } else {
-            waiting.spin
+            Duration::from_nanos(waiting.worth.load(Ordering::Relaxed).into())
         };
         if waited < spin {
             return false;
         }
         if waited < spin + waiting.yield_for {
+            patience.yields += 1;
             sys::yield_now();
             return false;
         }

@@ -280,6 +280,7 @@ mod tests {
                     .into_iter()
                     .map(|link| Box::new(link) as Box<dyn Link>)
                     .collect(),
+                reflexive: true,
                 close: Box::new(|| {}),
             })
             .collect()

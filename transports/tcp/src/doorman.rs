@@ -158,9 +158,10 @@ impl Guest {
                     let nonce = sys::random().map_err(|_| Refusal::Crowd)?;
                     let callee = Callee::hear(own, hello, nonce)?;
                     // A fresh socket takes so little at once.
-                    let sent = self.socket.write(&callee.challenge());
-                    if !matches!(sent, Ok(handshake::CHALLENGE)) {
-                        return Err(Refusal::Silent);
+                    match self.socket.write(&callee.challenge()) {
+                        Ok(handshake::CHALLENGE) => {}
+                        Ok(_) => return Err(Refusal::Silent),
+                        Err(_) => return Err(Refusal::Withdrawn),
                     }
                     self.stage = Stage::Proof(callee);
                     self.heard.clear();
@@ -187,11 +188,11 @@ pub(crate) fn fill(
         let got = socket.read(&mut heard[have..]);
         heard.truncate(have + *got.as_ref().unwrap_or(&0));
         match got {
-            Ok(0) => return Err(Refusal::Silent),
-            Ok(_) => {}
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Err(Refusal::Silent),
+            Ok(0) | Err(_) if heard.is_empty() => return Err(Refusal::Withdrawn),
+            Ok(0) | Err(_) => return Err(Refusal::Silent),
+            Ok(_) => {}
         }
     }
     Ok(true)

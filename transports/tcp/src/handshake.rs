@@ -51,8 +51,10 @@ pub(crate) enum Refusal {
     OtherRank,
     /// It does not know the secret.
     WrongProof,
-    /// It closed, or said nothing for too long.
+    /// It closed in the middle of a word, or said nothing for too long.
     Silent,
+    /// It closed between two words, as a member does that has found another way, and a monitor that only knocks.
+    Withdrawn,
     /// There are too many callers that have not proved anything.
     Crowd,
 }
@@ -68,6 +70,7 @@ impl Refusal {
             }
             Refusal::WrongProof => "it does not know the job's secret",
             Refusal::Silent => "it did not complete the handshake",
+            Refusal::Withdrawn => "it withdrew",
             Refusal::Crowd => "too many connections wait that have proved nothing",
         }
     }

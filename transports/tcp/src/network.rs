@@ -161,6 +161,8 @@ impl Network for TcpNetwork {
 
     fn sleep(&self, timeout: Option<Duration>) {
         self.shared.inbox.wait(timeout);
+        // Only here, by whom it was for: another thread that polls meanwhile must not take it away from one that is about to sleep.
+        self.shared.bell.reset();
     }
 
     fn wake(&self) {

@@ -198,11 +198,7 @@ impl TcpPort {
         self.shared.inbox.look(&mut ready);
         let mut events = 0;
         for ready in &ready {
-            if ready.key == BELL {
-                self.shared.bell.reset();
-                continue;
-            }
-            // A connection that is up is in the set before its arrival is heard of.
+            // The bell, which is not for whoever polls; or a connection that is up, whose arrival has not been heard of.
             let Some(&place) = self.places.get(&(ready.key as u32)) else {
                 continue;
             };
@@ -231,7 +227,11 @@ impl Port for TcpPort {
         if self.shared.has_news.load(Ordering::Relaxed) {
             events += self.hear(sink);
         }
-        if self.hot < self.receiving.len() {
+        if let Some(hot) = self.receiving.get(self.hot) {
+            // A little room is used at once; word of much room comes late.
+            hot.connection
+                .sending()
+                .push_on(&self.shared, &hot.connection);
             events += self.serve(self.hot, sink);
         }
         self.since += 1;

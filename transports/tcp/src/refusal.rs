@@ -12,6 +12,9 @@ pub(crate) struct Refusals(Mutex<HashSet<Refusal>>);
 impl Refusals {
     /// Takes note of one, for the process of this rank.
     pub(crate) fn note(&self, rank: u32, caller: impl Display, why: Refusal) {
+        if why == Refusal::Withdrawn {
+            return;
+        }
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.insert(why) {
             eprintln!(

@@ -331,6 +331,13 @@ impl Sending {
         }
     }
 
+    /// Tries a socket again that was full.
+    pub(crate) fn push_on(&mut self, shared: &Shared, connection: &Connection) {
+        if self.blocked {
+            self.flush(shared, connection);
+        }
+    }
+
     /// Waits for room in the socket.
     pub(crate) fn block(&mut self, shared: &Shared, peer: u32) {
         if !self.blocked {

@@ -1,28 +1,28 @@
-//! The suite that every transport must pass, over loopback.
+//! The conformance suite over TCP on loopback.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use ferrite_fabric::conformance::{self, Coverage, Endpoint};
-use ferrite_fabric::{
-    Bootstrap, Caps, Header, Job, Limits, Link, Network, Options, Port, RawBuf, RawBufMut, Region,
-    Secret, Sent, Sink, Token, Transfer, Transport,
-};
+use ferrite_fabric::{Bootstrap, Job, Network, Options, Secret, Transport};
+use ferrite_tcp::Tcp;
 
-/// Passes addresses on; nothing else is asked of it.
+/// The cards of a job whose processes are all here.
 #[derive(Default)]
-struct Addresses {
-    rank: u32,
-    cards: Arc<Mutex<HashMap<u32, String>>>,
-}
+struct Cards(Mutex<HashMap<u32, String>>);
 
-impl Bootstrap for Addresses {
+/// One process's way to the cards.
+struct Launcher(Arc<Cards>, u32);
+
+impl Bootstrap for Launcher {
     fn publish(&self, card: &str) -> Result<(), String> {
-        self.cards.lock().unwrap().insert(self.rank, card.into());
+        let mut cards = self.0.0.lock().expect("nobody panics with it");
+        cards.insert(self.1, card.to_owned());
         Ok(())
     }
     fn fetch(&self, rank: u32) -> Result<Option<String>, String> {
-        Ok(self.cards.lock().unwrap().get(&rank).cloned())
+        let cards = self.0.0.lock().expect("nobody panics with it");
+        Ok(cards.get(&rank).cloned())
     }
     fn finalized(&self) {}
     fn abort(&self, code: i32, message: &str) -> ! {
@@ -33,127 +33,39 @@ impl Bootstrap for Addresses {
     }
 }
 
-/// Frames of a process to itself, which the suite sends and TCP does not carry: they go past it.
-type Own = Arc<Mutex<VecDeque<(Header, Vec<u8>)>>>;
-
-struct OwnLink {
-    own: Own,
-    limits: Limits,
-}
-
-impl Link for OwnLink {
-    fn limits(&self) -> Limits {
-        self.limits
-    }
-    unsafe fn try_send(&mut self, header: &Header, body: RawBuf, _: Token) -> Sent {
-        let mut copy = vec![0; body.len];
-        // SAFETY: the caller's promise.
-        unsafe { body.copy_to(copy.as_mut_ptr()) };
-        let header = Header {
-            len: body.len as u32,
-            ..*header
-        };
-        self.own.lock().unwrap().push_back((header, copy));
-        Sent::Done
-    }
-    unsafe fn expose(&mut self, _: RawBuf) -> Option<Region> {
-        None
-    }
-    unsafe fn read(&mut self, _: RawBufMut, _: &Region, _: u64, _: Token) -> Transfer {
-        Transfer::Unavailable
-    }
-    unsafe fn write(&mut self, _: RawBuf, _: &Region, _: u64, _: Token) -> Transfer {
-        Transfer::Unavailable
-    }
-}
-
-struct OwnPort {
-    rank: u32,
-    own: Own,
-    others: Box<dyn Port>,
-}
-
-impl Port for OwnPort {
-    fn poll(&mut self, sink: &mut dyn Sink) -> usize {
-        let own = std::mem::take(&mut *self.own.lock().unwrap());
-        for (header, body) in &own {
-            sink.frame(self.rank, header, RawBuf::of(body));
-        }
-        own.len() + self.others.poll(sink)
-    }
-    fn prepare_sleep(&mut self) -> bool {
-        self.own.lock().unwrap().is_empty() && self.others.prepare_sleep()
-    }
-    fn awake(&mut self) {
-        self.others.awake();
-    }
-}
-
-fn connect(size: u32) -> Vec<Endpoint> {
-    let cards = Arc::new(Mutex::new(HashMap::new()));
-    let open = |rank| {
-        let job = Job {
-            id: [3; 16],
-            secret: Secret([4; 32]),
-            rank,
-            size,
-            local: vec![rank],
-            neighbours: size - 1,
-            cpus: 1,
-            appnum: 0,
-            launcher: 0,
-            segment: None,
-        };
-        let cards = cards.clone();
-        let bootstrap = Arc::new(Addresses { rank, cards });
-        let options = Options {
-            interfaces: "lo".into(),
-            ..Options::default()
-        };
-        let opened = ferrite_tcp::Tcp.open(&job, bootstrap.clone(), &options);
-        let network: Arc<dyn Network> = opened.unwrap().into();
-        bootstrap.publish(&network.card()).unwrap();
-        let own = Own::default();
-        let mut end = Endpoint {
-            port: Box::new(OwnPort {
+fn endpoints(size: u32) -> Vec<Endpoint> {
+    let cards = Arc::new(Cards::default());
+    (0..size)
+        .map(|rank| {
+            let job = Job {
+                id: [3; 16],
+                secret: Secret([9; 32]),
                 rank,
-                own: own.clone(),
-                others: network.port(),
-            }),
-            rank,
-            links: Vec::new(),
-            sleep: {
-                let network = network.clone();
-                Box::new(move |timeout| network.sleep(Some(timeout)))
-            },
-            close: {
-                let network = network.clone();
-                Box::new(move || network.close())
-            },
-        };
-        for peer in 0..size {
-            let link = network.link(peer);
-            let limits = Limits {
-                caps: Caps::default(),
-                ..link.limits()
+                size,
+                local: vec![rank],
+                neighbours: size - 1,
+                cpus: 1,
+                appnum: 0,
+                launcher: 0,
+                segment: None,
             };
-            end.links.push(if peer == rank {
-                Box::new(OwnLink {
-                    own: own.clone(),
-                    limits,
-                })
-            } else {
-                link
-            });
-        }
-        end
-    };
-    (0..size).map(open).collect()
+            let options = Options {
+                interfaces: "lo".into(),
+                ..Options::default()
+            };
+            let launcher = Arc::new(Launcher(cards.clone(), rank));
+            let network = Tcp
+                .open(&job, launcher.clone(), &options)
+                .expect("a network");
+            launcher.publish(&network.card()).expect("kept");
+            Endpoint::of(Arc::from(network) as Arc<dyn Network>, rank, size)
+        })
+        .collect()
 }
 
 #[test]
 fn conforms() {
-    let covered = conformance::run(0x7463, connect);
+    let covered = conformance::run(0x7463, endpoints);
     assert!(covered.lent > 0 && covered.placed > 0, "{covered:?}");
     let none = Coverage {
         lent: covered.lent,
@@ -165,5 +77,5 @@ fn conforms() {
 
 #[test]
 fn a_peer_that_dies_is_told_of() {
-    conformance::loss(0x7464, connect, drop);
+    conformance::loss(0x7464, endpoints, drop);
 }

@@ -1,10 +1,12 @@
-//! Linux: affinity, topology, cross-memory attach.
+//! Linux: affinity, topology, cross-memory attach, sizes of sockets' buffers.
 
 use std::fs;
 use std::io;
+use std::net::TcpStream;
 
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
+use rustix::net::sockopt;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// The cores that this thread may run on, ascending.
@@ -59,6 +61,13 @@ pub(crate) fn read_process(process: u32, address: usize, target: &mut [u8]) -> i
             "{moved} of {bytes} bytes arrived"
         ))),
     }
+}
+
+/// Asks for buffers of `bytes` bytes on both sides of a socket; the system gives what it allows.
+pub(crate) fn set_buffers(stream: &TcpStream, bytes: usize) -> io::Result<()> {
+    sockopt::set_socket_send_buffer_size(stream, bytes)?;
+    sockopt::set_socket_recv_buffer_size(stream, bytes)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{affinity, pin, read_process, siblings};
+pub(crate) use linux::{affinity, pin, read_process, set_buffers, siblings};
 
 /// Two cores of those this process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

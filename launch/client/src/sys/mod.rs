@@ -1,6 +1,10 @@
 //! System calls, one file per platform.
 
 #[cfg(unix)]
+mod memory;
+#[cfg(unix)]
+mod surroundings;
+#[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub(crate) use unix::*;
+pub(crate) use {memory::*, surroundings::*, unix::*};

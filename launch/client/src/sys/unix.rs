@@ -11,7 +11,7 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// Why an inherited descriptor is not the socket to mpiexec.
+/// Why an inherited descriptor is not the socket to the launcher.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum NotASocket {
     Closed,
@@ -32,9 +32,9 @@ impl NotASocket {
 /// Whether this process has made an `OwnedFd` of the inherited descriptor.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Takes possession of a descriptor that the environment names, and closes it on exec from now on.
+/// Takes possession of a descriptor that the environment names, and closes it on exec from now on. `unix`: it must be a Unix socket.
 #[allow(unsafe_code)]
-pub(crate) fn take_inherited_socket(number: i32) -> Result<OwnedFd, NotASocket> {
+pub(crate) fn take_inherited_socket(number: i32, unix: bool) -> Result<OwnedFd, NotASocket> {
     // SAFETY: the borrow ends before this function does. If the number is not open, calls on it fail with EBADF; if it is
     // something else's, the calls below only look at it.
     let inherited = unsafe { BorrowedFd::borrow_raw(number) };
@@ -44,7 +44,7 @@ pub(crate) fn take_inherited_socket(number: i32) -> Result<OwnedFd, NotASocket> 
         Ok(domain) => domain,
     };
     let kind = rustix::net::sockopt::socket_type(inherited);
-    if domain != AddressFamily::UNIX || kind != Ok(SocketType::STREAM) {
+    if (unix && domain != AddressFamily::UNIX) || kind != Ok(SocketType::STREAM) {
         return Err(NotASocket::OtherKind);
     }
     fcntl_setfd(inherited, FdFlags::CLOEXEC).map_err(|_| NotASocket::Closed)?;
@@ -108,14 +108,15 @@ fn wait(socket: &OwnedFd, flags: PollFlags, time: Duration) -> Result<bool, Errn
     }
 }
 
-/// 128 random bits.
-pub(crate) fn random_id() -> io::Result<[u8; 16]> {
-    let mut id = [0; 16];
+/// Random bytes that nobody can guess, no more than 256.
+pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
+    const { assert!(N <= 256, "the kernel gives up to 256 bytes at once") };
+    let mut bytes = [0; N];
     let got = retry_on_intr(|| {
-        rustix::rand::getrandom(&mut id[..], rustix::rand::GetRandomFlags::empty())
+        rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty())
     })?;
-    debug_assert_eq!(got, id.len(), "the kernel gives up to 256 bytes at once");
-    Ok(id)
+    debug_assert_eq!(got, N);
+    Ok(bytes)
 }
 
 /// Writes to standard error, below any buffer or lock of this process.

@@ -1,10 +1,12 @@
 //! The engine, several ranks in one process: each rank is a thread with an engine of its own.
 //!
-//! What is tested stands in [`point_to_point`]; where it runs, in [`over`]: shared memory, TCP, the simulator, a network of the
-//! completion kind. [`seeds`] runs all of it over many simulated networks.
+//! What is tested stands in [`point_to_point`] and [`random`]; where it runs, in [`over`]: shared memory, TCP, the simulator, a
+//! network of the completion kind. [`seeds`] runs all of it over many simulated networks.
 
 mod over;
 mod point_to_point;
+mod random;
+mod rank;
 mod seeds;
 
 use ferrite_fabric::sim::Seeds;
@@ -15,21 +17,21 @@ type Test = fn(&Over);
 
 /// Makes a test of each over everything there is.
 macro_rules! over_everything {
-    ($($test:ident),* $(,)?) => {
+    ($($module:ident: $test:ident),* $(,)?) => {
         /// By name.
-        const TESTS: &[(&str, Test)] = &[$((stringify!($test), point_to_point::$test)),*];
+        const TESTS: &[(&str, Test)] = &[$((stringify!($test), $module::$test)),*];
 
         mod shm {
             $(#[test]
             fn $test() {
-                super::point_to_point::$test(&super::Over::shm());
+                super::$module::$test(&super::Over::shm());
             })*
         }
 
         mod tcp {
             $(#[test]
             fn $test() {
-                super::point_to_point::$test(&super::Over::tcp());
+                super::$module::$test(&super::Over::tcp());
             })*
         }
 
@@ -37,7 +39,7 @@ macro_rules! over_everything {
             $(#[test]
             fn $test() {
                 for seed in super::Seeds::new(stringify!($test), 3) {
-                    super::point_to_point::$test(&super::Over::completion(seed, stringify!($test)));
+                    super::$module::$test(&super::Over::completion(seed, stringify!($test)));
                 }
             })*
         }
@@ -46,7 +48,7 @@ macro_rules! over_everything {
             $(#[test]
             fn $test() {
                 for seed in super::Seeds::new(stringify!($test), 3) {
-                    super::point_to_point::$test(&super::Over::sim(seed, stringify!($test)));
+                    super::$module::$test(&super::Over::sim(seed, stringify!($test)));
                 }
             })*
         }
@@ -54,19 +56,21 @@ macro_rules! over_everything {
 }
 
 over_everything! {
-    every_size_arrives_in_every_mode_and_protocol,
-    many_at_once_keep_their_order,
-    many_long_messages_cross,
-    an_unwilling_receiver_keeps_little,
-    truncation_is_an_error_with_the_first_bytes,
-    probes_and_matched_messages,
-    operations_are_cancelled_or_completed,
-    completion_in_every_form,
-    persistent_operations_run_again_and_again,
-    exchanges_are_done_when_both_parts_are,
-    messages_to_oneself,
-    types_with_gaps_travel_packed,
-    splitting_and_freeing,
+    random: random_programs_receive_what_was_sent,
+    point_to_point: every_size_arrives_in_every_mode_and_protocol,
+    point_to_point: many_at_once_keep_their_order,
+    point_to_point: many_long_messages_cross,
+    point_to_point: an_unwilling_receiver_keeps_little,
+    point_to_point: truncation_is_an_error_with_the_first_bytes,
+    point_to_point: probes_and_matched_messages,
+    point_to_point: operations_are_cancelled_or_completed,
+    point_to_point: completion_in_every_form,
+    point_to_point: persistent_operations_run_again_and_again,
+    point_to_point: exchanges_are_done_when_both_parts_are,
+    point_to_point: messages_to_oneself,
+    point_to_point: types_with_gaps_travel_packed,
+    point_to_point: splitting_and_freeing,
+    point_to_point: what_was_sent_needs_its_sender_no_more,
 }
 
 #[test]

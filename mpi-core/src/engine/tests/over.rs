@@ -1,22 +1,21 @@
 //! What a test runs over: shared memory, or a network.
 
-use std::any::Any;
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ferrite_fabric::conformance::Random;
 use ferrite_fabric::sim::{Config, REPLAY, Sim};
-use ferrite_fabric::{Bootstrap, Job, Network, Options, Secret, Transport, completion};
-use ferrite_shm::{Attachment, ShmConfig};
+use ferrite_fabric::{Bootstrap, Job, Network, Options, Transport, completion};
 
-use crate::engine::request::{Kind, RequestRef};
+use super::rank::{
+    Addresses, Launcher, attach, bury, expect_losses, is_loss, job_of, pending, run, segment,
+    settings, text,
+};
 use crate::engine::{Engine, ThreadLevel};
-use crate::handle::Comm;
-use crate::settings::{Cma, Settings};
 
 /// Environment variables that choose a protocol.
 pub(super) type Way = &'static [(&'static str, &'static str)];
@@ -63,7 +62,12 @@ pub(super) struct Over {
     /// Jobs so far, each of which is a run of its own.
     jobs: AtomicU64,
     traces: AtomicU64,
+    losses: AtomicU64,
+    /// What the current job runs over.
+    sim: Mutex<Option<Sim>>,
+    /// The test to run again for a replay, and what it was at.
     test: &'static str,
+    part: &'static str,
 }
 
 enum Ground {
@@ -92,9 +96,6 @@ enum End {
     /// Some peer was lost.
     Lost,
 }
-
-/// What unwinds a rank that has lost a peer.
-struct Lost;
 
 impl Over {
     pub(super) fn shm() -> Over {
@@ -131,8 +132,21 @@ impl Over {
             seed,
             jobs: AtomicU64::new(0),
             traces: AtomicU64::new(0),
+            losses: AtomicU64::new(0),
+            sim: Mutex::new(None),
             test,
+            part: "all",
         }
+    }
+
+    /// The same, for a part of the test.
+    pub(super) fn part(self, part: &'static str) -> Over {
+        Over { part, ..self }
+    }
+
+    /// What a test takes its own random numbers from.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
     }
 
     fn random(&self) -> Random {
@@ -194,6 +208,15 @@ impl Over {
         }
     }
 
+    /// A rank does something else for a while.
+    pub(super) fn compute(&self, e: &Engine) {
+        let sim = self.sim.lock().unwrap().clone();
+        match sim {
+            Some(sim) => sim.compute(e.job_rank(), 100_000),
+            None => std::thread::sleep(Duration::from_micros(100)),
+        }
+    }
+
     /// Runs `rank` on every rank of a job of `size`, and then the job's last barrier.
     pub(super) fn job(&self, size: u32, variables: &[(&str, &str)], rank: impl Fn(&Engine) + Sync) {
         match self.ground {
@@ -230,11 +253,14 @@ impl Over {
         let crowded = random.once_in(2);
         let node = (sort == Sort::Mixed && size > 1).then(segment);
         let sim = Sim::new(seed, size, config);
+        let in_turns = (sort != Sort::AtLarge).then(|| sim.clone());
+        *self.sim.lock().unwrap() = in_turns;
         let ends = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
             for number in 0..size {
                 let (sim, ends, all, node) = (&sim, &ends, &all, &node);
                 scope.spawn(move || {
+                    expect_losses(cut.is_some());
                     let settings = settings(all);
                     let shares = node.as_ref().filter(|_| number < 2);
                     let job = Job {
@@ -286,12 +312,15 @@ impl Over {
         }
         if let Some(failure) = failure {
             panic!(
-                "{failure}\nseed {seed:#x} in {}; to replay: {REPLAY}={seed:#x} cargo test -p mpi_core {} -- --nocapture",
+                "{failure}\nseed {seed:#x} in {} ({} of it); to replay: {REPLAY}={seed:#x} cargo test -p mpi_core {} -- --nocapture",
                 self.test,
+                self.part,
                 self.test,
                 seed = self.seed
             );
         }
+        let lost = ends.iter().filter(|end| **end == End::Lost).count();
+        self.losses.fetch_add(lost as u64, Ordering::Relaxed);
         let trace = Random(self.trace() ^ sim.trace()).bits();
         self.traces.store(trace, Ordering::Relaxed);
     }
@@ -326,66 +355,14 @@ impl Over {
         });
     }
 
+    /// Ranks that have ended because they had lost a peer.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Relaxed)
+    }
+
     /// A hash of all that has happened in simulations.
     pub(super) fn trace(&self) -> u64 {
         self.traces.load(Ordering::Relaxed)
-    }
-}
-
-/// Whether a rank was ended by the loss of a peer: at once, or by the error of an operation that the network gave up.
-fn is_loss(panic: &(dyn Any + Send)) -> bool {
-    panic.is::<Lost>()
-        || ["could not deliver the message", "message could not be read"]
-            .iter()
-            .any(|part| text(panic).contains(part))
-}
-
-fn text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or(panic.downcast_ref::<&str>().copied())
-        .unwrap_or("a peer was lost")
-}
-
-/// What a rank waits for.
-fn pending(engine: &Engine) -> String {
-    let mut all = String::new();
-    for handle in engine.requests.handles() {
-        let Some(data) = engine.requests.get(handle).filter(|data| !data.is_done()) else {
-            continue;
-        };
-        // SAFETY: the rank has ended, and with it whoever owned the body.
-        let body = unsafe { RequestRef::new(data).body() };
-        let (what, from) = match body.kind {
-            Kind::Send => ("send", i64::from(body.process)),
-            Kind::Recv => ("receive", i64::from(body.envelope.source)),
-            Kind::Exchange => ("exchange", -1),
-        };
-        let (len, tag, remaining) = (body.len, body.envelope.tag, body.remaining);
-        all += &format!(
-            "{what} of {len} bytes, rank {from}, tag {tag}, context {:#x}, {remaining} remaining; ",
-            body.envelope.context
-        );
-    }
-    all
-}
-
-/// A rank's part, and then the job's last barrier.
-fn run(engine: &Engine, rank: &(dyn Fn(&Engine) + Sync)) {
-    rank(engine);
-    engine.buffer_flush().unwrap();
-    engine.wait_until(|| !engine.has_backlog());
-    engine.meet(Comm::WORLD).unwrap();
-    engine.wait_until(|| !engine.has_backlog());
-}
-
-/// Frees what an engine keeps for the life of a process, of which there are many here.
-fn bury(engine: Engine) {
-    for peer in &engine.peers {
-        let peer = peer.swap(std::ptr::null_mut(), Ordering::AcqRel);
-        if !peer.is_null() {
-            // SAFETY: made by `make_peer` of a box; nobody else uses this engine.
-            drop(unsafe { Box::from_raw(peer) });
-        }
     }
 }
 
@@ -453,87 +430,4 @@ fn over_tcp(size: u32, variables: &[(&str, &str)], rank: &(dyn Fn(&Engine) + Syn
             });
         }
     });
-}
-
-/// A launcher that passes addresses on.
-struct Addresses {
-    number: u32,
-    cards: Arc<Mutex<HashMap<u32, String>>>,
-}
-
-impl Bootstrap for Addresses {
-    fn publish(&self, card: &str) -> Result<(), String> {
-        self.cards.lock().unwrap().insert(self.number, card.into());
-        Ok(())
-    }
-    fn fetch(&self, rank: u32) -> Result<Option<String>, String> {
-        Ok(self.cards.lock().unwrap().get(&rank).cloned())
-    }
-    fn lost(&self, rank: u32, reason: &str) -> ! {
-        panic!("rank {rank} is lost: {reason}")
-    }
-    fn finalized(&self) {}
-    fn abort(&self, code: i32, message: &str) -> ! {
-        panic!("abort({code}): {message}")
-    }
-}
-
-fn segment() -> OwnedFd {
-    rustix::fs::memfd_create("job", rustix::fs::MemfdFlags::ALLOW_SEALING).unwrap()
-}
-
-fn attach(job: &Job, settings: &Settings) -> Attachment {
-    let config = ShmConfig {
-        cma: settings.cma == Cma::Auto,
-        ..ShmConfig::default()
-    };
-    ferrite_shm::attach(job, &config).unwrap()
-}
-
-/// A rank alone on its node.
-fn job_of(rank: u32, size: u32) -> Job {
-    Job {
-        id: [7; 16],
-        secret: Secret([0; 32]),
-        rank,
-        size,
-        local: vec![rank],
-        neighbours: 0,
-        cpus: 1,
-        appnum: 0,
-        launcher: 0,
-        segment: None,
-    }
-}
-
-fn settings(variables: &[(&str, &str)]) -> Settings {
-    let variables = variables
-        .iter()
-        .map(|(name, value)| (OsString::from(name), value.into()));
-    Settings::parse(variables).unwrap().0
-}
-
-/// Stands for the launcher, which has nothing to do.
-struct Launcher {
-    may_lose: bool,
-}
-
-impl Bootstrap for Launcher {
-    fn publish(&self, _card: &str) -> Result<(), String> {
-        Ok(())
-    }
-    fn fetch(&self, rank: u32) -> Result<Option<String>, String> {
-        panic!("who asks for rank {rank}?")
-    }
-    fn lost(&self, rank: u32, reason: &str) -> ! {
-        if self.may_lose {
-            // Not a panic: it is what a process does that ends.
-            resume_unwind(Box::new(Lost))
-        }
-        panic!("rank {rank} is lost: {reason}")
-    }
-    fn finalized(&self) {}
-    fn abort(&self, code: i32, message: &str) -> ! {
-        panic!("abort({code}): {message}")
-    }
 }

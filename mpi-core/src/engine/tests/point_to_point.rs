@@ -1,6 +1,6 @@
 //! MPI's point-to-point chapter, whatever it runs over.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::over::Over;
 use crate::engine::request::Mode;
@@ -9,10 +9,10 @@ use crate::handle::{Comm, Datatype, Request};
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};
 use crate::{ErrorClass, Result};
 
-const BYTE: Datatype = Datatype::BYTE;
-const WORLD: Comm = Comm::WORLD;
+pub(super) const BYTE: Datatype = Datatype::BYTE;
+pub(super) const WORLD: Comm = Comm::WORLD;
 
-fn pattern(len: usize, seed: usize) -> Vec<u8> {
+pub(super) fn pattern(len: usize, seed: usize) -> Vec<u8> {
     (0..len)
         .map(|i| (i.wrapping_mul(131) ^ (i >> 8) ^ seed.wrapping_mul(89)) as u8)
         .collect()
@@ -33,7 +33,7 @@ fn send(e: &Engine, mode: Mode, data: &[u8], dest: i32, tag: i32) -> Result<()> 
     }
 }
 
-fn isend(e: &Engine, mode: Mode, data: &[u8], dest: i32, tag: i32) -> Request {
+pub(super) fn isend(e: &Engine, mode: Mode, data: &[u8], dest: i32, tag: i32) -> Request {
     let len = data.len() as i64;
     // SAFETY: the tests keep `data` until the request is done.
     unsafe {
@@ -53,7 +53,7 @@ fn recv(e: &Engine, room: usize, source: i32, tag: i32) -> Result<(Vec<u8>, Stat
     Ok((data, status))
 }
 
-fn irecv(e: &Engine, data: &mut [u8], source: i32, tag: i32) -> Request {
+pub(super) fn irecv(e: &Engine, data: &mut [u8], source: i32, tag: i32) -> Request {
     // SAFETY: the tests keep `data` until the request is done.
     unsafe {
         e.irecv(
@@ -491,6 +491,40 @@ pub(super) fn threads_of_one_rank_do_not_disturb_each_other(over: &Over) {
                     });
                 }
             });
+        });
+    }
+}
+
+/// Whoever has sent something and waited for it may compute from then on: what it sent arrives all the same.
+pub(super) fn what_was_sent_needs_its_sender_no_more(over: &Over) {
+    for way in over.ways() {
+        let received = AtomicUsize::new(0);
+        over.job(2, way, |e| {
+            for round in 0..20usize {
+                let data = pattern([0, 8, 40, 64][round % 4], round);
+                if e.job_rank() == 1 {
+                    assert!(recv(e, data.len(), 0, 1).unwrap().0 == data);
+                    received.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
+                let start = || isend(e, Mode::Standard, &data, 1, 1);
+                match round % 5 {
+                    0 => send(e, Mode::Standard, &data, 1, 1).unwrap(),
+                    1 => e.wait(&mut start()).map(drop).unwrap(),
+                    2 => e.waitall(&mut [start()][..], |_, _| {}).unwrap(),
+                    3 => match e.waitany(&mut [start()][..]).unwrap() {
+                        Any::Done(0, status) => status.map(drop).unwrap(),
+                        other => panic!("{other:?}"),
+                    },
+                    _ => {
+                        let mut request = start();
+                        while e.test(&mut request).unwrap().is_none() {}
+                    }
+                }
+                while received.load(Ordering::Relaxed) <= round {
+                    over.compute(e);
+                }
+            }
         });
     }
 }

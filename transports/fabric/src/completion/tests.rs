@@ -20,7 +20,10 @@ const PLAIN: Config = Config {
 fn endpoints(processes: u32, config: Config) -> Vec<Endpoint> {
     let networks = connect(processes, config).into_iter().zip(0..);
     networks
-        .map(|(network, rank)| Endpoint::of(network as Arc<dyn Network>, rank, processes))
+        .map(|(network, rank)| Endpoint {
+            reflexive: true,
+            ..Endpoint::of(network as Arc<dyn Network>, rank, processes)
+        })
         .collect()
 }
 

@@ -31,7 +31,7 @@ fn one_dies(seed: u64, ends: Vec<Endpoint>, kill: impl Fn(Endpoint)) -> Coverage
         let (from, to) = (random.below(3), random.below(3));
         let len = random.len(limits.inline, limits.frame.min(100_000));
         let (header, body) = (random.header(), random.bytes(len));
-        if all.0[from].try_send(to as u32, &header, &body) {
+        if all.0[from].reaches(to) && all.0[from].try_send(to as u32, &header, &body) {
             let queue = expected.entry((from, to)).or_default();
             queue.push_back((header, body));
         }
@@ -57,6 +57,9 @@ fn one_dies(seed: u64, ends: Vec<Endpoint>, kill: impl Fn(Endpoint)) -> Coverage
     // The others go on.
     for round in 0..100 {
         let (from, to) = (round % 2, (round + round / 2) % 2);
+        if !all.0[from].reaches(to) {
+            continue;
+        }
         let (header, len) = (random.header(), random.below(limits.frame.min(3000) + 1));
         let body = random.bytes(len);
         all.send(from, to, &header, &body);

@@ -17,7 +17,8 @@ mod transfers;
 
 use core::ops::AddAssign;
 use core::time::Duration;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, mpsc};
 
 use crate::{Link, Network, Port};
 pub use loss::loss;
@@ -32,6 +33,8 @@ pub struct Endpoint {
     pub port: Box<dyn Port>,
     /// Its links by peer, one to itself included.
     pub links: Vec<Box<dyn Link>>,
+    /// Whether the link to itself can be used; no engine does.
+    pub reflexive: bool,
     /// Sleeps after a `prepare_sleep` that returned `true`; at most this long.
     pub sleep: Box<dyn Fn(Duration) + Send>,
     /// Lets what was sent arrive, once nothing will be sent any more.
@@ -46,6 +49,7 @@ impl Endpoint {
             rank,
             port: network.port(),
             links: (0..size).map(|peer| network.link(peer)).collect(),
+            reflexive: false,
             sleep: Box::new(move |timeout| network.sleep(Some(timeout))),
             close: Box::new(move || closing.close()),
         }
@@ -86,14 +90,21 @@ pub fn run(seed: u64, make: impl Fn(u32) -> Vec<Endpoint>) -> Coverage {
     frames::one_sender_cannot_starve_another(make(3));
     coverage += transfers::exposed_memory_can_be_reached(seed, make(2));
     frames::a_frame_ends_sleep(make(2));
-    let threads: Vec<_> = make(3)
-        .into_iter()
-        .map(|endpoint| std::thread::spawn(move || storm(endpoint, seed, 2_000)))
-        .collect();
-    for thread in threads {
-        match thread.join() {
+    let (tell, told) = mpsc::channel();
+    for endpoint in make(3) {
+        let tell = tell.clone();
+        std::thread::spawn(move || {
+            let stormy = AssertUnwindSafe(|| storm(endpoint, seed, 2_000));
+            // Nobody listens any more when another one has failed.
+            let _ = tell.send(catch_unwind(stormy));
+        });
+    }
+    drop(tell);
+    // The first one that fails ends it: the others may wait for it for ever.
+    for ended in told {
+        match ended {
             Ok(covered) => coverage += covered,
-            Err(panic) => std::panic::resume_unwind(panic),
+            Err(panic) => resume_unwind(panic),
         }
     }
     coverage

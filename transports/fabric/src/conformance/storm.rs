@@ -19,14 +19,16 @@ pub fn storm(end: Endpoint, seed: u64, frames: usize) -> Coverage {
         Random(seed ^ u64::from(from) << 48 ^ u64::from(to) << 32 ^ number).bytes(len)
     };
     let (mut sent, mut received) = (vec![0u64; n], vec![0u64; n]);
+    let peers: Vec<usize> = (0..n).filter(|peer| process.reaches(*peer)).collect();
+    let n = peers.len();
     let (mut left, mut goodbyes, mut parted) = (frames, 0, 0);
     let mut pending: Option<(u32, Header, Vec<u8>)> = None;
     while goodbyes < n || parted < n || !process.lent.is_empty() {
         if pending.is_none() && (left > 0 || parted < n) {
             let (kind, peer) = if left > 0 {
-                (1, random.below(n))
+                (1, random.choose(&peers))
             } else {
-                (GOODBYE, parted)
+                (GOODBYE, peers[parted])
             };
             let len = if kind == GOODBYE {
                 0

@@ -15,8 +15,10 @@
 //! [`Sim::trace`] is a hash of all that has happened; two runs of a seed have the same. To see what happened, replay a seed with
 //! [`Config::tell`].
 
+mod access;
 mod config;
 mod flight;
+mod loss;
 mod network;
 mod schedule;
 mod seeds;
@@ -29,7 +31,7 @@ use std::sync::Arc;
 
 pub use config::Config;
 pub use network::{SimLink, SimNetwork, SimPort};
-use schedule::World;
+use schedule::{Phase, World};
 pub use seeds::{REPLAY, Seeds};
 
 /// A simulated network.
@@ -55,6 +57,16 @@ impl Sim {
             world: self.0.clone(),
             rank,
         }
+    }
+
+    /// Lets a process, whose turn it is, do something else for so many virtual nanoseconds, in which the others go on.
+    pub fn compute(&self, rank: u32, nanoseconds: u64) {
+        let state = self.0.lock();
+        let until = state.now + nanoseconds;
+        drop(
+            self.0
+                .pass(state, rank as usize, Phase::Computing { until }),
+        );
     }
 
     /// Ends the run for everybody: all other processes panic with `why`.

@@ -21,6 +21,8 @@ pub(super) enum Phase {
     Polling,
     /// It sleeps until there are some, or until then.
     Sleeping { until: Option<u64>, woken: bool },
+    /// It does something else until then, and hears of nothing.
+    Computing { until: u64 },
     /// It waits until what it sent has arrived and all others close, too.
     Closing,
     /// It has left.
@@ -168,6 +170,7 @@ fn is_ready(state: &mut State, rank: usize) -> bool {
         Phase::Outside | Phase::Left => false,
         Phase::Ready => true,
         Phase::Polling => state.is_due(rank),
+        Phase::Computing { until } => until <= state.now,
         Phase::Sleeping { until, woken } => {
             woken || until.is_some_and(|until| until <= state.now) || state.is_due(rank)
         }
@@ -184,6 +187,7 @@ fn is_ready(state: &mut State, rank: usize) -> bool {
 fn next_time(state: &mut State, rank: usize) -> Option<u64> {
     match state.ranks[rank].phase {
         Phase::Polling => state.next_due(rank),
+        Phase::Computing { until } => Some(until),
         Phase::Sleeping { until, .. } => state.next_due(rank).into_iter().chain(until).min(),
         _ => None,
     }

@@ -4,11 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::Config;
-use super::flight::{Access, Body, Flight, Pending, Place};
+use super::flight::{Body, Flight, Pending, Place};
 use super::schedule::Phase;
 use super::trace::Trace;
 use crate::conformance::Random;
-use crate::{CONTROL, Caps, Header, LinkDown, RawBuf, RawBufMut, Region, Sent, Token, Transfer};
+use crate::{CONTROL, Caps, Header, LinkDown, RawBuf, RawBufMut, Region, Sent, Token};
 
 /// Something that a process is told.
 pub(super) enum News {
@@ -25,7 +25,7 @@ pub(super) struct Rank {
     pub(super) phase: Phase,
     pub(super) pending: Vec<Pending>,
     /// Peers whose loss it will hear of, and when.
-    downs: Vec<(u64, usize, String)>,
+    pub(super) downs: Vec<(u64, usize, String)>,
     /// It said that it goes to sleep.
     pub(super) asleep: bool,
     pub(super) bell: Option<Arc<dyn Fn() + Send + Sync>>,
@@ -47,13 +47,14 @@ pub(super) struct Pair {
     latency: usize,
     pub(super) caps: Caps,
     /// Nothing gets through any more.
-    cut: bool,
+    pub(super) cut: bool,
 }
 
-struct Registered {
-    owner: usize,
-    region: Region,
-    memory: RawBuf,
+/// Exposed memory.
+pub(super) struct Registered {
+    pub(super) owner: usize,
+    pub(super) region: Region,
+    pub(super) memory: RawBuf,
 }
 
 pub(super) struct State {
@@ -64,9 +65,9 @@ pub(super) struct State {
     pub(super) now: u64,
     pub(super) ranks: Vec<Rank>,
     pairs: Vec<Pair>,
-    regions: HashMap<u64, Registered>,
+    pub(super) regions: HashMap<u64, Registered>,
     /// Counts flights and regions.
-    ids: u64,
+    pub(super) ids: u64,
     pub(super) accepted: u64,
     /// Whose turn it is, once all have entered.
     pub(super) turn: Option<usize>,
@@ -113,7 +114,7 @@ impl State {
         &mut self.pairs[from * n + to]
     }
 
-    fn once_in(&mut self, n: usize) -> bool {
+    pub(super) fn once_in(&mut self, n: usize) -> bool {
         n > 0 && self.random.once_in(n)
     }
 
@@ -384,197 +385,6 @@ impl State {
         let now = self.now;
         self.trace.note(now, "loses", rank, &[peer as u64]);
         News::Down(peer, LinkDown { reason })
-    }
-
-    /// Nothing gets through between two processes any more. What has arrived stays; what one of them has lent, if it is `dead`,
-    /// is not touched.
-    pub(super) fn cut(&mut self, one: usize, other: usize, dead: Option<usize>) {
-        if self.pair(one, other).cut || one == other {
-            return;
-        }
-        let now = self.now;
-        self.trace
-            .note(now, "is cut off from", one, &[other as u64]);
-        for (from, to) in [(one, other), (other, one)] {
-            let pair = self.pair(from, to);
-            pair.cut = true;
-            pair.kept.clear();
-            let mut stays = pair.flights.len();
-            for (at, flight) in pair.flights.iter_mut().enumerate() {
-                let lent = matches!(flight.body, Body::Lent(_));
-                if flight.whole() > now || dead == Some(to) || lent && dead == Some(from) {
-                    stays = at;
-                    break;
-                }
-                // SAFETY: the sender lives, and has not been told that the body is its own again.
-                unsafe { flight.body.capture() };
-            }
-            pair.flights.truncate(stays);
-            if dead == Some(from) {
-                continue;
-            }
-            let mut pending = std::mem::take(&mut self.ranks[from].pending);
-            pending.retain_mut(|pending| {
-                if pending.peer != to {
-                    return true;
-                }
-                pending.ok = false;
-                pending.access = None;
-                pending.flight = None;
-                self.random.once_in(2)
-            });
-            self.ranks[from].pending = pending;
-            if !self.ranks[to].closed && !self.ranks[from].closed {
-                let due = now + self.random.below(self.config.latency * 3 + 1) as u64;
-                let reason = format!("the simulated link between {from} and {to} is cut");
-                self.ranks[from].downs.push((due, to, reason));
-            }
-        }
-        self.in_vain = 0;
-    }
-
-    /// A process is no more: nothing of its is touched from now on.
-    pub(super) fn die(&mut self, rank: usize) {
-        if self.ranks[rank].dead {
-            return;
-        }
-        for peer in (0..self.ranks.len()).filter(|peer| *peer != rank) {
-            if self.ranks[rank].closed {
-                self.leave_quietly(rank, peer);
-            } else {
-                self.cut(rank, peer, Some(rank));
-            }
-        }
-        let own = self.pair(rank, rank);
-        own.kept.clear();
-        own.flights.clear();
-        let own = &mut self.ranks[rank];
-        own.dead = true;
-        own.pending.clear();
-        own.downs.clear();
-        own.bell = None;
-        self.regions.retain(|_, region| region.owner != rank);
-    }
-
-    /// What a process has sent that took leave still arrives.
-    fn leave_quietly(&mut self, rank: usize, peer: usize) {
-        self.flush(rank, peer);
-        let pair = self.pair(rank, peer);
-        pair.cut = true;
-        let lent = |flight: &Flight| matches!(flight.body, Body::Lent(_));
-        if pair.flights.iter().any(lent) {
-            pair.flights.clear();
-            self.failure.get_or_insert(format!(
-                "process {rank} has left, but what it has lent to the network was not returned"
-            ));
-        }
-        let back = self.pair(peer, rank);
-        back.cut = true;
-        back.flights.clear();
-        back.kept.clear();
-    }
-
-    pub(super) fn expose(&mut self, owner: usize, memory: RawBuf) -> Option<Region> {
-        let Caps { read, write } = self.config.caps;
-        if !read && !write {
-            return None;
-        }
-        self.ids += 1;
-        let mut key = [0; 64];
-        key[..self.config.key].copy_from_slice(&self.random.bytes(self.config.key));
-        let region = Region {
-            // No real address, so that frames which carry it are the same in every run.
-            addr: self.ids << 32,
-            key_len: self.config.key as u8,
-            key,
-        };
-        let registered = Registered {
-            owner,
-            region,
-            memory,
-        };
-        self.regions.insert(self.ids, registered);
-        Some(region)
-    }
-
-    /// # Safety
-    /// As [`crate::Link::read`] and [`crate::Link::write`].
-    pub(super) unsafe fn transfer(
-        &mut self,
-        rank: usize,
-        peer: usize,
-        region: &Region,
-        access: Access,
-        token: Token,
-    ) -> Transfer {
-        let is_unavailable = self.once_in(self.config.unavailable_once_in);
-        let caps = &mut self.pair(rank, peer).caps;
-        let cap = if access.writes {
-            &mut caps.write
-        } else {
-            &mut caps.read
-        };
-        if !*cap || is_unavailable {
-            *cap = false;
-            return Transfer::Unavailable;
-        }
-        if self.pair(rank, peer).cut {
-            return Transfer::Failed;
-        }
-        self.in_vain = 0;
-        let now = self.now;
-        let (offset, len) = (access.offset, access.own.len as u64);
-        let numbers = [peer as u64, access.writes.into(), region.addr, offset, len];
-        self.trace.note(now, "accesses", rank, &numbers);
-        let known = self.regions.get(&access.region);
-        let known = known.filter(|known| known.owner == peer);
-        let same = known.is_some_and(|known| {
-            (known.region.addr, known.region.key_len, known.region.key)
-                == (region.addr, region.key_len, region.key)
-        });
-        assert!(
-            same,
-            "process {rank} reaches for a region that {peer} has not exposed"
-        );
-        if self.once_in(self.config.direct_once_in) {
-            // SAFETY: the caller's promise.
-            return match unsafe { self.access(&access) } {
-                true => Transfer::Done,
-                false => Transfer::Failed,
-            };
-        }
-        let due = now + self.random.below(4 * self.config.latency + 1) as u64;
-        self.ranks[rank].pending.push(Pending {
-            due,
-            peer,
-            token,
-            ok: true,
-            flight: None,
-            access: Some(access),
-        });
-        Transfer::Queued(token)
-    }
-
-    /// Moves bytes between two processes. Returns whether the memory is there.
-    ///
-    /// # Safety
-    /// This process's memory is lent to the network.
-    unsafe fn access(&mut self, access: &Access) -> bool {
-        let Some(exposed) = self.regions.get(&access.region) else {
-            return false;
-        };
-        let (offset, len) = (access.offset as usize, access.own.len);
-        let there = exposed.memory.part(offset, len);
-        // SAFETY: this process's memory by the caller's promise; the region by that of the peer's `expose`, which lasts until the
-        // peer is answered or lost. To write to what is exposed is what the peer has exposed it for.
-        unsafe {
-            if access.writes {
-                access.own.as_buf().copy_to(there.ptr.cast_mut());
-            } else {
-                there.copy_to(access.own.ptr);
-            }
-        }
-        true
     }
 
     /// Whether all that a process has sent to living peers has been taken.

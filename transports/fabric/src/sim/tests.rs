@@ -3,7 +3,10 @@ use crate::conformance::{self, Coverage, Endpoint, Random, storm};
 use crate::{Caps, Network};
 
 fn endpoints(sim: &Sim, processes: u32) -> Vec<Endpoint> {
-    let end = |rank| Endpoint::of(sim.network(rank) as Arc<dyn Network>, rank, processes);
+    let end = |rank| Endpoint {
+        reflexive: true,
+        ..Endpoint::of(sim.network(rank) as Arc<dyn Network>, rank, processes)
+    };
     (0..processes).map(end).collect()
 }
 

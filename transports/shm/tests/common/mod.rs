@@ -49,6 +49,7 @@ pub(crate) fn endpoint(rank: u32, size: u32, attachment: &Attachment) -> Endpoin
             .map(|link: ShmLink| Box::new(link) as Box<dyn Link>)
             .collect(),
         sleep: Box::new(move |timeout| sleeper.wait(Some(timeout))),
+        reflexive: true,
         close: Box::new(|| {}),
     }
 }

@@ -1,0 +1,61 @@
+//! `ferrite-limits` as scripts use it.
+
+#![forbid(unsafe_code)]
+
+use std::process::{Command, Output};
+
+fn run(line: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ferrite-limits"))
+        .args(line.split_whitespace())
+        .output()
+        .expect("the program was built")
+}
+
+#[test]
+fn every_measurement_prints_a_row_for_each_size() {
+    for what in ["latency", "blocking-latency", "bandwidth", "both-ways"] {
+        // One message that a call moves, one that takes several; the second size ends no row of calls evenly.
+        let output = run(&format!("tcp {what} 8 200001"));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{what}: {errors}");
+        let text = String::from_utf8(output.stdout).expect("digits");
+        let rows: Vec<Vec<f64>> = text
+            .lines()
+            .map(|line| {
+                line.split_whitespace()
+                    .map(|word| word.parse().expect("a number"))
+                    .collect()
+            })
+            .collect();
+        assert_eq!(rows.len(), 2, "{what}: {text}");
+        for (row, bytes) in rows.iter().zip([8.0, 200_001.0]) {
+            assert!(
+                row.len() == 2 && row[0] == bytes && row[1] > 0.0,
+                "{what}: {text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn wrong_use_is_told() {
+    for (line, message) in [
+        ("", "what is to be measured?"),
+        ("tcp", "what is to be measured?"),
+        ("smoke latency 8", "smoke: no such fabric"),
+        ("tcp height 8", "height: no such measurement"),
+        ("tcp latency", "latency: a number of bytes must follow"),
+        ("tcp latency 8 0", "0: not a number of bytes from 1 to 2^30"),
+        ("tcp latency 8k", "8k: not a number of bytes from 1 to 2^30"),
+    ] {
+        let output = run(line);
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            errors.trim_end(),
+            format!("ferrite-limits: {message} (try ferrite-limits --help)")
+        );
+        assert!(output.stdout.is_empty(), "{line}");
+    }
+    assert!(run("--help").status.success());
+}

@@ -1,0 +1,4 @@
+//! Fuzz targets; see `targets.rs`.
+
+#[path = "../targets.rs"]
+pub mod targets;
