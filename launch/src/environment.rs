@@ -24,7 +24,7 @@ pub(crate) struct Environment {
 }
 
 /// Variables that describe the host, the login or the terminal where they are set. A program on another host has those of that host.
-const OF_HOST: &[&str] = &[
+pub(crate) const OF_HOST: &[&str] = &[
     "DBUS_SESSION_BUS_ADDRESS",
     "DISPLAY",
     "GPG_AGENT_INFO",

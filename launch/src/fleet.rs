@@ -4,6 +4,8 @@
 //! may pass; it answers and is told the job; it speaks and listens; it is lost, or leaves. Orders go down by the number of a node, what
 //! agents tell comes up with it, and nobody in between looks into it.
 
+mod complaints;
+
 use crate::link::{Link, Read};
 use crate::message::{ALL, Down, Piece, Up, VERSION};
 use crate::poller::{Poller, Source};
@@ -12,7 +14,7 @@ use crate::report::End;
 use crate::spawn::CANNOT_START;
 use crate::spec::Spec;
 use crate::sys::{self, Fork, Mask};
-use rustix::fd::{AsFd, OwnedFd};
+use complaints::Complaints;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitStatus};
@@ -26,9 +28,6 @@ const LONGEST_REST: Duration = Duration::from_secs(3);
 
 /// How long a remote shell whose connection is closed has to say why.
 const LAST_WORDS: Duration = Duration::from_millis(700);
-
-/// The longest line of a remote shell's standard error that is kept.
-const LONGEST_LINE: usize = 1000;
 
 /// All agents below this process.
 pub(crate) struct Fleet {
@@ -47,10 +46,7 @@ struct Child {
     pid: Option<Pid>,
     link: Option<Link>,
     /// Its standard error.
-    errors: Option<OwnedFd>,
-    error_bytes: Vec<u8>,
-    /// Lines of it that are not told yet.
-    error_lines: Vec<String>,
+    complaints: Complaints,
     /// Why it could not be reached the last time.
     failure: Option<String>,
     /// Whether the event loop waits for room in the link.
@@ -100,9 +96,7 @@ impl Fleet {
             state: State::Resting(first, now),
             pid: None,
             link: None,
-            errors: None,
-            error_bytes: Vec::new(),
-            error_lines: Vec::new(),
+            complaints: Complaints::default(),
             failure: None,
             awaited: false,
         };
@@ -229,7 +223,7 @@ impl Fleet {
                         noise if noise.is_empty() => String::new(),
                         noise => format!("; all it has printed is {noise:?}"),
                     };
-                    let said = child.error_lines.last();
+                    let said = child.complaints.lines().last();
                     let said = said.map_or(String::new(), |line| format!(" ({line})"));
                     let sentence = format!(
                         "host {name}: {shell} runs, but no agent has answered within {} s{said}{noise}: does a login there hang? \
@@ -333,13 +327,14 @@ impl Fleet {
         drop(command);
         let link = Link::new(from, to)?;
         poller.watch(link.input(), Source::Child(at))?;
-        poller.watch(errors.as_fd(), Source::ChildErrors(at))?;
+        let complaints = Complaints::new(errors);
+        if let Some(source) = complaints.source() {
+            poller.watch(source, Source::ChildErrors(at))?;
+        }
         let child = &mut self.children[at];
         child.pid = Some(pid);
         child.link = Some(link);
-        child.errors = Some(errors);
-        child.error_bytes.clear();
-        child.error_lines.clear();
+        child.complaints = complaints;
         child.awaited = false;
         child.state = State::Dialling(attempt);
         Ok(())
@@ -454,7 +449,7 @@ impl Fleet {
         let name = self.name(at);
         let Some(attempt) = dialled else {
             let child = &self.children[at];
-            let said = match (child.error_lines.last(), end) {
+            let said = match (child.complaints.lines().last(), end) {
                 (Some(line), _) => format!(": {line}"),
                 (None, Some(End::Code(255))) => {
                     ": its connection was closed, or its agent killed".into()
@@ -470,7 +465,7 @@ impl Fleet {
         let verdict = self
             .spec
             .remote
-            .diagnose(end, &self.children[at].error_lines);
+            .diagnose(end, self.children[at].complaints.lines());
         let patience = self.spec.remote.patience;
         match verdict {
             Verdict::Fatal { sentence, status } => {
@@ -491,7 +486,7 @@ impl Fleet {
                 let child = &mut self.children[at];
                 child.kill();
                 child.link = None;
-                child.errors = None;
+                child.complaints = Complaints::default();
                 child.failure = Some(why);
                 let next = Attempt {
                     rest: (attempt.rest * 2).min(LONGEST_REST),
@@ -539,38 +534,17 @@ impl Fleet {
     /// Reads a remote shell's standard error.
     fn read_errors(&mut self, at: usize) {
         let child = &mut self.children[at];
-        let mut bytes = [0; 4096];
-        let mut ended = false;
-        while let Some(errors) = &child.errors {
-            match rustix::io::read(errors, &mut bytes) {
-                Ok(0) => ended = true,
-                Ok(count) => child.error_bytes.extend_from_slice(&bytes[..count]),
-                Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) => break,
-                Err(_) => ended = true,
-            }
-            if ended {
-                child.errors = None;
-                child.error_bytes.push(b'\n');
-            }
-            while let Some(line) = take_line(&mut child.error_bytes) {
-                child.error_lines.push(line);
-            }
-        }
-        match child.state {
-            State::Answered(_) | State::Ready => self.tell_errors(at),
-            // Kept for the verdict.
-            _ => {
-                let many = child.error_lines.len().saturating_sub(20);
-                child.error_lines.drain(..many);
-            }
+        child.complaints.read();
+        // Otherwise they are kept for the verdict.
+        if let State::Answered(_) | State::Ready = child.state {
+            self.tell_errors(at);
         }
     }
 
     fn tell_errors(&mut self, at: usize) {
         let name = self.name(at);
         let child = &mut self.children[at];
-        for line in child.error_lines.drain(..) {
+        for line in child.complaints.take() {
             let line = line.strip_prefix("mpiexec: ").unwrap_or(&line);
             self.told
                 .push((child.node, Up::Say(format!("{name}: {line}"))));
@@ -589,22 +563,6 @@ impl Child {
             // It may not have made its group yet.
             let _ = rustix::process::kill_process_group(pid, Signal::KILL);
             let _ = rustix::process::kill_process(pid, Signal::KILL);
-        }
-    }
-}
-
-/// Cuts off a whole line that is not empty.
-fn take_line(bytes: &mut Vec<u8>) -> Option<String> {
-    loop {
-        let end = match bytes.iter().position(|&b| b == b'\n') {
-            Some(end) => end,
-            None if bytes.len() > LONGEST_LINE => LONGEST_LINE,
-            None => return None,
-        };
-        let line: Vec<u8> = bytes.drain(..(end + 1).min(bytes.len())).collect();
-        let line = String::from_utf8_lossy(&line).trim().to_string();
-        if !line.is_empty() {
-            return Some(line);
         }
     }
 }
@@ -631,15 +589,5 @@ mod tests {
                 assert_eq!(groups.concat(), all);
             }
         }
-    }
-
-    #[test]
-    fn lines_are_cut_and_blank_ones_skipped() {
-        let mut bytes = b"one\r\n\n  \ntwo\nthr".to_vec();
-        assert_eq!(take_line(&mut bytes), Some("one".into()));
-        assert_eq!(take_line(&mut bytes), Some("two".into()));
-        assert_eq!((take_line(&mut bytes), &bytes[..]), (None, &b"thr"[..]));
-        let mut long = vec![b'x'; 3000];
-        assert!(take_line(&mut long).is_some());
     }
 }

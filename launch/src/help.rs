@@ -29,7 +29,8 @@ Of one program (give them again after each ':'):
                         hosts that it may use, and ranks on each; holds for the programs after it that name none
   -f, -hostfile, -machinefile FILE
                         the same from a file: lines HOST, HOST:N, HOST slots=N; '#' begins a comment
-                        (default: variables HYDRA_HOST_FILE, I_MPI_HYDRA_HOST_FILE, OMPI_MCA_orte_default_hostfile; else this machine)
+                        (default: what HYDRA_HOST_FILE, I_MPI_HYDRA_HOST_FILE, OMPI_MCA_orte_default_hostfile or
+                        PRTE_MCA_prte_default_hostfile names; else this machine)
 
 Of all programs:
   -genv NAME VALUE, -genvall, -genvnone, -genvlist NAME,...
@@ -52,15 +53,17 @@ Of all programs:
 
 Accepted without effect: -allow-run-as-root, -launcher ssh
 
-Hosts: a list is walked in order; a host gets as many ranks as its number says (1 without one), and when the list is through it begins
-again. localhost, this machine's name and its addresses are this machine, which needs no ssh. Names are ssh's business: an alias of its
-configuration will do. ssh has to work without a password. A host that does not answer yet is tried again for 60 s (variable
-FERRITE_START_TIMEOUT, in seconds). What an agent is told, the job's secret included, goes over ssh's standard input.
+Hosts: a list is walked in order; a host gets as many ranks as its number says (1 without one), and when the list is through
+it begins again. localhost, this machine's name and its addresses are this machine, which needs no ssh. Names are ssh's business:
+an alias of its configuration will do. ssh has to work without a password. A host that does not answer yet is tried again for
+60 s (variable FERRITE_START_TIMEOUT, in seconds). What an agent is told, the job's secret included, goes over ssh's standard
+input.
 
-Variables: all travel to other hosts but those that describe a host or a login: HOME, HOST, HOSTNAME, USER, LOGNAME, SHELL, MAIL, DISPLAY,
-XAUTHORITY, WAYLAND_DISPLAY, SSH_*, XDG_RUNTIME_DIR, XDG_SESSION_ID, DBUS_SESSION_BUS_ADDRESS, GPG_*, TMUX*, STY, WINDOW*, and systemd's
-INVOCATION_ID, JOURNAL_STREAM, LISTEN_*, NOTIFY_SOCKET, SYSTEMD_EXEC_PID. Programs have those of their own host. What -env, -genv, -x,
--envlist or -genvlist name travels in any case. PMI_* and PMIX_* of another launcher are not passed on.
+Variables: all travel to other hosts but those that describe a host or a login: HOME, HOST, HOSTNAME, USER, LOGNAME, SHELL, MAIL,
+DISPLAY, XAUTHORITY, WAYLAND_DISPLAY, SSH_ASKPASS, SSH_AUTH_SOCK, SSH_CLIENT, SSH_CONNECTION, SSH_TTY, XDG_RUNTIME_DIR,
+XDG_SESSION_ID, DBUS_SESSION_BUS_ADDRESS, GPG_AGENT_INFO, GPG_TTY, TMUX, TMUX_PANE, STY, WINDOW, WINDOWID, INVOCATION_ID,
+JOURNAL_STREAM, LISTEN_FDS, LISTEN_PID, NOTIFY_SOCKET, SYSTEMD_EXEC_PID. Programs have those of their own host. What -env, -genv,
+-x, -envlist or -genvlist name travels in any case. PMI_* and PMIX_* of another launcher are not passed on.
 
 Output: lines are never mixed with those of other ranks (up to 64 KiB a line). A job of one rank without -l has
 mpiexec's own standard output and error, so that debuggers and full-screen programs work: mpiexec -n 1 gdb PROGRAM
@@ -68,8 +71,8 @@ mpiexec's own standard output and error, so that debuggers and full-screen progr
 Signals: HUP, INT, QUIT, TERM, USR1 and USR2 sent to mpiexec go to every rank. Ctrl-C reaches all ranks; a second one
 within 5 s kills them at once (but a job of one rank is left alone with its terminal).
 
-Ends: when a rank, a host, a connection, an agent or mpiexec itself dies, everything ends everywhere, with the reason. A host from which nothing
-is heard for 8 s is lost; an agent that hears nothing for so long ends all ranks of its host.
+Ends: when a rank, a host, a connection, an agent or mpiexec itself dies, everything ends everywhere, with the reason. A host of
+which nothing is heard for 8 s is lost; an agent that hears nothing for so long ends all ranks of its host.
 
 Exit code: that of the first rank that failed, or 128 + the signal that killed it; 0 if none did. A rank fails when it exits
 with another code than 0, dies of a signal, calls MPI_Abort, or exits between MPI_Init and MPI_Finalize; the other ranks then get
@@ -84,7 +87,18 @@ mod tests {
     fn the_times_are_those_of_the_code() {
         let parting = format!("within {} s all other ranks", crate::job::PARTING.as_secs());
         assert!(super::PAGE.contains(&parting));
-        let silence = format!("is heard for {} s is lost", crate::link::SILENCE.as_secs());
+        let silence = format!(
+            "nothing is heard for {} s is lost",
+            crate::link::SILENCE.as_secs()
+        );
         assert!(super::PAGE.contains(&silence));
+    }
+
+    #[test]
+    fn variables_that_do_not_travel_are_listed() {
+        for name in crate::environment::OF_HOST {
+            let stands = |word: &str| word.trim_end_matches(['.', ',']) == *name;
+            assert!(super::PAGE.split_whitespace().any(stands), "{name}");
+        }
     }
 }
