@@ -94,7 +94,9 @@ addresses() {
 
 install() { cargo xtask install --check --prefix "$prefix"; }
 
-instructions() { ci/isend-instructions.sh "$prefix"; }
+instructions() {
+    ci/isend-instructions.sh "$prefix" && ci/isend-instructions.sh --tcp "$prefix" && ci/tcp-syscalls.sh "$prefix"
+}
 
 bench() { cargo bench -- --quick; }
 
