@@ -7,7 +7,8 @@ fetches MPICH, Open MPI and Intel MPI from PyPI into a cache folder (they need a
 whose unpacked sources are in DIR, with each library's own mpicc, and measures. Without --osu, Ferrite's own osu_* programs run
 on all libraries that have the standard ABI, which leaves Open MPI out of the transfers.
 
-Over TCP, plain sockets are measured beside the libraries (`ferrite-limits`, built from this tree).
+Over TCP, plain sockets are measured beside the libraries (`ferrite-limits`, built from this tree), and each library is first
+seen to move its messages through the loopback interface. Sections of RESULTS.md that are not measured stay as they are.
 
 Leave the machine alone meanwhile; shared memory takes about ten minutes, TCP another ten.
 """
@@ -24,6 +25,7 @@ sys.dont_write_bytecode = True  # leave nothing in the source tree
 
 import jobs
 import libraries
+import page
 import results
 
 HERE = Path(__file__).resolve().parent
@@ -38,25 +40,36 @@ def main():
     for peer in libraries.peers():
         if peer.key in options.peers:
             everyone.append(libraries.install(peer, options.cache.resolve()))
-    transfers = starts = tcp = None
-    if "transfers" in options.parts:
-        folders = programs_of(everyone, options)
-        if options.fabric in ("shm", "all"):
-            transfers = measure_transfers(results.FIGURES, everyone, folders, options, cores)
-        if options.fabric in ("tcp", "all"):
-            over = libraries.over_tcp(everyone)
-            tcp = over, measure_transfers(results.TCP_FIGURES, over, folders, options, cores, built_limits())
-    if "start" in options.parts:
-        starts = measure_starts(everyone, options, cores)
-    programs = (
+    where = machine(cores)
+    transfers = (
         "Transfers are measured by OSU's micro-benchmarks 7.4, unmodified, built with each library's own `mpicc`."
         if options.osu
         else "Transfers are measured by Ferrite's `osu_*` programs, the same binaries on each library of the standard ABI."
     )
-    page = results.page(machine(cores), programs, options.rounds, everyone, transfers, starts, tcp)
-    options.output.write_text(page)
-    print(page)
-    figures = [*(transfers or {}).values(), *(starts or {}).values(), *(tcp[1] if tcp else {}).values()]
+    sections, figures = {}, []
+    if "transfers" in options.parts:
+        folders = programs_of(everyone, options)
+        about = page.about(where, transfers, options.rounds)
+        if options.fabric in ("shm", "all"):
+            measured = measure_transfers(results.FIGURES, everyone, folders, options, cores)
+            figures += measured.values()
+            sections[page.SHARED_MEMORY] = page.shared_memory_section(about, everyone, measured)
+        if options.fabric in ("tcp", "all"):
+            over = libraries.over_tcp(everyone)
+            limits = built_limits()
+            seen = {each.key: seen_on_loopback(each, folders, options, cores) for each in over}
+            measured = measure_transfers(results.TCP_FIGURES, over, folders, options, cores, limits)
+            figures += measured.values()
+            sections[page.TCP] = page.tcp_section(about, over, measured, seen)
+    if "start" in options.parts:
+        about = page.about(where, "Each library starts the same C program.", options.rounds)
+        measured = measure_starts(everyone, options, cores)
+        figures += measured.values()
+        sections[page.START] = page.start_section(about, everyone, measured)
+    previous = options.output.read_text() if options.output.exists() else ""
+    text = page.page(sections, previous)
+    options.output.write_text(text)
+    print(text)
     if any(results.FAILED in values.values() for values in figures):
         raise SystemExit("some jobs failed, see above")
 
@@ -134,12 +147,10 @@ def measure_transfers(figures, everyone, folders, options, cores, limits=None):
             progress(f"round {number} of {options.rounds}: {program} {' '.join(given)}")
             wanted = [f for f in figures if (f.program, f.arguments) == (program, given)]
             for library in everyone:
-                folder = folders.get(library.built or library.key)
-                if folder is None:
+                job = job_of(library, folders, options, cores, program, given)
+                if job is None:
                     continue
-                borrowed = not options.osu and library is not everyone[0]
-                words = library.command(2, folder / program, given, cores)
-                variables = library.variables(2, cores, borrowed)
+                words, variables = job
                 read = [(f.name, f.size, f.column, f.scale) for f in wanted]
                 take_turn(measured, library.key, library.name, words, variables, read)
             for figure in wanted:
@@ -148,6 +159,40 @@ def measure_transfers(figures, everyone, folders, options, cores, limits=None):
                     read = [(figure.name, figure.size, 0, 1.0)]
                     take_turn(measured, results.RAW, "raw sockets", words, dict(os.environ), read)
     return measured
+
+
+def job_of(library, folders, options, cores, program, given):
+    """The words and the environment that run one of OSU's programs on two processes, where the library has it."""
+    folder = folders.get(library.built or library.key)
+    if folder is None:
+        return None
+    borrowed = not options.osu and library.key != "ferrite"
+    return library.command(2, folder / program, given, cores), library.variables(2, cores, borrowed)
+
+
+def seen_on_loopback(library, folders, options, cores):
+    """What a library moves through the loopback interface, in words. Nothing is compared if that is less than its messages: it
+    would have taken a shorter way than TCP."""
+    seen = []
+    for program, given, payload, messages in results.PROBES:
+        job = job_of(library, folders, options, cores, program, given)
+        if job is None:
+            return "not measured"
+        try:
+            _, byte_count, packets = jobs.through_loopback(*job)
+        except jobs.Failed as failure:
+            progress(f"{library.name}: {failure}")
+            return results.FAILED
+        if byte_count < payload or packets < messages:
+            raise SystemExit(
+                f"{library.name} does not use TCP: {program} {' '.join(given)} moved {payload} bytes in at least {messages} "
+                f"packets, and {byte_count} bytes in {packets} packets came through the loopback interface"
+            )
+        if messages:
+            seen.append(f"{packets / messages:.2f} packets a message ({program})")
+        else:
+            seen.append(f"{byte_count / payload:.2f} times the bytes of the messages ({program})")
+    return ", ".join(seen)
 
 
 def take_turn(measured, key, name, words, variables, wanted):

@@ -38,6 +38,24 @@ def finish(words, variables):
     return output, elapsed
 
 
+def through_loopback(words, variables):
+    """As `finish`; returns what was printed, and the bytes and packets that came through the loopback interface meanwhile."""
+    before = loopback(Path("/proc/net/dev").read_text())
+    output, _ = finish(words, variables)
+    after = loopback(Path("/proc/net/dev").read_text())
+    return output, after[0] - before[0], after[1] - before[1]
+
+
+def loopback(text):
+    """Bytes and packets that the loopback interface received, of the text of /proc/net/dev."""
+    for line in text.splitlines():
+        name, _, numbers = line.partition(":")
+        if name.strip() == "lo":
+            received = numbers.split()
+            return int(received[0]), int(received[1])
+    raise Failed("/proc/net/dev shows no loopback interface")
+
+
 def end(job):
     """Ends a job of ours with its process group, and takes its status."""
     try:

@@ -1,4 +1,4 @@
-"""What is measured, what is demanded of it, and the page that says how it went."""
+"""What is measured, what is demanded of it, and how the figures are judged."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -69,13 +69,21 @@ TCP_FIGURES = [
     over_tcp("latency", "1 KiB", 1024),
     over_tcp("latency", "64 KiB", 65536, 1.0),
     over_tcp("latency", "1 MiB", MIB),
-    Figure("message rate, 1 B (osu_bw)", "million/s", "osu_bw", RATE, 1, 10),
-    Figure("message rate, 1 B (osu_mbw_mr)", "million/s", "osu_mbw_mr", RATE, 1, 10, 1, 1e-6),
+    Figure("message rate, 1 B (osu_bw)", "million/s", "osu_bw", RATE, 1, 10, raw="bandwidth"),
+    Figure("message rate, 1 B (osu_mbw_mr)", "million/s", "osu_mbw_mr", RATE, 1, 10, 1, 1e-6, raw="bandwidth"),
     over_tcp("bandwidth", "64 KiB", 65536, 1.0),
     over_tcp("bandwidth", "1 MiB", MIB, 1.0, raw_demand=0.97),
     over_tcp("bandwidth", "4 MiB", 4 * MIB),
     over_tcp("both-ways", "64 KiB", 65536),
     over_tcp("both-ways", "1 MiB", MIB, 1.0),
+]
+
+
+# Programs that show whether a library uses TCP: with arguments, bytes of all messages, and the messages where none can wait for
+# another, each of which takes a packet at least.
+PROBES = [
+    ("osu_bw", ("-m", "65536:65536", "-i", "20", "-x", "0"), 20 * 64 * 65536, 0),
+    ("osu_latency", ("-m", "8:8", "-i", "1000", "-x", "0"), 2 * 1000 * 8, 2000),
 ]
 
 
@@ -148,124 +156,3 @@ def verdict(figure, measured, us="ferrite"):
 def digits_of(unit):
     """Digits after the point that mean something."""
     return {"MB/s": 0, "s": 3}.get(unit, 2)
-
-
-def table(heading, rows):
-    """A Markdown table."""
-    lines = ["| " + " | ".join(heading) + " |", "|" + "---|" * len(heading)]
-    return lines + ["| " + " | ".join(row) + " |" for row in rows]
-
-
-def figure_rows(libraries, measured):
-    """Rows of the table in shared memory. `measured` is {figure's name: {library's key: values or FAILED}}."""
-    for figure in FIGURES:
-        values = measured[figure.name]
-        ratio, word = verdict(figure, values)
-        aim = f"{figure.aim} {figure.unit}" if figure.aim else ""
-        yield [
-            f"{figure.name}, {figure.unit}",
-            *(text_of(values.get(library.key), digits_of(figure.unit)) for library in libraries),
-            "-" if ratio is None else f"{ratio:.2f}",
-            bound(figure, figure.demand),
-            word,
-            aim,
-        ]
-
-
-def tcp_rows(libraries, measured):
-    """Rows of the table over TCP, `measured` as for `figure_rows`."""
-    for figure in TCP_FIGURES:
-        values = measured[figure.name]
-        ratio, word = verdict(figure, values)
-        raw = ratio_to_raw(figure, values)
-        demands = [bound(figure, figure.demand), bound(figure, figure.raw_demand, " of raw")]
-        yield [
-            f"{figure.name}, {figure.unit}",
-            *(text_of(values.get(library.key), digits_of(figure.unit)) for library in libraries),
-            text_of(values.get(RAW), digits_of(figure.unit)),
-            "-" if ratio is None else f"{ratio:.2f}",
-            "-" if raw is None else f"{raw:.2f}",
-            ", ".join(filter(None, demands)),
-            word,
-            bound(figure, figure.raw_aim, " of raw"),
-        ]
-
-
-def bound(figure, demand, of=""):
-    """A demand in words."""
-    if demand is None:
-        return ""
-    return f"{'<=' if figure.lower else '>='} {demand}{of}"
-
-
-def start_rows(libraries, measured):
-    """Rows of the table of starts."""
-    for start in STARTS:
-        values = measured[start.name]
-        ours = values.get("ferrite")
-        good = bool(ours) and ours != FAILED and median(ours) <= start.limit
-        yield [
-            f"{start.name}, {start.unit}",
-            *(text_of(values.get(library.key), digits_of(start.unit)) for library in libraries),
-            f"<= {start.limit}",
-            "pass" if good else "FAIL",
-        ]
-
-
-def page(machine, programs, rounds, libraries, transfers, starts, tcp=None):
-    """The whole of RESULTS.md. `transfers`, `starts` or `tcp` is None where it was not measured; `tcp` is the libraries
-    as they use TCP, and what was measured of them."""
-    names = [library.name for library in libraries]
-    lines = [
-        "# Ferrite beside other MPI libraries",
-        "",
-        "Written by `bench/compare/compare.py`; see there how to repeat it.",
-        "",
-        f"Machine: {machine}.",
-        "",
-        f"{programs} Each figure is the median of {rounds} rounds, with the lowest and the highest in parentheses; in each round the",
-        "libraries take turns with each program.",
-        "",
-    ]
-    if transfers is not None or starts is not None:
-        lines += table(["library", "version", "settings for 2 processes", "added where processes outnumber cores"], [
-            [library.name, library.version(), settings(library, False), settings(library, True)] for library in libraries
-        ])
-    if transfers is not None:
-        lines += ["", "## Two processes, shared memory", ""]
-        heading = ["", *names, "Ferrite / best peer", "demanded", "", "aim"]
-        lines += table(heading, figure_rows(libraries, transfers))
-        lines += ["", UNITS]
-    if tcp is not None:
-        lines += tcp_section(*tcp)
-    if starts is not None:
-        lines += ["", "## Start-up", ""]
-        lines += table(["", *names, "aim", ""], start_rows(libraries, starts))
-        lines += ["", "Time is that of the whole `mpiexec` command. Memory is the sum of the processes' proportional set sizes."]
-    return "\n".join(lines) + "\n"
-
-
-UNITS = "1 MiB is 1,048,576 bytes, 1 MB/s is 10^6 bytes per second."
-
-
-def tcp_section(libraries, measured):
-    """The lines of the part about TCP."""
-    lines = ["", "## Two processes, TCP over loopback", ""]
-    used = [[library.name, library.version(), settings(library, False)] for library in libraries]
-    lines += table(["library", "version", "settings"], used)
-    heading = ["", *(library.name for library in libraries), "raw sockets", "Ferrite / best peer", "Ferrite / raw"]
-    lines += ["", *table([*heading, "demanded", "", "aim"], tcp_rows(libraries, measured)), "", UNITS]
-    return [
-        *lines,
-        "Raw sockets are two processes with one connection and nothing else (`ferrite-limits tcp`): both spin on nonblocking calls,",
-        "or block where that is faster; they take their turn in each round too.",
-    ]
-
-
-def settings(library, crowded):
-    """A library's settings in words."""
-    if crowded:
-        parts = [" ".join(library.crowded_arguments), *(f"{k}={v}" for k, v in library.crowded_environment.items())]
-    else:
-        parts = [" ".join(library.arguments), *(f"{k}={v}" for k, v in library.environment.items())]
-    return ", ".join(f"`{part}`" for part in parts if part) or "none"

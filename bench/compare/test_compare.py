@@ -10,6 +10,7 @@ from unittest import mock
 import compare
 import jobs
 import libraries
+import page
 import results
 
 
@@ -180,18 +181,51 @@ class OverTcp(unittest.TestCase):
         values = {"ferrite": [7.5, 7.5], "mpich-ucx": [7.5, 7.5], "openmpi": results.FAILED, results.RAW: [7.5, 7.5]}
         self.assertEqual(measured, {stream.name: values})
 
+    def test_what_comes_through_the_loopback_interface_is_read(self):
+        text = "Inter-|  Receive\n face |bytes packets errs\n    lo: 100 7 0 0 0 0 0 0 100 7 0\n  eth0: 5 1 0\n"
+        self.assertEqual(jobs.loopback(text), (100, 7))
+        with self.assertRaisesRegex(jobs.Failed, "no loopback"):
+            jobs.loopback("  eth0: 5 1 0\n")
+
+    def test_a_connection_of_this_machine_is_seen(self):
+        program = (
+            "import socket\ns = socket.create_server(('127.0.0.1', 0))\nc = socket.create_connection(s.getsockname())\n"
+            "a, _ = s.accept()\nfor _ in range(100):\n    c.sendall(b'x' * 1000)\n    a.recv(1000, socket.MSG_WAITALL)\n"
+        )
+        _, byte_count, packets = jobs.through_loopback([sys.executable, "-c", program], dict(os.environ))
+        self.assertGreaterEqual(byte_count, 100_000)
+        self.assertGreaterEqual(packets, 100)
+
+    def test_a_library_that_takes_a_shorter_way_is_not_compared(self):
+        options = mock.Mock(osu=Path("/osu"))
+        library, folders = over_tcp()["impi"], {"impi": Path("/osu/impi")}
+        (_, _, payload, _), (_, _, _, messages) = results.PROBES
+
+        def seen(byte_count, packets):
+            with mock.patch.object(jobs, "through_loopback", lambda *_: ("", byte_count, packets)):
+                return compare.seen_on_loopback(library, folders, options, 2)
+
+        told = "1.50 times the bytes of the messages (osu_bw), 1.00 packets a message (osu_latency)"
+        self.assertEqual(seen(payload * 3 // 2, messages), told)
+        for few in [(payload - 1, messages), (payload, messages - 1), (0, 0)]:
+            with self.assertRaisesRegex(SystemExit, "Intel MPI does not use TCP: osu_"):
+                seen(*few)
+        self.assertEqual(compare.seen_on_loopback(library, {}, options, 2), "not measured")
+
     def test_the_section(self):
         with mock.patch.object(libraries.Library, "version", lambda self: "1.2"):
             everyone = list(over_tcp().values())
             measured = {f.name: {"ferrite": [2.0], "mpich-ofi": [4.0], results.RAW: [1.0]} for f in results.TCP_FIGURES}
-            page = results.page("A, 2 cores", "Programs.", 3, everyone, None, None, (everyone, measured))
-        self.assertNotIn("shared memory", page)
-        section = page.split("## Two processes, TCP over loopback")[1]
-        latency = next(line for line in section.splitlines() if line.startswith("| latency, 8 B"))
+            about = page.about("A, 2 cores", "Programs.", 3)
+            section = page.tcp_section(about, everyone, measured, {"mpich-ofi": "all of it", "impi": results.FAILED})
+        self.assertIn("Machine: A, 2 cores.", section)
+        settings = [line for line in section if line.startswith("| MPICH, ofi")]
+        self.assertTrue(settings[0].endswith(" | all of it |"), settings)
+        latency = next(line for line in section if line.startswith("| latency, 8 B"))
         ours = "| latency, 8 B, us | 2.00 (2.00-2.00) | 4.00 (4.00-4.00) | - | - | - | 1.00 (1.00-1.00) | 0.50 | 2.00 | <= 0.85 | pass |"
         self.assertEqual(latency, f"{ours} <= 1.1 of raw |")
-        self.assertIn("| >= 1.0, >= 0.97 of raw |", section)
-        rows = [line.count("|") for line in section.splitlines() if line.startswith(("| latency", "| both", "| band", "| mess"))]
+        self.assertIn("| >= 1.0, >= 0.97 of raw |", "\n".join(section))
+        rows = [line.count("|") for line in section if line.startswith(("| latency", "| both", "| band", "| mess"))]
         self.assertEqual(rows, [13] * len(results.TCP_FIGURES))
 
 
@@ -226,18 +260,34 @@ class Judging(unittest.TestCase):
             smallest, largest = map(int, each.arguments[1].split(":"))
             self.assertTrue(smallest <= each.size <= largest, each.name)
 
-    def test_the_page(self):
+    def test_the_sections(self):
         everyone = [libraries.ferrite(Path("/prefix")), *libraries.peers()]
         with mock.patch.object(libraries.Library, "version", lambda self: "1.2"):
             transfers = {f.name: {"ferrite": [2.0, 1.0, 3.0], "mpich": [4.0], "impi": results.FAILED} for f in results.FIGURES}
             starts = {s.name: {"ferrite": [0.01]} for s in results.STARTS}
-            page = results.page("A, 2 cores", "Programs.", 3, everyone, transfers, starts)
-        latency = next(line for line in page.splitlines() if line.startswith("| latency"))
+            shared = page.shared_memory_section(["About."], everyone, transfers)
+            start = page.start_section(["About."], everyone, starts)
+        latency = next(line for line in shared if line.startswith("| latency"))
         cells = "| latency, 8 B, us | 2.00 (1.00-3.00) | 4.00 (4.00-4.00) | - | failed | 0.50 | <= 0.8 | pass | 0.26 us |"
         self.assertEqual(latency, cells)
-        self.assertIn("| hello, 64 processes, s | 0.010 (0.010-0.010) | - | - | - | <= 0.7 | pass |", page)
-        widths = {line.count("|") for line in page.split("## Start-up")[1].splitlines() if line.startswith("|")}
-        self.assertEqual(widths, {8})
+        self.assertIn("| hello, 64 processes, s | 0.010 (0.010-0.010) | - | - | - | <= 0.7 | pass |", start)
+        widths = [line.count("|") for line in start if line.startswith(("| hello", "| barrier", "| memory"))]
+        self.assertEqual(widths, [8] * len(results.STARTS))
+        self.assertIn("| MPICH | 1.2 | `-bind-to core` | `MPIR_CVAR_CH4_PROGRESS_THROTTLE=1` |", start)
+
+    def test_sections_that_are_not_measured_stay(self):
+        first = page.page({page.START: ["starts"], page.SHARED_MEMORY: ["shared", "", "| a |"]})
+        self.assertEqual(first.splitlines()[0], "# Ferrite beside other MPI libraries")
+        second = page.page({page.TCP: ["", "tcp"]}, first)
+        self.assertEqual(
+            page.sections_of(second), {page.SHARED_MEMORY: "shared\n\n| a |", page.TCP: "tcp", page.START: "starts"}
+        )
+        self.assertLess(second.index("shared"), second.index("tcp"))
+        self.assertLess(second.index("tcp"), second.index("starts"))
+        third = page.page({page.SHARED_MEMORY: ["anew"]}, second)
+        self.assertIn("anew", third)
+        self.assertNotIn("shared\n", third)
+        self.assertEqual(page.page({}, third), third)
 
 
 if __name__ == "__main__":
