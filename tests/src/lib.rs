@@ -17,7 +17,7 @@ pub use everywhere::{everywhere, on, passes};
 pub use job::{Job, Outcome, Running};
 pub use lab::{Lab, Process};
 pub use leftovers::Leftovers;
-pub use needs::{needs, seconds, seed, thorough};
+pub use needs::{needs, peer, seconds, seed, thorough};
 pub use prefix::{Prefix, prefix};
 pub use program::{c, cc, cxx, sources};
 pub use sockets::{descriptors, listening, memory_files, resident};

@@ -2,6 +2,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
+//! | `FERRITE_PEERS=DIR` | a folder with other MPI libraries, each in a Python environment of its own, as `bench/compare/compare.py --cache` makes them |
 //! | `FERRITE_TEST_REQUIRE=all` | a test that would be skipped fails |
 //! | `FERRITE_TEST_PREFIX=DIR` | the prefix to test, instead of one built from this tree |
 //! | `FERRITE_TEST_SECONDS=N` | how long each stress test runs, 10 by default |
@@ -26,6 +27,20 @@ pub fn needs(what: &str) -> bool {
         skip(what);
     }
     present
+}
+
+/// Another vendor's `mpiexec`, of the peer of this name (`mpich`, `impi`). Says so when it is not there.
+///
+/// # Panics
+/// When it is not and `FERRITE_TEST_REQUIRE=all`.
+pub fn peer(name: &str) -> Option<PathBuf> {
+    let peers = std::env::var_os("FERRITE_PEERS").map(PathBuf::from);
+    let found = peers.map(|peers| peers.join(name).join("bin/mpiexec.hydra"));
+    let found = found.filter(|mpiexec| mpiexec.is_file());
+    if found.is_none() {
+        skip(&format!("PyPI's {name} (FERRITE_PEERS)"));
+    }
+    found
 }
 
 fn skip(what: &str) {

@@ -15,6 +15,9 @@ pub(super) const MAX_LINE: usize = 1024;
 /// Longest answer that is read: some launchers take values of 4096 bytes, also from others.
 const MAX_ANSWER: usize = 8192;
 
+/// How long processes wait for each other before somebody wonders.
+const LONG: Duration = Duration::from_secs(60);
+
 /// A connection to the launcher. In a forked child of the process that made it, everything fails.
 #[derive(Debug)]
 pub(super) struct Conversation {
@@ -70,22 +73,30 @@ impl Conversation {
     pub(super) fn ask(&self, request: &str, answer: &str) -> Result<Answer, String> {
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
         self.say(request)?;
-        self.receive(&mut inbox, answer, Some(Instant::now() + self.patience))
+        self.receive(&mut inbox, answer, Instant::now() + self.patience)
     }
 
     /// Waits for a line of this name that the launcher sends by itself.
     pub(super) fn hear(&self, name: &str) -> Result<Answer, String> {
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        self.receive(&mut inbox, name, Some(Instant::now() + self.patience))
+        self.receive(&mut inbox, name, Instant::now() + self.patience)
     }
 
     /// Waits until every process of the job does, as long as that takes: another one may stand in a debugger. The end of the launcher
-    /// ends the wait. `meanwhile` is called once, and is to return when the socket has something to read, or never will.
-    pub(super) fn barrier(&self, meanwhile: impl FnOnce(&OwnedFd)) -> Result<(), String> {
+    /// ends the wait. `meanwhile` is called until it returns `true`, which is to be when the socket has something to read or never will,
+    /// and not much later than the time it is given. `long`: called once when it takes long.
+    pub(super) fn barrier(
+        &self,
+        mut meanwhile: impl FnMut(&OwnedFd, Instant) -> bool,
+        long: impl FnOnce(),
+    ) -> Result<(), String> {
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
         self.say("cmd=barrier_in")?;
-        meanwhile(&self.socket);
-        let answer = self.receive(&mut inbox, "barrier_out", None)?;
+        if inbox.waiting() == 0 && !meanwhile(&self.socket, Instant::now() + LONG) {
+            long();
+            while !meanwhile(&self.socket, Instant::now() + LONG) {}
+        }
+        let answer = self.receive(&mut inbox, "barrier_out", Instant::now() + self.patience)?;
         match answer.is_ok() {
             true => Ok(()),
             false => Err(format!(
@@ -100,12 +111,7 @@ impl Conversation {
         sys::wait_for_hangup(&self.socket, time);
     }
 
-    fn receive(
-        &self,
-        inbox: &mut Lines,
-        name: &str,
-        deadline: Option<Instant>,
-    ) -> Result<Answer, String> {
+    fn receive(&self, inbox: &mut Lines, name: &str, deadline: Instant) -> Result<Answer, String> {
         let gone = |why: &str| format!("the PMI launcher cannot be reached: {why}");
         loop {
             match inbox.cut() {
@@ -123,14 +129,8 @@ impl Conversation {
                 }
                 None => {}
             }
-            let left = match deadline {
-                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
-                None => Duration::from_secs(3600),
-            };
+            let left = deadline.saturating_duration_since(Instant::now());
             if !sys::readable_within(&self.socket, left).map_err(|e| gone(&e.to_string()))? {
-                if deadline.is_none() {
-                    continue;
-                }
                 return Err(format!(
                     "the PMI launcher that started this process has not sent {name} for {} s. Is it stopped, or the machine \
                      out of memory?",

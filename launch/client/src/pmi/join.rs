@@ -78,7 +78,7 @@ pub(super) fn join(launcher: &Launcher, own: &Place, ways: &[Way]) -> Result<Job
             launcher.put(&key("offer", rank), &door.offer().format())?;
         }
     }
-    launcher.barrier(|_| {})?;
+    launcher.barrier()?;
     let (id, secret) = id_and_secret(launcher)?;
     let mut file = None;
     if node.ranks.len() > 1 && !leads {
@@ -90,11 +90,12 @@ pub(super) fn join(launcher: &Launcher, own: &Place, ways: &[Way]) -> Result<Job
         launcher.put(&key("node", rank), &verdict.format())?;
     }
     if several {
-        launcher.barrier(|socket| {
-            if let Some(door) = &mut door {
-                door.serve_until_readable(socket);
+        match &mut door {
+            Some(door) => {
+                launcher.barrier_while(|socket, until| door.serve_until_readable(socket, until))?
             }
-        })?;
+            None => launcher.barrier()?,
+        }
     }
     let file = door.map(Door::close).or(file);
     let mut job = Job {
@@ -167,7 +168,7 @@ fn nodes(launcher: &Launcher, own: &Place) -> Result<(Node, bool), String> {
     if launcher.size > MAX_UNMAPPED {
         return Ok((alone(), false));
     }
-    launcher.barrier(|_| {})?;
+    launcher.barrier()?;
     let mut ranks = Vec::new();
     for rank in 0..launcher.size {
         if rank == launcher.rank || place_of(launcher, rank)?.same_kernel(own) {

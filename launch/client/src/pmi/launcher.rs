@@ -5,8 +5,9 @@
 //! the oldest launchers do not know: an unknown command ends the job under some and hangs it under others.
 
 use super::conversation::{Conversation, MAX_LINE};
+use crate::sys;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Limits where the launcher names none.
 const MAX_KEY: usize = 64;
@@ -59,10 +60,17 @@ impl Launcher {
                 "the PMI launcher makes this process rank {rank} of a job of {size}"
             ));
         }
-        let answer = conversation.ask(
-            "cmd=init pmi_version=1 pmi_subversion=1",
-            "response_to_init",
-        )?;
+        let answer = conversation
+            .ask(
+                "cmd=init pmi_version=1 pmi_subversion=1",
+                "response_to_init",
+            )
+            .map_err(|why| {
+                format!(
+                    "{why}. If another MPI program has run in this process's place before, as in a script of several: each \
+                     needs a start of its own"
+                )
+            })?;
         if !answer.is_ok() || answer.line().number("pmi_version") != Some(1) {
             return Err(format!(
                 "the PMI launcher does not speak PMI-1: it says {}",
@@ -170,9 +178,30 @@ impl Launcher {
         Ok(answer.line().get("value").map(str::to_owned))
     }
 
-    /// Waits for all processes of the job; from then on they see what each has put. See [`Conversation::barrier`].
-    pub(super) fn barrier(&self, meanwhile: impl FnOnce(&OwnedFd)) -> Result<(), String> {
-        self.conversation.barrier(meanwhile)
+    /// Waits for all processes of the job; from then on they see what each has put.
+    pub(super) fn barrier(&self) -> Result<(), String> {
+        self.barrier_while(|socket, until| {
+            let left = until.saturating_duration_since(Instant::now());
+            // What is wrong with the socket shows when it is read.
+            sys::readable_within(socket, left).unwrap_or(true)
+        })
+    }
+
+    /// The same; see [`Conversation::barrier`] for what is to be done meanwhile.
+    pub(super) fn barrier_while(
+        &self,
+        meanwhile: impl FnMut(&OwnedFd, Instant) -> bool,
+    ) -> Result<(), String> {
+        self.conversation.barrier(meanwhile, || {
+            // One of them is enough, unless it is the one that the others wait for.
+            if self.rank < 2 {
+                sys::complain(&format!(
+                    "ferrite: rank {} has waited for a minute for all {} processes to call MPI_Init; the launcher does not tell \
+                     which are missing, or whether they have ended\n",
+                    self.rank, self.size
+                ));
+            }
+        })
     }
 
     /// Says that this process is done with MPI.

@@ -145,7 +145,7 @@ impl Bootstrap for Member {
         if self.launcher.size > 1 {
             let key = format!("ferrite-card-{}", self.launcher.rank);
             self.launcher.put(&key, card)?;
-            self.launcher.barrier(|_| {})?;
+            self.launcher.barrier()?;
         }
         // Pairs with the load in `fetch`; the store itself orders the cards.
         self.published.store(true, Ordering::Release);

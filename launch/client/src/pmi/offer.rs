@@ -241,13 +241,15 @@ impl Door {
         }
     }
 
-    /// Serves until a socket that is none of the door's has something to read.
-    pub(super) fn serve_until_readable(&mut self, socket: &OwnedFd) {
-        while !matches!(
-            sys::readable_within(socket, Duration::ZERO),
-            Ok(true) | Err(_)
-        ) {
-            let until = Instant::now() + Duration::from_secs(60);
+    /// Serves until a socket that is none of the door's has something to read, or will never have. `false`: the time is up.
+    pub(super) fn serve_until_readable(&mut self, socket: &OwnedFd, until: Instant) -> bool {
+        loop {
+            if sys::readable_within(socket, Duration::ZERO).unwrap_or(true) {
+                return true;
+            }
+            if Instant::now() >= until {
+                return false;
+            }
             sys::wait_for_any(self.sockets().chain([socket]), until);
             self.serve();
         }

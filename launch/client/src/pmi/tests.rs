@@ -450,7 +450,7 @@ fn a_broken_launcher_is_an_error_in_time() {
     let launcher = greet(format!("{init}{rest}").as_bytes(), true).unwrap();
     let error = launcher.put("key", "value").unwrap_err();
     assert!(error.contains("values of 2"), "{error}");
-    assert!(launcher.barrier(|_| {}).unwrap_err().contains("closed"));
+    assert!(launcher.barrier().unwrap_err().contains("closed"));
 }
 
 #[test]
@@ -485,7 +485,7 @@ fn ranks_of_other_libraries_are_named() {
         let (socket, identity) = (server.connect(), Identity::Rank { rank: 0, size: 2 });
         thread::spawn(move || {
             let launcher = Launcher::greet(socket, &identity, PATIENCE).unwrap();
-            launcher.barrier(|_| {}).unwrap();
+            launcher.barrier().unwrap();
         })
     };
     let identity = Identity::Rank { rank: 1, size: 2 };
