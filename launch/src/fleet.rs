@@ -113,6 +113,11 @@ impl Fleet {
         std::mem::take(&mut self.told)
     }
 
+    /// Whether something has been told since.
+    pub(crate) fn has_told(&self) -> bool {
+        !self.told.is_empty()
+    }
+
     /// Gives an order to a node, or to [`ALL`] that listen.
     pub(crate) fn order(&mut self, node: u32, order: &Down) {
         for child in &mut self.children {

@@ -124,9 +124,7 @@ impl Launcher {
     /// Draws all conclusions from what is known, and gets ready to wait.
     fn settle(&mut self) -> io::Result<()> {
         loop {
-            let told = self.station.told();
-            let news = !told.is_empty();
-            for (node, up) in told {
+            for (node, up) in self.station.told() {
                 self.hear(node, up)?;
             }
             self.carry_out()?;
@@ -137,7 +135,7 @@ impl Launcher {
             self.output.update(&self.station.poller)?;
             self.input.update(&self.station.poller)?;
             self.station.update()?;
-            if !news {
+            if !self.station.has_told() {
                 return Ok(());
             }
         }

@@ -106,6 +106,11 @@ impl Node {
         std::mem::take(&mut self.told)
     }
 
+    /// Whether something has been told since.
+    pub(crate) fn has_told(&self) -> bool {
+        !self.told.is_empty()
+    }
+
     /// Starts the ranks.
     pub(crate) fn start(&mut self, mask: Mask, poller: &Poller) -> io::Result<()> {
         for (seat, &(rank, appnum)) in self.plan.ranks().iter().enumerate() {

@@ -82,6 +82,12 @@ impl Station {
         told
     }
 
+    /// Whether something has been told since. To be asked before waiting: what [`Station::update`] finds out is no event.
+    pub(crate) fn has_told(&self) -> bool {
+        let here = self.node.as_ref();
+        here.is_some_and(|(_, node)| node.has_told()) || self.fleet.has_told()
+    }
+
     /// Gives an order to a node, or to [`ALL`].
     pub(crate) fn order(&mut self, to: u32, order: Down) -> io::Result<()> {
         self.order_others(to, &order);

@@ -8,13 +8,17 @@ use std::time::Instant;
 /// Two ranks that wait, each on a host of its own: the job, their process ids, and those of the processes that serve them.
 fn waiting(shell: &Shell, more: &[&str]) -> (Running, Vec<i32>, Vec<i32>) {
     let rank = ["-n", "2", RANK, "hello", "info", "pid", "wait"];
-    let arguments = [&["-hosts", "a,b"], more, &rank].concat();
+    let arguments = [&["-l", "-hosts", "a,b"], more, &rank].concat();
     let mut job = Running::start(&mut shell.command(&arguments));
     let mut found = [(0, 0); 2];
-    for _ in 0..2 {
+    // Each says two things, and the lines of both come as they like.
+    for _ in 0..4 {
         let line = job.line();
-        let pid = field(&job.line(), "pid");
-        found[field(&line, "rank") as usize] = (pid, field(&line, "launcher"));
+        let of = &mut found[usize::from(line.starts_with("[1] "))];
+        match line.contains(" pid=") {
+            true => of.0 = field(&line, "pid"),
+            false => of.1 = field(&line, "launcher"),
+        }
     }
     let (ranks, agents) = found.into_iter().unzip();
     (job, ranks, agents)

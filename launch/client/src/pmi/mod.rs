@@ -30,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long an aborting process waits for the launcher to end it before it ends by itself.
 const ENDED_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long the launcher has to read what a process says before that makes it end everything.
+const READ_WITHIN: Duration = Duration::from_millis(100);
+
 /// Joins the job of a PMI-1 launcher. `None`: the environment names none.
 pub(crate) fn discover(
     environment: impl Fn(&str) -> Option<String>,
@@ -125,6 +128,8 @@ impl Member {
     /// The launcher repeats no sentence of ours, so this process says it.
     fn end(&self, code: i32, sentence: &str) -> ! {
         sys::complain(&format!("{sentence}\n"));
+        // Some launchers end everything at once, and lose what they have not read.
+        std::thread::sleep(READ_WITHIN);
         self.launcher.abort(code, ENDED_WITHIN);
         sys::exit_now(code)
     }
