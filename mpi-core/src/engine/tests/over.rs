@@ -200,6 +200,22 @@ impl Over {
         }
     }
 
+    /// Bytes that may be on their way besides those that the engine keeps account of: a connection's two socket buffers.
+    pub(super) fn under_way(&self) -> usize {
+        match self.ground {
+            Ground::Tcp => 11 << 20,
+            _ => 0,
+        }
+    }
+
+    /// Messages of 1 KiB that are more than can be kept and under way together.
+    pub(super) fn unwilling(&self) -> usize {
+        match self.ground {
+            Ground::Tcp => 24_000,
+            _ => self.many(2000),
+        }
+    }
+
     /// This number of rounds, or fewer for a network, where each takes long.
     pub(super) fn rounds(&self, rounds: usize) -> usize {
         match self.ground {

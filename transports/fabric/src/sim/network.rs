@@ -61,6 +61,7 @@ impl Network for SimNetwork {
         for peer in 0..state.ranks.len() {
             state.flush(self.rank, peer);
         }
+        rouse(&self.world, state);
     }
 
     fn ring(&self, bell: Arc<dyn Fn() + Send + Sync>) {
@@ -114,6 +115,23 @@ impl Network for SimNetwork {
     }
 }
 
+/// After something was sent: wakes whom it concerns, if processes are at large.
+fn rouse(world: &World, mut state: Locked<'_>) {
+    if in_turns(&state) {
+        return;
+    }
+    let mut bells = Vec::new();
+    for rank in 0..state.ranks.len() {
+        if state.ranks[rank].asleep && state.next_due(rank).is_some() {
+            state.ranks[rank].asleep = false;
+            bells.extend(state.ranks[rank].bell.clone());
+            world.notify(rank);
+        }
+    }
+    drop(state);
+    bells.iter().for_each(|bell| bell());
+}
+
 /// Sends to one process of a simulated network.
 pub struct SimLink {
     world: Arc<World>,
@@ -122,23 +140,6 @@ pub struct SimLink {
 }
 
 impl SimLink {
-    /// After something was sent: wakes whom it concerns, if processes are at large.
-    fn sent(&self, mut state: Locked<'_>) {
-        if in_turns(&state) {
-            return;
-        }
-        let mut bells = Vec::new();
-        for rank in 0..state.ranks.len() {
-            if state.ranks[rank].asleep && state.next_due(rank).is_some() {
-                state.ranks[rank].asleep = false;
-                bells.extend(state.ranks[rank].bell.clone());
-                self.world.notify(rank);
-            }
-        }
-        drop(state);
-        bells.iter().for_each(|bell| bell());
-    }
-
     unsafe fn transfer(
         &mut self,
         own: RawBufMut,
@@ -174,14 +175,14 @@ impl Link for SimLink {
         let mut state = self.world.lock();
         // SAFETY: the caller's promise.
         let sent = unsafe { state.try_send(self.rank, self.peer, header, body, token) };
-        self.sent(state);
+        rouse(&self.world, state);
         sent
     }
 
     fn flush(&mut self) {
         let mut state = self.world.lock();
         state.flush(self.rank, self.peer);
-        self.sent(state);
+        rouse(&self.world, state);
     }
 
     unsafe fn expose(&mut self, buffer: RawBuf) -> Option<Region> {
@@ -220,6 +221,10 @@ impl Port for SimPort {
         for peer in 0..state.ranks.len() {
             state.flush(rank, peer);
         }
+        if !in_turns(&state) {
+            rouse(&self.world, state);
+            state = self.world.lock();
+        }
         let most = state.config.latency / 4 + 2;
         state.now += state.random.below(most) as u64;
         if in_turns(&state) {
@@ -243,6 +248,8 @@ impl Port for SimPort {
                 state.placed(peer, rank, id, place);
             }
         }
+        // What was taken here may be what another waited for.
+        rouse(&self.world, state);
         events
     }
 
