@@ -6,7 +6,7 @@
 # Installs what the steps need where it can (apt-get as root, pip), into the system and into a cache folder
 # (CI_CACHE, by default ~/.cache/ferrite-ci). FERRITE_TEST_REQUIRE=all makes a test that lacks something fail. OSU_SUITE names a
 # folder with the sources of the OSU micro-benchmarks 7.4; without it that step says that it is skipped. FUZZ_SECONDS is how long each
-# fuzz target runs, 60 by default.
+# fuzz target runs, 20 by default.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -64,10 +64,15 @@ generated() { cargo xtask generate --check; }
 
 tests() { cargo test --workspace --no-fail-fast; }
 
-# The engine and the networks' own suite over many more simulated networks than `tests` has time for. Any failure prints its seed.
+# The engine and the networks' own suite over many more simulated networks than `tests` has time for, optimised for that. Any failure
+# prints its seed.
 simulator() {
-    FERRITE_TEST_SEEDS=1000 cargo test -p mpi_core --lib engine::tests::seeds &&
-        FERRITE_TEST_SEEDS=50 cargo test -p ferrite-fabric --lib
+    export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true
+    CARGO_TARGET_DIR=$target/simulator FERRITE_TEST_SEEDS=1000 cargo test --release -p mpi_core --lib engine::tests::seeds &&
+        CARGO_TARGET_DIR=$target/simulator FERRITE_TEST_SEEDS=50 cargo test --release -p ferrite-fabric --lib
+    local status=$?
+    unset CARGO_PROFILE_RELEASE_LTO CARGO_PROFILE_RELEASE_CODEGEN_UNITS CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS
+    return $status
 }
 
 # The library with its debug assertions, among them the order of locks, under threads and all protocols.
@@ -108,7 +113,7 @@ addresses() {
 fuzz() {
     nightly || return 1
     command -v cargo-fuzz >/dev/null || cargo install -q cargo-fuzz || return 1
-    tests/fuzz/run --seconds "${FUZZ_SECONDS:-60}" --folder "$cache/fuzz"
+    tests/fuzz/run --seconds "${FUZZ_SECONDS:-20}" --folder "$cache/fuzz"
 }
 
 install() { cargo xtask install --check --prefix "$prefix"; }
