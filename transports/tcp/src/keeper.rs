@@ -62,8 +62,8 @@ pub(crate) struct Keeper {
 struct Watch {
     tick: Duration,
     next: Instant,
-    /// The port's polls at the last look.
-    epoch: u64,
+    /// The port's polls at the last look, and the frames kept back.
+    seen: (u64, u64),
     /// When something was last found.
     busy: Instant,
 }
@@ -95,7 +95,7 @@ impl Keeper {
             watch: Watch {
                 tick: TICK,
                 next: now,
-                epoch: 0,
+                seen: (0, 0),
                 busy: now,
             },
             look: now + LOOK,
@@ -321,7 +321,7 @@ impl Keeper {
             self.watch = Watch {
                 tick: TICK,
                 next: now + TICK,
-                epoch: self.shared.epoch.load(Ordering::Relaxed),
+                seen: calls(&self.shared),
                 busy: now,
             };
         }
@@ -337,8 +337,8 @@ impl Keeper {
         if watch.next > now {
             return Some(watch.next);
         }
-        let epoch = shared.epoch.load(Ordering::Relaxed);
-        let calls = std::mem::replace(&mut watch.epoch, epoch) != epoch;
+        let now_seen = calls(shared);
+        let calls = std::mem::replace(&mut watch.seen, now_seen) != now_seen;
         if shared.keeps_back.load(Ordering::Relaxed) {
             watch.busy = now;
             if !calls {
@@ -368,6 +368,12 @@ impl Keeper {
         }
         true
     }
+}
+
+/// What changes while the program calls.
+fn calls(shared: &Shared) -> (u64, u64) {
+    let polls = shared.epoch.load(Ordering::Relaxed);
+    (polls, shared.kept_back.load(Ordering::Relaxed))
 }
 
 /// Tells a caller that the pair has another connection.

@@ -23,6 +23,9 @@ const ROUNDS: usize = 8;
 /// Looks at the last busy connection between two looks at all.
 const HOT: u32 = 4;
 
+/// The same where there is no other: the doorbell is all that could be missed.
+const ALONE: u32 = 64;
+
 /// The key of `Shared::inbox` in `Shared::gate`.
 pub(crate) const INBOX: u64 = u64::MAX;
 
@@ -235,7 +238,13 @@ impl Port for TcpPort {
             events += self.serve(self.hot, sink);
         }
         self.since += 1;
-        if self.since >= HOT || events == 0 && self.receiving.len() > 1 {
+        // The only connection has been asked already.
+        let patience = if self.receiving.len() == 1 {
+            ALONE
+        } else {
+            HOT
+        };
+        if self.since >= patience || events == 0 && self.receiving.len() > 1 {
             self.since = 0;
             events += self.serve_all(sink);
         }

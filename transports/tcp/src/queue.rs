@@ -28,6 +28,9 @@ pub(crate) struct Queue {
     /// Where the bytes begin that are not written yet.
     head: usize,
     pieces: VecDeque<Piece>,
+    /// Bodies lent.
+    bodies: usize,
+    /// Their bytes that are not written yet.
     lent: usize,
 }
 
@@ -42,8 +45,14 @@ impl Queue {
         self.copied.len() - self.head
     }
 
+    /// Lent bytes that wait.
+    #[inline]
+    pub(crate) fn lent(&self) -> usize {
+        self.lent
+    }
+
     pub(crate) fn is_full(&self) -> bool {
-        self.copied() >= FULL || self.lent >= LENT
+        self.copied() >= FULL || self.bodies >= LENT
     }
 
     /// Adds bytes to be copied.
@@ -72,7 +81,8 @@ impl Queue {
     /// Adds a body that stays with its owner.
     pub(crate) fn lend(&mut self, body: RawBuf, token: Token) {
         self.pieces.push_back(Piece::Lent(body, token));
-        self.lent += 1;
+        self.bodies += 1;
+        self.lent += body.len;
     }
 
     /// The first pieces, to be written now. They are valid until the queue changes.
@@ -106,8 +116,9 @@ impl Queue {
             };
             let part = written.min(len);
             written -= part;
-            if let Piece::Copied(_) = piece {
-                self.head += part;
+            match piece {
+                Piece::Copied(_) => self.head += part,
+                Piece::Lent(..) => self.lent -= part,
             }
             if part < len {
                 match piece {
@@ -117,7 +128,7 @@ impl Queue {
                 break;
             }
             if let Some(Piece::Lent(_, token)) = self.pieces.pop_front() {
-                self.lent -= 1;
+                self.bodies -= 1;
                 done(token);
             }
         }
@@ -180,7 +191,7 @@ mod tests {
             }
             assert_eq!(out, expected, "{most} bytes at a time");
             assert_eq!(done, (0..50).step_by(3).collect::<Vec<u64>>());
-            assert_eq!(queue.copied(), 0);
+            assert_eq!((queue.copied(), queue.lent()), (0, 0));
         }
     }
 

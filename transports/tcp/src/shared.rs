@@ -77,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) keeps_back: AtomicBool,
     /// Counts polls of the port: between two of them, what is sent to one peer is a burst.
     pub(crate) epoch: AtomicU64,
+    /// Counts frames that were kept back, roughly: whoever sends so does not compute.
+    pub(crate) kept_back: AtomicU64,
     news: Mutex<News>,
     pub(crate) has_news: AtomicBool,
     asleep: AtomicBool,
@@ -105,6 +107,7 @@ impl Shared {
             staged: Mutex::default(),
             keeps_back: AtomicBool::new(false),
             epoch: AtomicU64::new(1),
+            kept_back: AtomicU64::new(0),
             news: Mutex::default(),
             has_news: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
@@ -271,6 +274,11 @@ impl Sending {
     /// Something was put into the queue that may wait a little.
     #[inline]
     pub(crate) fn keep_back(&mut self, shared: &Shared, connection: &Arc<Connection>) {
+        // Relaxed, and not at once: it is enough that it changes.
+        let count = shared.kept_back.load(Ordering::Relaxed);
+        shared
+            .kept_back
+            .store(count.wrapping_add(1), Ordering::Relaxed);
         if self.listed || self.blocked || !matches!(self.state, State::Up(_)) {
             // It goes with the rest, when the socket has room, or when there is a socket.
             return;
