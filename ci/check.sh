@@ -68,7 +68,7 @@ tests() { cargo test --workspace --no-fail-fast; }
 # prints its seed.
 simulator() {
     export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true
-    CARGO_TARGET_DIR=$target/simulator FERRITE_TEST_SEEDS=1000 cargo test --release -p mpi_core --lib engine::tests::seeds &&
+    CARGO_TARGET_DIR=$target/simulator FERRITE_TEST_SEEDS=1000 cargo test --release -p ferrite-engine --lib engine::tests::seeds &&
         CARGO_TARGET_DIR=$target/simulator FERRITE_TEST_SEEDS=50 cargo test --release -p ferrite-fabric --lib
     local status=$?
     unset CARGO_PROFILE_RELEASE_LTO CARGO_PROFILE_RELEASE_CODEGEN_UNITS CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS
@@ -106,7 +106,7 @@ addresses() {
         cargo +nightly test -p ferrite-ring --target $host --test stress --test model &&
         # What the engine lends to networks, it must not free too early.
         CARGO_TARGET_DIR=$target/address-sanitizer RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 \
-            cargo +nightly test -p mpi_core --target $host --lib engine::tests::seeds
+            cargo +nightly test -p ferrite-engine --target $host --lib engine::tests::seeds
 }
 
 # Each target for FUZZ_SECONDS. What was found before is in the cache, and so is the corpus.

@@ -2,7 +2,7 @@
 
 use core::ffi::{CStr, c_char, c_int};
 
-use mpi_core::{Error, ErrorClass, Result, Status};
+use ferrite_engine::{Error, ErrorClass, Result, Status};
 
 use crate::types::{Handle, MPI_Status};
 

@@ -12,7 +12,7 @@ pub(crate) use crate::error::{
     unbuilt_while_running,
 };
 pub(crate) use crate::types::*;
-pub(crate) use mpi_core::*;
+pub(crate) use ferrite_engine::*;
 
 /// Makes the private body of a function and the two exported names that jump to it.
 ///

@@ -5,8 +5,8 @@
 use core::ffi::c_int;
 use core::fmt;
 
-use mpi_core::errhandler::Action;
-use mpi_core::{Comm, Engine, Error, ErrorClass, Result};
+use ferrite_engine::errhandler::Action;
+use ferrite_engine::{Comm, Engine, Error, ErrorClass, Result};
 
 use crate::convert::{narrow, put_status};
 use crate::generated::names::predefined;
@@ -121,7 +121,7 @@ pub(crate) fn unbuilt(name: &str, scope: Scope) -> c_int {
 #[cold]
 #[inline(never)]
 pub(crate) fn unbuilt_while_running(name: &'static str, scope: Scope) -> c_int {
-    match mpi_core::engine() {
+    match ferrite_engine::engine() {
         Ok(_) => unbuilt(name, scope),
         Err(error) => {
             let arguments = &[];
@@ -142,7 +142,7 @@ fn raise(scope: Scope, what: &dyn fmt::Display, error: Error) -> c_int {
     if matches!(scope, Scope::Tool) {
         return error.code();
     }
-    let Ok(engine) = mpi_core::engine() else {
+    let Ok(engine) = ferrite_engine::engine() else {
         // The initial error handler ends the process (MPI 5.0, section 9.3).
         end_without_job(what, &error);
     };

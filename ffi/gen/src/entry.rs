@@ -104,7 +104,10 @@ fn entry(function: &Function, form: Form) -> Result<String, String> {
         }
         (Body::Hand, Some(_)) => format!("unsafe {{ {} }}\n", hand_call(function, form, false)),
         (Body::Core(path), Some(_)) => {
-            format!("mpi_core::{path}({})\n", argument_names(function, form))
+            format!(
+                "ferrite_engine::{path}({})\n",
+                argument_names(function, form)
+            )
         }
         (Body::Convert, Some(kind)) => format!("{}\n", convert(&function.params[0], kind.class())),
         (_, Some(_)) => {
@@ -235,12 +238,12 @@ fn built(function: &Function, form: Form) -> Result<String, String> {
     };
 
     if !function.always {
-        // A function of `mpi_core` needs no engine, but is not legal without one.
+        // A function of `ferrite_engine` needs no engine, but is not legal without one.
         let engine = match function.body {
             Body::Core(_) => "_",
             _ => "engine",
         };
-        writeln!(out, "let {engine} = match mpi_core::engine() {{").unwrap();
+        writeln!(out, "let {engine} = match ferrite_engine::engine() {{").unwrap();
         out.push_str(
             "    Ok(engine) => engine,\n    Err(why) => return not_running(CALL, why),\n};\n",
         );
@@ -319,7 +322,7 @@ fn built(function: &Function, form: Form) -> Result<String, String> {
             }
             None => format!("engine.{method}({})", inputs.join(", ")),
         },
-        Body::Core(path) => format!("mpi_core::{path}({})", inputs.join(", ")),
+        Body::Core(path) => format!("ferrite_engine::{path}({})", inputs.join(", ")),
         _ => return Err("no body".into()),
     };
     let (pattern, store) = results(&outputs, form)?;

@@ -28,7 +28,7 @@ pub enum Class {
     Count,
     /// A truth value: an `int` outside, a `bool` inside.
     Logical,
-    /// A handle; the text is the name of its type in `mpi_core`, empty when the engine has no such objects.
+    /// A handle; the text is the name of its type in `ferrite_engine`, empty when the engine has no such objects.
     Handle(&'static str),
     /// A user's memory.
     Buffer,

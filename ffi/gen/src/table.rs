@@ -59,7 +59,7 @@ pub enum Body {
     Unbuilt,
     /// A method of the engine.
     Engine(String),
-    /// A function of `mpi_core`.
+    /// A function of `ferrite_engine`.
     Core(String),
     /// A hand-written function of the ABI.
     Hand,

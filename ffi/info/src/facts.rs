@@ -1,6 +1,6 @@
 //! What there is to tell.
 
-use mpi_core::settings::{self, REGISTRY, Settings, TRANSPORTS};
+use ferrite_engine::settings::{self, REGISTRY, Settings, TRANSPORTS};
 use serde::Serialize;
 
 use crate::sys;

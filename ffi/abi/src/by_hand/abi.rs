@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mpi_core::{Error, ErrorClass, Info, Result, info};
+use ferrite_engine::{Error, ErrorClass, Info, Result, info};
 
 use super::{null, set, set_handle};
 use crate::convert::narrow;

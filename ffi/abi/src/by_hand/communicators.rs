@@ -1,7 +1,7 @@
 //! Communicators: how they compare, names and attributes (chapters 7 and 16).
 
-use mpi_core::attribute::Keyval;
-use mpi_core::{Comm, Engine, Result};
+use ferrite_engine::attribute::Keyval;
+use ferrite_engine::{Comm, Engine, Result};
 
 use super::{MAX_OBJECT_NAME, null, read, set, set_handle, set_text};
 use crate::convert::narrow;

@@ -1,6 +1,6 @@
 //! Starting and completing arrays of requests (chapter 3).
 
-use mpi_core::{Any, Engine, Error, ErrorClass, Request, RequestArray, Result, Status};
+use ferrite_engine::{Any, Engine, Error, ErrorClass, Request, RequestArray, Result, Status};
 
 use super::{null, read, set};
 use crate::convert::{UNDEFINED, narrow, put_status, widen};

@@ -1,7 +1,7 @@
 //! Datatypes: addresses, sizes and names (chapter 5).
 
-use mpi_core::datatype::{self, Element, TypeInfo};
-use mpi_core::{Datatype, Engine, Error, ErrorClass, Result};
+use ferrite_engine::datatype::{self, Element, TypeInfo};
+use ferrite_engine::{Datatype, Engine, Error, ErrorClass, Result};
 
 use super::{Count, MAX_OBJECT_NAME, read, set, set_handle, set_text};
 use crate::convert::narrow;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mpi_core::{Engine, Error, ErrorClass, Result, error_code};
+use ferrite_engine::{Engine, Error, ErrorClass, Result, error_code};
 
 use super::{null, set, set_text};
 use crate::sys;

@@ -2,9 +2,9 @@
 
 use core::ffi::c_int;
 
-use mpi_core::callback::Callback;
-use mpi_core::errhandler::{self, Attached, Owner};
-use mpi_core::{Comm, Engine, Errhandler, Result};
+use ferrite_engine::callback::Callback;
+use ferrite_engine::errhandler::{self, Attached, Owner};
+use ferrite_engine::{Comm, Engine, Errhandler, Result};
 
 use super::{null, read, set_handle};
 use crate::convert::{narrow, widen};
@@ -31,8 +31,12 @@ unsafe fn create(owner: Owner, function: *const c_void, to: *mut MPI_Errhandler)
         return Err(null("the function"));
     }
     // SAFETY: `call` may be called with the program's function.
-    let function =
-        unsafe { Callback::new(function as usize, call as mpi_core::callback::ErrorFunction) };
+    let function = unsafe {
+        Callback::new(
+            function as usize,
+            call as ferrite_engine::callback::ErrorFunction,
+        )
+    };
     let made = errhandler::create(owner, function)?;
     // SAFETY: the caller's promise.
     unsafe { set_handle(to, made.0, "errhandler") }

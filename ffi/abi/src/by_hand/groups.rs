@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use mpi_core::group::{Comparison, Members};
-use mpi_core::{Engine, Group, Result};
+use ferrite_engine::group::{Comparison, Members};
+use ferrite_engine::{Engine, Group, Result};
 
 use super::{array, null, set, set_handle};
 use crate::convert::narrow;

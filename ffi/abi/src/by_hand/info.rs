@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use mpi_core::{Info, Result, info};
+use ferrite_engine::{Info, Result, info};
 
 use super::{null, read, set, set_handle};
 use crate::convert::narrow;

@@ -1,8 +1,8 @@
 //! Attribute keys: the program's copy and delete functions (chapters 7 and 16).
 
-use mpi_core::attribute::{self, Copy, Delete, Keyval, Owner};
-use mpi_core::callback::Callback;
-use mpi_core::{Engine, Result};
+use ferrite_engine::attribute::{self, Copy, Delete, Keyval, Owner};
+use ferrite_engine::callback::Callback;
+use ferrite_engine::{Engine, Result};
 
 use super::{read, set};
 use crate::convert::widen;

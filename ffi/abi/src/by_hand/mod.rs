@@ -32,7 +32,7 @@ pub(crate) use tools::*;
 
 use core::ffi::{c_char, c_int};
 
-use mpi_core::{Error, ErrorClass, Result};
+use ferrite_engine::{Error, ErrorClass, Result};
 
 use crate::convert::{count_as_int, put_text};
 use crate::types::Handle;

@@ -1,7 +1,7 @@
 //! Reduction operations of the program (chapter 6).
 
-use mpi_core::callback::{Callback, ReduceFunction};
-use mpi_core::{Datatype, Engine, Error, ErrorClass, Op, Result, op};
+use ferrite_engine::callback::{Callback, ReduceFunction};
+use ferrite_engine::{Datatype, Engine, Error, ErrorClass, Op, Result, op};
 
 use super::{Count, null, read, set_handle};
 use crate::convert::{narrow, widen};
@@ -12,7 +12,7 @@ type UserFunction<C> = unsafe extern "C" fn(*mut c_void, *mut c_void, *mut C, *m
 
 /// Bytes from one element to the next. A reduction gets types that exist.
 fn stride(datatype: Datatype) -> usize {
-    mpi_core::datatype::info(datatype).map_or(0, |info| info.extent as usize)
+    ferrite_engine::datatype::info(datatype).map_or(0, |info| info.extent as usize)
 }
 
 /// # Safety

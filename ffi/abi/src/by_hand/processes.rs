@@ -1,7 +1,7 @@
 //! Beginning and end: this library is where engine, transports and launcher's client meet (chapter 11).
 
+use ferrite_engine::{Comm, Engine, Result, ThreadLevel};
 use ferrite_fabric::Transport;
-use mpi_core::{Comm, Engine, Result, ThreadLevel};
 
 use super::{null, set};
 use crate::convert::narrow;
@@ -67,12 +67,12 @@ pub(crate) unsafe fn finalize(engine: &'static Engine) -> Result<()> {
 
 pub(crate) unsafe fn initialized(flag: *mut c_int) -> Result<()> {
     // SAFETY: the program's pointer.
-    unsafe { set(flag, c_int::from(mpi_core::is_initialized()), "flag") }
+    unsafe { set(flag, c_int::from(ferrite_engine::is_initialized()), "flag") }
 }
 
 pub(crate) unsafe fn finalized(flag: *mut c_int) -> Result<()> {
     // SAFETY: the program's pointer.
-    unsafe { set(flag, c_int::from(mpi_core::is_finalized()), "flag") }
+    unsafe { set(flag, c_int::from(ferrite_engine::is_finalized()), "flag") }
 }
 
 pub(crate) unsafe fn query_thread(engine: &Engine, provided: *mut c_int) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Statuses: their fields, and how many elements a message had (chapters 3, 5 and 13).
 
-use mpi_core::datatype::{Element, TypeInfo};
-use mpi_core::{Datatype, Engine, Error, ErrorClass, Result};
+use ferrite_engine::datatype::{Element, TypeInfo};
+use ferrite_engine::{Datatype, Engine, Error, ErrorClass, Result};
 
 use super::{Count, null, set};
 use crate::convert::{UNDEFINED, narrow, read_status};

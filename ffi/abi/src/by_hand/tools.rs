@@ -1,6 +1,6 @@
 //! Tool support (chapter 15).
 
-use mpi_core::Result;
+use ferrite_engine::Result;
 
 use crate::types::c_int;
 

@@ -15,7 +15,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Allgather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -40,7 +40,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Allgather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -160,7 +160,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Allreduce", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -184,7 +184,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Allreduce_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -429,7 +429,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Barrier", arguments: &[("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -462,7 +462,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Bcast", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -485,7 +485,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Bcast_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -595,7 +595,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Gather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -621,7 +621,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Gather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1240,14 +1240,14 @@ entry! {
         commute: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Op_commutative", arguments: &[("op", Shown::Handle)] };
-        let _ = match mpi_core::engine() {
+        let _ = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         if commute.is_null() {
             return null_argument(CALL, Scope::Process, "commute");
         }
-        let done = unsafe { mpi_core::op::is_commutative(Op(narrow(op))) };
+        let done = unsafe { ferrite_engine::op::is_commutative(Op(narrow(op))) };
         match done {
             Ok(new_commute) => {
                 unsafe { *commute = c_int::from(new_commute) };
@@ -1265,7 +1265,7 @@ entry! {
         op: *mut MPI_Op,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Op_create", arguments: &[("commute", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1283,7 +1283,7 @@ entry! {
         op: *mut MPI_Op,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Op_create_c", arguments: &[("commute", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1299,7 +1299,7 @@ entry! {
         op: *mut MPI_Op,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Op_free", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1321,7 +1321,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Reduce", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1346,7 +1346,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Reduce_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1401,7 +1401,7 @@ entry! {
         op: MPI_Op,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Reduce_local", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1421,7 +1421,7 @@ entry! {
         op: MPI_Op,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Reduce_local_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };

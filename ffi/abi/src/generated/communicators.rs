@@ -11,7 +11,7 @@ entry! {
         result: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_compare", arguments: &[("comm1", Shown::Handle), ("comm2", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -63,7 +63,7 @@ entry! {
         extra_state: *mut c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_create_keyval", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -80,7 +80,7 @@ entry! {
         comm_keyval: c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_delete_attr", arguments: &[("comm", Shown::Handle), ("comm_keyval", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -97,7 +97,7 @@ entry! {
         newcomm: *mut MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_dup", arguments: &[("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -123,7 +123,7 @@ entry! {
         comm: *mut MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_free", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -139,7 +139,7 @@ entry! {
         comm_keyval: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_free_keyval", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -158,7 +158,7 @@ entry! {
         flag: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_get_attr", arguments: &[("comm", Shown::Handle), ("comm_keyval", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -185,7 +185,7 @@ entry! {
         resultlen: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_get_name", arguments: &[("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -202,7 +202,7 @@ entry! {
         group: *mut MPI_Group,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_group", arguments: &[("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -247,7 +247,7 @@ entry! {
         rank: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_rank", arguments: &[("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -290,7 +290,7 @@ entry! {
         attribute_val: *mut c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_set_attr", arguments: &[("comm", Shown::Handle), ("comm_keyval", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -316,7 +316,7 @@ entry! {
         comm_name: *const c_char,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_set_name", arguments: &[("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -340,7 +340,7 @@ entry! {
         size: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_size", arguments: &[("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -366,7 +366,7 @@ entry! {
         newcomm: *mut MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_split", arguments: &[("comm", Shown::Handle), ("color", Shown::Number), ("key", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -402,7 +402,7 @@ entry! {
         flag: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_test_inter", arguments: &[("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -427,7 +427,7 @@ entry! {
         result: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Group_compare", arguments: &[("group1", Shown::Handle), ("group2", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -445,7 +445,7 @@ entry! {
         newgroup: *mut MPI_Group,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Group_difference", arguments: &[("group1", Shown::Handle), ("group2", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -464,7 +464,7 @@ entry! {
         newgroup: *mut MPI_Group,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Group_excl", arguments: &[("group", Shown::Handle), ("n", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -480,7 +480,7 @@ entry! {
         group: *mut MPI_Group,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Group_free", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -517,7 +517,7 @@ entry! {
         newgroup: *mut MPI_Group,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Group_incl", arguments: &[("group", Shown::Handle), ("n", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -535,7 +535,7 @@ entry! {
         newgroup: *mut MPI_Group,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Group_intersection", arguments: &[("group1", Shown::Handle), ("group2", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -554,7 +554,7 @@ entry! {
         newgroup: *mut MPI_Group,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Group_range_excl", arguments: &[("group", Shown::Handle), ("n", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -573,7 +573,7 @@ entry! {
         newgroup: *mut MPI_Group,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Group_range_incl", arguments: &[("group", Shown::Handle), ("n", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -590,7 +590,7 @@ entry! {
         rank: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Group_rank", arguments: &[("group", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -614,7 +614,7 @@ entry! {
         size: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Group_size", arguments: &[("group", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -641,7 +641,7 @@ entry! {
         ranks2: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Group_translate_ranks", arguments: &[("group1", Shown::Handle), ("n", Shown::Number), ("group2", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -659,7 +659,7 @@ entry! {
         newgroup: *mut MPI_Group,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Group_union", arguments: &[("group1", Shown::Handle), ("group2", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -716,7 +716,7 @@ entry! {
         extra_state: *mut c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Type_create_keyval", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -741,7 +741,7 @@ entry! {
         type_keyval: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Type_free_keyval", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -770,7 +770,7 @@ entry! {
         resultlen: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Type_get_name", arguments: &[("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -808,7 +808,7 @@ entry! {
         extra_state: *mut c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Win_create_keyval", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -833,7 +833,7 @@ entry! {
         win_keyval: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Win_free_keyval", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };

@@ -28,7 +28,7 @@ entry! {
         address: *mut MPI_Aint,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Get_address", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -46,7 +46,7 @@ entry! {
         count: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Get_elements", arguments: &[("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -64,7 +64,7 @@ entry! {
         count: *mut MPI_Count,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Get_elements_c", arguments: &[("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -180,7 +180,7 @@ entry! {
         datatype: *mut MPI_Datatype,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Type_commit", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -494,7 +494,7 @@ entry! {
         extent: *mut MPI_Aint,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Type_get_extent", arguments: &[("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -512,7 +512,7 @@ entry! {
         extent: *mut MPI_Count,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Type_get_extent_c", arguments: &[("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -530,7 +530,7 @@ entry! {
         true_extent: *mut MPI_Aint,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Type_get_true_extent", arguments: &[("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -548,7 +548,7 @@ entry! {
         true_extent: *mut MPI_Count,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Type_get_true_extent_c", arguments: &[("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -566,7 +566,7 @@ entry! {
         pair_type: *mut MPI_Datatype,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Type_get_value_index", arguments: &[("value_type", Shown::Handle), ("index_type", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -607,7 +607,7 @@ entry! {
         size: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Type_size", arguments: &[("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -624,7 +624,7 @@ entry! {
         size: *mut MPI_Count,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Type_size_c", arguments: &[("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };

@@ -10,7 +10,7 @@ entry! {
         keyval: c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Attr_delete", arguments: &[("comm", Shown::Handle), ("keyval", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -29,7 +29,7 @@ entry! {
         flag: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Attr_get", arguments: &[("comm", Shown::Handle), ("keyval", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -47,7 +47,7 @@ entry! {
         attribute_val: *mut c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Attr_put", arguments: &[("comm", Shown::Handle), ("keyval", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -65,7 +65,7 @@ entry! {
         count: *mut MPI_Count,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Get_elements_x", arguments: &[("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -115,7 +115,7 @@ entry! {
         extra_state: *mut c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Keyval_create", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -131,7 +131,7 @@ entry! {
         keyval: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Keyval_free", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -149,7 +149,7 @@ entry! {
         count: MPI_Count,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Status_set_elements_x", arguments: &[("datatype", Shown::Handle), ("count", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -167,7 +167,7 @@ entry! {
         extent: *mut MPI_Count,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Type_get_extent_x", arguments: &[("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -185,7 +185,7 @@ entry! {
         true_extent: *mut MPI_Count,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Type_get_true_extent_x", arguments: &[("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -202,7 +202,7 @@ entry! {
         size: *mut MPI_Count,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Type_size_x", arguments: &[("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };

@@ -39,7 +39,7 @@ entry! {
             Ok(text) => text,
             Err(why) => return failed(CALL, Scope::Process, why, &[errorcode as u64]),
         };
-        let done = unsafe { mpi_core::error_code::add_error_string(errorcode, string) };
+        let done = unsafe { ferrite_engine::error_code::add_error_string(errorcode, string) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -56,7 +56,7 @@ entry! {
         baseptr: *mut c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Alloc_mem", arguments: &[("size", Shown::Number), ("info", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -73,7 +73,7 @@ entry! {
         errorcode: c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_call_errhandler", arguments: &[("comm", Shown::Handle), ("errorcode", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -90,7 +90,7 @@ entry! {
         errhandler: *mut MPI_Errhandler,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_create_errhandler", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -107,7 +107,7 @@ entry! {
         errhandler: *mut MPI_Errhandler,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_get_errhandler", arguments: &[("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -124,7 +124,7 @@ entry! {
         errhandler: MPI_Errhandler,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_set_errhandler", arguments: &[("comm", Shown::Handle), ("errhandler", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -189,7 +189,7 @@ entry! {
         errhandler: *mut MPI_Errhandler,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_File_create_errhandler", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -223,7 +223,7 @@ entry! {
         base: *mut c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Free_mem", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -261,7 +261,7 @@ entry! {
         resultlen: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Get_processor_name", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -302,7 +302,7 @@ entry! {
         errorcode: c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Remove_error_code", arguments: &[("errorcode", Shown::Number)] };
-        let done = unsafe { mpi_core::error_code::remove_error_code(errorcode) };
+        let done = unsafe { ferrite_engine::error_code::remove_error_code(errorcode) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -317,7 +317,7 @@ entry! {
         errorcode: c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Remove_error_string", arguments: &[("errorcode", Shown::Number)] };
-        let done = unsafe { mpi_core::error_code::remove_error_string(errorcode) };
+        let done = unsafe { ferrite_engine::error_code::remove_error_string(errorcode) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -382,7 +382,7 @@ entry! {
         errhandler: *mut MPI_Errhandler,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Win_create_errhandler", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };

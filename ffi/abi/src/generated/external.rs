@@ -30,7 +30,7 @@ entry! {
         flag: c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Status_set_cancelled", arguments: &[("flag", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -48,7 +48,7 @@ entry! {
         count: c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Status_set_elements", arguments: &[("datatype", Shown::Handle), ("count", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -66,7 +66,7 @@ entry! {
         count: MPI_Count,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Status_set_elements_c", arguments: &[("datatype", Shown::Handle), ("count", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -83,7 +83,7 @@ entry! {
         error: c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Status_set_error", arguments: &[("error", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -100,7 +100,7 @@ entry! {
         source: c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Status_set_source", arguments: &[("source", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -117,7 +117,7 @@ entry! {
         tag: c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Status_set_tag", arguments: &[("tag", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };

@@ -12,7 +12,7 @@ entry! {
         if info.is_null() {
             return null_argument(CALL, Scope::Process, "info");
         }
-        let done = unsafe { mpi_core::info::create() };
+        let done = unsafe { ferrite_engine::info::create() };
         match done {
             Ok(new_info) => {
                 unsafe { *info = widen(new_info.0) };
@@ -59,7 +59,7 @@ entry! {
         if newinfo.is_null() {
             return null_argument(CALL, Scope::Process, "newinfo");
         }
-        let done = unsafe { mpi_core::info::dup(Info(narrow(info))) };
+        let done = unsafe { ferrite_engine::info::dup(Info(narrow(info))) };
         match done {
             Ok(new_newinfo) => {
                 unsafe { *newinfo = widen(new_newinfo.0) };

@@ -14,7 +14,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Bsend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -38,7 +38,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Bsend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -63,7 +63,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Bsend_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -92,7 +92,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Bsend_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -116,7 +116,7 @@ entry! {
         size: c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Buffer_attach", arguments: &[("size", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -136,7 +136,7 @@ entry! {
         size: MPI_Count,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Buffer_attach_c", arguments: &[("size", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -156,7 +156,7 @@ entry! {
         size: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Buffer_detach", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -184,7 +184,7 @@ entry! {
         size: *mut MPI_Count,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Buffer_detach_c", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -210,7 +210,7 @@ entry! {
     MPI_Buffer_flush, PMPI_Buffer_flush = buffer_flush(
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Buffer_flush", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -237,7 +237,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Cancel", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -312,7 +312,7 @@ entry! {
         count: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Get_count", arguments: &[("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -330,7 +330,7 @@ entry! {
         count: *mut MPI_Count,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Get_count_c", arguments: &[("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -352,7 +352,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Ibsend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -381,7 +381,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Ibsend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -409,7 +409,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Improbe", arguments: &[("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -443,7 +443,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Imrecv", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -475,7 +475,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Imrecv_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -507,7 +507,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Iprobe", arguments: &[("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -539,7 +539,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Irecv", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -568,7 +568,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Irecv_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -597,7 +597,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Irsend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -626,7 +626,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Irsend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -655,7 +655,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Isend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -684,7 +684,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Isend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -718,7 +718,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Isendrecv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -752,7 +752,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Isendrecv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -783,7 +783,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Isendrecv_replace", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -814,7 +814,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Isendrecv_replace_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -843,7 +843,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Issend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -872,7 +872,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Issend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -899,7 +899,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Mprobe", arguments: &[("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -927,7 +927,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Mrecv", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -956,7 +956,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Mrecv_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -984,7 +984,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Probe", arguments: &[("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1010,7 +1010,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Recv", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1036,7 +1036,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Recv_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1062,7 +1062,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Recv_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1091,7 +1091,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Recv_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1114,7 +1114,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Request_free", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1140,7 +1140,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Request_get_status", arguments: &[("request", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1169,7 +1169,7 @@ entry! {
         array_of_statuses: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Request_get_status_all", arguments: &[("count", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1189,7 +1189,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Request_get_status_any", arguments: &[("count", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1209,7 +1209,7 @@ entry! {
         array_of_statuses: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Request_get_status_some", arguments: &[("incount", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1230,7 +1230,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Rsend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1254,7 +1254,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Rsend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1279,7 +1279,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Rsend_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1308,7 +1308,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Rsend_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1336,7 +1336,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Send", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1360,7 +1360,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Send_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1385,7 +1385,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Send_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1414,7 +1414,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Send_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1448,7 +1448,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Sendrecv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1479,7 +1479,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Sendrecv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1507,7 +1507,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Sendrecv_replace", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1535,7 +1535,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Sendrecv_replace_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1617,7 +1617,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Ssend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1641,7 +1641,7 @@ entry! {
         comm: MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Ssend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1666,7 +1666,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Ssend_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1695,7 +1695,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Ssend_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1718,7 +1718,7 @@ entry! {
         request: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Start", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1735,7 +1735,7 @@ entry! {
         array_of_requests: *mut MPI_Request,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Startall", arguments: &[("count", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1752,7 +1752,7 @@ entry! {
         error: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Status_get_error", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1769,7 +1769,7 @@ entry! {
         source: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Status_get_source", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1786,7 +1786,7 @@ entry! {
         tag: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Status_get_tag", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1804,7 +1804,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Test", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1836,7 +1836,7 @@ entry! {
         flag: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Test_cancelled", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1855,7 +1855,7 @@ entry! {
         array_of_statuses: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Testall", arguments: &[("count", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1875,7 +1875,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Testany", arguments: &[("count", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1895,7 +1895,7 @@ entry! {
         array_of_statuses: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Testsome", arguments: &[("incount", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1912,7 +1912,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Wait", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1939,7 +1939,7 @@ entry! {
         array_of_statuses: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Waitall", arguments: &[("count", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1958,7 +1958,7 @@ entry! {
         status: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Waitany", arguments: &[("count", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -1978,7 +1978,7 @@ entry! {
         array_of_statuses: *mut MPI_Status,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Waitsome", arguments: &[("incount", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };

@@ -10,7 +10,7 @@ entry! {
         errorcode: c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Abort", arguments: &[("comm", Shown::Handle), ("errorcode", Shown::Number)] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -66,7 +66,7 @@ entry! {
         parent: *mut MPI_Comm,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Comm_get_parent", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -121,7 +121,7 @@ entry! {
     MPI_Finalize, PMPI_Finalize = finalize(
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Finalize", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -189,7 +189,7 @@ entry! {
         flag: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Is_thread_main", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
@@ -234,7 +234,7 @@ entry! {
         provided: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Query_thread", arguments: &[] };
-        let engine = match mpi_core::engine() {
+        let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
