@@ -225,7 +225,7 @@ impl Attachment {
 }
 
 impl Node {
-    fn index(&self, rank: u32) -> Option<usize> {
+    pub(crate) fn index(&self, rank: u32) -> Option<usize> {
         self.local.binary_search(&rank).ok()
     }
 }

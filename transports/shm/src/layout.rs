@@ -4,6 +4,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use ferrite_ring::{Bell, Shape};
 
+use crate::board::{POOL_BYTES, Plan, Pool};
+
 /// Claims of each ordered pair of ranks.
 pub const CLAIMS: usize = 8;
 
@@ -23,7 +25,7 @@ pub(crate) struct Preamble {
 impl Preamble {
     pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"ferrite\n");
     /// To be raised whenever anything in this file or in a ring's layout changes.
-    pub(crate) const VERSION: u64 = 1;
+    pub(crate) const VERSION: u64 = 2;
 }
 
 /// What a rank tells about itself. `pid` is stored last, with release.
@@ -96,8 +98,22 @@ impl Layout {
         self.pair(receiver, sender) + size_of::<PairHead>()
     }
 
-    pub(crate) fn bytes(self) -> usize {
+    /// Which boards of the pool are taken.
+    pub(crate) fn pool(self) -> usize {
         self.pairs() + self.ranks * self.ranks * self.pair_bytes()
+    }
+
+    pub(crate) fn board_of_all(self) -> usize {
+        self.pool() + size_of::<Pool>().next_multiple_of(PAGE)
+    }
+
+    /// The boards of the pool.
+    pub(crate) fn pool_memory(self) -> usize {
+        self.board_of_all() + Plan::of(self.ranks).bytes()
+    }
+
+    pub(crate) fn bytes(self) -> usize {
+        self.pool_memory() + POOL_BYTES
     }
 
     fn pairs(self) -> usize {

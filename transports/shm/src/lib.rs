@@ -5,6 +5,8 @@
 //! Pages are touched on use, so a pair that never talks costs address space only; untouched memory is an empty ring, so a rank
 //! may send before its peer has attached, and starting up is no synchronisation at all.
 //!
+//! Groups of ranks have [boards](Board) there, on which collective operations work without messages.
+//!
 //! Frames go through the rings. The peer's memory is reached directly by cross-memory attach where the system
 //! permits ([`ShmLink`]'s `read` and `write`).
 //!
@@ -13,6 +15,7 @@
 //! points into it; values read from the segment are untrusted.
 
 mod attach;
+mod board;
 mod cma;
 mod layout;
 mod link;
@@ -21,6 +24,7 @@ mod segment;
 mod sys;
 
 pub use attach::{AttachError, Attachment, ShmConfig, attach, default_shape};
+pub use board::{Board, BoardId, IN_LINE};
 pub use ferrite_ring::Shape;
 pub use layout::{CLAIMS, Claim};
 pub use link::ShmLink;

@@ -4,6 +4,7 @@ use core::ptr::NonNull;
 
 use ferrite_ring::{Bell, Ring};
 
+use crate::board::Pool;
 use crate::layout::{CLAIMS, Card, Claim, Layout, PairHead, Preamble, RankBlock};
 use crate::sys;
 
@@ -51,6 +52,21 @@ impl Segment {
         &self
             .at::<PairHead>(self.layout.pair(receiver, sender))
             .claims
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        self.at(self.layout.pool())
+    }
+
+    /// A place within the mapping.
+    pub(crate) fn place(&self, offset: usize) -> NonNull<u8> {
+        assert!(offset < self.layout.bytes());
+        // SAFETY: within the mapping.
+        unsafe { self.memory.add(offset) }
     }
 
     /// The ring of frames from `sender` to `receiver`. Valid as long as the segment.
