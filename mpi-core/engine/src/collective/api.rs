@@ -230,6 +230,7 @@ impl Items {
             width: self.width,
             commutative: true,
             in_place: false,
+            board: comm.board().map(|board| board.payload_bytes()),
         }
     }
 }

@@ -6,13 +6,14 @@ use core::ops::Range;
 use super::allgather::{Dissemination as Gossip, Ring};
 use super::allreduce::{Halving, RecursiveDoubling};
 use super::bcast::{PipelinedTree, ScatterRing};
+use super::board::{OnBoard, What};
 use super::gather::{Linear, SubtreeGather};
 use super::operation::{Action, Buffer, Id, Operation, Place};
 use super::reduce::TreeReduce;
 use super::schedule::{Algorithm, Schedule};
 use super::select::{self, Thresholds};
 use super::shape::Shape;
-use super::simulate::{Random, simulate};
+use super::simulate::{PAYLOAD, Random, simulate};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -65,6 +66,7 @@ impl Case {
             width: self.width(),
             commutative: self.commutative,
             in_place: self.in_place && (!self.rooted() || rank == self.root),
+            board: None,
         })
     }
 
@@ -152,8 +154,8 @@ impl Case {
             |id: Id, what: &str| -> ! { panic!("{what} at #{}, {self:?}\n{schedule}", id.0) };
 
         let mut defined: [Vec<bool>; 3] = lengths.map(|length| vec![false; length]);
-        defined[Buffer::Input as usize].fill(true);
-        defined[Buffer::Output as usize][self.contribution_in_output(rank)].fill(true);
+        defined[memory(Buffer::Input)].fill(true);
+        defined[memory(Buffer::Output)][self.contribution_in_output(rank)].fill(true);
 
         let mut accesses: Vec<Vec<Access>> = Vec::new();
         let mut ancestors: Vec<Vec<u64>> = Vec::new();
@@ -180,14 +182,14 @@ impl Case {
                     range,
                     write,
                 } = access;
-                if range.end > lengths[*buffer as usize] {
+                if range.end > lengths[memory(*buffer)] {
                     fail(operation.id, "beyond the end of a buffer");
                 }
                 if *write && *buffer == Buffer::Input {
                     fail(operation.id, "a write to the input");
                 }
                 if !write
-                    && !defined[*buffer as usize][range.clone()]
+                    && !defined[memory(*buffer)][range.clone()]
                         .iter()
                         .all(|defined| *defined)
                 {
@@ -195,7 +197,7 @@ impl Case {
                 }
             }
             for access in mine.iter().filter(|access| access.write) {
-                defined[access.buffer as usize][access.range.clone()].fill(true);
+                defined[memory(access.buffer)][access.range.clone()].fill(true);
             }
             for (earlier, theirs) in accesses.iter().enumerate() {
                 let ordered = known[earlier / 64] >> (earlier % 64) & 1 == 1;
@@ -215,7 +217,7 @@ impl Case {
             _ => output,
         };
         assert!(
-            defined[Buffer::Output as usize][..result]
+            defined[memory(Buffer::Output)][..result]
                 .iter()
                 .all(|defined| *defined)
                 || in_place && self.reduces(),
@@ -253,7 +255,7 @@ fn accesses_of(operation: &Operation, width: usize) -> Vec<Access> {
         range: place.offset..place.offset + bytes,
         write,
     };
-    match operation.action {
+    let mut accesses = match operation.action {
         Action::Send { from, bytes, .. } => vec![access(from, bytes, false)],
         Action::Recv { into, bytes, .. } => vec![access(into, bytes, true)],
         Action::Reduce { from, into, count } => {
@@ -267,6 +269,23 @@ fn accesses_of(operation: &Operation, width: usize) -> Vec<Access> {
         Action::Copy { from, into, bytes } => {
             vec![access(from, bytes, false), access(into, bytes, true)]
         }
+        Action::Enter { .. }
+        | Action::Post { .. }
+        | Action::Await { .. }
+        | Action::Finish { .. } => Vec::new(),
+    };
+    // Slots are other ranks' too: the simulation spoils them as soon as it may.
+    accesses.retain(|access| memory(access.buffer) < 3);
+    accesses
+}
+
+/// The number of a buffer that is this rank's alone.
+fn memory(buffer: Buffer) -> usize {
+    match buffer {
+        Buffer::Input => 0,
+        Buffer::Output => 1,
+        Buffer::Scratch => 2,
+        Buffer::Slot { .. } => 3,
     }
 }
 
@@ -296,6 +315,17 @@ fn everybody_hears_of_all(schedules: &[Vec<Operation>]) -> bool {
                     |other: &[bool]| knows.iter_mut().zip(other).for_each(|(a, b)| *a |= b);
                 for after in operation.after.iter().filter(|after| **after != Id::NONE) {
                     learn(&heard[rank][after.0 as usize - 1]);
+                }
+                if let Action::Await {
+                    step, first, end, ..
+                } = operation.action
+                {
+                    for member in first as usize..end as usize {
+                        let posts = schedules[member].iter().position(|other| {
+                            matches!(other.action, Action::Post { step: posted, .. } if posted == step)
+                        });
+                        learn(&heard[member][posts.expect("a step that is awaited is posted")]);
+                    }
                 }
                 if let Action::Recv { from, .. } = operation.action {
                     let from = from as usize;
@@ -357,7 +387,24 @@ const ALGORITHMS: &[(Kind, Choose)] = &[
         Schedule::new(Algorithm::Ring(Ring::START), s)
     }),
     (Kind::Allgather, |s| select::allgather(s, &TINY)),
+    (Kind::Barrier, |s| on_board(What::Barrier, s, 0)),
+    (Kind::Bcast, |s| on_board(What::Bcast, s, 0)),
+    (Kind::Reduce, |s| on_board(What::Reduce, s, 1 << 20)),
+    (Kind::Reduce, |s| on_board(What::Reduce, s, 0)),
+    (Kind::Allreduce, |s| on_board(What::Allreduce, s, 1 << 20)),
+    (Kind::Allreduce, |s| on_board(What::Allreduce, s, 0)),
+    (Kind::Gather, |s| on_board(What::Gather, s, 0)),
+    (Kind::Allgather, |s| on_board(What::Allgather, s, 0)),
 ];
+
+/// Over a board, or by recursive doubling what a board is not for.
+fn on_board(what: What, shape: Shape, flat: usize) -> Schedule {
+    match OnBoard::new(what, &shape, PAYLOAD, flat) {
+        Some(algorithm) => Schedule::new(Algorithm::OnBoard(algorithm), shape),
+        None if what == What::Reduce => select::reduce(shape, &TINY),
+        None => select::allreduce(shape, &TINY),
+    }
+}
 
 /// Thresholds that the counts of these tests lie on both sides of.
 const TINY: Thresholds = Thresholds {
@@ -368,6 +415,8 @@ const TINY: Thresholds = Thresholds {
     allreduce_halving: 24,
     gather_linear: 5,
     allgather_ring: 5,
+    board: 0,
+    board_flat: 0,
 };
 
 /// Calls of this size, from small to large; `counts` and `roots` are made distinct here.
@@ -479,6 +528,7 @@ fn selection_switches_algorithms_where_the_thresholds_say() {
         width: 1,
         commutative: true,
         in_place: false,
+        board: None,
     };
     let limits = &Thresholds::DEFAULT;
     let names = |choose: fn(Shape, &Thresholds) -> Schedule, below: usize| {
@@ -513,6 +563,7 @@ fn a_million_ranks_need_a_logarithm_of_operations() {
         width: 8,
         commutative: true,
         in_place: false,
+        board: None,
     };
     let limits = &Thresholds::DEFAULT;
     for rank in [0, 7, 8, 524_287, 524_288, size - 1] {
@@ -541,6 +592,7 @@ fn a_schedule_prints_its_operations() {
         width: 8,
         commutative: false,
         in_place: false,
+        board: None,
     };
     let text = Schedule::new(
         Algorithm::RecursiveDoubling(RecursiveDoubling::START),

@@ -19,6 +19,7 @@ pub mod allreduce;
 mod api;
 pub mod barrier;
 pub mod bcast;
+pub mod board;
 #[cfg(test)]
 mod check;
 pub mod gather;

@@ -33,6 +33,15 @@ pub enum Buffer {
     Output,
     /// Memory that the schedule asked for; undefined at the beginning.
     Scratch,
+    /// A member's slot of the board.
+    Slot {
+        /// Whose.
+        member: u32,
+        /// In which turn, counted from the call's first.
+        turn: u32,
+        /// The bytes in its line.
+        in_line: bool,
+    },
 }
 
 /// Where an operand begins.
@@ -57,6 +66,18 @@ impl Place {
     pub const fn output(offset: usize) -> Place {
         Place {
             buffer: Buffer::Output,
+            offset,
+        }
+    }
+
+    /// A place in a slot of the board.
+    pub(super) const fn slot(member: u32, turn: u32, in_line: bool, offset: usize) -> Place {
+        Place {
+            buffer: Buffer::Slot {
+                member,
+                turn,
+                in_line,
+            },
             offset,
         }
     }
@@ -99,6 +120,34 @@ pub enum Action {
         into: Place,
         /// Elements.
         count: usize,
+    },
+    /// Wait until this member may write its slot of the board: all have finished the turn that had it before.
+    Enter {
+        /// Counted from the call's first.
+        turn: u32,
+    },
+    /// Tell all members that this one has come to a step of a turn.
+    Post {
+        /// Counted from the call's first.
+        turn: u32,
+        /// From 1.
+        step: u8,
+    },
+    /// Wait until members `first..end` have come to a step of a turn.
+    Await {
+        /// Counted from the call's first.
+        turn: u32,
+        /// From 1.
+        step: u8,
+        /// The first member.
+        first: u32,
+        /// Behind the last.
+        end: u32,
+    },
+    /// Tell all members that this one reads no slot of a turn any more.
+    Finish {
+        /// Counted from the call's first.
+        turn: u32,
     },
     /// Copy within this process, between ranges that do not overlap.
     Copy {
@@ -225,6 +274,54 @@ impl Round {
         )
     }
 
+    /// Generates the wait for the own slot of the board.
+    #[inline]
+    pub(super) fn enter(&mut self, turn: u32) -> Id {
+        self.push(Action::Enter { turn }, &[])
+    }
+
+    /// Generates the announcement of a step.
+    #[inline]
+    pub(super) fn post(&mut self, turn: u32, step: u8, after: &[Id]) -> Id {
+        self.push(Action::Post { turn, step }, after)
+    }
+
+    /// Generates the wait for one member's step.
+    #[inline]
+    pub(super) fn wait_member(&mut self, turn: u32, step: u8, member: u32, after: &[Id]) -> Id {
+        let (first, end) = (member, member + 1);
+        self.push(
+            Action::Await {
+                turn,
+                step,
+                first,
+                end,
+            },
+            after,
+        )
+    }
+
+    /// Generates the wait for everybody's step.
+    #[inline]
+    pub(super) fn wait_all(&mut self, turn: u32, step: u8, size: u32, after: &[Id]) -> Id {
+        let (first, end) = (0, size);
+        self.push(
+            Action::Await {
+                turn,
+                step,
+                first,
+                end,
+            },
+            after,
+        )
+    }
+
+    /// Generates the end of a turn.
+    #[inline]
+    pub(super) fn finish(&mut self, turn: u32, after: &[Id]) -> Id {
+        self.push(Action::Finish { turn }, after)
+    }
+
     /// Generates the receive of an empty message.
     #[inline]
     pub(super) fn wait(&mut self, from: u32, after: &[Id]) -> Id {
@@ -241,12 +338,14 @@ impl Round {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self.buffer {
-            Buffer::Input => "input",
-            Buffer::Output => "output",
-            Buffer::Scratch => "scratch",
-        };
-        write!(f, "{name}+{}", self.offset)
+        match self.buffer {
+            Buffer::Input => write!(f, "input+{}", self.offset),
+            Buffer::Output => write!(f, "output+{}", self.offset),
+            Buffer::Scratch => write!(f, "scratch+{}", self.offset),
+            Buffer::Slot { member, turn, .. } => {
+                write!(f, "slot {turn} of {member}+{}", self.offset)
+            }
+        }
     }
 }
 
@@ -260,6 +359,15 @@ impl fmt::Display for Operation {
                 write!(f, "reduce {from} into {into}, {count} elements")?
             }
             Action::Copy { from, into, bytes } => write!(f, "copy {from} to {into}, {bytes} B")?,
+            Action::Enter { turn } => write!(f, "enter turn {turn}")?,
+            Action::Post { turn, step } => write!(f, "post step {step} of turn {turn}")?,
+            Action::Await {
+                turn,
+                step,
+                first,
+                end,
+            } => write!(f, "await step {step} of turn {turn} of {first}..{end}")?,
+            Action::Finish { turn } => write!(f, "finish turn {turn}")?,
         }
         for (i, id) in self.after.iter().filter(|id| **id != Id::NONE).enumerate() {
             write!(f, "{}#{}", if i == 0 { " after " } else { ", " }, id.0)?;

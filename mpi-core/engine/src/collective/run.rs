@@ -41,6 +41,21 @@ pub trait Wire {
     /// Whether a message has finished; not asked again after `true` or an error. Need not drive progress.
     fn poll(&mut self, request: &mut Self::Request) -> Result<bool>;
 
+    /// A member's bytes of the board in a turn: see [`ferrite_shm::Board::bytes`].
+    fn slot(&self, member: u32, turn: u64, in_line: bool) -> *mut u8;
+
+    /// Whether this member may write its slot of a turn.
+    fn may_enter(&self, turn: u64) -> bool;
+
+    /// Tells all members that this one has come to a step of a turn.
+    fn post(&mut self, turn: u64, step: u8);
+
+    /// Whether a member has come to a step of a turn.
+    fn has_posted(&self, member: u32, turn: u64, step: u8) -> bool;
+
+    /// Tells all members that this one reads no slot of a turn any more.
+    fn finish_turn(&mut self, turn: u64);
+
     /// Gives a message up after something else failed. When it returns, the buffer is not touched any more.
     fn withdraw(&mut self, request: Self::Request);
 }
@@ -58,6 +73,8 @@ pub struct Operands {
     pub reduction: Option<Reduction>,
     /// Tells this collective from others of the same communicator that are under way.
     pub tag: i32,
+    /// The first turn of the communicator's board that is this collective's; it has as many as [`Schedule::turns`] says.
+    pub turn: u64,
 }
 
 /// A collective under way.
@@ -171,6 +188,9 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                 if !self.may_start(number, &operation) {
                     continue;
                 }
+                if !self.is_ready(wire, &operation.action) {
+                    continue;
+                }
                 self.started |= bit;
                 let request = self.start(wire, &operation.action)?;
                 let done = request.is_none();
@@ -211,6 +231,9 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
     /// Whether no earlier message of the same direction and peer is still to be started.
     #[inline]
     fn keeps_order(&self, number: u32, action: &Action) -> bool {
+        if !matches!(action, Action::Send { .. } | Action::Recv { .. }) {
+            return true;
+        }
         (self.first..number).all(|earlier| {
             let slot = earlier as usize % WINDOW;
             if self.started & 1 << slot != 0 {
@@ -222,6 +245,26 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                 _ => true,
             }
         })
+    }
+
+    /// Whether the other members have done what an operation waits for.
+    #[inline]
+    fn is_ready<W: Wire<Request = R>>(&self, wire: &W, action: &Action) -> bool {
+        match *action {
+            Action::Enter { turn } => wire.may_enter(self.turn(turn)),
+            Action::Await {
+                turn,
+                step,
+                first,
+                end,
+            } => (first..end).all(|member| wire.has_posted(member, self.turn(turn), step)),
+            _ => true,
+        }
+    }
+
+    #[inline]
+    fn turn(&self, turn: u32) -> u64 {
+        self.operands.turn + u64::from(turn)
     }
 
     #[inline]
@@ -238,7 +281,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                     to as i32,
                     tag,
                     RawBuf {
-                        ptr: self.source(from),
+                        ptr: self.source(wire, from),
                         len: bytes,
                     },
                 ),
@@ -246,7 +289,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                     from as i32,
                     tag,
                     RawBufMut {
-                        ptr: self.target(into),
+                        ptr: self.target(wire, into),
                         len: bytes,
                     },
                 ),
@@ -254,30 +297,45 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                     let reduction = reduction
                         .as_ref()
                         .expect("a schedule that reduces has an operation");
-                    reduction.apply(self.source(from), self.target(into), count);
+                    reduction.apply(self.source(wire, from), self.target(wire, into), count);
                     Ok(None)
                 }
                 Action::Copy { from, into, bytes } => {
-                    copy_nonoverlapping(self.source(from), self.target(into), bytes);
+                    copy_nonoverlapping(self.source(wire, from), self.target(wire, into), bytes);
                     Ok(None)
                 }
+                Action::Post { turn, step } => {
+                    wire.post(self.turn(turn), step);
+                    Ok(None)
+                }
+                Action::Finish { turn } => {
+                    wire.finish_turn(self.turn(turn));
+                    Ok(None)
+                }
+                // What they wait for has happened: see `is_ready`.
+                Action::Enter { .. } | Action::Await { .. } => Ok(None),
             }
         }
     }
 
     #[inline]
-    fn source(&self, place: Place) -> *const u8 {
+    fn source<W: Wire<Request = R>>(&self, wire: &W, place: Place) -> *const u8 {
         match place.buffer {
             Buffer::Input => self.operands.input.ptr.wrapping_add(place.offset),
-            Buffer::Output | Buffer::Scratch => self.target(place),
+            _ => self.target(wire, place),
         }
     }
 
     #[inline]
-    fn target(&self, place: Place) -> *mut u8 {
+    fn target<W: Wire<Request = R>>(&self, wire: &W, place: Place) -> *mut u8 {
         let buffer = match place.buffer {
             Buffer::Output => self.operands.output.ptr,
             Buffer::Scratch => self.operands.scratch.ptr,
+            Buffer::Slot {
+                member,
+                turn,
+                in_line,
+            } => wire.slot(member, self.turn(turn), in_line),
             Buffer::Input => unreachable!("a schedule never writes its input"),
         };
         buffer.wrapping_add(place.offset)

@@ -6,6 +6,7 @@ use super::allgather::{Dissemination as Gossip, Ring};
 use super::allreduce::{Halving, RecursiveDoubling};
 use super::barrier::Dissemination;
 use super::bcast::{PipelinedTree, ScatterRing};
+use super::board::OnBoard;
 use super::gather::{Linear, SubtreeGather};
 use super::operation::{Operation, Round};
 use super::reduce::TreeReduce;
@@ -36,6 +37,8 @@ pub enum Algorithm {
     Gossip(Gossip),
     /// Allgather around a ring.
     Ring(Ring),
+    /// Anything, in memory that all members reach.
+    OnBoard(OnBoard),
 }
 
 /// What one rank does in one collective call.
@@ -73,6 +76,7 @@ impl Schedule {
             Algorithm::Linear(_) => "linear gather",
             Algorithm::Gossip(_) => "allgather by dissemination",
             Algorithm::Ring(_) => "allgather around a ring",
+            Algorithm::OnBoard(a) => a.name(),
         }
     }
 
@@ -89,7 +93,16 @@ impl Schedule {
             | Algorithm::ScatterRing(_)
             | Algorithm::Linear(_)
             | Algorithm::Gossip(_)
-            | Algorithm::Ring(_) => 0,
+            | Algorithm::Ring(_)
+            | Algorithm::OnBoard(_) => 0,
+        }
+    }
+
+    /// Turns of the communicator's board that the operations take; 0 when they need no board.
+    pub fn turns(&self) -> u64 {
+        match &self.algorithm {
+            Algorithm::OnBoard(a) => a.turns(&self.shape),
+            _ => 0,
         }
     }
 
@@ -133,6 +146,7 @@ impl Iterator for Operations {
                 Algorithm::Linear(a) => a.generate(shape, out),
                 Algorithm::Gossip(a) => a.generate(shape, out),
                 Algorithm::Ring(a) => a.generate(shape, out),
+                Algorithm::OnBoard(a) => a.generate(shape, out),
             };
             if !more {
                 return None;
@@ -151,6 +165,7 @@ impl fmt::Display for Schedule {
             width,
             commutative,
             in_place,
+            board: _,
         } = self.shape;
         writeln!(
             f,

@@ -4,6 +4,7 @@ use super::allgather::{Dissemination as Gossip, Ring};
 use super::allreduce::{Halving, RecursiveDoubling};
 use super::barrier::Dissemination;
 use super::bcast::{PipelinedTree, ScatterRing};
+use super::board::{OnBoard, What};
 use super::gather::{Linear, SubtreeGather};
 use super::reduce::TreeReduce;
 use super::schedule::{Algorithm, Schedule};
@@ -26,6 +27,10 @@ pub struct Thresholds {
     pub gather_linear: usize,
     /// Blocks of at least this many bytes travel around a ring.
     pub allgather_ring: usize,
+    /// Vectors and blocks of more bytes than this do not go over a board.
+    pub board: usize,
+    /// Vectors of up to this many bytes are combined on a board by everybody who wants the result, longer ones in slices.
+    pub board_flat: usize,
 }
 
 impl Thresholds {
@@ -38,16 +43,35 @@ impl Thresholds {
         allreduce_halving: 8 << 10,
         gather_linear: 4 << 10,
         allgather_ring: 4 << 10,
+        board: 1 << 20,
+        board_flat: 1 << 10,
     };
+}
+
+/// The call over the communicator's board, if it has one and the call is for it.
+fn on_board(what: What, shape: &Shape, limits: &Thresholds) -> Option<Schedule> {
+    let payload = shape.board?;
+    if shape.bytes() > limits.board || shape.count == 0 && what != What::Barrier || shape.size == 1
+    {
+        return None;
+    }
+    let algorithm = OnBoard::new(what, shape, payload, limits.board_flat)?;
+    Some(Schedule::new(Algorithm::OnBoard(algorithm), *shape))
 }
 
 /// A barrier.
 pub fn barrier(shape: Shape) -> Schedule {
+    if let Some(schedule) = on_board(What::Barrier, &shape, &Thresholds::DEFAULT) {
+        return schedule;
+    }
     Schedule::new(Algorithm::Dissemination(Dissemination::START), shape)
 }
 
 /// A broadcast of `shape.bytes()` from the root; the buffer is the output on all ranks.
 pub fn bcast(shape: Shape, limits: &Thresholds) -> Schedule {
+    if let Some(schedule) = on_board(What::Bcast, &shape, limits) {
+        return schedule;
+    }
     let (bytes, size) = (shape.bytes(), shape.size as usize);
     let algorithm = if bytes == 0 || size == 1 {
         Algorithm::Nothing
@@ -64,6 +88,9 @@ pub fn bcast(shape: Shape, limits: &Thresholds) -> Schedule {
 
 /// A reduction of `shape.count` elements to the root.
 pub fn reduce(shape: Shape, limits: &Thresholds) -> Schedule {
+    if let Some(schedule) = on_board(What::Reduce, &shape, limits) {
+        return schedule;
+    }
     Schedule::new(
         Algorithm::TreeReduce(TreeReduce::new(limits.reduce_segment, &shape)),
         shape,
@@ -72,6 +99,9 @@ pub fn reduce(shape: Shape, limits: &Thresholds) -> Schedule {
 
 /// A reduction of `shape.count` elements whose result every rank gets.
 pub fn allreduce(shape: Shape, limits: &Thresholds) -> Schedule {
+    if let Some(schedule) = on_board(What::Allreduce, &shape, limits) {
+        return schedule;
+    }
     let algorithm = if shape.count == 0 {
         Algorithm::Nothing
     } else if shape.bytes() >= limits.allreduce_halving && shape.count >= shape.size as usize {
@@ -84,6 +114,9 @@ pub fn allreduce(shape: Shape, limits: &Thresholds) -> Schedule {
 
 /// Every rank's `shape.bytes()` to the root, whose output has them in the order of ranks.
 pub fn gather(shape: Shape, limits: &Thresholds) -> Schedule {
+    if let Some(schedule) = on_board(What::Gather, &shape, limits) {
+        return schedule;
+    }
     let algorithm = if shape.bytes() == 0 {
         Algorithm::Nothing
     } else if shape.bytes() >= limits.gather_linear {
@@ -96,6 +129,9 @@ pub fn gather(shape: Shape, limits: &Thresholds) -> Schedule {
 
 /// Every rank's `shape.bytes()` to every rank, in the order of ranks.
 pub fn allgather(shape: Shape, limits: &Thresholds) -> Schedule {
+    if let Some(schedule) = on_board(What::Allgather, &shape, limits) {
+        return schedule;
+    }
     let algorithm = if shape.bytes() == 0 {
         Algorithm::Nothing
     } else if shape.bytes() >= limits.allgather_ring {

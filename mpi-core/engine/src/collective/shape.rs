@@ -20,6 +20,8 @@ pub struct Shape {
     pub commutative: bool,
     /// This rank's contribution lies in its output buffer already.
     pub in_place: bool,
+    /// Bytes of each slot of the communicator's board, where it has one.
+    pub board: Option<usize>,
 }
 
 impl Shape {

@@ -65,6 +65,7 @@ struct Network {
     awake: Vec<i32>,
     is_awake: Vec<bool>,
     withdrawn: usize,
+    board: Board,
     /// Sends that may still succeed.
     sends_left: usize,
 }
@@ -79,7 +80,17 @@ impl Network {
             awake: (0..size as i32).collect(),
             is_awake: vec![true; size],
             withdrawn: 0,
+            board: Board::new(size),
             sends_left: usize::MAX,
+        }
+    }
+
+    /// Something happened that every rank may wait for.
+    fn wake_all(&mut self) {
+        for rank in 0..self.is_awake.len() {
+            if !core::mem::replace(&mut self.is_awake[rank], true) {
+                self.awake.push(rank as i32);
+            }
         }
     }
 
@@ -132,6 +143,63 @@ impl Network {
     }
 }
 
+const SLOTS: u64 = ferrite_shm::Board::SLOTS;
+/// Bytes of a slot in these tests.
+pub(super) const PAYLOAD: usize = 72;
+
+/// A board in this process's memory.
+struct Board {
+    /// By slot, then by member.
+    slots: [Vec<Slot>; SLOTS as usize],
+}
+
+struct Slot {
+    posted: (u64, u8),
+    finished: u64,
+    in_line: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl Board {
+    fn new(size: usize) -> Board {
+        let slot = || Slot {
+            posted: (0, 0),
+            finished: 0,
+            in_line: vec![0xee; ferrite_shm::IN_LINE],
+            payload: vec![0xee; PAYLOAD],
+        };
+        Board {
+            slots: core::array::from_fn(|_| (0..size).map(|_| slot()).collect()),
+        }
+    }
+
+    fn slot(&mut self, member: u32, turn: u64) -> &mut Slot {
+        &mut self.slots[(turn % SLOTS) as usize][member as usize]
+    }
+
+    fn bytes(&mut self, member: u32, turn: u64, in_line: bool) -> *mut u8 {
+        let slot = self.slot(member, turn);
+        if in_line {
+            slot.in_line.as_mut_ptr()
+        } else {
+            slot.payload.as_mut_ptr()
+        }
+    }
+
+    fn is_free(&self, turn: u64) -> bool {
+        let members = &self.slots[(turn % SLOTS) as usize];
+        members.iter().all(|slot| slot.finished + SLOTS >= turn)
+    }
+
+    fn spoil(&mut self, turn: u64, random: &mut Random) {
+        for slot in &mut self.slots[(turn % SLOTS) as usize] {
+            slot.in_line
+                .copy_from_slice(&random.bytes(ferrite_shm::IN_LINE));
+            slot.payload.copy_from_slice(&random.bytes(PAYLOAD));
+        }
+    }
+}
+
 struct Rank<'a> {
     rank: i32,
     network: &'a RefCell<Network>,
@@ -178,6 +246,38 @@ impl Wire for Rank<'_> {
 
     fn poll(&mut self, request: &mut usize) -> Result<bool> {
         Ok(self.network.borrow().requests[*request].1)
+    }
+
+    fn slot(&self, member: u32, turn: u64, in_line: bool) -> *mut u8 {
+        self.network.borrow_mut().board.bytes(member, turn, in_line)
+    }
+
+    fn may_enter(&self, turn: u64) -> bool {
+        self.network.borrow().board.is_free(turn)
+    }
+
+    fn post(&mut self, turn: u64, step: u8) {
+        let network = &mut *self.network.borrow_mut();
+        let slot = network.board.slot(self.rank as u32, turn);
+        assert!(slot.posted < (turn, step), "steps in another order");
+        slot.posted = (turn, step);
+        network.wake_all();
+    }
+
+    fn has_posted(&self, member: u32, turn: u64, step: u8) -> bool {
+        self.network.borrow_mut().board.slot(member, turn).posted >= (turn, step)
+    }
+
+    fn finish_turn(&mut self, turn: u64) {
+        let network = &mut *self.network.borrow_mut();
+        let slot = network.board.slot(self.rank as u32, turn);
+        assert!(slot.finished < turn, "a turn finished twice");
+        slot.finished = turn;
+        if network.board.is_free(turn + SLOTS) {
+            // Whoever reads it now is late.
+            network.board.spoil(turn, &mut network.random);
+        }
+        network.wake_all();
     }
 
     fn withdraw(&mut self, _: usize) {
@@ -278,7 +378,14 @@ struct Party<const WINDOW: usize> {
 }
 
 impl<const WINDOW: usize> Party<WINDOW> {
-    fn new(case: &Case, call: usize, rank: u32, contribution: &[u8], random: &mut Random) -> Self {
+    fn new(
+        case: &Case,
+        call: usize,
+        turn: u64,
+        rank: u32,
+        contribution: &[u8],
+        random: &mut Random,
+    ) -> Self {
         let schedule = case.schedule(rank);
         let (input, output) = case.lengths(rank);
         let mut output = random.bytes(output);
@@ -299,6 +406,7 @@ impl<const WINDOW: usize> Party<WINDOW> {
             scratch: memory,
             reduction: Some(reduction(case.commutative)),
             tag: call as i32,
+            turn,
         };
         // SAFETY: the buffers are as long as the case says, and stay in the party, untouched until the end.
         let running = unsafe { Running::new(&schedule, operands) };
@@ -319,6 +427,7 @@ pub(super) fn simulate<const WINDOW: usize>(cases: &[Case], seed: u64) {
     let mut random = Random::new(seed);
     let mut parties = Vec::<Party<WINDOW>>::new();
     let mut contributions = Vec::new();
+    let mut turn = ferrite_shm::Board::FIRST_TURN;
     for (call, case) in cases.iter().enumerate() {
         contributions.push(
             (0..size)
@@ -329,11 +438,13 @@ pub(super) fn simulate<const WINDOW: usize>(cases: &[Case], seed: u64) {
             parties.push(Party::new(
                 case,
                 call,
+                turn,
                 rank as u32,
                 contribution,
                 &mut random,
             ));
         }
+        turn += case.schedule(0).turns();
     }
     let network = RefCell::new(Network::new(size as usize, seed));
     loop {
@@ -410,7 +521,7 @@ fn after_an_error_nothing_is_under_way() {
     };
     let network = RefCell::new(Network::new(64, 1));
     network.borrow_mut().sends_left = 5;
-    let mut party = Party::<16>::new(&case, 0, 0, &[7; 100], &mut Random::new(2));
+    let mut party = Party::<16>::new(&case, 0, 1, 0, &[7; 100], &mut Random::new(2));
     let running = party.running.as_mut().expect("new");
     let mut wire = Rank {
         rank: 0,

@@ -1,7 +1,9 @@
 //! Communicators: what a communicator is, and the questions that can be asked of it (MPI 5.0, sections 7.4 and 7.8).
 
-use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
-use std::sync::Arc;
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use ferrite_shm::Board;
 
 use super::Engine;
 use crate::attribute::{Attributes, Owner};
@@ -29,6 +31,10 @@ pub struct CommData {
     members: Arc<Members>,
     /// Collective operations begun, which tells those under way at the same time apart.
     sequence: AtomicI32,
+    /// Where the members work together, if all are on one node and there was room. Set before the first collective that may use it.
+    board: OnceLock<Board>,
+    /// The next turn of the board.
+    turn: AtomicU64,
     name: ClassLock<String>,
     /// Attributes cached on the communicator (MPI 5.0, section 7.7).
     pub attributes: Attributes,
@@ -62,6 +68,8 @@ impl CommData {
             first: members.first_if_consecutive(),
             members,
             sequence: AtomicI32::new(0),
+            board: OnceLock::new(),
+            turn: AtomicU64::new(Board::FIRST_TURN),
             name: ClassLock::new(Class::Leaf, name.to_owned()),
             attributes: Attributes::new(Owner::Comm),
             errhandler: Place::new(Attached::FATAL),
@@ -108,6 +116,23 @@ impl CommData {
     /// A number for the next collective operation, the same on every member.
     pub(crate) fn next_sequence(&self) -> i32 {
         self.sequence.fetch_add(1, Ordering::Relaxed) & i32::MAX
+    }
+
+    /// The board, where there is one.
+    #[inline]
+    pub(crate) fn board(&self) -> Option<&Board> {
+        self.board.get()
+    }
+
+    /// Gives the communicator its board.
+    pub(super) fn set_board(&self, board: Board) {
+        let set = self.board.set(board);
+        debug_assert!(set.is_ok(), "a communicator gets one board");
+    }
+
+    /// The first of as many turns of the board for the next collective operation, the same on every member.
+    pub(crate) fn next_turns(&self, turns: u64) -> u64 {
+        self.turn.fetch_add(turns, Ordering::Relaxed)
     }
 
     #[cold]

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use ferrite_shm::BoardId;
+
 use super::Engine;
 use super::comm::CommData;
 use crate::group::Members;
@@ -79,7 +81,9 @@ impl Engine {
             .iter()
             .map(|(_, rank)| parent.process(*rank))
             .collect();
-        self.add_comm(context, Arc::new(Members::new(processes)), parent)
+        let made = self.add_comm(context, Arc::new(Members::new(processes)), parent)?;
+        self.agree_on_board(made)?;
+        Ok(made)
     }
 
     /// `MPI_Comm_dup` but for the attributes, which the caller copies: same members, another context. Collective.
@@ -92,11 +96,40 @@ impl Engine {
         }
         .to_le_bytes();
         self.tell_all(comm, &mut context)?;
-        self.add_comm(
+        let made = self.add_comm(
             u64::from_le_bytes(context),
             parent.members().clone(),
             parent,
-        )
+        )?;
+        self.agree_on_board(made)?;
+        Ok(made)
+    }
+
+    /// Gives a new communicator a board if all its members are on one node and there is room, which its rank 0 finds out. Collective
+    /// over the new communicator.
+    pub(super) fn agree_on_board(&self, comm: Comm) -> Result<()> {
+        let data = self.comm(comm)?;
+        let Some(shm) = &self.shm else {
+            return Ok(());
+        };
+        let processes = || (0..data.size()).map(|rank| data.process(rank));
+        if data.size() < 2 || !processes().all(|process| shm.is_local(process)) {
+            return Ok(());
+        }
+        const NONE: u32 = u32::MAX;
+        let taken = match data.rank() {
+            0 => shm.take_board(data.size() as usize),
+            _ => None,
+        };
+        let mut id = taken.map_or(NONE, |id| id.0).to_le_bytes();
+        self.tell_all(comm, &mut id)?;
+        let id = u32::from_le_bytes(id);
+        if id != NONE
+            && let Some(board) = shm.open_board(BoardId(id), processes())
+        {
+            data.set_board(board);
+        }
+        Ok(())
     }
 
     /// `MPI_Comm_free` but for the attributes, which the caller deletes first: the handle becomes stale at once; messages

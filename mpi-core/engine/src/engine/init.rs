@@ -151,12 +151,16 @@ impl Engine {
         let alone = Arc::new(Members::new(vec![own]));
         // SAFETY: a null pointer is all zeros, so zeroed memory is `size` null pointers.
         let peers = unsafe { Box::new_zeroed_slice(size as usize).assume_init() };
+        let world = CommData::new(Contexts::WORLD, own, everybody, "MPI_COMM_WORLD");
+        if let Some(shm) = shm.as_ref().filter(|_| job.local.len() as u32 == size) {
+            world.set_board(shm.board_of_all());
+        }
         Ok(Engine {
             bootstrap,
             settings,
             level,
             main_thread: std::thread::current().id(),
-            world: CommData::new(Contexts::WORLD, own, everybody, "MPI_COMM_WORLD"),
+            world,
             own: CommData::new(Contexts::OWN, own, alone, "MPI_COMM_SELF"),
             comms: Slab::new(HandleKind::Comm),
             groups: Slab::new(HandleKind::Group),

@@ -166,6 +166,23 @@ impl Engine {
         }
     }
 
+    /// [`Engine::wait_until`] for what may become true without anything arriving by a transport.
+    #[inline]
+    pub(super) fn wait_watching(&self, mut done: impl FnMut() -> bool) {
+        if threaded() {
+            return self.wait_among_threads(&mut done);
+        }
+        let mut patience = Patience::default();
+        while !done() {
+            if self.progress() {
+                self.end_patience(&mut patience);
+            } else if self.be_patient(&mut patience, &mut done) {
+                return;
+            }
+        }
+        self.end_patience(&mut patience);
+    }
+
     #[inline(never)]
     fn wait_among_threads(&self, done: &mut dyn FnMut() -> bool) {
         let waiting = &self.waiting;

@@ -1,6 +1,7 @@
 //! Blocking collective operations: a [`Schedule`] run over a communicator's collective context.
 
 use ferrite_fabric::{RawBuf, RawBufMut};
+use ferrite_shm::Board;
 
 use super::Engine;
 use super::comm::CommData;
@@ -33,21 +34,30 @@ impl Engine {
         let mut memory = core::mem::take(&mut *self.scratch.lock());
         let scratch = memory.reserve(schedule.scratch_bytes());
         let tag = wire.comm.next_sequence();
+        let turns = schedule.turns();
+        let turn = wire.comm.next_turns(turns);
         let operands = Operands {
             input,
             output,
             scratch,
             reduction,
             tag,
+            turn,
         };
         // SAFETY: the caller's promise; the scratch memory is ours until the end, and the loop below ends only when
         // the collective has finished or failed.
         let mut running: Running<Request> = unsafe { Running::new(schedule, operands) };
         let mut outcome = Ok(false);
-        self.wait_until(|| {
+        let mut step = || {
             outcome = running.step(&mut wire);
             !matches!(outcome, Ok(false))
-        });
+        };
+        if turns > 0 {
+            // What others do on the board is no event of a transport.
+            self.wait_watching(step);
+        } else {
+            self.wait_until(&mut step);
+        }
         memory.trim(SCRATCH_KEPT);
         *self.scratch.lock() = memory;
         outcome.map(|_| ())
@@ -63,6 +73,7 @@ impl Engine {
             width: 1,
             commutative: true,
             in_place: false,
+            board: None,
         })
     }
 
@@ -146,6 +157,32 @@ impl Wire for CollectiveWire<'_> {
         self.engine.finish(request, data).map(|_| true)
     }
 
+    #[inline]
+    fn slot(&self, member: u32, turn: u64, in_line: bool) -> *mut u8 {
+        self.board().bytes(member as usize, turn, in_line)
+    }
+
+    #[inline]
+    fn may_enter(&self, turn: u64) -> bool {
+        let board = self.board();
+        (0..board.members()).all(|member| board.has_freed(member, turn))
+    }
+
+    #[inline]
+    fn post(&mut self, turn: u64, step: u8) {
+        self.board().post(turn, step);
+    }
+
+    #[inline]
+    fn has_posted(&self, member: u32, turn: u64, step: u8) -> bool {
+        self.board().has_posted(member as usize, turn, step)
+    }
+
+    #[inline]
+    fn finish_turn(&mut self, turn: u64) {
+        self.board().finish(turn);
+    }
+
     fn withdraw(&mut self, mut request: Request) {
         // A message that is past cancelling arrives; either way its buffer is free after the wait. What it ended with does
         // not matter, as the operation has failed already.
@@ -156,6 +193,12 @@ impl Wire for CollectiveWire<'_> {
 }
 
 impl CollectiveWire<'_> {
+    #[inline]
+    fn board(&self) -> &Board {
+        let board = self.comm.board();
+        board.expect("a schedule takes turns of a board only where the shape has one")
+    }
+
     /// Lets go of a request that is done already.
     fn unless_done(&self, request: RequestRef) -> Result<Option<Request>> {
         let mut handle = request.handle();

@@ -1,0 +1,251 @@
+//! Collectives of a node's ranks over a [board](ferrite_shm::Board): memory that all of them reach, instead of messages.
+//!
+//! A call is cut into chunks that fit a member's slot; each takes one turn of the board, and several may be under way. In a turn every
+//! member that contributes puts its chunk into its slot and posts it; whoever needs it waits for that and reads. Vectors of some length are
+//! reduced in slices, each member its own, and collected in a second step; short ones by everybody who wants the result.
+//!
+//! Operands are combined in the order of rank, or each slice by one member only, so that every rank gets the same bits.
+
+use super::operation::{Id, Place, Round};
+use super::shape::Shape;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Nobody leaves before all have come.
+    Barrier,
+    /// The root's vector for all.
+    Bcast,
+    /// All vectors, combined, for the root.
+    Reduce,
+    /// All vectors, combined, for all.
+    Allreduce,
+    /// Each one's block for the root.
+    Gather,
+    /// Each one's block for all.
+    Allgather,
+}
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct OnBoard {
+    what: What,
+    /// Elements of a chunk.
+    chunk: usize,
+    /// The chunk fits the lines.
+    in_line: bool,
+    /// Members reduce slices.
+    sliced: bool,
+    turn: u32,
+    /// The first element of the current chunk.
+    first: usize,
+    phase: Phase,
+    last: Id,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Fill,
+    /// Wait for this member, and take what it has.
+    Take(u32),
+    /// Combine what this member has with this rank's slice, counted from the one above it.
+    Slice(u32),
+    /// Fetch this member's slice, counted from this rank.
+    Collect(u32),
+    End,
+}
+
+/// First step of a turn: the chunk is in the slot.
+const FILLED: u8 = 1;
+/// Second step: the slice is reduced.
+const REDUCED: u8 = 2;
+
+impl OnBoard {
+    /// For a board whose slots have `payload` bytes. Vectors of up to `flat` bytes are combined by everybody who wants the result. `None` if
+    /// an element does not fit, or the call is better done by messages.
+    pub(super) fn new(what: What, shape: &Shape, payload: usize, flat: usize) -> Option<OnBoard> {
+        let chunk = payload / shape.width;
+        let sliced = matches!(what, What::Reduce | What::Allreduce)
+            && shape.size > 2
+            && shape.bytes() > flat
+            && shape.count >= shape.size as usize;
+        if chunk == 0 || sliced && !shape.commutative {
+            return None;
+        }
+        Some(OnBoard {
+            what,
+            chunk,
+            in_line: shape.bytes() <= ferrite_shm::IN_LINE,
+            sliced,
+            turn: 0,
+            first: 0,
+            phase: Phase::Fill,
+            last: Id::NONE,
+        })
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self.what {
+            What::Barrier => "barrier on the board",
+            What::Bcast => "broadcast on the board",
+            What::Reduce => "reduction on the board",
+            What::Allreduce => "allreduce on the board",
+            What::Gather => "gather on the board",
+            What::Allgather => "allgather on the board",
+        }
+    }
+
+    /// Turns of the board that the call takes.
+    pub(super) fn turns(&self, shape: &Shape) -> u64 {
+        match self.what {
+            What::Barrier => 1,
+            _ => shape.count.div_ceil(self.chunk) as u64,
+        }
+    }
+
+    pub(super) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
+        let count = self.chunk.min(shape.count - self.first);
+        if self.what == What::Barrier {
+            return self.barrier(out, shape);
+        }
+        if count == 0 {
+            return false;
+        }
+        let (own, at, bytes) = (shape.rank, self.first * shape.width, count * shape.width);
+        let is_root = own == shape.root;
+        match self.phase {
+            Phase::Fill => {
+                self.last = Id::NONE;
+                if self.what != What::Bcast || is_root {
+                    let from = match self.what {
+                        What::Bcast => Place::output(at),
+                        // In place, a gathering rank's block lies in its output.
+                        What::Gather | What::Allgather if shape.in_place => {
+                            Place::output(own as usize * shape.bytes() + at)
+                        }
+                        _ => Place::input(at),
+                    };
+                    let may_write = out.enter(self.turn);
+                    let filled = out.copy(from, self.slot(own, 0), bytes, &[may_write]);
+                    self.last = out.post(self.turn, FILLED, &[filled]);
+                    let keeps = matches!(self.what, What::Gather if is_root)
+                        || self.what == What::Allgather;
+                    if keeps && !shape.in_place {
+                        let into = Place::output(own as usize * shape.bytes() + at);
+                        out.copy(from, into, bytes, &[]);
+                    }
+                }
+                self.phase = match self.what {
+                    What::Reduce | What::Allreduce if self.sliced => {
+                        self.last = out.wait_all(self.turn, FILLED, shape.size, &[self.last]);
+                        Phase::Slice(0)
+                    }
+                    What::Reduce | What::Allreduce if self.what == What::Allreduce || is_root => {
+                        self.last = out.wait_all(self.turn, FILLED, shape.size, &[self.last]);
+                        Phase::Take(shape.size)
+                    }
+                    What::Bcast if !is_root => Phase::Take(1),
+                    What::Allgather if shape.size > 1 => Phase::Take(shape.size - 1),
+                    What::Gather if is_root && shape.size > 1 => Phase::Take(shape.size - 1),
+                    _ => Phase::End,
+                };
+            }
+            Phase::Take(left) => {
+                self.take(shape, left, at, count, out);
+                self.phase = if left == 1 {
+                    Phase::End
+                } else {
+                    Phase::Take(left - 1)
+                };
+            }
+            Phase::Slice(step) => {
+                let (first, slice) = slice_of(own, shape.size, count);
+                let offset = first * shape.width;
+                let other = shape.above(step + 1);
+                let (from, into) = (self.slot(other, offset), self.slot(own, offset));
+                self.last = out.reduce(from, into, slice, &[self.last]).or(self.last);
+                self.phase = Phase::Slice(step + 1);
+                if step + 2 == shape.size {
+                    self.last = out.post(self.turn, REDUCED, &[self.last]);
+                    let collects = self.what == What::Allreduce || is_root;
+                    self.phase = if collects {
+                        Phase::Collect(0)
+                    } else {
+                        Phase::End
+                    };
+                }
+            }
+            Phase::Collect(step) => {
+                let member = shape.above(step);
+                let (first, slice) = slice_of(member, shape.size, count);
+                let offset = first * shape.width;
+                let ready = out.wait_member(self.turn, REDUCED, member, &[self.last]);
+                let (from, into) = (self.slot(member, offset), Place::output(at + offset));
+                self.last = out
+                    .copy(from, into, slice * shape.width, &[ready])
+                    .or(ready);
+                self.phase = if step + 1 == shape.size {
+                    Phase::End
+                } else {
+                    Phase::Collect(step + 1)
+                };
+            }
+            Phase::End => {
+                out.finish(self.turn, &[self.last]);
+                self.turn += 1;
+                self.first += count;
+                self.phase = Phase::Fill;
+            }
+        }
+        true
+    }
+
+    /// Takes what a member has filled in; `left` counts the members down.
+    fn take(&mut self, shape: &Shape, left: u32, at: usize, count: usize, out: &mut Round) {
+        let bytes = count * shape.width;
+        match self.what {
+            What::Bcast => {
+                let root = shape.root;
+                let ready = out.wait_member(self.turn, FILLED, root, &[]);
+                self.last = out.copy(self.slot(root, 0), Place::output(at), bytes, &[ready]);
+            }
+            What::Gather | What::Allgather => {
+                // Each begins with another one.
+                let member = shape.below(left);
+                let ready = out.wait_member(self.turn, FILLED, member, &[self.last]);
+                let into = Place::output(member as usize * shape.bytes() + at);
+                self.last = out.copy(self.slot(member, 0), into, bytes, &[ready]);
+            }
+            _ => {
+                // From the last rank to the first: each operand goes to the left of what there is.
+                let from = self.slot(left - 1, 0);
+                self.last = if left == shape.size {
+                    out.copy(from, Place::output(at), bytes, &[self.last])
+                } else {
+                    out.reduce(from, Place::output(at), count, &[self.last])
+                };
+            }
+        }
+    }
+
+    fn barrier(&mut self, out: &mut Round, shape: &Shape) -> bool {
+        if self.turn == 1 {
+            return false;
+        }
+        let here = out.post(self.turn, FILLED, &[]);
+        let all = out.wait_all(self.turn, FILLED, shape.size, &[here]);
+        out.finish(self.turn, &[all]);
+        self.turn += 1;
+        true
+    }
+
+    fn slot(&self, member: u32, offset: usize) -> Place {
+        Place::slot(member, self.turn, self.in_line, offset)
+    }
+}
+
+/// First element and number of elements of a member's slice of a vector.
+fn slice_of(member: u32, size: u32, count: usize) -> (usize, usize) {
+    let at = |member: u32| (count as u64 * u64::from(member) / u64::from(size)) as usize;
+    (at(member), at(member + 1) - at(member))
+}
