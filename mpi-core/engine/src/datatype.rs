@@ -185,6 +185,12 @@ const LONG_DOUBLE: Scalar = if cfg!(windows) {
     Scalar::F128
 };
 
+/// The standard has no operations on `MPI_CHAR`; all other implementations take it for a small integer, and programs rely on that.
+const CHAR: Scalar = if core::ffi::c_char::MIN == 0 {
+    Scalar::U8
+} else {
+    Scalar::I8
+};
 const SHORT: Scalar = signed(mem::size_of::<c_short>());
 const INT: Scalar = signed(mem::size_of::<c_int>());
 const LONG: Scalar = signed(mem::size_of::<c_long>());
@@ -249,7 +255,7 @@ predefined! {
     WCHAR = 0x23c, "MPI_WCHAR", Text(WCHAR);
     INT8_T = 0x240, "MPI_INT8_T", Integer(Scalar::I8);
     UINT8_T = 0x241, "MPI_UINT8_T", Integer(Scalar::U8);
-    CHAR = 0x243, "MPI_CHAR", Text(Scalar::U8);
+    CHAR = 0x243, "MPI_CHAR", Integer(CHAR);
     SIGNED_CHAR = 0x244, "MPI_SIGNED_CHAR", Integer(Scalar::I8);
     UNSIGNED_CHAR = 0x245, "MPI_UNSIGNED_CHAR", Integer(Scalar::U8);
     BYTE = 0x247, "MPI_BYTE", Byte;

@@ -95,6 +95,12 @@ impl OnBoard {
         }
     }
 
+    /// What is done, if it takes one turn and nobody reduces slices.
+    #[inline]
+    pub(super) fn in_one_turn(&self, shape: &Shape) -> Option<What> {
+        (!self.sliced && self.turns(shape) == 1).then_some(self.what)
+    }
+
     /// Turns of the board that the call takes.
     pub(super) fn turns(&self, shape: &Shape) -> u64 {
         match self.what {

@@ -34,6 +34,7 @@ mod shape;
 mod simulate;
 
 pub use api::IN_PLACE;
+pub use board::What;
 pub use operation::{Action, Buffer, Id, Operation, Place};
 pub use run::{Operands, Running, Wire};
 pub use schedule::{Operations, Schedule};

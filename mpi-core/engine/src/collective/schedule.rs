@@ -6,7 +6,7 @@ use super::allgather::{Dissemination as Gossip, Ring};
 use super::allreduce::{Halving, RecursiveDoubling};
 use super::barrier::Dissemination;
 use super::bcast::{PipelinedTree, ScatterRing};
-use super::board::OnBoard;
+use super::board::{OnBoard, What};
 use super::gather::{Linear, SubtreeGather};
 use super::operation::{Operation, Round};
 use super::reduce::TreeReduce;
@@ -103,6 +103,15 @@ impl Schedule {
         match &self.algorithm {
             Algorithm::OnBoard(a) => a.turns(&self.shape),
             _ => 0,
+        }
+    }
+
+    /// What is done on the board, if it takes one turn and nobody reduces slices.
+    #[inline]
+    pub fn in_one_turn(&self) -> Option<What> {
+        match &self.algorithm {
+            Algorithm::OnBoard(a) => a.in_one_turn(&self.shape),
+            _ => None,
         }
     }
 

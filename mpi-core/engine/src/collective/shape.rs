@@ -55,7 +55,7 @@ impl Shape {
 
     /// The rank `distance` (at most `size`) below this one, cyclically.
     #[inline]
-    pub(super) fn below(&self, distance: u32) -> u32 {
+    pub(crate) fn below(&self, distance: u32) -> u32 {
         self.wrap(self.rank as u64 + self.size as u64 - distance as u64)
     }
 

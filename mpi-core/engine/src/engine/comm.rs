@@ -124,6 +124,13 @@ impl CommData {
         self.board.get()
     }
 
+    /// The board of a communicator whose collective operations use it.
+    #[inline]
+    pub(super) fn expect_board(&self) -> &Board {
+        let board = self.board();
+        board.expect("a schedule takes turns of a board only where the shape has one")
+    }
+
     /// Gives the communicator its board.
     pub(super) fn set_board(&self, board: Board) {
         let set = self.board.set(board);

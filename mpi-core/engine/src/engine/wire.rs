@@ -26,9 +26,18 @@ impl Engine {
         (input, output): (RawBuf, RawBufMut),
         reduction: Option<Reduction>,
     ) -> Result<()> {
+        let data = self.comm(comm)?;
+        if let Some(what) = schedule.in_one_turn() {
+            let buffers = (input, output);
+            // SAFETY: the caller's promise.
+            unsafe {
+                self.run_in_one_turn(what, data, schedule.shape(), buffers, reduction.as_ref())
+            };
+            return Ok(());
+        }
         let mut wire = CollectiveWire {
             engine: self,
-            comm: self.comm(comm)?,
+            comm: data,
             handle: comm,
         };
         let mut memory = core::mem::take(&mut *self.scratch.lock());
@@ -195,8 +204,7 @@ impl Wire for CollectiveWire<'_> {
 impl CollectiveWire<'_> {
     #[inline]
     fn board(&self) -> &Board {
-        let board = self.comm.board();
-        board.expect("a schedule takes turns of a board only where the shape has one")
+        self.comm.expect_board()
     }
 
     /// Lets go of a request that is done already.

@@ -92,6 +92,7 @@ fn is_legal(op: Op, name: &str) -> bool {
         "UNSIGNED_LONG",
         "LONG_LONG_INT",
         "UNSIGNED_LONG_LONG",
+        "CHAR",
         "SIGNED_CHAR",
         "UNSIGNED_CHAR",
         "INT8_T",
