@@ -1,8 +1,8 @@
 //! Collectives of a node's ranks over a [board](ferrite_shm::Board): memory that all of them reach, instead of messages.
 //!
 //! A call is cut into chunks that fit a member's slot; each takes one turn of the board, and several may be under way. In a turn every
-//! member that contributes puts its chunk into its slot and posts it; whoever needs it waits for that and reads. Vectors of some length are
-//! reduced in slices, each member its own, and collected in a second step; short ones by everybody who wants the result.
+//! member that contributes puts its chunk into its slot and posts it; whoever needs it waits for that and reads. Vectors of some length that all
+//! want are reduced in slices, each member its own, and collected in a second step; others by everybody who wants the result.
 //!
 //! Operands are combined in the order of rank, or each slice by one member only, so that every rank gets the same bits.
 
@@ -65,7 +65,7 @@ impl OnBoard {
     /// an element does not fit, or the call is better done by messages.
     pub(super) fn new(what: What, shape: &Shape, payload: usize, flat: usize) -> Option<OnBoard> {
         let chunk = payload / shape.width;
-        let sliced = matches!(what, What::Reduce | What::Allreduce)
+        let sliced = what == What::Allreduce
             && shape.size > 2
             && shape.bytes() > flat
             && shape.count >= shape.size as usize;
@@ -142,7 +142,7 @@ impl OnBoard {
                     }
                 }
                 self.phase = match self.what {
-                    What::Reduce | What::Allreduce if self.sliced => {
+                    What::Allreduce if self.sliced => {
                         self.last = out.wait_all(self.turn, FILLED, shape.size, &[self.last]);
                         Phase::Slice(0)
                     }
@@ -173,12 +173,7 @@ impl OnBoard {
                 self.phase = Phase::Slice(step + 1);
                 if step + 2 == shape.size {
                     self.last = out.post(self.turn, REDUCED, &[self.last]);
-                    let collects = self.what == What::Allreduce || is_root;
-                    self.phase = if collects {
-                        Phase::Collect(0)
-                    } else {
-                        Phase::End
-                    };
+                    self.phase = Phase::Collect(0);
                 }
             }
             Phase::Collect(step) => {

@@ -11,7 +11,7 @@ use super::gather::{Linear, SubtreeGather};
 use super::operation::{Action, Buffer, Id, Operation, Place};
 use super::reduce::TreeReduce;
 use super::schedule::{Algorithm, Schedule};
-use super::select::{self, Thresholds};
+use super::select::{self, BoardLimits, Thresholds};
 use super::shape::Shape;
 use super::simulate::{PAYLOAD, Random, simulate};
 
@@ -390,7 +390,6 @@ const ALGORITHMS: &[(Kind, Choose)] = &[
     (Kind::Barrier, |s| on_board(What::Barrier, s, 0)),
     (Kind::Bcast, |s| on_board(What::Bcast, s, 0)),
     (Kind::Reduce, |s| on_board(What::Reduce, s, 1 << 20)),
-    (Kind::Reduce, |s| on_board(What::Reduce, s, 0)),
     (Kind::Allreduce, |s| on_board(What::Allreduce, s, 1 << 20)),
     (Kind::Allreduce, |s| on_board(What::Allreduce, s, 0)),
     (Kind::Gather, |s| on_board(What::Gather, s, 0)),
@@ -415,7 +414,13 @@ const TINY: Thresholds = Thresholds {
     allreduce_halving: 24,
     gather_linear: 5,
     allgather_ring: 5,
-    board: 0,
+    board: BoardLimits {
+        bcast: [0; 2],
+        reduce: [0; 2],
+        allreduce: [0; 2],
+        gather: [0; 2],
+        allgather: [0; 2],
+    },
     board_flat: 0,
 };
 

@@ -27,10 +27,39 @@ pub struct Thresholds {
     pub gather_linear: usize,
     /// Blocks of at least this many bytes travel around a ring.
     pub allgather_ring: usize,
-    /// Vectors and blocks of more bytes than this do not go over a board.
-    pub board: usize,
-    /// Vectors of up to this many bytes are combined on a board by everybody who wants the result, longer ones in slices.
+    /// Vectors and blocks of up to this many bytes go over a board.
+    pub board: BoardLimits,
+    /// Vectors of up to this many bytes are combined on a board by everybody who wants the result, longer ones in slices where that is all.
     pub board_flat: usize,
+}
+
+/// For two ranks, and for more. Two copies through the cache are cheaper than one message, until a message is copied once, from memory to memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoardLimits {
+    /// Broadcasts.
+    pub bcast: [usize; 2],
+    /// Reductions.
+    pub reduce: [usize; 2],
+    /// Allreduce.
+    pub allreduce: [usize; 2],
+    /// Blocks that are gathered.
+    pub gather: [usize; 2],
+    /// Blocks of an allgather.
+    pub allgather: [usize; 2],
+}
+
+impl BoardLimits {
+    fn of(&self, what: What, size: u32) -> usize {
+        let limits = match what {
+            What::Barrier => return usize::MAX,
+            What::Bcast => self.bcast,
+            What::Reduce => self.reduce,
+            What::Allreduce => self.allreduce,
+            What::Gather => self.gather,
+            What::Allgather => self.allgather,
+        };
+        limits[usize::from(size > 2)]
+    }
 }
 
 impl Thresholds {
@@ -43,7 +72,13 @@ impl Thresholds {
         allreduce_halving: 8 << 10,
         gather_linear: 4 << 10,
         allgather_ring: 4 << 10,
-        board: 1 << 20,
+        board: BoardLimits {
+            bcast: [16 << 10, 1 << 20],
+            reduce: [16 << 10, 4 << 10],
+            allreduce: [32 << 10, 16 << 10],
+            gather: [16 << 10, 4 << 10],
+            allgather: [16 << 10, 256 << 10],
+        },
         board_flat: 1 << 10,
     };
 }
@@ -51,7 +86,9 @@ impl Thresholds {
 /// The call over the communicator's board, if it has one and the call is for it.
 fn on_board(what: What, shape: &Shape, limits: &Thresholds) -> Option<Schedule> {
     let payload = shape.board?;
-    if shape.bytes() > limits.board || shape.count == 0 && what != What::Barrier || shape.size == 1
+    if shape.bytes() > limits.board.of(what, shape.size)
+        || shape.count == 0 && what != What::Barrier
+        || shape.size == 1
     {
         return None;
     }
