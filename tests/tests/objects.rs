@@ -1,6 +1,6 @@
 //! Communicators, groups, attributes, info objects, errors, the environment, and the collectives that stand on them.
 
-use ferrite_tests::{Job, c, everywhere, on};
+use ferrite_tests::{Job, c, everywhere, on, passes, seed};
 
 #[test]
 fn attributes() {
@@ -36,6 +36,22 @@ fn environment() {
 fn collectives() {
     everywhere("collectives");
     on(&[3, 5, 7], "collectives");
+}
+
+/// Collectives in a random order on overlapping communicators; 10,000 communicators made and freed, 5,000 alive at once.
+#[test]
+fn boards() {
+    let seed = seed();
+    for ranks in [1, 2, 3, 4, 8] {
+        for transport in ["", "tcp"] {
+            println!("boards: {ranks} ranks, transport '{transport}', seed {seed:#x}");
+            let job = Job::new(c("boards"))
+                .ranks(ranks)
+                .args([format!("{seed:#x}")])
+                .env("FERRITE_TRANSPORT", transport);
+            passes(job);
+        }
+    }
 }
 
 /// A program that nobody launched is a job of one.
