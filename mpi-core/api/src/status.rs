@@ -141,7 +141,10 @@ impl Status {
     pub fn count<T: Datatype>(&self) -> Option<usize> {
         match T::PACKED {
             0 => Some(0),
-            size => (self.bytes().is_multiple_of(size)).then_some(self.bytes() / size),
+            size => self
+                .bytes()
+                .is_multiple_of(size)
+                .then_some(self.bytes() / size),
         }
     }
 

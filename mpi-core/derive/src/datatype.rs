@@ -107,3 +107,55 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(item: &str) -> String {
+        let input = syn::parse_str(item).expect("an item");
+        derive(&input).expect_err(item).to_string()
+    }
+
+    #[test]
+    fn what_is_no_datatype_is_told_why() {
+        for (item, why) in [
+            ("enum State { On, Off }", "an enum is no Datatype"),
+            ("union Either { a: u32, b: f32 }", "a union is no Datatype"),
+            ("struct Name<'a> { text: &'a str }", "borrows nothing"),
+            (
+                "struct Name { text: &'static str }",
+                "a reference is no Datatype",
+            ),
+            (
+                "struct Node { next: *const u8 }",
+                "a pointer is no Datatype",
+            ),
+            (
+                "struct Call { call: fn(u8) -> u8 }",
+                "a function is no Datatype",
+            ),
+            (
+                "#[repr(C, packed(2))] struct Tight { a: u8, b: u32 }",
+                "a packed struct is no Datatype",
+            ),
+        ] {
+            let told = complaint(item);
+            assert!(told.contains(why), "{item}: {told}");
+        }
+    }
+
+    #[test]
+    fn structs_of_all_forms_are_taken() {
+        for item in [
+            "struct Unit;",
+            "struct Pair(u8, f64);",
+            "#[repr(C, align(16))] struct Wide { a: u8 }",
+            "struct Grid<T: Copy, const N: usize> where T: Send { cells: [[T; N]; 2] }",
+        ] {
+            let input = syn::parse_str(item).expect("an item");
+            let code = derive(&input).unwrap_or_else(|why| panic!("{item}: {why}"));
+            syn::parse2::<syn::ItemImpl>(code).unwrap_or_else(|why| panic!("{item}: {why}"));
+        }
+    }
+}
