@@ -343,6 +343,8 @@ impl Communicator {
     }
 }
 
+/// Out of line: a short message is complete when its send returns.
+#[inline(never)]
 fn keep<'scope>(
     scope: &'scope Scope<'scope, '_>,
     engine: &'static Engine,

@@ -6,7 +6,7 @@
 
 use core::cell::Cell;
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use ferrite_engine::{Comm, Engine, ThreadLevel};
 use ferrite_fabric::Transport;
@@ -19,12 +19,15 @@ const TRANSPORTS: &[&dyn Transport] = &[&ferrite_tcp::Tcp];
 /// Whether only the thread that initialised may call.
 static FUNNELED: AtomicBool = AtomicBool::new(false);
 
+/// The engine, while any thread may call it.
+static FOR_ALL: AtomicPtr<Engine> = AtomicPtr::new(core::ptr::null_mut());
+
 /// Operations under way whose buffers are borrowed.
 pub(crate) static BORROWING: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    /// Whether this is the thread that initialised.
-    static INITIALISED_HERE: Cell<bool> = const { Cell::new(false) };
+    /// The engine, in the thread that initialised, until that finalises.
+    static ENGINE_HERE: Cell<*const Engine> = const { Cell::new(core::ptr::null()) };
 }
 
 /// Which threads may communicate (MPI 5.0, section 11.6).
@@ -94,13 +97,17 @@ impl Builder {
             Threading::Funneled => ThreadLevel::Funneled,
             Threading::Multiple => ThreadLevel::Multiple,
         };
-        Engine::init(level, TRANSPORTS, || match ferrite_client::discover() {
+        let engine = Engine::init(level, TRANSPORTS, || match ferrite_client::discover() {
             Ok(found) => Ok((found.job, found.bootstrap)),
             Err(error) => Err(error.to_string()),
         })?;
-        INITIALISED_HERE.set(true);
+        ENGINE_HERE.set(engine);
         // Relaxed: other threads come by a communicator from this one, later.
         FUNNELED.store(self.threading == Threading::Funneled, Ordering::Relaxed);
+        if level == ThreadLevel::Multiple {
+            // Release: pairs with the acquire in `enter`.
+            FOR_ALL.store(core::ptr::from_ref(engine).cast_mut(), Ordering::Release);
+        }
         Ok(Universe {
             world: Communicator::predefined(Comm::WORLD)?,
             itself: Communicator::predefined(Comm::SELF)?,
@@ -177,18 +184,32 @@ fn end() -> Result<()> {
     }
     wake::stop();
     owned::complete_abandoned(engine);
+    ENGINE_HERE.set(core::ptr::null());
+    FOR_ALL.store(core::ptr::null_mut(), Ordering::Release);
     Ok(engine.finalize()?)
 }
 
 /// The engine, for a call of this thread.
 #[inline(always)]
 pub(crate) fn enter() -> Result<&'static Engine> {
-    let engine = ferrite_engine::engine()?;
-    // Relaxed: see `init`.
-    if FUNNELED.load(Ordering::Relaxed) && !INITIALISED_HERE.get() {
-        return Err(wrong_thread());
+    let engine = ENGINE_HERE.get();
+    if !engine.is_null() {
+        // SAFETY: an engine lives for ever once it was published.
+        return Ok(unsafe { &*engine });
     }
-    Ok(engine)
+    enter_from_elsewhere()
+}
+
+/// The same for other threads than the one that initialised, and for when no thread may call.
+#[inline]
+fn enter_from_elsewhere() -> Result<&'static Engine> {
+    // Acquire: pairs with the release in `init`.
+    let engine = FOR_ALL.load(Ordering::Acquire);
+    if engine.is_null() {
+        return Err(refuse());
+    }
+    // SAFETY: an engine lives for ever once it was published.
+    Ok(unsafe { &*engine })
 }
 
 /// Whether other threads may call the engine.
@@ -197,10 +218,17 @@ pub(crate) fn has_threads() -> bool {
 }
 
 #[cold]
-fn wrong_thread() -> Error {
-    Error::new(
-        ErrorClass::OTHER,
-        "MPI was initialised with Threading::Funneled, so only the thread that did so may communicate: initialise with \
-         Threading::Multiple",
-    )
+fn refuse() -> Error {
+    match ferrite_engine::engine() {
+        Err(error) => error.into(),
+        Ok(_) if has_threads() => Error::new(
+            ErrorClass::OTHER,
+            "called while another thread finalises MPI: let it wait for this one",
+        ),
+        Ok(_) => Error::new(
+            ErrorClass::OTHER,
+            "MPI was initialised with Threading::Funneled, so only the thread that did so may communicate: initialise with \
+             Threading::Multiple",
+        ),
+    }
 }
