@@ -5,8 +5,9 @@ use core::slice;
 
 use crate::{Datatype, Result};
 
-/// Items to send: a single value, a slice or a vector.
-pub trait Buffer {
+/// Items to send: a single value, a slice or a vector. No other types can be made buffers, as calls rely on [`Buffer::items`] being
+/// the same each time.
+pub trait Buffer: sealed::Sealed {
     /// What it consists of.
     type Item: Datatype;
     /// What a reduction of such a buffer gives: a value for a value, a vector for a slice.
@@ -31,6 +32,12 @@ pub trait BufferMut: Buffer {
     /// The items.
     fn items_mut(&mut self) -> &mut [Self::Item];
 }
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl<T: Datatype> sealed::Sealed for T {}
 
 impl<T: Datatype> Buffer for T {
     type Item = T;
@@ -73,6 +80,8 @@ pub(crate) unsafe fn collect_vec<T: Datatype>(
 
 macro_rules! rows {
     ($($type:ty),*) => {$(
+        impl<T: Datatype> sealed::Sealed for $type {}
+
         impl<T: Datatype> Buffer for $type {
             type Item = T;
             type Owned = Vec<T>;
