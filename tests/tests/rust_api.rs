@@ -1,9 +1,11 @@
 //! Programs of the safe Rust API: the examples under launchers, and a crate outside this workspace with that one dependency.
 
 use ferrite_tests::{Job, Outcome, peer};
+use rustix::process::Signal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 use xtask::{target_directory, workspace_root};
 
 const EXAMPLES: [&str; 5] = ["ring", "heat", "monte_carlo_pi", "sort", "pipeline"];
@@ -173,6 +175,13 @@ mod tests {
         world.send(&1, 5, 0)
     }
 
+    #[mpi_core::test(ranks = 2, deadline = 100)]
+    #[ignore = "hangs"]
+    fn both_hang(world: Communicator) {
+        println!("begun");
+        world.recv::<u8>(1 - world.rank(), 0).expect("never");
+    }
+
     #[mpi_core::test(ranks = 2, deadline = 1)]
     #[ignore = "fails"]
     fn one_hangs(world: Communicator) {
@@ -240,6 +249,37 @@ fn finalising_within_a_scope_is_told() {
     let outcome = Job::alone(program()).args(["within-scope"]).run();
     assert!(!outcome.status.success(), "{outcome}");
     assert!(outcome.stderr.contains("end the scope first"), "{outcome}");
+}
+
+/// The test executable of the crate outside.
+fn tests() -> PathBuf {
+    let (folder, target) = outside();
+    let output = cargo(
+        &build(target, &["test", "--no-run", "--message-format=json"]),
+        folder,
+    );
+    let messages = String::from_utf8_lossy(&output.stdout).into_owned();
+    let executable = messages.lines().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        let is_test = message["profile"]["test"] == true && message["target"]["name"] == "outside";
+        is_test.then(|| message["executable"].as_str().map(PathBuf::from))?
+    });
+    executable.unwrap_or_else(|| panic!("{messages}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// However a test ends, its ranks do too.
+#[test]
+fn ranks_do_not_outlive_their_test() {
+    let job = Job::alone(tests()).args(["--ignored", "--exact", "tests::both_hang"]);
+    let running = job.start();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while running.processes().len() < 3 {
+        assert!(Instant::now() < deadline, "the ranks are not started");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running.signal(Signal::KILL);
+    let outcome = running.within(Duration::from_secs(20)).finish();
+    assert!(!outcome.status.success(), "{outcome}");
 }
 
 /// What the test attribute says of tests that pass, fail, and hang.
