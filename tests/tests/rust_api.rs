@@ -178,7 +178,8 @@ mod tests {
     #[mpi_core::test(ranks = 2, deadline = 100)]
     #[ignore = "hangs"]
     fn both_hang(world: Communicator) {
-        println!("begun");
+        let folder = std::env::var("BEGUN").expect("set by whoever runs this");
+        std::fs::write(format!("{folder}/{}", world.rank()), "").expect("written");
         world.recv::<u8>(1 - world.rank(), 0).expect("never");
     }
 
@@ -270,11 +271,17 @@ fn tests() -> PathBuf {
 /// However a test ends, its ranks do too.
 #[test]
 fn ranks_do_not_outlive_their_test() {
-    let job = Job::alone(tests()).args(["--ignored", "--exact", "tests::both_hang"]);
+    let begun = tempfile::tempdir().expect("a folder");
+    let job = Job::alone(tests())
+        .args(["--ignored", "--exact", "tests::both_hang"])
+        .env("BEGUN", &begun.path().to_string_lossy());
     let running = job.start();
     let deadline = Instant::now() + Duration::from_secs(20);
-    while running.processes().len() < 3 {
-        assert!(Instant::now() < deadline, "the ranks are not started");
+    while !["0", "1"]
+        .iter()
+        .all(|rank| begun.path().join(rank).exists())
+    {
+        assert!(Instant::now() < deadline, "the ranks do not begin");
         std::thread::sleep(Duration::from_millis(5));
     }
     running.signal(Signal::KILL);
