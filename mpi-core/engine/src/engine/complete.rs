@@ -217,6 +217,14 @@ impl Engine {
         }))
     }
 
+    /// Whether a request is done, or is none. Drives no progress and leaves the request's result alone, so another thread
+    /// than the one that will wait for it may ask.
+    pub fn is_done(&self, request: Request) -> bool {
+        self.requests
+            .get(request.0)
+            .is_none_or(|data| data.is_done())
+    }
+
     /// `MPI_Request_free`: lets go of a request. An operation under way goes on.
     pub fn request_free(&self, request: &mut Request) -> Result<()> {
         if *request == Request::NULL {

@@ -1,0 +1,290 @@
+//! Collective operations against what they are defined to give, on several ranks.
+
+use mpi_core::{Communicator, Datatype, ErrorClass, Result, op};
+
+/// Items from nothing to what is sent in pieces.
+const LENGTHS: [usize; 4] = [0, 1, 13, 40_000];
+
+/// A matrix product does not commute.
+type Matrix = [u64; 4];
+
+fn matrix(rank: usize) -> Matrix {
+    [rank as u64 + 1, 2, 3, rank as u64 + 5]
+}
+
+fn times(a: Matrix, b: Matrix) -> Matrix {
+    let dot = |i: usize, j: usize| {
+        a[2 * i]
+            .wrapping_mul(b[j])
+            .wrapping_add(a[2 * i + 1].wrapping_mul(b[2 + j]))
+    };
+    [dot(0, 0), dot(0, 1), dot(1, 0), dot(1, 1)]
+}
+
+fn all(world: &Communicator) -> Result<()> {
+    let (rank, size) = (world.rank(), world.size());
+    world.barrier()?;
+    for length in LENGTHS {
+        let item = |rank: usize, at: usize| (at * 7 + rank * 3) as i64;
+        let of = |rank: usize| -> Vec<i64> { (0..length).map(|at| item(rank, at)).collect() };
+        let own = of(rank);
+        let everybody: Vec<i64> = (0..size).flat_map(of).collect();
+        for root in 0..size {
+            let mut buffer = if rank == root {
+                own.clone()
+            } else {
+                vec![-1; length]
+            };
+            world.broadcast(&mut buffer, root)?;
+            assert_eq!(buffer, of(root));
+            let mut buffer = if rank == root {
+                own.clone()
+            } else {
+                Vec::new()
+            };
+            world.broadcast_vec(&mut buffer, root)?;
+            assert_eq!(buffer, of(root));
+            assert_eq!(
+                world.gather(&own, root)?,
+                (rank == root).then(|| everybody.clone())
+            );
+            let sums: Vec<i64> = (0..length)
+                .map(|at| (0..size).map(|rank| item(rank, at)).sum())
+                .collect();
+            assert_eq!(
+                world.reduce(&own, op::sum(), root)?,
+                (rank == root).then_some(sums)
+            );
+            let all = (rank == root).then_some(&everybody[..]);
+            assert_eq!(world.scatter(all, root)?, own);
+            // Rank r has r items more.
+            let longer = |rank: usize| vec![rank as u8; length + rank];
+            let parts: Vec<_> = (0..size).map(longer).collect();
+            assert_eq!(
+                world.scatter_v((rank == root).then_some(&parts[..]), root)?,
+                longer(rank)
+            );
+            assert_eq!(
+                world.gather_v(&longer(rank), root)?,
+                (rank == root).then_some(parts)
+            );
+        }
+        assert_eq!(world.all_gather(&own)?, everybody);
+        let longer = |rank: usize| vec![rank as u16; length + rank];
+        assert_eq!(
+            world.all_gather_v(&longer(rank))?,
+            (0..size).map(longer).collect::<Vec<_>>()
+        );
+        let block = |from: usize, to: usize| vec![(from * 100 + to) as u32; length];
+        let sent: Vec<u32> = (0..size).flat_map(|to| block(rank, to)).collect();
+        let expected: Vec<u32> = (0..size).flat_map(|from| block(from, rank)).collect();
+        assert_eq!(world.all_to_all(&sent)?, expected);
+        let block =
+            |from: usize, to: usize| vec![(from * 100 + to) as u32; (length + from + 2 * to) % 9];
+        let sent: Vec<_> = (0..size).map(|to| block(rank, to)).collect();
+        let expected: Vec<_> = (0..size).map(|from| block(from, rank)).collect();
+        assert_eq!(world.all_to_all_v(&sent)?, expected);
+        let greatest: Vec<i64> = of(size - 1);
+        assert_eq!(world.all_reduce(&own, op::max())?, greatest);
+        let offset = 0;
+        assert_eq!(
+            world.all_reduce(&own, op::commutative(|a: i64, b| a.max(b) + offset))?,
+            greatest
+        );
+        let up_to = |end: usize| -> Vec<i64> {
+            (0..length)
+                .map(|at| (0..end).map(|r| item(r, at)).sum())
+                .collect()
+        };
+        assert_eq!(world.scan(&own, op::sum())?, up_to(rank + 1));
+        assert_eq!(
+            world.exscan(&own, op::sum())?,
+            (rank > 0).then(|| up_to(rank))
+        );
+        let sums: Vec<i64> = (0..length)
+            .map(|at| (0..size).map(|from| item(from, at) + rank as i64).sum())
+            .collect();
+        let sent: Vec<i64> = (0..size)
+            .flat_map(|to| own.iter().map(move |item| item + to as i64))
+            .collect();
+        assert_eq!(world.reduce_scatter(&sent, op::sum())?, sums);
+    }
+    // Order is kept, in every form.
+    let product = |ranks: std::ops::Range<usize>| ranks.map(matrix).reduce(times);
+    let own = matrix(rank);
+    assert_eq!(
+        Some(world.all_reduce(&own, op::function(times))?),
+        product(0..size)
+    );
+    assert_eq!(
+        world.reduce(&own, op::function(times), size - 1)?,
+        product(0..size).filter(|_| rank == size - 1)
+    );
+    assert_eq!(
+        Some(world.scan(&own, op::function(times))?),
+        product(0..rank + 1)
+    );
+    assert_eq!(world.exscan(&own, op::function(times))?, product(0..rank));
+    // A closure on items of the engine's own types, which does not commute: the left one.
+    assert_eq!(
+        world.all_reduce(&(rank as u32), op::function(|left, _| left))?,
+        0
+    );
+    assert_eq!(
+        world.reduce(&(rank as u32), op::function(|_, right| right), 0)?,
+        (rank == 0).then_some(size as u32 - 1)
+    );
+    // Arrays are combined item by item; truths are combined as such.
+    assert_eq!(
+        world.all_reduce(&[1.0, 2.0], op::sum())?,
+        [size as f64, 2.0 * size as f64]
+    );
+    assert!(world.all_reduce(&(rank == 0), op::any())?);
+    assert_eq!(
+        world.all_reduce(&[true, rank == 0][..], op::all())?,
+        [true, size == 1]
+    );
+    assert_eq!(
+        world.all_reduce(&(1u8 << rank), op::bit_or())?,
+        ((1u32 << size) - 1) as u8
+    );
+    assert_eq!(
+        world.all_reduce(&2u32, op::product())?,
+        2u32.pow(size as u32)
+    );
+    assert_eq!(world.all_reduce(&(rank as f32), op::min())?, 0.0);
+    Ok(())
+}
+
+#[mpi_core::test(ranks = 1)]
+fn all_on_one(world: Communicator) -> Result<()> {
+    all(&world)
+}
+
+#[mpi_core::test(ranks = 2)]
+fn all_on_two(world: Communicator) -> Result<()> {
+    all(&world)
+}
+
+#[mpi_core::test(ranks = 3)]
+fn all_on_three(world: Communicator) -> Result<()> {
+    all(&world)
+}
+
+#[mpi_core::test(ranks = 7)]
+fn all_on_seven(world: Communicator) -> Result<()> {
+    all(&world)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Datatype)]
+struct Best {
+    error: f64,
+    rank: u8,
+}
+
+#[mpi_core::test(ranks = 3)]
+fn structs_are_collected_and_reduced(world: Communicator) -> Result<()> {
+    let own = Best {
+        error: (world.rank() as f64 - 1.0).abs(),
+        rank: world.rank() as u8,
+    };
+    let best = world.all_reduce(
+        &own,
+        op::function(|a: Best, b: Best| if a.error <= b.error { a } else { b }),
+    )?;
+    assert_eq!(
+        best,
+        Best {
+            error: 0.0,
+            rank: 1
+        }
+    );
+    assert_eq!(
+        world.gather(&own, 2)?.map(|all| all[1]),
+        (world.rank() == 2).then_some(best)
+    );
+    let mut told = own;
+    world.broadcast(&mut told, 1)?;
+    assert_eq!(told, best);
+    assert_eq!(world.all_gather(&[own, own][..])?[2..4], [best, best]);
+    assert_eq!(world.all_to_all(&vec![own; 3])?[1], best);
+    let mut several = if world.rank() == 1 {
+        vec![own; 5]
+    } else {
+        Vec::new()
+    };
+    world.broadcast_vec(&mut several, 1)?;
+    assert_eq!(several, [best; 5]);
+    Ok(())
+}
+
+#[mpi_core::test(ranks = 2)]
+fn a_panic_in_an_operation_comes_after_it(world: Communicator) -> Result<()> {
+    let first = world.rank() == 0;
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        world.all_reduce(
+            &1u32,
+            op::function(|a, _| if first { panic!("in an operation") } else { a }),
+        )
+    }));
+    assert_eq!(caught.is_err(), first);
+    assert_eq!(world.all_reduce(&1u32, op::sum())?, 2);
+    Ok(())
+}
+
+#[mpi_core::test(ranks = 3)]
+fn what_does_not_fit_is_told_to_all(world: Communicator) -> Result<()> {
+    let items = [1, 2, 3, 4];
+    let error = world
+        .scatter((world.rank() == 0).then_some(&items[..]), 0)
+        .expect_err("4 among 3");
+    assert_eq!(error.class(), ErrorClass::COUNT, "{error}");
+    assert!(world.scatter::<u8>(None, 1).is_err());
+    assert!(
+        world
+            .scatter_v((world.rank() == 0).then_some(&[vec![1]][..]), 0)
+            .is_err()
+    );
+    assert!(world.all_to_all(&items[..]).is_err());
+    assert!(world.all_to_all_v(&[vec![1]]).is_err());
+    world.barrier()
+}
+
+#[cfg(feature = "serde")]
+#[mpi_core::test(ranks = 3)]
+fn values_of_serde(world: Communicator) -> Result<()> {
+    use std::collections::BTreeMap;
+    let own: BTreeMap<String, Vec<usize>> =
+        [("ranks".to_owned(), vec![world.rank(); world.rank()])].into();
+    let of = |rank: usize| -> BTreeMap<String, Vec<usize>> {
+        [("ranks".to_owned(), vec![rank; rank])].into()
+    };
+    let every: Vec<_> = (0..3).map(of).collect();
+    assert_eq!(
+        world.broadcast_value((world.rank() == 1).then_some(own.clone()), 1)?,
+        of(1)
+    );
+    assert_eq!(
+        world.gather_values(&own, 2)?,
+        (world.rank() == 2).then(|| every.clone())
+    );
+    assert_eq!(world.all_gather_values(&own)?, every);
+    assert!(world.broadcast_value::<u8>(None, 1).is_err());
+    let (next, previous) = ((world.rank() + 1) % 3, (world.rank() + 2) % 3);
+    world.send_value(&own, next, 0)?;
+    assert_eq!(
+        world
+            .recv_value::<BTreeMap<String, Vec<usize>>>(previous, 0)?
+            .0,
+        of(previous)
+    );
+    world.send(&[255u8; 3], next, 1)?;
+    assert_eq!(
+        world
+            .recv_value::<String>(previous, 1)
+            .expect_err("no string")
+            .class(),
+        ErrorClass::TYPE
+    );
+    Ok(())
+}

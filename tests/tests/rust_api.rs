@@ -1,0 +1,321 @@
+//! Programs of the safe Rust API: the examples under launchers, and a crate outside this workspace with that one dependency.
+
+use ferrite_tests::{Job, Outcome, peer};
+use rustix::process::Signal;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use xtask::{target_directory, workspace_root};
+
+const EXAMPLES: [&str; 5] = ["ring", "heat", "monte_carlo_pi", "sort", "pipeline"];
+
+fn cargo(arguments: &[&str], folder: &Path) -> Output {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(arguments).current_dir(folder);
+    // These tests are a job's ranks nowhere, and the packages of this one are not those of the crate outside.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("FERRITE_") {
+            command.env_remove(&*name);
+        }
+    }
+    command.output().expect("cargo can be started")
+}
+
+fn succeeds(arguments: &[&str], folder: &Path) {
+    let output = cargo(arguments, folder);
+    assert!(
+        output.status.success(),
+        "cargo {arguments:?}:\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// A program of the debug build.
+fn built(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        let root = workspace_root();
+        succeeds(&["build", "-p", "mpi_core", "--examples"], &root);
+        succeeds(&["build", "-p", "ferrite-launch", "--bins"], &root);
+        target_directory()
+            .expect("cargo knows its target folder")
+            .join("debug")
+    });
+    folder.join(name)
+}
+
+fn example(name: &str) -> Job {
+    Job::new(built("examples").join(name)).launcher(built("mpiexec"))
+}
+
+fn passed(outcome: &Outcome) {
+    assert!(outcome.stdout.ends_with("passed\n"), "{outcome}");
+}
+
+#[test]
+fn examples_give_the_serial_answer() {
+    for name in EXAMPLES {
+        passed(&Job::alone(built("examples").join(name)).succeeds());
+        for ranks in [1, 2, 3, 5] {
+            passed(&example(name).ranks(ranks).succeeds());
+        }
+        let tcp = example(name).ranks(3).env("FERRITE_TRANSPORT", "tcp");
+        passed(&tcp.succeeds());
+    }
+}
+
+#[test]
+fn examples_run_under_other_launchers() {
+    for launcher in ["mpich", "impi"].into_iter().filter_map(peer) {
+        let root = launcher.parent().and_then(Path::parent);
+        let root = root.expect("bin stands in a folder").to_string_lossy();
+        for name in EXAMPLES {
+            let job = Job::new(built("examples").join(name)).launcher(&launcher);
+            passed(&job.ranks(4).env("I_MPI_ROOT", &root).succeeds());
+        }
+    }
+}
+
+const MANIFEST: &str = r#"
+[package]
+name = "outside"
+version = "0.1.0"
+edition = "2024"
+
+[workspace]
+
+[dependencies]
+mpi_core = { path = "PATH" }
+"#;
+
+const MAIN: &str = r#"
+use mpi_core::{Builder, Datatype, ErrorClass, Result, Threading, op, scope};
+
+#[derive(Clone, Copy, Datatype)]
+struct Cell {
+    alive: bool,
+    age: u32,
+}
+
+fn main() -> Result<()> {
+    let what = std::env::args().nth(1).unwrap_or_default();
+    let threading = if what == "funneled" { Threading::Funneled } else { Threading::Multiple };
+    let universe = Builder::new().threading(threading).init()?;
+    let world = universe.world();
+    match &*what {
+        "panic" if world.rank() == 1 => panic!("on purpose"),
+        "panic" => world.barrier()?,
+        "funneled" => {
+            let other = world.clone();
+            let told = std::thread::spawn(move || other.send(&1, 0, 0)).join().expect("no panic");
+            assert!(told.expect_err("another thread").sentence().contains("Threading::Multiple"));
+            let received = mpi_core::block_on(async {
+                let receive = world.irecv_owned(vec![0u8; 3], 0, 0)?;
+                world.send(&[1u8, 2, 3], 0, 0)?;
+                Result::Ok(receive.await?.0)
+            })?;
+            assert_eq!(received, [1, 2, 3]);
+        }
+        "finalized" => {
+            universe.finalize()?;
+            let error = world.send(&1, 0, 0).expect_err("finalised");
+            assert_eq!(error.class(), ErrorClass::OTHER);
+            assert!(world.dup().is_err() && world.barrier().is_err());
+            assert!(mpi_core::init().is_err());
+            println!("passed");
+            return Ok(());
+        }
+        "within-scope" => {
+            let mut never = 0;
+            scope(|s| {
+                world.irecv(s, &mut never, 0, 0)?;
+                drop(universe);
+                Ok(())
+            })?;
+            return Ok(());
+        }
+        _ => {
+            let own = Cell { alive: true, age: world.rank() as u32 };
+            let oldest = world.all_reduce(&own, op::function(|a: Cell, b: Cell| if a.age > b.age { a } else { b }))?;
+            assert!(oldest.alive && oldest.age as usize == world.size() - 1);
+        }
+    }
+    world.barrier()?;
+    if world.rank() == 0 {
+        println!("passed");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use mpi_core::{Communicator, Result};
+
+    #[mpi_core::test(ranks = 4)]
+    fn all_are_there(world: Communicator) -> Result<()> {
+        assert_eq!(world.size(), 4);
+        world.barrier()
+    }
+
+    #[mpi_core::test(ranks = 3)]
+    #[ignore = "fails"]
+    fn one_fails(world: Communicator) {
+        println!("rank {} says this", world.rank());
+        assert!(world.rank() != 1, "rank 1 is wrong");
+        world.barrier().expect("never");
+    }
+
+    #[mpi_core::test(ranks = 2)]
+    #[ignore = "fails"]
+    fn one_returns_an_error(world: Communicator) -> Result<()> {
+        world.send(&1, 5, 0)
+    }
+
+    #[mpi_core::test(ranks = 2, deadline = 100)]
+    #[ignore = "hangs"]
+    fn both_hang(world: Communicator) {
+        let folder = std::env::var("BEGUN").expect("set by whoever runs this");
+        std::fs::write(format!("{folder}/{}", world.rank()), "").expect("written");
+        world.recv::<u8>(1 - world.rank(), 0).expect("never");
+    }
+
+    #[mpi_core::test(ranks = 2, deadline = 1)]
+    #[ignore = "fails"]
+    fn one_hangs(world: Communicator) {
+        if world.rank() == 0 {
+            world.recv::<u8>(1, 0).expect("never");
+        }
+    }
+}
+"#;
+
+/// A crate outside the workspace, and where cargo puts what it builds of it.
+fn outside() -> &'static (PathBuf, PathBuf) {
+    static OUTSIDE: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
+    OUTSIDE.get_or_init(|| {
+        let root = workspace_root();
+        let folder = target_directory().expect("cargo knows its target folder");
+        let folder = folder.join("ferrite-tests").join("outside");
+        std::fs::create_dir_all(folder.join("src")).expect("the target folder can be written");
+        let api = root.join("mpi-core").join("api");
+        let manifest = MANIFEST.replace("PATH", &api.to_string_lossy());
+        std::fs::write(folder.join("Cargo.toml"), manifest).expect("written");
+        std::fs::write(folder.join("src").join("main.rs"), MAIN).expect("written");
+        // The versions that this workspace is tested with, so that nothing need be fetched.
+        std::fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).expect("copied");
+        let target = folder.join("target");
+        succeeds(&build(&target, &["build"]), &folder);
+        (folder, target)
+    })
+}
+
+fn build<'a>(target: &'a Path, words: &[&'a str]) -> Vec<&'a str> {
+    let target = target.to_str().expect("a path is text");
+    [words, &["--offline", "--target-dir", target]].concat()
+}
+
+fn program() -> PathBuf {
+    outside().1.join("debug").join("outside")
+}
+
+#[test]
+fn a_crate_outside_the_workspace() {
+    passed(&Job::alone(program()).succeeds());
+    passed(
+        &Job::new(program())
+            .launcher(built("mpiexec"))
+            .ranks(3)
+            .succeeds(),
+    );
+    passed(&Job::alone(program()).args(["funneled"]).succeeds());
+    passed(&Job::alone(program()).args(["finalized"]).succeeds());
+}
+
+/// A rank that panics does not leave the others waiting.
+#[test]
+fn a_panic_ends_the_job() {
+    let job = Job::new(program()).launcher(built("mpiexec"));
+    let outcome = job.ranks(3).args(["panic"]).run();
+    assert!(!outcome.status.success(), "{outcome}");
+    assert!(outcome.stderr.contains("on purpose"), "{outcome}");
+    assert!(outcome.stderr.contains("this rank panicked"), "{outcome}");
+}
+
+#[test]
+fn finalising_within_a_scope_is_told() {
+    let outcome = Job::alone(program()).args(["within-scope"]).run();
+    assert!(!outcome.status.success(), "{outcome}");
+    assert!(outcome.stderr.contains("end the scope first"), "{outcome}");
+}
+
+/// The test executable of the crate outside.
+fn tests() -> PathBuf {
+    let (folder, target) = outside();
+    let output = cargo(
+        &build(target, &["test", "--no-run", "--message-format=json"]),
+        folder,
+    );
+    let messages = String::from_utf8_lossy(&output.stdout).into_owned();
+    let executable = messages.lines().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        let is_test = message["profile"]["test"] == true && message["target"]["name"] == "outside";
+        is_test.then(|| message["executable"].as_str().map(PathBuf::from))?
+    });
+    executable.unwrap_or_else(|| panic!("{messages}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// However a test ends, its ranks do too.
+#[test]
+fn ranks_do_not_outlive_their_test() {
+    let begun = tempfile::tempdir().expect("a folder");
+    let job = Job::alone(tests())
+        .args(["--ignored", "--exact", "tests::both_hang"])
+        .env("BEGUN", &begun.path().to_string_lossy());
+    let running = job.start();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !["0", "1"]
+        .iter()
+        .all(|rank| begun.path().join(rank).exists())
+    {
+        assert!(Instant::now() < deadline, "the ranks do not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running.signal(Signal::KILL);
+    let outcome = running.within(Duration::from_secs(20)).finish();
+    assert!(!outcome.status.success(), "{outcome}");
+}
+
+/// What the test attribute says of tests that pass, fail, and hang.
+#[test]
+fn tests_on_several_ranks() {
+    let (folder, target) = outside();
+    succeeds(&build(target, &["test", "--quiet"]), folder);
+    let run = |name: &str| {
+        let mut words = build(target, &["test"]);
+        words.extend(["--", "--ignored", "--exact", name]);
+        let output = cargo(&words, folder);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!output.status.success(), "{text}");
+        text
+    };
+    let text = run("tests::one_fails");
+    for expected in [
+        "rank 1 failed first",
+        "rank 1 is wrong",
+        "--- rank 0",
+        "rank 2 says this",
+    ] {
+        assert!(text.contains(expected), "'{expected}' is not in\n{text}");
+    }
+    let text = run("tests::one_returns_an_error");
+    assert!(text.contains("MPI_ERR_RANK"), "{text}");
+    let text = run("tests::one_hangs");
+    assert!(
+        text.contains("not all ranks have ended within 1s"),
+        "{text}"
+    );
+}
