@@ -42,3 +42,19 @@ fn sleepers_are_woken() {
         "{outcome}"
     );
 }
+
+/// Barriers go over memory that no ring tells of: one that wakes nobody would hang the job.
+#[test]
+fn late_barriers() {
+    for ranks in [2, 8] {
+        let outcome = Job::new(c("late_barriers"))
+            .ranks(ranks)
+            .args(["20000"])
+            .envs(&[("FERRITE_SPIN", "0"), ("FERRITE_YIELD", "0")])
+            .succeeds();
+        assert!(
+            outcome.stdout.lines().any(|line| line == "passed"),
+            "{outcome}"
+        );
+    }
+}

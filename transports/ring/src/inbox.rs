@@ -185,15 +185,16 @@ impl Inbox {
         }
     }
 
-    /// Gets ready to sleep: makes all rings cold and arms the bell. Returns `false`, awake, if there is something to
+    /// Gets ready to sleep: makes all rings cold and arms the bell. What was stored before a light fence, and a look at the bell that found
+    /// the receiver awake, is visible afterwards. Returns `false`, awake, if there is something to
     /// poll. After `true` the caller sleeps in [`Bell::wait`] (or not) and then calls [`Inbox::awake`].
     pub fn prepare_sleep(&mut self) -> bool {
-        let was_hot = !self.hot.is_empty();
         self.hot
             .iter()
             .for_each(|source| source.consumer.set_hot(false));
         self.bell().arm();
-        if was_hot && self.fenced {
+        if self.fenced {
+            // Also where no ring is hot: whoever works with this process in other memory looks at the bell after a light fence.
             fence::heavy();
         } else {
             // Pairs with the read-modify-write in `Bell::raise`, a full barrier by itself.
