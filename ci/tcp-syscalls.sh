@@ -39,7 +39,7 @@ judge() {
     }'
 }
 
-# count BYTES ITERATIONS LEAST SENDS RECEIVES: messages of these bytes, and the bounds of calls a message.
+# count BYTES ITERATIONS LEAST SENDS LEAST RECEIVES: messages of these bytes, and the bounds of calls a message.
 count() {
     local bytes=$1 iterations=$2 messages=$((($2 + warmup) * window)) failed=0
     local program=("$prefix/bin/osu_bw" -m "$bytes:$bytes" -i "$iterations" -x "$warmup" -W "$window")
@@ -50,7 +50,7 @@ count() {
         return 1
     fi
     judge "$bytes bytes, sending" "$(moved 'sendto|sendmsg|sendmmsg|writev' "$folder/sender")" "$messages" "$3" "$4" || failed=1
-    judge "$bytes bytes, receiving" "$(moved 'recvfrom|recvmsg|recvmmsg|readv' "$folder/receiver")" "$messages" "$3" "$5" || failed=1
+    judge "$bytes bytes, receiving" "$(moved 'recvfrom|recvmsg|recvmmsg|readv' "$folder/receiver")" "$messages" "$5" "$6" || failed=1
     if [ "$failed" -ne 0 ]; then
         head -n 12 "$folder/sender" "$folder/receiver" >&2
         echo "$0: too many calls, or so few that the messages did not go over TCP" >&2
@@ -59,7 +59,7 @@ count() {
 }
 
 failed=0
-count 1 200 0.005 0.2 0.2 || failed=1
+count 1 200 0.005 0.2 0.005 0.2 || failed=1
 # Long ones of a burst leave four at a time.
-count 65536 50 0.1 2 6 || failed=1
+count 65536 50 0.1 2 0.5 6 || failed=1
 exit "$failed"

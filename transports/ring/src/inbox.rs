@@ -185,9 +185,11 @@ impl Inbox {
         }
     }
 
-    /// Gets ready to sleep: makes all rings cold and arms the bell. What was stored before a light fence, and a look at the bell that found
-    /// the receiver awake, is visible afterwards. Returns `false`, awake, if there is something to
+    /// Gets ready to sleep: makes all rings cold and arms the bell. Returns `false`, awake, if there is something to
     /// poll. After `true` the caller sleeps in [`Bell::wait`] (or not) and then calls [`Inbox::awake`].
+    ///
+    /// What another process stored before a light fence and a look at the bell is visible when this returns, unless that look
+    /// found the bell armed.
     pub fn prepare_sleep(&mut self) -> bool {
         self.hot
             .iter()

@@ -220,7 +220,7 @@ impl Board {
     #[inline]
     pub fn finish(&self, turn: u64) {
         let line = self.line(self.own, turn);
-        // Pairs with the acquire in `has_finished`: reads come before.
+        // Pairs with the acquire in `has_freed`: reads come before.
         line.finished.store(turn, Ordering::Release);
         self.wake_sleepers();
     }

@@ -328,7 +328,7 @@ impl Over {
         }
         if let Some(failure) = failure {
             panic!(
-                "{failure}\nseed {seed:#x} in {} ({} of it); to replay: {REPLAY}={seed:#x} cargo test -p ferrite_engine {} -- --nocapture",
+                "{failure}\nseed {seed:#x} in {} ({} of it); to replay: {REPLAY}={seed:#x} cargo test -p ferrite-engine {} -- --nocapture",
                 self.test,
                 self.part,
                 self.test,
