@@ -1,14 +1,14 @@
 //! Boards: memory of the segment in which the members of a group work together.
 //!
 //! Every member has a *line* and a *payload* in each of [`Board::SLOTS`] slots. Turn `t` of the group uses slot `t % SLOTS`: a member
-//! writes its payload (a few bytes have room in the line itself), *posts* a step in its line, reads what others have posted, and *finishes*
+//! writes its payload (a few bytes have room in the line itself), *announces* how many bytes the whole call has, *posts* a step in its line, reads what others have posted, and *finishes*
 //! the turn, which says that it reads nobody's slot any more. A member may write its slot in turn `t` once everybody has finished turn
 //! `t - SLOTS`. What is written, and who waits for whom, is the engine's business.
 //!
 //! The group of all ranks of the node has its board at a fixed place. Other boards are taken from a pool by one member, who tells the
 //! others which; the last to leave a board gives it back. A board's lines are zero when it is taken.
 //!
-//! Invariant: a word of a line is written by its member only, and grows.
+//! Invariant: a word of a line is written by its member only; what is posted and finished grows.
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -18,8 +18,8 @@ use ferrite_ring::fence::light;
 
 use crate::attach::{Attachment, Node};
 
-/// Bytes that a line has room for beside its two words.
-pub const IN_LINE: usize = 48;
+/// Bytes that a line has room for beside its words.
+pub const IN_LINE: usize = 40;
 
 /// Bytes of a unit of the pool.
 const UNIT: usize = 64 << 10;
@@ -43,6 +43,8 @@ struct Line {
     posted: AtomicU64,
     /// The last turn of this slot that the member has finished.
     finished: AtomicU64,
+    /// Bytes of the call for which the slot was filled last.
+    announced: AtomicU64,
     _bytes: [u8; IN_LINE],
 }
 
@@ -199,6 +201,22 @@ impl Board {
         unsafe { self.base.add(at).as_ptr() }
     }
 
+    /// Says how many bytes the call has that this member fills its slot for. Before [`Board::post`], which makes it visible.
+    #[inline(always)]
+    pub fn announce(&self, turn: u64, bytes: u64) {
+        // Relaxed: the release in `post` follows.
+        self.line(self.own, turn)
+            .announced
+            .store(bytes, Ordering::Relaxed);
+    }
+
+    /// What a member has announced that has filled its slot and posted.
+    #[inline(always)]
+    pub fn announced(&self, member: usize, turn: u64) -> u64 {
+        // Relaxed: the acquire in `has_posted` came before; the next announcement needs the slot, which this member has not freed.
+        self.line(member, turn).announced.load(Ordering::Relaxed)
+    }
+
     /// Tells the others that this member has come to a step of a turn. Steps of a turn are posted in ascending order.
     #[inline]
     pub fn post(&self, turn: u64, step: u8) {
@@ -220,16 +238,18 @@ impl Board {
     #[inline]
     pub fn finish(&self, turn: u64) {
         let line = self.line(self.own, turn);
-        // Pairs with the acquire in `has_freed`: reads come before.
+        // Pairs with the acquire in `is_free`: reads come before.
         line.finished.store(turn, Ordering::Release);
         self.wake_sleepers();
     }
 
-    /// Whether a member has finished the turn that used the slot of `turn` before.
-    #[inline(always)]
-    pub fn has_freed(&self, member: usize, turn: u64) -> bool {
-        // Pairs with the release in `finish`.
-        self.line(member, turn).finished.load(Ordering::Acquire) + Self::SLOTS >= turn
+    /// Whether all members have finished the turn that used the slot of `turn` before, so that it may be filled.
+    #[inline]
+    pub fn is_free(&self, turn: u64) -> bool {
+        (0..self.members.len()).all(|member| {
+            // Pairs with the release in `finish`.
+            self.line(member, turn).finished.load(Ordering::Acquire) + Self::SLOTS >= turn
+        })
     }
 
     /// Wakes the members that sleep: one of them may wait for what was just stored.
@@ -363,15 +383,12 @@ mod tests {
     fn a_slot_is_free_once_its_last_turn_is_finished() {
         let board = attachment().board_of_all();
         for turn in FIRST..=Board::SLOTS {
-            assert!(
-                board.has_freed(0, turn),
-                "turn {turn} is the first of its slot"
-            );
+            assert!(board.is_free(turn), "turn {turn} is the first of its slot");
         }
         let next = FIRST + Board::SLOTS;
-        assert!(!board.has_freed(0, next));
+        assert!(!board.is_free(next));
         board.finish(FIRST);
-        assert!(board.has_freed(0, next) && !board.has_freed(0, next + 1));
+        assert!(board.is_free(next) && !board.is_free(next + 1));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 use super::operation::{Id, Place, Round};
 use super::shape::Shape;
+use crate::{Error, ErrorClass, Result};
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ enum Phase {
 }
 
 /// First step of a turn: the chunk is in the slot.
-const FILLED: u8 = 1;
+pub(super) const FILLED: u8 = 1;
 /// Second step: the slice is reduced.
 const REDUCED: u8 = 2;
 
@@ -75,7 +76,7 @@ impl OnBoard {
         Some(OnBoard {
             what,
             chunk,
-            in_line: shape.bytes() <= ferrite_shm::IN_LINE,
+            in_line: fits_line(shape),
             sliced,
             turn: 0,
             first: 0,
@@ -143,11 +144,11 @@ impl OnBoard {
                 }
                 self.phase = match self.what {
                     What::Allreduce if self.sliced => {
-                        self.last = out.wait_all(self.turn, FILLED, shape.size, &[self.last]);
+                        self.last = out.wait_for(self.turn, FILLED, 0..shape.size, &[self.last]);
                         Phase::Slice(0)
                     }
                     What::Reduce | What::Allreduce if self.what == What::Allreduce || is_root => {
-                        self.last = out.wait_all(self.turn, FILLED, shape.size, &[self.last]);
+                        self.last = out.wait_for(self.turn, FILLED, 0..shape.size, &[self.last]);
                         Phase::Take(shape.size)
                     }
                     What::Bcast if !is_root => Phase::Take(1),
@@ -180,7 +181,7 @@ impl OnBoard {
                 let member = shape.above(step);
                 let (first, slice) = slice_of(member, shape.size, count);
                 let offset = first * shape.width;
-                let ready = out.wait_member(self.turn, REDUCED, member, &[self.last]);
+                let ready = out.wait_for(self.turn, REDUCED, member..member + 1, &[self.last]);
                 let (from, into) = (self.slot(member, offset), Place::output(at + offset));
                 self.last = out
                     .copy(from, into, slice * shape.width, &[ready])
@@ -207,13 +208,13 @@ impl OnBoard {
         match self.what {
             What::Bcast => {
                 let root = shape.root;
-                let ready = out.wait_member(self.turn, FILLED, root, &[]);
+                let ready = out.wait_for(self.turn, FILLED, root..root + 1, &[]);
                 self.last = out.copy(self.slot(root, 0), Place::output(at), bytes, &[ready]);
             }
             What::Gather | What::Allgather => {
                 // Each begins with another one.
                 let member = shape.below(left);
-                let ready = out.wait_member(self.turn, FILLED, member, &[self.last]);
+                let ready = out.wait_for(self.turn, FILLED, member..member + 1, &[self.last]);
                 let into = Place::output(member as usize * shape.bytes() + at);
                 self.last = out.copy(self.slot(member, 0), into, bytes, &[ready]);
             }
@@ -234,7 +235,7 @@ impl OnBoard {
             return false;
         }
         let here = out.post(self.turn, FILLED, &[]);
-        let all = out.wait_all(self.turn, FILLED, shape.size, &[here]);
+        let all = out.wait_for(self.turn, FILLED, 0..shape.size, &[here]);
         out.finish(self.turn, &[all]);
         self.turn += 1;
         true
@@ -243,6 +244,39 @@ impl OnBoard {
     fn slot(&self, member: u32, offset: usize) -> Place {
         Place::slot(member, self.turn, self.in_line, offset)
     }
+}
+
+/// Whether the data of a call fit the lines.
+#[inline]
+pub(super) fn fits_line(shape: &Shape) -> bool {
+    shape.bytes() <= ferrite_shm::IN_LINE
+}
+
+/// Whether a member that has filled its slot means a call of as many bytes as this one does. A call without data, such as a
+/// barrier, fills none.
+#[inline]
+pub(super) fn in_agreement(shape: &Shape, member: u32, announced: u64) -> Result<()> {
+    let bytes = shape.bytes() as u64;
+    if bytes == 0 || announced == bytes {
+        return Ok(());
+    }
+    Err(disagreement(shape, member, announced))
+}
+
+#[cold]
+fn disagreement(shape: &Shape, member: u32, announced: u64) -> Error {
+    let bytes = shape.bytes() as u64;
+    let class = if announced > bytes {
+        ErrorClass::TRUNCATE
+    } else {
+        ErrorClass::COUNT
+    };
+    let sentence = format!(
+        "rank {member} takes part with {announced} bytes, this rank ({}) with {bytes}: counts and types must describe as much on all \
+         ranks",
+        shape.rank
+    );
+    Error::new(class, sentence)
 }
 
 /// First element and number of elements of a member's slice of a vector.

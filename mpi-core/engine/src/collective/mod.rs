@@ -7,7 +7,8 @@
 //!   no addresses, datatypes, communicators or time, so it can be printed, checked and costed without a job.
 //! - [`select`] chooses the algorithm, from values that are equal on all ranks.
 //! - [`Running`] executes a schedule as far as it can go now, through a [`Wire`]: the point-to-point messages of a
-//!   communicator, which the engine supplies. Blocking calls, requests and persistent requests are all this.
+//!   communicator, and its board in shared memory, which the engine supplies. The shortest blocking calls are straight code
+//!   instead ([`fused`]).
 //!
 //! To add an algorithm: write its generator, name it in [`schedule::Algorithm`], choose it in `select`, and add it to the
 //! list in `check`, which proves for every size up to 64 that no message is left over, that no order of delivery
@@ -22,6 +23,7 @@ pub mod bcast;
 pub mod board;
 #[cfg(test)]
 mod check;
+pub mod fused;
 pub mod gather;
 pub mod operation;
 pub mod reduce;

@@ -9,6 +9,7 @@
 
 use core::fmt;
 use core::mem::MaybeUninit;
+use core::ops::Range;
 
 /// The number of an operation within its rank's schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,7 +122,7 @@ pub enum Action {
         /// Elements.
         count: usize,
     },
-    /// Wait until this member may write its slot of the board: all have finished the turn that had it before.
+    /// Wait until this member may write its slot of the board: all have finished the turn that had it before. Then announce the call's bytes.
     Enter {
         /// Counted from the call's first.
         turn: u32,
@@ -286,34 +287,22 @@ impl Round {
         self.push(Action::Post { turn, step }, after)
     }
 
-    /// Generates the wait for one member's step.
+    /// Generates the wait for the step of some members.
     #[inline]
-    pub(super) fn wait_member(&mut self, turn: u32, step: u8, member: u32, after: &[Id]) -> Id {
-        let (first, end) = (member, member + 1);
-        self.push(
-            Action::Await {
-                turn,
-                step,
-                first,
-                end,
-            },
-            after,
-        )
-    }
-
-    /// Generates the wait for everybody's step.
-    #[inline]
-    pub(super) fn wait_all(&mut self, turn: u32, step: u8, size: u32, after: &[Id]) -> Id {
-        let (first, end) = (0, size);
-        self.push(
-            Action::Await {
-                turn,
-                step,
-                first,
-                end,
-            },
-            after,
-        )
+    pub(super) fn wait_for(
+        &mut self,
+        turn: u32,
+        step: u8,
+        members: Range<u32>,
+        after: &[Id],
+    ) -> Id {
+        let action = Action::Await {
+            turn,
+            step,
+            first: members.start,
+            end: members.end,
+        };
+        self.push(action, after)
     }
 
     /// Generates the end of a turn.

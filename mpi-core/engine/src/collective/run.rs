@@ -9,6 +9,7 @@ use core::ptr::copy_nonoverlapping;
 
 use ferrite_fabric::{RawBuf, RawBufMut};
 
+use super::board::in_agreement;
 use super::operation::{Action, Buffer, Id, Operation, Place};
 use super::schedule::{Operations, Schedule};
 use crate::error::{Error, ErrorClass, Result};
@@ -45,7 +46,13 @@ pub trait Wire {
     fn slot(&self, member: u32, turn: u64, in_line: bool) -> *mut u8;
 
     /// Whether this member may write its slot of a turn.
-    fn may_enter(&self, turn: u64) -> bool;
+    fn is_free(&self, turn: u64) -> bool;
+
+    /// Says how many bytes the call has that this member will fill its slot for.
+    fn announce(&mut self, turn: u64, bytes: u64);
+
+    /// What a member has announced that has posted.
+    fn announced(&self, member: u32, turn: u64) -> u64;
 
     /// Tells all members that this one has come to a step of a turn.
     fn post(&mut self, turn: u64, step: u8);
@@ -188,7 +195,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                 if !self.may_start(number, &operation) {
                     continue;
                 }
-                if !self.is_ready(wire, &operation.action) {
+                if !self.is_ready(wire, &operation.action)? {
                     continue;
                 }
                 self.started |= bit;
@@ -247,18 +254,29 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
         })
     }
 
-    /// Whether the other members have done what an operation waits for.
+    /// Whether the other members have done what an operation waits for. An error if they mean another call than this one.
     #[inline]
-    fn is_ready<W: Wire<Request = R>>(&self, wire: &W, action: &Action) -> bool {
+    fn is_ready<W: Wire<Request = R>>(&self, wire: &W, action: &Action) -> Result<bool> {
         match *action {
-            Action::Enter { turn } => wire.may_enter(self.turn(turn)),
+            Action::Enter { turn } => Ok(wire.is_free(self.turn(turn))),
             Action::Await {
                 turn,
                 step,
                 first,
                 end,
-            } => (first..end).all(|member| wire.has_posted(member, self.turn(turn), step)),
-            _ => true,
+            } => {
+                let turn = self.turn(turn);
+                if !(first..end).all(|member| wire.has_posted(member, turn, step)) {
+                    return Ok(false);
+                }
+                let shape = self.operations.shape();
+                (first..end)
+                    .try_for_each(|member| {
+                        in_agreement(shape, member, wire.announced(member, turn))
+                    })
+                    .map(|()| true)
+            }
+            _ => Ok(true),
         }
     }
 
@@ -313,7 +331,12 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                     Ok(None)
                 }
                 // What they wait for has happened: see `is_ready`.
-                Action::Enter { .. } | Action::Await { .. } => Ok(None),
+                Action::Enter { turn } => {
+                    let bytes = self.operations.shape().bytes();
+                    wire.announce(self.turn(turn), bytes as u64);
+                    Ok(None)
+                }
+                Action::Await { .. } => Ok(None),
             }
         }
     }

@@ -133,6 +133,14 @@ pub struct Operations {
     round: Round,
 }
 
+impl Operations {
+    /// The call that they are for.
+    #[inline]
+    pub(super) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+}
+
 impl Iterator for Operations {
     type Item = Operation;
 

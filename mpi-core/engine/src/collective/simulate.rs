@@ -156,6 +156,7 @@ struct Board {
 struct Slot {
     posted: (u64, u8),
     finished: u64,
+    announced: u64,
     in_line: Vec<u8>,
     payload: Vec<u8>,
 }
@@ -165,6 +166,7 @@ impl Board {
         let slot = || Slot {
             posted: (0, 0),
             finished: 0,
+            announced: 0,
             in_line: vec![0xee; ferrite_shm::IN_LINE],
             payload: vec![0xee; PAYLOAD],
         };
@@ -252,8 +254,17 @@ impl Wire for Rank<'_> {
         self.network.borrow_mut().board.bytes(member, turn, in_line)
     }
 
-    fn may_enter(&self, turn: u64) -> bool {
+    fn is_free(&self, turn: u64) -> bool {
         self.network.borrow().board.is_free(turn)
+    }
+
+    fn announce(&mut self, turn: u64, bytes: u64) {
+        let network = &mut *self.network.borrow_mut();
+        network.board.slot(self.rank as u32, turn).announced = bytes;
+    }
+
+    fn announced(&self, member: u32, turn: u64) -> u64 {
+        self.network.borrow_mut().board.slot(member, turn).announced
     }
 
     fn post(&mut self, turn: u64, step: u8) {

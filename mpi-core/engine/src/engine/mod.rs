@@ -10,7 +10,6 @@ mod comm;
 mod comm_make;
 mod complete;
 mod exchange;
-mod fused;
 mod groups;
 mod init;
 mod kept;

@@ -14,6 +14,7 @@ use ferrite_fabric::{Network, Port};
 use ferrite_shm::Sleeper;
 
 use super::Engine;
+use crate::collective::fused::Watch;
 use crate::sync::threaded;
 use crate::sys;
 
@@ -143,6 +144,30 @@ struct Patience {
     yields: u32,
 }
 
+impl Watch for Engine {
+    /// [`Engine::wait_until`] for what may become true without anything arriving by a transport.
+    #[inline]
+    fn watch(&self, mut done: impl FnMut() -> bool) {
+        if done() {
+            return;
+        }
+        if threaded() {
+            return self.wait_among_threads(&mut done);
+        }
+        let mut patience = Patience::default();
+        loop {
+            if self.progress() {
+                self.end_patience(&mut patience);
+            } else if self.be_patient(&mut patience, &mut done) {
+                return;
+            }
+            if done() {
+                return self.end_patience(&mut patience);
+            }
+        }
+    }
+}
+
 impl Engine {
     /// Makes progress until `done` says so. It is not asked again after that.
     #[inline]
@@ -164,23 +189,6 @@ impl Engine {
                 return;
             }
         }
-    }
-
-    /// [`Engine::wait_until`] for what may become true without anything arriving by a transport.
-    #[inline]
-    pub(super) fn wait_watching(&self, mut done: impl FnMut() -> bool) {
-        if threaded() {
-            return self.wait_among_threads(&mut done);
-        }
-        let mut patience = Patience::default();
-        while !done() {
-            if self.progress() {
-                self.end_patience(&mut patience);
-            } else if self.be_patient(&mut patience, &mut done) {
-                return;
-            }
-        }
-        self.end_patience(&mut patience);
     }
 
     #[inline(never)]

@@ -9,6 +9,7 @@ use super::matching::Envelope;
 use super::receive::idle_body;
 use super::request::{Kind, RequestRef};
 use crate::Result;
+use crate::collective::fused::{Turn, Watch};
 use crate::collective::{Operands, Running, Schedule, Shape, Thresholds, Wire, select};
 use crate::handle::{Comm, Request};
 use crate::op::Reduction;
@@ -28,12 +29,14 @@ impl Engine {
     ) -> Result<()> {
         let data = self.comm(comm)?;
         if let Some(what) = schedule.in_one_turn() {
-            let buffers = (input, output);
-            // SAFETY: the caller's promise.
-            unsafe {
-                self.run_in_one_turn(what, data, schedule.shape(), buffers, reduction.as_ref())
+            let turn = Turn {
+                board: data.expect_board(),
+                number: data.next_turns(1),
+                shape: schedule.shape(),
+                watch: self,
             };
-            return Ok(());
+            // SAFETY: the caller's promise.
+            return unsafe { turn.play(what, (input, output), reduction.as_ref()) };
         }
         let mut wire = CollectiveWire {
             engine: self,
@@ -63,9 +66,13 @@ impl Engine {
         };
         if turns > 0 {
             // What others do on the board is no event of a transport.
-            self.wait_watching(step);
+            self.watch(step);
         } else {
             self.wait_until(&mut step);
+        }
+        if outcome.is_err() {
+            // The others must not wait for slots that this member was to free.
+            (turn..turn + turns).for_each(|turn| data.expect_board().finish(turn));
         }
         memory.trim(SCRATCH_KEPT);
         *self.scratch.lock() = memory;
@@ -172,9 +179,18 @@ impl Wire for CollectiveWire<'_> {
     }
 
     #[inline]
-    fn may_enter(&self, turn: u64) -> bool {
-        let board = self.board();
-        (0..board.members()).all(|member| board.has_freed(member, turn))
+    fn is_free(&self, turn: u64) -> bool {
+        self.board().is_free(turn)
+    }
+
+    #[inline]
+    fn announce(&mut self, turn: u64, bytes: u64) {
+        self.board().announce(turn, bytes);
+    }
+
+    #[inline]
+    fn announced(&self, member: u32, turn: u64) -> u64 {
+        self.board().announced(member as usize, turn)
     }
 
     #[inline]
