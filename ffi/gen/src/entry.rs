@@ -146,9 +146,9 @@ fn hand_call(function: &Function, form: Form, engine: bool) -> String {
         _ => "",
     };
     // The large-count form shares the small one's hand-written function, which is generic over the width, unless a
-    // callback tells them apart.
-    let callback = function.params.iter().any(|param| param.callback.is_some());
-    let name = match callback {
+    // callback or a parameter of the large form alone tells them apart.
+    let differs = |param: &Param| param.callback.is_some() || param.large_only;
+    let name = match function.params.iter().any(differs) {
         true => function.form_name(form),
         false => function.name.clone(),
     };

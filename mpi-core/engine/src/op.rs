@@ -143,19 +143,28 @@ impl Reduction {
     /// An operation of a collective. `MPI_ERR_TYPE` or `MPI_ERR_OP` for what is not a datatype or an operation, or when the
     /// operation does not take the type.
     pub fn new(op: Op, datatype: Datatype) -> Result<Reduction> {
-        let info = datatype::info(datatype).ok_or_else(|| {
-            let sentence = format!("{:#x} is not a datatype, or one that was freed", datatype.0);
-            Error::new(ErrorClass::TYPE, sentence)
-        })?;
+        let object = datatype::object(datatype)?;
         let Some(&(_, name, takes)) = entry(op) else {
             return Ok(Reduction(Way::Function(defined(op)?.function, datatype)));
         };
-        match kernel(op, info.element) {
+        let kernel = object
+            .type_map()
+            .element()
+            .and_then(|element| kernel(op, element));
+        match kernel {
             Some((kernel, numbers)) => Ok(Reduction(Way::Loop { kernel, numbers })),
-            None => Err(Error::new(
-                ErrorClass::OP,
-                format!("{name} is not defined for {}: it takes {takes}", info.name),
-            )),
+            None => {
+                let named = object.name();
+                let what = if named.is_empty() {
+                    "a derived type"
+                } else {
+                    &named
+                };
+                Err(Error::new(
+                    ErrorClass::OP,
+                    format!("{name} is not defined for {what}: it takes {takes}"),
+                ))
+            }
         }
     }
 

@@ -12,9 +12,11 @@ mod groups;
 mod info;
 mod keyvals;
 mod ops;
+mod packing;
 mod processes;
 mod status;
 mod tools;
+mod type_constructors;
 
 pub(crate) use abi::*;
 pub(crate) use communicators::*;
@@ -26,12 +28,15 @@ pub(crate) use groups::*;
 pub(crate) use info::*;
 pub(crate) use keyvals::*;
 pub(crate) use ops::*;
+pub(crate) use packing::*;
 pub(crate) use processes::*;
 pub(crate) use status::*;
 pub(crate) use tools::*;
+pub(crate) use type_constructors::*;
 
 use core::ffi::{c_char, c_int};
 
+use ferrite_engine::datatype::Form;
 use ferrite_engine::{Error, ErrorClass, Result};
 
 use crate::convert::{count_as_int, put_text};
@@ -42,6 +47,8 @@ const MAX_OBJECT_NAME: usize = 128;
 
 /// A count that the program asked for, in the width of the function's form.
 pub(crate) trait Count: Copy {
+    /// The form of the functions that count so.
+    const FORM: Form;
     /// From 64 bits; `MPI_UNDEFINED` if it does not fit.
     fn from_wide(count: i64) -> Self;
     /// To 64 bits.
@@ -49,6 +56,7 @@ pub(crate) trait Count: Copy {
 }
 
 impl Count for c_int {
+    const FORM: Form = Form::Int;
     fn from_wide(count: i64) -> c_int {
         count_as_int(count)
     }
@@ -58,6 +66,7 @@ impl Count for c_int {
 }
 
 impl Count for i64 {
+    const FORM: Form = Form::Large;
     fn from_wide(count: i64) -> i64 {
         count
     }
@@ -67,6 +76,7 @@ impl Count for i64 {
 }
 
 impl Count for isize {
+    const FORM: Form = Form::Int;
     fn from_wide(count: i64) -> isize {
         isize::try_from(count).unwrap_or(crate::convert::UNDEFINED as isize)
     }

@@ -11,8 +11,8 @@ use crate::types::{MPI_Count, MPI_Datatype, MPI_Op, c_int, c_void};
 type UserFunction<C> = unsafe extern "C" fn(*mut c_void, *mut c_void, *mut C, *mut MPI_Datatype);
 
 /// Bytes from one element to the next. A reduction gets types that exist.
-fn stride(datatype: Datatype) -> usize {
-    ferrite_engine::datatype::info(datatype).map_or(0, |info| info.extent as usize)
+fn stride(datatype: Datatype) -> isize {
+    ferrite_engine::datatype::get(datatype).map_or(0, |found| found.extent() as isize)
 }
 
 /// # Safety
@@ -31,13 +31,13 @@ unsafe fn call_small(
     let mut done = 0;
     while done < count {
         let mut now = c_int::try_from(count - done).unwrap_or(c_int::MAX);
-        let at = done * stride;
+        let at = done as isize * stride;
         done += now as usize;
         // SAFETY: `at` lies within the buffers of `count` elements.
         unsafe {
             function(
-                input.add(at).cast_mut().cast(),
-                inout.add(at).cast(),
+                input.offset(at).cast_mut().cast(),
+                inout.offset(at).cast(),
                 &mut now,
                 &mut handle,
             );

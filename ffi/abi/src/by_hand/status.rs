@@ -1,10 +1,10 @@
 //! Statuses: their fields, and how many elements a message had (chapters 3, 5 and 13).
 
-use ferrite_engine::datatype::{Element, TypeInfo};
-use ferrite_engine::{Datatype, Engine, Error, ErrorClass, Result};
+use ferrite_engine::{Engine, Error, ErrorClass, Result};
 
+use super::datatypes::find;
 use super::{Count, null, set};
-use crate::convert::{UNDEFINED, narrow, read_status};
+use crate::convert::{UNDEFINED, read_status};
 use crate::types::{MPI_Datatype, MPI_Status, c_int};
 
 /// The program's status.
@@ -25,18 +25,6 @@ unsafe fn status_mut<'a>(status: *mut MPI_Status) -> Result<&'a mut MPI_Status> 
     unsafe { status.as_mut() }.ok_or_else(|| null("status"))
 }
 
-fn info(handle: MPI_Datatype) -> Result<&'static TypeInfo> {
-    super::datatypes::info(Datatype(narrow(handle)))
-}
-
-/// Basic elements in one item of a type.
-fn elements_per_item(element: Element) -> i64 {
-    match element {
-        Element::Pair(..) => 2,
-        _ => 1,
-    }
-}
-
 /// Whole items in a number of bytes, if they are whole.
 fn items(bytes: i64, size: u64) -> Option<i64> {
     match size as i64 {
@@ -54,7 +42,7 @@ pub(crate) unsafe fn get_count<C: Count>(
     // SAFETY: the program's pointers.
     unsafe {
         let bytes = read_status(status(from)?).bytes;
-        let items = items(bytes, info(handle)?.size);
+        let items = items(bytes, find(handle)?.size());
         let items = items.unwrap_or(i64::from(UNDEFINED));
         set(count, C::from_wide(items), "count")
     }
@@ -69,17 +57,11 @@ pub(crate) unsafe fn get_elements<C: Count>(
     // SAFETY: the program's pointers.
     unsafe {
         let bytes = read_status(status(from)?).bytes;
-        let info = info(handle)?;
-        let elements = match (items(bytes, info.size), info.element) {
-            (Some(items), element) => items * elements_per_item(element),
-            // A pair whose value has come, and whose index has not.
-            (None, Element::Pair(value, _))
-                if bytes % info.size as i64 == i64::from(value.size()) =>
-            {
-                bytes / info.size as i64 * 2 + 1
-            }
-            _ => i64::from(UNDEFINED),
+        let elements = match u64::try_from(bytes) {
+            Ok(bytes) => find(handle)?.elements_in(bytes),
+            Err(_) => None,
         };
+        let elements = elements.map_or(i64::from(UNDEFINED), |elements| elements as i64);
         set(count, C::from_wide(elements), "count")
     }
 }
@@ -176,20 +158,19 @@ pub(crate) unsafe fn status_set_elements<C: Count>(
     handle: MPI_Datatype,
     count: C,
 ) -> Result<()> {
-    let info = info(handle)?;
-    let per_item = elements_per_item(info.element);
-    let bytes = match (count.wide(), info.element) {
-        (count, _) if count < 0 => {
-            return Err(Error::new(
-                ErrorClass::COUNT,
-                format!("the number of elements {count} is negative"),
-            ));
-        }
-        (count, Element::Pair(value, _)) => {
-            count / per_item * info.size as i64 + count % per_item * i64::from(value.size())
-        }
-        (count, _) => count.saturating_mul(info.size as i64),
+    let (found, count) = (find(handle)?, count.wide());
+    let Ok(elements) = u64::try_from(count) else {
+        return Err(Error::new(
+            ErrorClass::COUNT,
+            format!("the number of elements {count} is negative"),
+        ));
     };
+    let bytes = found.bytes_of(elements).ok_or_else(|| {
+        Error::new(
+            ErrorClass::COUNT,
+            format!("{count} elements are more than the type has, or more than 2^64 bytes"),
+        )
+    })?;
     // SAFETY: the program's pointer.
     unsafe { status_mut(to)?.bytes = [bytes as u32, (bytes >> 32) as u32] };
     Ok(())

@@ -732,7 +732,15 @@ entry! {
         datatype: MPI_Datatype,
         type_keyval: c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_delete_attr", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_delete_attr", arguments: &[("datatype", Shown::Handle), ("type_keyval", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_delete_attr(engine, datatype, type_keyval) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64, type_keyval as u64]),
+        }
     }
 }
 
@@ -759,7 +767,15 @@ entry! {
         attribute_val: *mut c_void,
         flag: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_get_attr", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_get_attr", arguments: &[("datatype", Shown::Handle), ("type_keyval", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_get_attr(engine, datatype, type_keyval, attribute_val, flag) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64, type_keyval as u64]),
+        }
     }
 }
 
@@ -787,7 +803,15 @@ entry! {
         type_keyval: c_int,
         attribute_val: *mut c_void,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_set_attr", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_set_attr", arguments: &[("datatype", Shown::Handle), ("type_keyval", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_set_attr(engine, datatype, type_keyval, attribute_val) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64, type_keyval as u64]),
+        }
     }
 }
 
@@ -796,7 +820,15 @@ entry! {
         datatype: MPI_Datatype,
         type_name: *const c_char,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_set_name", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_set_name", arguments: &[("datatype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_set_name(engine, datatype, type_name) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
+        }
     }
 }
 

@@ -85,7 +85,15 @@ entry! {
         position: *mut c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Pack", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Pack", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle), ("outsize", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::pack(engine, inbuf, incount, datatype, outbuf, outsize, position, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[incount as u64, datatype as u64, outsize as u64, comm as u64]),
+        }
     }
 }
 
@@ -99,7 +107,15 @@ entry! {
         position: *mut MPI_Count,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Pack_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Pack_c", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle), ("outsize", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::pack(engine, inbuf, incount, datatype, outbuf, outsize, position, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[incount as u64, datatype as u64, outsize as u64, comm as u64]),
+        }
     }
 }
 
@@ -113,7 +129,15 @@ entry! {
         outsize: MPI_Aint,
         position: *mut MPI_Aint,
     ) -> c_int {
-        unbuilt_while_running("MPI_Pack_external", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Pack_external", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle), ("outsize", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::pack_external(engine, datarep, inbuf, incount, datatype, outbuf, outsize, position) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[incount as u64, datatype as u64, outsize as u64]),
+        }
     }
 }
 
@@ -127,7 +151,15 @@ entry! {
         outsize: MPI_Count,
         position: *mut MPI_Count,
     ) -> c_int {
-        unbuilt_while_running("MPI_Pack_external_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Pack_external_c", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle), ("outsize", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::pack_external(engine, datarep, inbuf, incount, datatype, outbuf, outsize, position) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[incount as u64, datatype as u64, outsize as u64]),
+        }
     }
 }
 
@@ -138,7 +170,15 @@ entry! {
         datatype: MPI_Datatype,
         size: *mut MPI_Aint,
     ) -> c_int {
-        unbuilt_while_running("MPI_Pack_external_size", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Pack_external_size", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::pack_external_size(engine, datarep, incount, datatype, size) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[incount as u64, datatype as u64]),
+        }
     }
 }
 
@@ -149,7 +189,15 @@ entry! {
         datatype: MPI_Datatype,
         size: *mut MPI_Count,
     ) -> c_int {
-        unbuilt_while_running("MPI_Pack_external_size_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Pack_external_size_c", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::pack_external_size(engine, datarep, incount, datatype, size) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[incount as u64, datatype as u64]),
+        }
     }
 }
 
@@ -160,7 +208,15 @@ entry! {
         comm: MPI_Comm,
         size: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Pack_size", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Pack_size", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::pack_size(engine, incount, datatype, comm, size) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[incount as u64, datatype as u64, comm as u64]),
+        }
     }
 }
 
@@ -171,7 +227,15 @@ entry! {
         comm: MPI_Comm,
         size: *mut MPI_Count,
     ) -> c_int {
-        unbuilt_while_running("MPI_Pack_size_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Pack_size_c", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::pack_size(engine, incount, datatype, comm, size) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[incount as u64, datatype as u64, comm as u64]),
+        }
     }
 }
 
@@ -197,7 +261,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_contiguous", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_contiguous", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_contiguous(engine, count, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -207,7 +279,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_contiguous_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_contiguous_c", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_contiguous(engine, count, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -224,7 +304,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_darray", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_darray", arguments: &[("size", Shown::Number), ("rank", Shown::Number), ("ndims", Shown::Number), ("order", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_darray(engine, size, rank, ndims, array_of_gsizes, array_of_distribs, array_of_dargs, array_of_psizes, order, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[size as u64, rank as u64, ndims as u64, order as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -241,7 +329,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_darray_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_darray_c", arguments: &[("size", Shown::Number), ("rank", Shown::Number), ("ndims", Shown::Number), ("order", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_darray(engine, size, rank, ndims, array_of_gsizes, array_of_distribs, array_of_dargs, array_of_psizes, order, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[size as u64, rank as u64, ndims as u64, order as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -253,7 +349,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_hindexed", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_hindexed", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_hindexed(engine, count, array_of_blocklengths, array_of_displacements, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -265,7 +369,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_hindexed_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_hindexed_c", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_hindexed(engine, count, array_of_blocklengths, array_of_displacements, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -277,7 +389,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_hindexed_block", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_hindexed_block", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_hindexed_block(engine, count, blocklength, array_of_displacements, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, blocklength as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -289,7 +409,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_hindexed_block_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_hindexed_block_c", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_hindexed_block(engine, count, blocklength, array_of_displacements, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, blocklength as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -301,7 +429,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_hvector", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_hvector", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("stride", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_hvector(engine, count, blocklength, stride, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, blocklength as u64, stride as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -313,7 +449,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_hvector_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_hvector_c", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("stride", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_hvector(engine, count, blocklength, stride, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, blocklength as u64, stride as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -325,7 +469,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_indexed_block", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_indexed_block", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_indexed_block(engine, count, blocklength, array_of_displacements, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, blocklength as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -337,7 +489,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_indexed_block_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_indexed_block_c", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_indexed_block(engine, count, blocklength, array_of_displacements, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, blocklength as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -348,7 +508,15 @@ entry! {
         extent: MPI_Aint,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_resized", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_resized", arguments: &[("oldtype", Shown::Handle), ("lb", Shown::Number), ("extent", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_resized(engine, oldtype, lb, extent, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[oldtype as u64, lb as u64, extent as u64]),
+        }
     }
 }
 
@@ -359,7 +527,15 @@ entry! {
         extent: MPI_Count,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_resized_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_resized_c", arguments: &[("oldtype", Shown::Handle), ("lb", Shown::Number), ("extent", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_resized(engine, oldtype, lb, extent, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[oldtype as u64, lb as u64, extent as u64]),
+        }
     }
 }
 
@@ -371,7 +547,15 @@ entry! {
         array_of_types: *const MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_struct", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_struct", arguments: &[("count", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_struct(engine, count, array_of_blocklengths, array_of_displacements, array_of_types, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64]),
+        }
     }
 }
 
@@ -383,7 +567,15 @@ entry! {
         array_of_types: *const MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_struct_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_struct_c", arguments: &[("count", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_struct(engine, count, array_of_blocklengths, array_of_displacements, array_of_types, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64]),
+        }
     }
 }
 
@@ -397,7 +589,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_subarray", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_subarray", arguments: &[("ndims", Shown::Number), ("order", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_subarray(engine, ndims, array_of_sizes, array_of_subsizes, array_of_starts, order, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[ndims as u64, order as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -411,7 +611,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_subarray_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_subarray_c", arguments: &[("ndims", Shown::Number), ("order", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_subarray(engine, ndims, array_of_sizes, array_of_subsizes, array_of_starts, order, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[ndims as u64, order as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -420,7 +628,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_dup", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_dup", arguments: &[("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_dup(engine, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[oldtype as u64]),
+        }
     }
 }
 
@@ -428,7 +644,15 @@ entry! {
     MPI_Type_free, PMPI_Type_free = type_free(
         datatype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_free", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_free", arguments: &[] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_free(engine, datatype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[]),
+        }
     }
 }
 
@@ -442,7 +666,15 @@ entry! {
         array_of_addresses: *mut MPI_Aint,
         array_of_datatypes: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_get_contents", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_get_contents", arguments: &[("datatype", Shown::Handle), ("max_integers", Shown::Number), ("max_addresses", Shown::Number), ("max_datatypes", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_get_contents(engine, datatype, max_integers, max_addresses, max_datatypes, array_of_integers, array_of_addresses, array_of_datatypes) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64, max_integers as u64, max_addresses as u64, max_datatypes as u64]),
+        }
     }
 }
 
@@ -458,7 +690,15 @@ entry! {
         array_of_large_counts: *mut MPI_Count,
         array_of_datatypes: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_get_contents_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_get_contents_c", arguments: &[("datatype", Shown::Handle), ("max_integers", Shown::Number), ("max_addresses", Shown::Number), ("max_large_counts", Shown::Number), ("max_datatypes", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_get_contents_c(engine, datatype, max_integers, max_addresses, max_large_counts, max_datatypes, array_of_integers, array_of_addresses, array_of_large_counts, array_of_datatypes) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64, max_integers as u64, max_addresses as u64, max_large_counts as u64, max_datatypes as u64]),
+        }
     }
 }
 
@@ -470,7 +710,15 @@ entry! {
         num_datatypes: *mut c_int,
         combiner: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_get_envelope", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_get_envelope", arguments: &[("datatype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_get_envelope(engine, datatype, num_integers, num_addresses, num_datatypes, combiner) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
+        }
     }
 }
 
@@ -483,7 +731,15 @@ entry! {
         num_datatypes: *mut MPI_Count,
         combiner: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_get_envelope_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_get_envelope_c", arguments: &[("datatype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_get_envelope_c(engine, datatype, num_integers, num_addresses, num_large_counts, num_datatypes, combiner) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
+        }
     }
 }
 
@@ -585,7 +841,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_indexed", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_indexed", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_indexed(engine, count, array_of_blocklengths, array_of_displacements, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -597,7 +861,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_indexed_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_indexed_c", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_indexed(engine, count, array_of_blocklengths, array_of_displacements, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -643,7 +915,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_vector", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_vector", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("stride", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_vector(engine, count, blocklength, stride, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, blocklength as u64, stride as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -655,7 +935,15 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_vector_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_vector_c", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("stride", Shown::Number), ("oldtype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_vector(engine, count, blocklength, stride, oldtype, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, blocklength as u64, stride as u64, oldtype as u64]),
+        }
     }
 }
 
@@ -669,7 +957,15 @@ entry! {
         datatype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Unpack", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Unpack", arguments: &[("insize", Shown::Number), ("outcount", Shown::Number), ("datatype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::unpack(engine, inbuf, insize, position, outbuf, outcount, datatype, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[insize as u64, outcount as u64, datatype as u64, comm as u64]),
+        }
     }
 }
 
@@ -683,7 +979,15 @@ entry! {
         datatype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Unpack_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Unpack_c", arguments: &[("insize", Shown::Number), ("outcount", Shown::Number), ("datatype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::unpack(engine, inbuf, insize, position, outbuf, outcount, datatype, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[insize as u64, outcount as u64, datatype as u64, comm as u64]),
+        }
     }
 }
 
@@ -697,7 +1001,15 @@ entry! {
         outcount: c_int,
         datatype: MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Unpack_external", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Unpack_external", arguments: &[("insize", Shown::Number), ("outcount", Shown::Number), ("datatype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::unpack_external(engine, datarep, inbuf, insize, position, outbuf, outcount, datatype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[insize as u64, outcount as u64, datatype as u64]),
+        }
     }
 }
 
@@ -711,6 +1023,14 @@ entry! {
         outcount: MPI_Count,
         datatype: MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Unpack_external_c", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Unpack_external_c", arguments: &[("insize", Shown::Number), ("outcount", Shown::Number), ("datatype", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::unpack_external(engine, datarep, inbuf, insize, position, outbuf, outcount, datatype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[insize as u64, outcount as u64, datatype as u64]),
+        }
     }
 }

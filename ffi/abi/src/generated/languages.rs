@@ -10,7 +10,15 @@ entry! {
         r: c_int,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_f90_complex", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_f90_complex", arguments: &[("p", Shown::Number), ("r", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_f90_complex(engine, p, r, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[p as u64, r as u64]),
+        }
     }
 }
 
@@ -19,7 +27,15 @@ entry! {
         r: c_int,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_f90_integer", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_f90_integer", arguments: &[("r", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_f90_integer(engine, r, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[r as u64]),
+        }
     }
 }
 
@@ -29,7 +45,15 @@ entry! {
         r: c_int,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_create_f90_real", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_create_f90_real", arguments: &[("p", Shown::Number), ("r", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_create_f90_real(engine, p, r, newtype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[p as u64, r as u64]),
+        }
     }
 }
 
@@ -39,6 +63,14 @@ entry! {
         size: c_int,
         datatype: *mut MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_Type_match_size", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Type_match_size", arguments: &[("typeclass", Shown::Number), ("size", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::type_match_size(engine, typeclass, size, datatype) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[typeclass as u64, size as u64]),
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::receive::idle_body;
 use super::request::{Body, Kind, RequestRef};
 use super::send::{Outbound, send_body};
 use crate::Result;
+use crate::datatype::Argument;
 use crate::handle::{Comm, Datatype, Request};
 use crate::status::Status;
 
@@ -102,8 +103,14 @@ impl Engine {
         recvtag: i32,
         comm: Comm,
     ) -> Result<Request> {
-        let receive =
-            self.checked_receive_body(recvbuf, recvcount, recvtype, source, recvtag, comm)?;
+        let receive = self.checked_receive_body(
+            recvbuf,
+            recvcount,
+            Argument::new(recvtype)?,
+            source,
+            recvtag,
+            comm,
+        )?;
         // SAFETY: the caller's promise.
         let send = unsafe { self.outbound(sendbuf, sendcount, sendtype, dest, sendtag, comm)? };
         self.exchange(send, receive, comm)
@@ -125,7 +132,8 @@ impl Engine {
         recvtag: i32,
         comm: Comm,
     ) -> Result<Request> {
-        let receive = self.checked_receive_body(buf, count, dt, source, recvtag, comm)?;
+        let receive =
+            self.checked_receive_body(buf, count, Argument::new(dt)?, source, recvtag, comm)?;
         // SAFETY: the caller's promise.
         let mut send = unsafe { self.outbound(buf, count, dt, dest, sendtag, comm)? };
         if let Some(out) = &mut send

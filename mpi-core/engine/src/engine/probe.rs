@@ -4,6 +4,7 @@ use super::Engine;
 use super::kept::Kept;
 use super::matching::Envelope;
 use super::receive::{bad_tag, envelope};
+use crate::datatype::Argument;
 use crate::handle::{Comm, Datatype, Message, Request};
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};
 use crate::sync::{Class, ClassLock};
@@ -99,8 +100,14 @@ impl Engine {
             ));
         };
         let (comm, envelope) = (data.comm, data.envelope);
-        let body =
-            self.checked_receive_body(buf, count, dt, envelope.source, envelope.tag, comm)?;
+        let body = self.checked_receive_body(
+            buf,
+            count,
+            Argument::new(dt)?,
+            envelope.source,
+            envelope.tag,
+            comm,
+        )?;
         let request = self.add_request(|| body)?;
         let kept = self
             .messages

@@ -4,10 +4,11 @@ use super::Engine;
 use super::comm::CommData;
 use super::matching::{Entry, Envelope};
 use super::request::{Body, Kind, Mode, RequestRef, SENT, Scatter, Template};
-use super::send::element;
+use super::send::nothing_at;
+use crate::datatype::{Argument, Type};
 use crate::handle::{Comm, Datatype, Request};
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};
-use crate::{Error, ErrorClass, Result, datatype};
+use crate::{Error, ErrorClass, Result};
 
 impl Engine {
     /// `MPI_Irecv`: posts a receive.
@@ -24,11 +25,12 @@ impl Engine {
         tag: i32,
         comm: Comm,
     ) -> Result<Request> {
-        let (wanted, len) = self.check_receive(buf, count, dt, source, tag, comm)?;
+        let items = Argument::new(dt)?;
+        let (wanted, len) = self.check_receive(buf, count, &items, source, tag, comm)?;
         let request = self.add_request(|| receive_body(buf, len, wanted, comm))?;
-        if datatype::contiguous_size(dt).is_none() {
+        if let Argument::Typed(items) = items {
             // SAFETY: nobody else knows of the request yet.
-            land_packed(unsafe { request.body() }, dt);
+            land_typed(unsafe { request.body() }, count, items);
         }
         self.post(request);
         Ok(request.handle())
@@ -69,15 +71,16 @@ impl Engine {
         comm: Comm,
     ) -> Result<Request> {
         // The arguments are checked now, by the rules of the operation itself.
+        let items = Argument::new(datatype)?;
         // SAFETY: the caller's promise.
-        drop(unsafe { self.outbound(buf, count, datatype, rank, tag, comm)? });
+        drop(unsafe { self.outbound_of(buf, count, items.clone(), rank, tag, comm)? });
         let (kind, buf) = (Kind::Send, buf.cast_mut());
         self.add_persistent(Template {
             kind,
             mode,
             buf,
             count,
-            datatype,
+            items,
             rank,
             tag,
             comm,
@@ -97,14 +100,15 @@ impl Engine {
         tag: i32,
         comm: Comm,
     ) -> Result<Request> {
-        drop(self.checked_receive_body(buf, count, datatype, rank, tag, comm)?);
+        let items = Argument::new(datatype)?;
+        drop(self.checked_receive_body(buf, count, items.clone(), rank, tag, comm)?);
         let (kind, mode) = (Kind::Recv, Mode::Standard);
         self.add_persistent(Template {
             kind,
             mode,
             buf,
             count,
-            datatype,
+            items,
             rank,
             tag,
             comm,
@@ -154,14 +158,12 @@ impl Engine {
         let Some(t) = body.extra().persistent.take() else {
             return wrong("the request is not a persistent one");
         };
+        let items = t.items.clone();
         let fresh = match t.kind {
-            Kind::Recv => {
-                self.checked_receive_body(t.buf, t.count, t.datatype, t.rank, t.tag, t.comm)
-            }
+            Kind::Recv => self.checked_receive_body(t.buf, t.count, items, t.rank, t.tag, t.comm),
             Kind::Send | Kind::Exchange => {
                 // SAFETY: the caller's promise.
-                let out =
-                    unsafe { self.outbound(t.buf, t.count, t.datatype, t.rank, t.tag, t.comm) };
+                let out = unsafe { self.outbound_of(t.buf, t.count, items, t.rank, t.tag, t.comm) };
                 out.and_then(|out| self.persistent_send(t.mode, out, t.comm))
             }
         };
@@ -191,21 +193,26 @@ impl Engine {
         &self,
         buf: *mut u8,
         count: i64,
-        dt: Datatype,
+        items: &Argument,
         source: i32,
         tag: i32,
         comm: Comm,
     ) -> Result<(Envelope, usize)> {
         let c = self.comm(comm)?;
-        let len = self.bytes(count, dt)?;
+        let len = items.bytes(count)?;
         if tag < 0 && tag != ANY_TAG {
             return Err(bad_tag(tag));
         }
         if source as u32 >= c.size() as u32 && source != ANY_SOURCE && source != PROC_NULL {
             return Err(c.bad_rank("source", source));
         }
-        if buf.is_null() && len > 0 {
-            return Err(null_buffer(len));
+        let begin = match items {
+            Argument::Plain(_) => buf,
+            // The buffer may be MPI_BOTTOM, and the type have addresses.
+            Argument::Typed(items) => buf.wrapping_offset(items.true_lb() as isize),
+        };
+        if begin.is_null() && len > 0 {
+            return Err(nothing_at("received", len));
         }
         Ok((envelope(c, source, tag), len))
     }
@@ -215,15 +222,15 @@ impl Engine {
         &self,
         buf: *mut u8,
         count: i64,
-        dt: Datatype,
+        items: Argument,
         source: i32,
         tag: i32,
         comm: Comm,
     ) -> Result<Body> {
-        let (wanted, len) = self.check_receive(buf, count, dt, source, tag, comm)?;
+        let (wanted, len) = self.check_receive(buf, count, &items, source, tag, comm)?;
         let mut body = receive_body(buf, len, wanted, comm);
-        if datatype::contiguous_size(dt).is_none() {
-            land_packed(&mut body, dt);
+        if let Argument::Typed(items) = items {
+            land_typed(&mut body, count, items);
         }
         Ok(body)
     }
@@ -303,14 +310,18 @@ pub(super) fn receive_body(buf: *mut u8, len: usize, wanted: Envelope, comm: Com
     body
 }
 
-/// Has a receive of a type with gaps land packed first.
+/// Has a receive land where the type's data are if they are one run; otherwise packed, in memory of its own.
 #[cold]
-fn land_packed(body: &mut Body, dt: Datatype) {
+fn land_typed(body: &mut Body, count: i64, items: Type) {
+    if let Some(offset) = items.as_run(count as u64) {
+        body.buf = body.buf.wrapping_offset(offset as isize);
+        return;
+    }
     let mut landing = vec![0u8; body.len].into_boxed_slice();
     let buf = std::mem::replace(&mut body.buf, landing.as_mut_ptr());
-    let element = element(dt);
-    body.extra().copy = Some(landing);
-    body.extra().scatter = Some(Scatter { element, buf });
+    let extra = body.extra();
+    extra.copy = Some(landing);
+    extra.scatter = Some(Scatter { items, count, buf });
 }
 
 /// In the place of a process not known yet.
@@ -352,13 +363,5 @@ pub(super) fn bad_tag(tag: i32) -> Error {
             "tag {tag} is neither MPI_ANY_TAG nor between 0 and MPI_TAG_UB ({})",
             crate::status::TAG_UB
         ),
-    )
-}
-
-#[cold]
-fn null_buffer(len: usize) -> Error {
-    Error::new(
-        ErrorClass::BUFFER,
-        format!("the buffer is a null pointer, but has to have room for {len} bytes"),
     )
 }

@@ -11,10 +11,11 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use super::exchange::Whole;
 use super::matching::{Entry, Envelope};
 use super::share::Share;
-use crate::handle::{Comm, Datatype, HandleKind, Request, compose};
+use crate::datatype::{Argument, Type};
+use crate::handle::{Comm, HandleKind, Request, compose};
 use crate::status::Status;
 use crate::sync::threaded;
-use crate::{Error, datatype, slab};
+use crate::{Error, slab};
 
 /// The operation has finished: the body belongs to the caller again.
 const DONE: u32 = 1;
@@ -52,16 +53,17 @@ pub(crate) struct Template {
     pub(crate) mode: Mode,
     pub(crate) buf: *mut u8,
     pub(crate) count: i64,
-    pub(crate) datatype: Datatype,
+    /// The type, alive also after the program has freed its handle.
+    pub(crate) items: Argument,
     pub(crate) rank: i32,
     pub(crate) tag: i32,
     pub(crate) comm: Comm,
 }
 
 /// Items of a type with gaps, to be filled from packed data.
-#[derive(Clone, Copy)]
 pub(crate) struct Scatter {
-    pub(crate) element: crate::datatype::Element,
+    pub(crate) items: Type,
+    pub(crate) count: i64,
     pub(crate) buf: *mut u8,
 }
 
@@ -112,11 +114,11 @@ impl Body {
     pub(crate) fn unpack(&mut self) {
         let bytes = self.status.bytes as usize;
         let Some(extra) = &mut self.extra else { return };
-        if let Some(scatter) = extra.scatter.take() {
+        if let Some(Scatter { items, count, buf }) = extra.scatter.take() {
             let packed = extra.copy.take().unwrap_or_default();
-            let whole = bytes / scatter.element.size() as usize;
-            // SAFETY: whoever started the receive promised room for as many items; `packed` holds `whole` of them.
-            unsafe { datatype::unpack(scatter.element, whole, packed.as_ptr(), scatter.buf) };
+            // SAFETY: whoever started the receive promised room for the items; a message has no more bytes than the receive has room for,
+            // and `packed` holds them.
+            unsafe { items.unpack(count as usize, buf, 0..bytes, packed.as_ptr()) };
         }
     }
 

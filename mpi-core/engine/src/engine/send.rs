@@ -13,6 +13,7 @@ use super::matching::Envelope;
 use super::peer::{ALLOWANCE, CONTROL, Queued, QueuedBody, cost};
 use super::receive::idle_body;
 use super::request::{Body, Kind, Mode, RequestRef, SENT};
+use crate::datatype::Argument;
 use crate::handle::{Comm, Datatype, Request};
 use crate::status::PROC_NULL;
 use crate::sync::threaded;
@@ -198,8 +199,25 @@ impl Engine {
         tag: i32,
         comm: Comm,
     ) -> Result<Option<Outbound<'_>>> {
+        // SAFETY: the caller's promise.
+        unsafe { self.outbound_of(buf, count, Argument::new(dt)?, dest, tag, comm) }
+    }
+
+    /// As [`Engine::outbound`], for a type looked up before.
+    ///
+    /// # Safety
+    /// As [`Engine::isend`].
+    pub(super) unsafe fn outbound_of(
+        &self,
+        buf: *const u8,
+        count: i64,
+        items: Argument,
+        dest: i32,
+        tag: i32,
+        comm: Comm,
+    ) -> Result<Option<Outbound<'_>>> {
         let c = self.comm(comm)?;
-        let len = self.bytes(count, dt)?;
+        let len = items.bytes(count)?;
         if tag < 0 {
             return Err(Error::new(
                 ErrorClass::TAG,
@@ -212,52 +230,41 @@ impl Engine {
         if dest < 0 || dest >= c.size() {
             return Err(c.bad_rank("destination", dest));
         }
-        if buf.is_null() && len > 0 {
-            return Err(Error::new(
-                ErrorClass::BUFFER,
-                format!("the buffer is a null pointer, but {len} bytes are to be sent"),
-            ));
-        }
-        let process = c.process(dest);
         let mut out = Outbound {
             comm: c,
-            process,
+            process: c.process(dest),
             tag,
             buf,
             len,
             copy: None,
         };
-        if datatype::contiguous_size(dt).is_none() && len > 0 {
-            let mut packed = vec![0u8; len].into_boxed_slice();
-            // SAFETY: the caller's promise; `packed` has room for the data of `count` items.
-            unsafe { datatype::pack(element(dt), count as usize, buf, packed.as_mut_ptr()) };
-            out.buf = packed.as_ptr();
-            out.copy = Some(packed);
+        let Argument::Typed(items) = items else {
+            if buf.is_null() && len > 0 {
+                return Err(nothing_at("sent", len));
+            }
+            return Ok(Some(out));
+        };
+        if len == 0 {
+            return Ok(Some(out));
+        }
+        // The buffer may be MPI_BOTTOM, and the type have addresses.
+        if buf.wrapping_offset(items.true_lb() as isize).is_null() {
+            return Err(nothing_at("sent", len));
+        }
+        match items.as_run(count as u64) {
+            Some(offset) => out.buf = buf.wrapping_offset(offset as isize),
+            None => {
+                let mut packed = Box::new_uninit_slice(len);
+                // SAFETY: the caller's promise; `packed` has room for the data of `count` items, and all of it is written.
+                let packed = unsafe {
+                    items.pack(count as usize, buf, 0..len, packed.as_mut_ptr().cast());
+                    packed.assume_init()
+                };
+                out.buf = packed.as_ptr();
+                out.copy = Some(packed);
+            }
         }
         Ok(Some(out))
-    }
-
-    /// Bytes of data in `count` items of a datatype.
-    #[inline(always)]
-    pub(crate) fn bytes(&self, count: i64, dt: Datatype) -> Result<usize> {
-        let Some(size) = datatype::size_of(dt) else {
-            return Err(bad_datatype(dt));
-        };
-        if count < 0 {
-            return Err(Error::new(
-                ErrorClass::COUNT,
-                format!("count {count} is negative"),
-            ));
-        }
-        usize::try_from(count)
-            .ok()
-            .and_then(|count| count.checked_mul(size as usize))
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorClass::COUNT,
-                    format!("{count} items of {size} bytes are more than memory can hold"),
-                )
-            })
     }
 
     /// Sends a checked message. The request is `SENT` when nothing remains to be done.
@@ -449,20 +456,10 @@ pub(super) fn header(kind: FrameKind, envelope: Envelope) -> Header {
     }
 }
 
-/// What the items of a type with gaps consist of. `Engine::bytes` knows the type.
-pub(super) fn element(dt: Datatype) -> datatype::Element {
-    datatype::info(dt).expect("checked by `bytes`").element
-}
-
 #[cold]
-fn bad_datatype(dt: Datatype) -> Error {
-    let what = if dt == Datatype::NULL {
-        "the datatype is MPI_DATATYPE_NULL".to_owned()
-    } else {
-        format!(
-            "{:#x} is not the handle of a datatype; it may have been freed",
-            dt.0
-        )
-    };
-    Error::new(ErrorClass::TYPE, what)
+pub(super) fn nothing_at(what: &str, len: usize) -> Error {
+    Error::new(
+        ErrorClass::BUFFER,
+        format!("the data begin at a null pointer, but {len} bytes are to be {what}"),
+    )
 }

@@ -7,13 +7,12 @@
 //!
 //! Four pair types have gaps between or after their parts (`MPI_DOUBLE_INT`, `MPI_LONG_INT`, `MPI_SHORT_INT`,
 //! `MPI_LONG_DOUBLE_INT` on 64-bit Unix): in a buffer they lie an extent apart, in a message only their bytes travel.
-//! [`contiguous_size`] therefore knows nothing of them; [`pack`] and [`unpack`] convert.
+//! [`contiguous_size`] therefore knows nothing of them.
 //!
 //! This module does not know derived types.
 
 use core::ffi::{c_int, c_long, c_longlong, c_short, c_uint, c_ulong, c_ulonglong, c_ushort};
 use core::mem;
-use core::ptr::copy_nonoverlapping;
 
 use crate::handle::Datatype;
 
@@ -151,7 +150,7 @@ impl TypeInfo {
     }
 }
 
-const FIRST: u32 = 0x200;
+pub(super) const FIRST: u32 = 0x200;
 const COUNT: usize = 0x100;
 
 const fn signed(bytes: usize) -> Scalar {
@@ -329,77 +328,37 @@ pub fn predefined() -> impl Iterator<Item = (Datatype, &'static TypeInfo)> {
     numbered.filter_map(|(info, handle)| Some((Datatype(handle), info.as_ref()?)))
 }
 
+/// The pair types, each with the types of its value and its index.
+const PAIRS: [(Datatype, Datatype, Datatype); 9] = [
+    (Datatype::FLOAT_INT, Datatype::FLOAT, Datatype::INT),
+    (Datatype::DOUBLE_INT, Datatype::DOUBLE, Datatype::INT),
+    (Datatype::LONG_INT, Datatype::LONG, Datatype::INT),
+    (Datatype::TWO_INT, Datatype::INT, Datatype::INT),
+    (Datatype::SHORT_INT, Datatype::SHORT, Datatype::INT),
+    (
+        Datatype::LONG_DOUBLE_INT,
+        Datatype::LONG_DOUBLE,
+        Datatype::INT,
+    ),
+    (Datatype::TWO_REAL, Datatype::REAL, Datatype::REAL),
+    (
+        Datatype::TWO_DOUBLE_PRECISION,
+        Datatype::DOUBLE_PRECISION,
+        Datatype::DOUBLE_PRECISION,
+    ),
+    (Datatype::TWO_INTEGER, Datatype::INTEGER, Datatype::INTEGER),
+];
+
 /// The predefined pair of a value and an index type (`MPI_Type_get_value_index`), if there is one.
 pub fn value_index(value: Datatype, index: Datatype) -> Option<Datatype> {
-    match (value, index) {
-        (Datatype::FLOAT, Datatype::INT) => Some(Datatype::FLOAT_INT),
-        (Datatype::DOUBLE, Datatype::INT) => Some(Datatype::DOUBLE_INT),
-        (Datatype::LONG, Datatype::INT) => Some(Datatype::LONG_INT),
-        (Datatype::INT, Datatype::INT) => Some(Datatype::TWO_INT),
-        (Datatype::SHORT, Datatype::INT) => Some(Datatype::SHORT_INT),
-        (Datatype::LONG_DOUBLE, Datatype::INT) => Some(Datatype::LONG_DOUBLE_INT),
-        (Datatype::REAL, Datatype::REAL) => Some(Datatype::TWO_REAL),
-        (Datatype::DOUBLE_PRECISION, Datatype::DOUBLE_PRECISION) => {
-            Some(Datatype::TWO_DOUBLE_PRECISION)
-        }
-        (Datatype::INTEGER, Datatype::INTEGER) => Some(Datatype::TWO_INTEGER),
-        _ => None,
-    }
+    let found = PAIRS.iter().find(|pair| (pair.1, pair.2) == (value, index));
+    found.map(|pair| pair.0)
 }
 
-/// The parts of an item, as (offset in the item, bytes): one, or value and index of a pair.
-fn parts(element: Element) -> [(usize, usize); 2] {
-    match element {
-        Element::Pair(value, index) => {
-            let (value, index) = (value.size() as usize, index.size() as usize);
-            [(0, value), (value.next_multiple_of(index), index)]
-        }
-        _ => [(0, element.size() as usize), (0, 0)],
-    }
-}
-
-/// Copies `count` elements that lie an extent apart to bytes in a row.
-///
-/// # Safety
-/// `from` is readable for `count` extents, save the gap at the end, `to` writable for `count` sizes; they do not
-/// overlap.
-pub unsafe fn pack(element: Element, count: usize, from: *const u8, to: *mut u8) {
-    let [value, index] = parts(element);
-    for i in 0..count {
-        let item = from.wrapping_add(i * element.extent() as usize);
-        let packed = to.wrapping_add(i * element.size() as usize);
-        // SAFETY: both parts lie within item `i` of both buffers, which the caller vouches for.
-        unsafe {
-            copy_nonoverlapping(item.wrapping_add(value.0), packed, value.1);
-            copy_nonoverlapping(
-                item.wrapping_add(index.0),
-                packed.wrapping_add(value.1),
-                index.1,
-            );
-        }
-    }
-}
-
-/// Copies bytes in a row to `count` elements that lie an extent apart, and leaves the gaps as they are.
-///
-/// # Safety
-/// `from` is readable for `count` sizes, `to` writable for `count` extents, save the gap at the end; they do not
-/// overlap.
-pub unsafe fn unpack(element: Element, count: usize, from: *const u8, to: *mut u8) {
-    let [value, index] = parts(element);
-    for i in 0..count {
-        let packed = from.wrapping_add(i * element.size() as usize);
-        let item = to.wrapping_add(i * element.extent() as usize);
-        // SAFETY: both parts lie within item `i` of both buffers, which the caller vouches for.
-        unsafe {
-            copy_nonoverlapping(packed, item.wrapping_add(value.0), value.1);
-            copy_nonoverlapping(
-                packed.wrapping_add(value.1),
-                item.wrapping_add(index.0),
-                index.1,
-            );
-        }
-    }
+/// The types of value and index of a pair type.
+pub(super) fn pair_of(pair: Datatype) -> Option<(Datatype, Datatype)> {
+    let found = PAIRS.iter().find(|known| known.0 == pair);
+    found.map(|pair| (pair.1, pair.2))
 }
 
 #[cfg(test)]
@@ -477,22 +436,6 @@ mod tests {
         for (datatype, info) in predefined().filter(|(datatype, _)| datatype.0 >= 0x240) {
             assert_eq!(info.size, 1 << (datatype.0 >> 3 & 7), "{}", info.name);
         }
-    }
-
-    #[test]
-    fn packing_leaves_out_the_gaps_and_unpacking_leaves_them_alone() {
-        let element = info(Datatype::SHORT_INT).unwrap().element;
-        let from: Vec<u8> = (0..24).collect();
-        let mut packed = [0; 18];
-        let mut back = [0xff; 24];
-        // SAFETY: three items of 8 bytes, 6 of them data, in buffers of that length.
-        unsafe {
-            pack(element, 3, from.as_ptr(), packed.as_mut_ptr());
-            unpack(element, 3, packed.as_ptr(), back.as_mut_ptr());
-        }
-        assert_eq!(packed[..8], [0, 1, 4, 5, 6, 7, 8, 9]);
-        assert_eq!(back[..10], [0, 1, 0xff, 0xff, 4, 5, 6, 7, 8, 9]);
-        assert_eq!(back[18..20], [0xff, 0xff]);
     }
 
     #[test]
