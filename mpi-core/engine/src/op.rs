@@ -127,12 +127,23 @@ pub fn is_commutative(op: Op) -> Result<bool> {
 #[derive(Clone, Copy)]
 pub struct Reduction(Way);
 
+/// A vector of items whose data may lie anywhere around their addresses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vector {
+    /// How many items.
+    pub(crate) items: usize,
+    /// From the beginning of the memory that holds the vector to the address of the first item, in bytes.
+    pub(crate) address: isize,
+}
+
 #[derive(Clone, Copy)]
 enum Way {
     /// A loop over this many numbers per item.
     Loop { kernel: Kernel, numbers: usize },
     /// The program's function.
     Function(Callback<ReduceFunction>, Datatype),
+    /// The program's function on a whole vector of a derived type, which counts as one item.
+    Whole(Callback<ReduceFunction>, Datatype, Vector),
     /// `inout = input`, for items of this extent in bytes.
     Replace(usize),
     /// `inout` stays.
@@ -168,6 +179,17 @@ impl Reduction {
         }
     }
 
+    /// The program's operation on vectors of a derived type, each of which counts as one item. `MPI_ERR_OP` for a predefined operation,
+    /// which takes no derived types, otherwise errors as of [`Reduction::new`].
+    pub(crate) fn of_vectors(op: Op, datatype: Datatype, vector: Vector) -> Result<Reduction> {
+        match Reduction::new(op, datatype)? {
+            Reduction(Way::Function(function, datatype)) => {
+                Ok(Reduction(Way::Whole(function, datatype, vector)))
+            }
+            other => Ok(other),
+        }
+    }
+
     /// An operation of a one-sided accumulate: any predefined one, `MPI_REPLACE` and `MPI_NO_OP` included. Errors as of
     /// [`Reduction::new`], and for an operation of the program.
     pub fn of_accumulate(op: Op, datatype: Datatype) -> Result<Reduction> {
@@ -176,7 +198,7 @@ impl Reduction {
             (Op::REPLACE, Some(extent)) => Ok(Reduction(Way::Replace(extent))),
             (Op::NO_OP, Some(_)) => Ok(Reduction(Way::Keep)),
             _ => match Reduction::new(op, datatype)? {
-                Reduction(Way::Function(..)) => Err(Error::new(
+                Reduction(Way::Function(..) | Way::Whole(..)) => Err(Error::new(
                     ErrorClass::OP,
                     "one-sided operations take predefined operations only",
                 )),
@@ -197,6 +219,12 @@ impl Reduction {
             match &self.0 {
                 Way::Loop { kernel, numbers } => kernel(input, inout, count * numbers),
                 Way::Function(function, datatype) => function.call(input, inout, count, *datatype),
+                Way::Whole(function, datatype, Vector { items, address }) => {
+                    debug_assert_eq!(count, 1);
+                    let input = input.wrapping_offset(*address);
+                    let inout = inout.wrapping_offset(*address);
+                    function.call(input, inout, *items, *datatype);
+                }
                 Way::Replace(extent) => copy_nonoverlapping(input, inout, count * extent),
                 Way::Keep => {}
             }

@@ -3,6 +3,7 @@
 //! program passed them, after the engine unless it is legal at any time.
 
 mod abi;
+mod collectives;
 mod communicators;
 mod completion;
 mod datatypes;
@@ -19,6 +20,7 @@ mod tools;
 mod type_constructors;
 
 pub(crate) use abi::*;
+pub(crate) use collectives::*;
 pub(crate) use communicators::*;
 pub(crate) use completion::*;
 pub(crate) use datatypes::*;

@@ -66,7 +66,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Allgather_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Allgather_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.allgather_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -82,7 +97,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Allgather_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Allgather_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.allgather_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -97,7 +127,15 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Allgatherv", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Allgatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::allgatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -112,7 +150,15 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Allgatherv_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Allgatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::allgatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -129,7 +175,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Allgatherv_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Allgatherv_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::allgatherv_init(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -146,7 +200,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Allgatherv_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Allgatherv_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::allgatherv_init(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -209,7 +271,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Allreduce_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Allreduce_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.allreduce_init(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -224,7 +301,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Allreduce_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Allreduce_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.allreduce_init(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -238,7 +330,18 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Alltoall", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Alltoall", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.alltoall(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -252,7 +355,18 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Alltoall_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Alltoall_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.alltoall(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -268,7 +382,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Alltoall_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Alltoall_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.alltoall_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -284,7 +413,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Alltoall_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Alltoall_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.alltoall_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -300,7 +444,15 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Alltoallv", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Alltoallv", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::alltoallv(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -316,7 +468,15 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Alltoallv_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Alltoallv_c", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::alltoallv(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -334,7 +494,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Alltoallv_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Alltoallv_init", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::alltoallv_init(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -352,7 +520,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Alltoallv_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Alltoallv_init_c", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::alltoallv_init(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -368,7 +544,15 @@ entry! {
         recvtypes: *const MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Alltoallw", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Alltoallw", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::alltoallw(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -384,7 +568,15 @@ entry! {
         recvtypes: *const MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Alltoallw_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Alltoallw_c", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::alltoallw(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -402,7 +594,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Alltoallw_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Alltoallw_init", arguments: &[("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::alltoallw_init(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
+        }
     }
 }
 
@@ -420,7 +620,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Alltoallw_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Alltoallw_init_c", arguments: &[("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::alltoallw_init(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
+        }
     }
 }
 
@@ -449,7 +657,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Barrier_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Barrier_init", arguments: &[("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.barrier_init(Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
+        }
     }
 }
 
@@ -509,7 +732,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Bcast_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Bcast_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.bcast_init(buffer.cast(), count as i64, Datatype(narrow(datatype)), root, Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, root as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -523,7 +761,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Bcast_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Bcast_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.bcast_init(buffer.cast(), count as i64, Datatype(narrow(datatype)), root, Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, root as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -536,7 +789,18 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Exscan", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Exscan", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.exscan(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -549,7 +813,18 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Exscan_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Exscan_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.exscan(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -564,7 +839,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Exscan_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Exscan_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.exscan_init(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -579,7 +869,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Exscan_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Exscan_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.exscan_init(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -648,7 +953,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Gather_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Gather_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.gather_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -665,7 +985,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Gather_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Gather_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.gather_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -681,7 +1016,15 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Gatherv", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Gatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::gatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, root, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -697,7 +1040,15 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Gatherv_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Gatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::gatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, root, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -715,7 +1066,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Gatherv_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Gatherv_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::gatherv_init(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, root, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, root as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -733,7 +1092,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Gatherv_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Gatherv_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::gatherv_init(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, root, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, root as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -748,7 +1115,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Iallgather", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Iallgather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.iallgather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -763,7 +1145,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Iallgather_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Iallgather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.iallgather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -779,7 +1176,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Iallgatherv", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Iallgatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::iallgatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -795,7 +1200,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Iallgatherv_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Iallgatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::iallgatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -809,7 +1222,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Iallreduce", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Iallreduce", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.iallreduce(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -823,7 +1251,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Iallreduce_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Iallreduce_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.iallreduce(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -838,7 +1281,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ialltoall", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ialltoall", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.ialltoall(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -853,7 +1311,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ialltoall_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ialltoall_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.ialltoall(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -870,7 +1343,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ialltoallv", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ialltoallv", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::ialltoallv(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -887,7 +1368,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ialltoallv_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ialltoallv_c", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::ialltoallv(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -904,7 +1393,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ialltoallw", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ialltoallw", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::ialltoallw(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -921,7 +1418,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ialltoallw_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ialltoallw_c", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::ialltoallw(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -930,7 +1435,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ibarrier", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ibarrier", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.ibarrier(Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -943,7 +1463,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ibcast", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ibcast", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.ibcast(buffer.cast(), count as i64, Datatype(narrow(datatype)), root, Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -956,7 +1491,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ibcast_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ibcast_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.ibcast(buffer.cast(), count as i64, Datatype(narrow(datatype)), root, Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -970,7 +1520,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Iexscan", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Iexscan", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.iexscan(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -984,7 +1549,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Iexscan_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Iexscan_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.iexscan(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -1000,7 +1580,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Igather", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Igather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.igather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1016,7 +1611,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Igather_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Igather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.igather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1033,7 +1643,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Igatherv", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Igatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::igatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, root, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1050,7 +1668,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Igatherv_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Igatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::igatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, root, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1065,7 +1691,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ireduce", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ireduce", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.ireduce(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), root, Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1080,7 +1721,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ireduce_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ireduce_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.ireduce(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), root, Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1094,7 +1750,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ireduce_scatter", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ireduce_scatter", arguments: &[("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::ireduce_scatter(engine, sendbuf, recvbuf, recvcounts, datatype, op, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -1108,7 +1772,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ireduce_scatter_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ireduce_scatter_c", arguments: &[("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::ireduce_scatter(engine, sendbuf, recvbuf, recvcounts, datatype, op, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -1122,7 +1794,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ireduce_scatter_block", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ireduce_scatter_block", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.ireduce_scatter_block(sendbuf.cast(), recvbuf.cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[recvcount as u64, datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -1136,7 +1823,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ireduce_scatter_block_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ireduce_scatter_block_c", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.ireduce_scatter_block(sendbuf.cast(), recvbuf.cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[recvcount as u64, datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -1150,7 +1852,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Iscan", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Iscan", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.iscan(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -1164,7 +1881,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Iscan_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Iscan_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.iscan(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -1180,7 +1912,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Iscatter", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Iscatter", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.iscatter(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1196,7 +1943,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Iscatter_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Iscatter_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.iscatter(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1213,7 +1975,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Iscatterv", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Iscatterv", arguments: &[("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::iscatterv(engine, sendbuf, sendcounts, displs, sendtype, recvbuf, recvcount, recvtype, root, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1230,7 +2000,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Iscatterv_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Iscatterv_c", arguments: &[("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::iscatterv(engine, sendbuf, sendcounts, displs, sendtype, recvbuf, recvcount, recvtype, root, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1372,7 +2150,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Reduce_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Reduce_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.reduce_init(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), root, Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, root as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -1388,7 +2181,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Reduce_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Reduce_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.reduce_init(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), root, Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, root as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -1441,7 +2249,15 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Reduce_scatter", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Reduce_scatter", arguments: &[("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::reduce_scatter(engine, sendbuf, recvbuf, recvcounts, datatype, op, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -1454,7 +2270,15 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Reduce_scatter_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_c", arguments: &[("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::reduce_scatter(engine, sendbuf, recvbuf, recvcounts, datatype, op, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -1467,7 +2291,18 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Reduce_scatter_block", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_block", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.reduce_scatter_block(sendbuf.cast(), recvbuf.cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[recvcount as u64, datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -1480,7 +2315,18 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Reduce_scatter_block_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_block_c", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.reduce_scatter_block(sendbuf.cast(), recvbuf.cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[recvcount as u64, datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -1495,7 +2341,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Reduce_scatter_block_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_block_init", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.reduce_scatter_block_init(sendbuf.cast(), recvbuf.cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[recvcount as u64, datatype as u64, op as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -1510,7 +2371,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Reduce_scatter_block_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_block_init_c", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.reduce_scatter_block_init(sendbuf.cast(), recvbuf.cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[recvcount as u64, datatype as u64, op as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -1525,7 +2401,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Reduce_scatter_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_init", arguments: &[("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::reduce_scatter_init(engine, sendbuf, recvbuf, recvcounts, datatype, op, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[datatype as u64, op as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -1540,7 +2424,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Reduce_scatter_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_init_c", arguments: &[("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::reduce_scatter_init(engine, sendbuf, recvbuf, recvcounts, datatype, op, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[datatype as u64, op as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -1553,7 +2445,18 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Scan", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Scan", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.scan(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -1566,7 +2469,18 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Scan_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Scan_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.scan(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64]),
+        }
     }
 }
 
@@ -1581,7 +2495,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Scan_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Scan_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.scan_init(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -1596,7 +2525,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Scan_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Scan_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.scan_init(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, op as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -1611,7 +2555,18 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Scatter", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Scatter", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.scatter(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1626,7 +2581,18 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Scatter_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Scatter_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.scatter(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1643,7 +2609,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Scatter_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Scatter_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.scatter_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -1660,7 +2641,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Scatter_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Scatter_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.scatter_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -1676,7 +2672,15 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Scatterv", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Scatterv", arguments: &[("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::scatterv(engine, sendbuf, sendcounts, displs, sendtype, recvbuf, recvcount, recvtype, root, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1692,7 +2696,15 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Scatterv_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Scatterv_c", arguments: &[("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::scatterv(engine, sendbuf, sendcounts, displs, sendtype, recvbuf, recvcount, recvtype, root, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
+        }
     }
 }
 
@@ -1710,7 +2722,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Scatterv_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Scatterv_init", arguments: &[("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::scatterv_init(engine, sendbuf, sendcounts, displs, sendtype, recvbuf, recvcount, recvtype, root, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -1728,6 +2748,14 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Scatterv_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Scatterv_init_c", arguments: &[("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::scatterv_init(engine, sendbuf, sendcounts, displs, sendtype, recvbuf, recvcount, recvtype, root, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64, info as u64]),
+        }
     }
 }

@@ -1,4 +1,6 @@
-//! Allgather. Every block lands at its final place, so neither algorithm needs scratch memory.
+//! Allgather. Every block lands at its final place, so no algorithm needs scratch memory.
+
+use std::sync::Arc;
 
 use super::operation::{Id, Place, Round};
 use super::shape::{Shape, log2_ceil};
@@ -95,6 +97,48 @@ impl Ring {
             let received = Place::output(shape.below(self.step) as usize * block);
             out.send(shape.above(1), sent, block, &[self.received]);
             self.received = out.recv(shape.below(1), received, block, &[]);
+        }
+        self.step += 1;
+        true
+    }
+}
+
+/// A ring for blocks of any length: as [`Ring`].
+#[derive(Clone, Debug)]
+pub struct UnequalRing {
+    /// Where each rank's block lies in the output: offset and length in bytes.
+    blocks: Arc<[(usize, usize)]>,
+    step: u32,
+    received: Id,
+}
+
+impl UnequalRing {
+    pub(super) fn new(blocks: Arc<[(usize, usize)]>) -> UnequalRing {
+        UnequalRing {
+            blocks,
+            step: 0,
+            received: Id::NONE,
+        }
+    }
+
+    pub(super) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
+        if self.step >= shape.size {
+            return false;
+        }
+        let block = |rank: u32| {
+            let (offset, bytes) = self.blocks[rank as usize];
+            (Place::output(offset), bytes)
+        };
+        if self.step == 0 {
+            if !shape.in_place {
+                let (place, bytes) = block(shape.rank);
+                self.received = out.copy(Place::input(0), place, bytes, &[]);
+            }
+        } else {
+            let (sent, bytes) = block(shape.below(self.step - 1));
+            out.send(shape.above(1), sent, bytes, &[self.received]);
+            let (place, bytes) = block(shape.below(self.step));
+            self.received = out.recv(shape.below(1), place, bytes, &[]);
         }
         self.step += 1;
         true

@@ -1,130 +1,127 @@
-//! The blocking collective calls: argument checks, then a schedule that runs to its end (MPI 5.0, sections 6.3 to 6.9).
+//! The collective calls with equal blocks: from the arguments of MPI to a [`Call`] (MPI 5.0, sections 6.3 to 6.11).
 //!
-//! What can be found wrong without asking another rank is found before anything is sent. Items of types with gaps travel
-//! with their gaps: all ranks of a collective call use types of one signature.
-
-use core::ptr;
+//! Each plan serves the blocking, the nonblocking and the persistent form of its collective. Items that are not bytes in a row are packed
+//! to and unpacked from memory of the call's own, but for reductions: operands of predefined types travel with their gaps, and
+//! of derived ones a whole vector is one element.
 
 use ferrite_fabric::{RawBuf, RawBufMut};
 
-use super::select;
-use super::{Schedule, Shape, Thresholds};
+use super::arguments::{all_counts, check_buffer, check_overlap, check_own, check_root};
+use super::call::{Builder, Call, Items, Operand};
+use super::reduce_scatter::Parts;
+use super::{IN_PLACE, Shape, Thresholds, select};
+use crate::Result;
+use crate::datatype::Argument;
 use crate::engine::{CommData, Engine};
 use crate::handle::{Comm, Datatype, Op};
-use crate::op::{self, Reduction};
-use crate::{Error, ErrorClass, Result, datatype};
 
-/// `MPI_IN_PLACE`: given instead of a send buffer, says that the data are in the receive buffer already.
-pub const IN_PLACE: *const u8 = ptr::without_provenance(1);
+const LIMITS: &Thresholds = &Thresholds::DEFAULT;
+
+/// Who waits for a collective operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// The call itself, with nothing else to do: it may use the communicator's board, which only a caller that keeps looking drives.
+    Here,
+    /// A request.
+    Later,
+}
+
+/// The shape of a call that moves blocks of bytes.
+pub(super) fn shape(comm: &CommData, waits: Waits, root: u32, block: usize) -> Shape {
+    let board = match waits {
+        Waits::Here => comm.board().map(|board| board.payload_bytes()),
+        Waits::Later => None,
+    };
+    Shape {
+        rank: comm.rank() as u32,
+        size: comm.size() as u32,
+        root,
+        count: block,
+        width: 1,
+        commutative: true,
+        in_place: false,
+        board,
+    }
+}
+
+/// `count` items for each rank of the communicator.
+fn items_of_all(
+    name: &str,
+    comm: &CommData,
+    at: *mut u8,
+    count: i64,
+    dt: Datatype,
+) -> Result<Items> {
+    let items = Argument::new(dt)?;
+    items.bytes(count)?;
+    Items::new(name, at, all_counts(count, comm.size())?, items)
+}
+
+/// Receives a block of `count` items from each rank; the own block stays where it is when it is `in_place`, from where it is sent when
+/// it `is_sent`.
+fn receive_blocks(
+    builder: &mut Builder,
+    all: &Items,
+    count: i64,
+    own: i32,
+    (in_place, is_sent): (bool, bool),
+) -> RawBufMut {
+    if !in_place || all.as_run().is_some() {
+        return builder.receive(all);
+    }
+    let memory = builder.memory(all.bytes);
+    let first = i64::from(own) * count;
+    let mine = all.part(first, count);
+    let at = |block: &Items, before: usize| {
+        debug_assert!(before + block.bytes <= memory.len);
+        memory.ptr.wrapping_add(before)
+    };
+    let before = all.part(0, first);
+    let behind = all.part(first + count, all.count - first - count);
+    builder.unpack(&before, at(&before, 0));
+    builder.unpack(&behind, at(&behind, before.bytes + mine.bytes));
+    if is_sent {
+        builder.pack(&mine, at(&mine, before.bytes));
+    }
+    memory
+}
 
 impl Engine {
-    /// `MPI_Barrier`: returns when all members have called it.
-    pub fn barrier(&self, comm: Comm) -> Result<()> {
-        let items = Items { count: 0, width: 1 };
-        let schedule = select::barrier(items.shape(self.comm(comm)?, 0));
-        // SAFETY: a barrier has no buffers.
-        unsafe { self.run_collective(comm, &schedule, (RawBuf::EMPTY, RawBufMut::EMPTY), None) }
+    /// `MPI_Barrier`
+    pub(crate) fn plan_barrier(&self, waits: Waits, comm: Comm) -> Result<Call> {
+        let schedule = select::barrier(shape(self.comm(comm)?, waits, 0, 0));
+        Ok(Builder::default().call(schedule, RawBuf::EMPTY, RawBufMut::EMPTY, None))
     }
 
-    /// `MPI_Bcast`: the root's items for all.
-    ///
-    /// # Safety
-    /// `buf` is readable at the root, writable elsewhere, for `count` items of `dt`.
-    pub unsafe fn bcast(
+    /// `MPI_Bcast`
+    pub(crate) fn plan_bcast(
         &self,
+        waits: Waits,
         buf: *mut u8,
         count: i64,
         dt: Datatype,
         root: i32,
         comm: Comm,
-    ) -> Result<()> {
+    ) -> Result<Call> {
         let c = self.comm(comm)?;
         let root = check_root(c, root)?;
-        let items = Items::new("", count, dt)?;
-        check_buffer("buffer", buf, items.bytes(), No::InPlace)?;
-        let schedule = select::bcast(items.shape(c, root), &Thresholds::DEFAULT);
-        let output = RawBufMut {
-            ptr: buf,
-            len: items.bytes(),
+        check_buffer("buffer", buf, 0)?;
+        let items = Items::new("buffer", buf, count, Argument::new(dt)?)?;
+        let mut builder = Builder::default();
+        let output = match (items.as_run(), c.rank() as u32 == root) {
+            (None, true) => builder.copy_of(&items),
+            _ => builder.receive(&items),
         };
-        // SAFETY: the caller's promise; nothing writes at the root.
-        unsafe { self.run_collective(comm, &schedule, (RawBuf::EMPTY, output), None) }
+        let schedule = select::bcast(shape(c, waits, root, items.bytes), LIMITS);
+        Ok(builder.call(schedule, RawBuf::EMPTY, output, None))
     }
 
-    /// `MPI_Reduce`: all members' items, combined item by item, for the root. `recvbuf` counts at the root only, where
-    /// `sendbuf` may be [`IN_PLACE`].
-    ///
-    /// # Safety
-    /// `sendbuf` is readable, and at the root `recvbuf` writable, for `count` items of `dt`.
+    /// `MPI_Gather`: the receive arguments, of which `recvcount` is for one rank, count at the root only, where `sendbuf` may be
+    /// [`IN_PLACE`].
     #[allow(clippy::too_many_arguments)] // MPI's own list.
-    pub unsafe fn reduce(
+    pub(crate) fn plan_gather(
         &self,
-        sendbuf: *const u8,
-        recvbuf: *mut u8,
-        count: i64,
-        dt: Datatype,
-        op: Op,
-        root: i32,
-        comm: Comm,
-    ) -> Result<()> {
-        let c = self.comm(comm)?;
-        let root = check_root(c, root)?;
-        let items = Items::new("", count, dt)?;
-        let reduction = Reduction::new(op, dt)?;
-        let at_root = c.rank() as u32 == root;
-        let len = items.bytes();
-        let buffers = if at_root {
-            check_both((sendbuf, len), (recvbuf, len), 0)?
-        } else {
-            check_buffer("send buffer", sendbuf, len, No::InPlaceBelowRoot)?;
-            Both::send_only(sendbuf, len)
-        };
-        let shape = Shape {
-            commutative: op::is_commutative(op)?,
-            in_place: buffers.in_place,
-            ..items.shape(c, root)
-        };
-        let schedule = select::reduce(shape, &Thresholds::DEFAULT);
-        // SAFETY: the caller's promise; overlap was refused.
-        unsafe { self.run_collective(comm, &schedule, buffers.operands(), Some(reduction)) }
-    }
-
-    /// `MPI_Allreduce`: all members' items, combined item by item, for all. `sendbuf` may be [`IN_PLACE`], on all ranks.
-    ///
-    /// # Safety
-    /// `sendbuf` is readable and `recvbuf` writable for `count` items of `dt`.
-    pub unsafe fn allreduce(
-        &self,
-        sendbuf: *const u8,
-        recvbuf: *mut u8,
-        count: i64,
-        dt: Datatype,
-        op: Op,
-        comm: Comm,
-    ) -> Result<()> {
-        let c = self.comm(comm)?;
-        let items = Items::new("", count, dt)?;
-        let reduction = Reduction::new(op, dt)?;
-        let buffers = check_both((sendbuf, items.bytes()), (recvbuf, items.bytes()), 0)?;
-        let shape = Shape {
-            commutative: op::is_commutative(op)?,
-            in_place: buffers.in_place,
-            ..items.shape(c, 0)
-        };
-        let schedule = select::allreduce(shape, &Thresholds::DEFAULT);
-        // SAFETY: the caller's promise; overlap was refused.
-        unsafe { self.run_collective(comm, &schedule, buffers.operands(), Some(reduction)) }
-    }
-
-    /// `MPI_Gather`: every member's items for the root, in the order of rank. The receive arguments, of which `recvcount` is
-    /// for one rank, count at the root only, where `sendbuf` may be [`IN_PLACE`].
-    ///
-    /// # Safety
-    /// `sendbuf` is readable for `sendcount` items of `sendtype`, and at the root `recvbuf` writable for `recvcount` items
-    /// of `recvtype` from each rank.
-    #[allow(clippy::too_many_arguments)] // MPI's own list.
-    pub unsafe fn gather(
-        &self,
+        waits: Waits,
         sendbuf: *const u8,
         sendcount: i64,
         sendtype: Datatype,
@@ -133,40 +130,27 @@ impl Engine {
         recvtype: Datatype,
         root: i32,
         comm: Comm,
-    ) -> Result<()> {
+    ) -> Result<Call> {
         let c = self.comm(comm)?;
         let root = check_root(c, root)?;
+        let mut builder = Builder::default();
         if c.rank() as u32 != root {
-            let items = Items::new("send ", sendcount, sendtype)?;
-            check_buffer("send buffer", sendbuf, items.bytes(), No::InPlaceBelowRoot)?;
-            let schedule = select::gather(items.shape(c, root), &Thresholds::DEFAULT);
-            let buffers = Both::send_only(sendbuf, items.bytes());
-            // SAFETY: the caller's promise.
-            return unsafe { self.run_collective(comm, &schedule, buffers.operands(), None) };
+            let input = send(&mut builder, sendbuf, sendcount, sendtype)?;
+            let schedule = select::gather(shape(c, waits, root, input.len), LIMITS);
+            return Ok(builder.call(schedule, input, RawBufMut::EMPTY, None));
         }
-        let (sent, received) = (
-            (sendbuf, sendcount, sendtype),
-            (recvbuf, recvcount, recvtype),
-        );
-        let (items, buffers) = check_blocks(c, sent, received)?;
-        let shape = Shape {
-            in_place: buffers.in_place,
-            ..items.shape(c, root)
-        };
-        let schedule = select::gather(shape, &Thresholds::DEFAULT);
-        // SAFETY: the caller's promise; overlap was refused.
-        unsafe { self.run_collective(comm, &schedule, buffers.operands(), None) }
+        let sent = (sendbuf, sendcount, sendtype);
+        let received = (recvbuf, recvcount, recvtype);
+        let (shape, input, output) = blocks(&mut builder, c, waits, sent, received, false)?;
+        let schedule = select::gather(Shape { root, ..shape }, LIMITS);
+        Ok(builder.call(schedule, input, output, None))
     }
 
-    /// `MPI_Allgather`: every member's items for all, in the order of rank; `recvcount` is for one rank. `sendbuf` may be
-    /// [`IN_PLACE`], on all ranks.
-    ///
-    /// # Safety
-    /// `sendbuf` is readable for `sendcount` items of `sendtype`, and `recvbuf` writable for `recvcount` items of
-    /// `recvtype` from each rank.
+    /// `MPI_Allgather`: `recvcount` is for one rank. `sendbuf` may be [`IN_PLACE`], on all ranks.
     #[allow(clippy::too_many_arguments)] // MPI's own list.
-    pub unsafe fn allgather(
+    pub(crate) fn plan_allgather(
         &self,
+        waits: Waits,
         sendbuf: *const u8,
         sendcount: i64,
         sendtype: Datatype,
@@ -174,329 +158,353 @@ impl Engine {
         recvcount: i64,
         recvtype: Datatype,
         comm: Comm,
-    ) -> Result<()> {
+    ) -> Result<Call> {
         let c = self.comm(comm)?;
-        let (sent, received) = (
-            (sendbuf, sendcount, sendtype),
-            (recvbuf, recvcount, recvtype),
-        );
-        let (items, buffers) = check_blocks(c, sent, received)?;
+        let mut builder = Builder::default();
+        let sent = (sendbuf, sendcount, sendtype);
+        let received = (recvbuf, recvcount, recvtype);
+        let (shape, input, output) = blocks(&mut builder, c, waits, sent, received, true)?;
+        let schedule = select::allgather(shape, LIMITS);
+        Ok(builder.call(schedule, input, output, None))
+    }
+
+    /// `MPI_Scatter`: the send arguments, of which `sendcount` is for one rank, count at the root only, where `recvbuf` may be
+    /// [`IN_PLACE`].
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub(crate) fn plan_scatter(
+        &self,
+        waits: Waits,
+        sendbuf: *const u8,
+        sendcount: i64,
+        sendtype: Datatype,
+        recvbuf: *mut u8,
+        recvcount: i64,
+        recvtype: Datatype,
+        root: i32,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        let root = check_root(c, root)?;
+        let mut builder = Builder::default();
+        if c.rank() as u32 != root {
+            let output = receive(&mut builder, recvbuf, recvcount, recvtype)?;
+            let schedule = select::scatter(shape(c, waits, root, output.len), LIMITS);
+            return Ok(builder.call(schedule, RawBuf::EMPTY, output, None));
+        }
+        check_buffer("send buffer", sendbuf, 0)?;
+        let all = items_of_all("send buffer", c, sendbuf.cast_mut(), sendcount, sendtype)?;
+        let input = builder.send(&all);
+        let block = all.bytes / c.size() as usize;
+        let in_place = recvbuf.cast_const() == IN_PLACE;
+        let output = match in_place {
+            true => RawBufMut::EMPTY,
+            false => {
+                let output = receive(&mut builder, recvbuf, recvcount, recvtype)?;
+                check_own(block, output.len)?;
+                check_overlap(input, output, 0)?;
+                output
+            }
+        };
         let shape = Shape {
-            in_place: buffers.in_place,
-            ..items.shape(c, 0)
+            in_place,
+            ..shape(c, waits, root, block)
         };
-        let schedule: Schedule = select::allgather(shape, &Thresholds::DEFAULT);
-        // SAFETY: the caller's promise; overlap was refused.
-        unsafe { self.run_collective(comm, &schedule, buffers.operands(), None) }
+        Ok(builder.call(select::scatter(shape, LIMITS), input, output, None))
     }
-}
 
-/// A checked count of a checked type: `count * width` bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Items {
-    count: usize,
-    width: usize,
-}
-
-impl Items {
-    /// `what` ("send ", "receive ", or nothing) says which arguments an error is about.
-    #[inline]
-    fn new(what: &str, count: i64, dt: Datatype) -> Result<Items> {
-        let width = match datatype::contiguous_size(dt) {
-            Some(size) => size as usize,
-            None => match datatype::info(dt) {
-                Some(info) => info.extent as usize,
-                None => return Err(bad_type(what, dt)),
-            },
+    /// `MPI_Alltoall`: counts are for one rank. `sendbuf` may be [`IN_PLACE`], on all ranks.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub(crate) fn plan_alltoall(
+        &self,
+        waits: Waits,
+        sendbuf: *const u8,
+        sendcount: i64,
+        sendtype: Datatype,
+        recvbuf: *mut u8,
+        recvcount: i64,
+        recvtype: Datatype,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        let mut builder = Builder::default();
+        check_buffer("receive buffer", recvbuf, 0)?;
+        let received = items_of_all("receive buffer", c, recvbuf, recvcount, recvtype)?;
+        let output = builder.receive(&received);
+        let input = if sendbuf == IN_PLACE {
+            builder.copy_of(&received).as_buf()
+        } else {
+            let at = sendbuf.cast_mut();
+            let sent = items_of_all("send buffer", c, at, sendcount, sendtype)?;
+            check_own(sent.bytes, received.bytes)?;
+            let input = builder.send(&sent);
+            check_overlap(input, output, 0)?;
+            input
         };
-        match usize::try_from(count) {
-            Ok(count) if count <= isize::MAX as usize / width => Ok(Items { count, width }),
-            _ => Err(bad_count(what, count, width)),
+        let shape = shape(c, waits, 0, received.bytes / c.size() as usize);
+        Ok(builder.call(select::alltoall(shape), input, output, None))
+    }
+
+    /// `MPI_Reduce`: `recvbuf` counts at the root only, where `sendbuf` may be [`IN_PLACE`].
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub(crate) fn plan_reduce(
+        &self,
+        waits: Waits,
+        sendbuf: *const u8,
+        recvbuf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        op: Op,
+        root: i32,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        let root = check_root(c, root)?;
+        let operand = Operand::new(count, dt, op)?;
+        let mut builder = Builder::default();
+        let (input, output, in_place) = if c.rank() as u32 == root {
+            operands(&mut builder, &operand, sendbuf, recvbuf)?
+        } else {
+            check_buffer("send buffer", sendbuf, operand.bytes())?;
+            (operand.send(&mut builder, sendbuf), RawBufMut::EMPTY, false)
+        };
+        let shape = Shape {
+            in_place,
+            ..operand.shape(shape(c, waits, root, 0))
+        };
+        let schedule = select::reduce(shape, LIMITS);
+        Ok(builder.call(schedule, input, output, Some(operand.reduction)))
+    }
+
+    /// `MPI_Allreduce`: `sendbuf` may be [`IN_PLACE`], on all ranks.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub(crate) fn plan_allreduce(
+        &self,
+        waits: Waits,
+        sendbuf: *const u8,
+        recvbuf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        op: Op,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        let operand = Operand::new(count, dt, op)?;
+        let mut builder = Builder::default();
+        let (input, output, in_place) = operands(&mut builder, &operand, sendbuf, recvbuf)?;
+        let shape = Shape {
+            in_place,
+            ..operand.shape(shape(c, waits, 0, 0))
+        };
+        let schedule = select::allreduce(shape, LIMITS);
+        Ok(builder.call(schedule, input, output, Some(operand.reduction)))
+    }
+
+    /// `MPI_Scan`: `sendbuf` may be [`IN_PLACE`].
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub(crate) fn plan_scan(
+        &self,
+        waits: Waits,
+        sendbuf: *const u8,
+        recvbuf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        op: Op,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        let operand = Operand::new(count, dt, op)?;
+        let mut builder = Builder::default();
+        let (input, output, in_place) = operands(&mut builder, &operand, sendbuf, recvbuf)?;
+        let shape = Shape {
+            in_place,
+            ..operand.shape(shape(c, waits, 0, 0))
+        };
+        Ok(builder.call(select::scan(shape), input, output, Some(operand.reduction)))
+    }
+
+    /// `MPI_Exscan`: `sendbuf` may be [`IN_PLACE`]. Rank 0's `recvbuf` stays as it is.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub(crate) fn plan_exscan(
+        &self,
+        waits: Waits,
+        sendbuf: *const u8,
+        recvbuf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        op: Op,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        let operand = Operand::new(count, dt, op)?;
+        let mut builder = Builder::default();
+        let (input, output, in_place) = if c.rank() > 0 {
+            operands(&mut builder, &operand, sendbuf, recvbuf)?
+        } else if sendbuf == IN_PLACE {
+            check_buffer("receive buffer", recvbuf, operand.bytes())?;
+            (operand.send(&mut builder, recvbuf), RawBufMut::EMPTY, false)
+        } else {
+            check_buffer("send buffer", sendbuf, operand.bytes())?;
+            (operand.send(&mut builder, sendbuf), RawBufMut::EMPTY, false)
+        };
+        let shape = Shape {
+            in_place,
+            ..operand.shape(shape(c, waits, 0, 0))
+        };
+        Ok(builder.call(
+            select::exscan(shape),
+            input,
+            output,
+            Some(operand.reduction),
+        ))
+    }
+
+    /// `MPI_Reduce_scatter_block`: `recvcount` is for one rank. `sendbuf` may be [`IN_PLACE`], on all ranks; then the operand is at
+    /// `recvbuf`.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub(crate) fn plan_reduce_scatter_block(
+        &self,
+        waits: Waits,
+        sendbuf: *const u8,
+        recvbuf: *mut u8,
+        recvcount: i64,
+        dt: Datatype,
+        op: Op,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        let all = all_counts(recvcount, c.size())?;
+        let operand = Operand::new(all, dt, op)?;
+        let own = (i64::from(c.rank()) * recvcount, recvcount);
+        let buffers = (sendbuf, recvbuf);
+        self.reduce_scatter_of(waits, buffers, operand, own, Parts::Equal, comm)
+    }
+
+    /// The operand is all blocks together, `own` the first item and the number of items of this rank's.
+    pub(super) fn reduce_scatter_of(
+        &self,
+        waits: Waits,
+        (sendbuf, recvbuf): (*const u8, *mut u8),
+        operand: Operand,
+        own: (i64, i64),
+        parts: Parts,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        let mut builder = Builder::default();
+        let in_place = sendbuf == IN_PLACE;
+        let from = if in_place {
+            recvbuf.cast_const()
+        } else {
+            sendbuf
+        };
+        check_buffer("send buffer", from, operand.bytes())?;
+        let reduction = Some(operand.reduction);
+        if !operand.is_split() {
+            // The elements of the schedule are whole vectors: everybody reduces all, and keeps its block.
+            check_buffer("receive buffer", recvbuf, own.1 as usize)?;
+            let input = operand.send(&mut builder, from);
+            let output = operand.receive_part(&mut builder, recvbuf, own.0, own.1);
+            let shape = operand.shape(shape(c, waits, 0, 0));
+            let schedule = select::allreduce(shape, LIMITS);
+            return Ok(builder.call(schedule, input, output, reduction));
         }
-    }
-
-    #[inline]
-    fn bytes(self) -> usize {
-        self.count * self.width
-    }
-
-    #[inline]
-    fn shape(self, comm: &CommData, root: u32) -> Shape {
-        Shape {
-            rank: comm.rank() as u32,
-            size: comm.size() as u32,
-            root,
-            count: self.count,
-            width: self.width,
-            commutative: true,
-            in_place: false,
-            board: comm.board().map(|board| board.payload_bytes()),
-        }
-    }
-}
-
-/// Checked buffers.
-#[derive(Clone, Copy, Debug)]
-struct Both {
-    send: RawBuf,
-    recv: RawBufMut,
-    in_place: bool,
-}
-
-impl Both {
-    fn send_only(ptr: *const u8, len: usize) -> Both {
-        Both {
-            send: RawBuf { ptr, len },
-            recv: RawBufMut::EMPTY,
-            in_place: false,
-        }
-    }
-
-    fn operands(self) -> (RawBuf, RawBufMut) {
-        (self.send, self.recv)
+        let len = own.1 as usize * operand.width;
+        check_buffer("receive buffer", recvbuf, len)?;
+        let output = RawBufMut { ptr: recvbuf, len };
+        let input = if in_place {
+            let at = recvbuf;
+            let bytes = operand.bytes();
+            let items = Items::new("receive buffer", at, bytes as i64, Argument::Plain(1))?;
+            builder.copy_of(&items).as_buf()
+        } else {
+            let input = operand.send(&mut builder, sendbuf);
+            check_overlap(input, output, 0)?;
+            input
+        };
+        let count = match parts {
+            Parts::Equal => own.1 as usize,
+            Parts::Unequal(_) => operand.count,
+        };
+        let shape = Shape {
+            count,
+            board: None,
+            ..operand.shape(shape(c, waits, 0, 0))
+        };
+        let schedule = select::reduce_scatter(shape, parts);
+        Ok(builder.call(schedule, input, output, reduction))
     }
 }
 
-#[inline]
-fn check_root(comm: &CommData, root: i32) -> Result<u32> {
-    if root < 0 || root >= comm.size() {
-        return Err(bad_root(root, comm.size()));
-    }
-    Ok(root as u32)
+/// Items that this rank sends.
+pub(super) fn send(
+    builder: &mut Builder,
+    buf: *const u8,
+    count: i64,
+    dt: Datatype,
+) -> Result<RawBuf> {
+    check_buffer("send buffer", buf, 0)?;
+    let items = Items::new("send buffer", buf.cast_mut(), count, Argument::new(dt)?)?;
+    Ok(builder.send(&items))
 }
 
-/// Why a buffer must not be `MPI_IN_PLACE`.
-#[derive(Clone, Copy)]
-enum No {
-    /// It never can be.
-    InPlace,
-    /// It can at the root only.
-    InPlaceBelowRoot,
+/// Items that this rank receives.
+pub(super) fn receive(
+    builder: &mut Builder,
+    buf: *mut u8,
+    count: i64,
+    dt: Datatype,
+) -> Result<RawBufMut> {
+    check_buffer("receive buffer", buf, 0)?;
+    let items = Items::new("receive buffer", buf, count, Argument::new(dt)?)?;
+    Ok(builder.receive(&items))
 }
 
-#[inline]
-fn check_buffer(name: &str, ptr: *const u8, len: usize, no: No) -> Result<()> {
-    if ptr == IN_PLACE || ptr.is_null() && len > 0 {
-        Err(bad_buffer(name, ptr, len, no))
-    } else {
-        Ok(())
-    }
-}
-
-/// Checks the buffers {address, bytes} of a rank that sends and receives. The rank's own contribution has its place at
-/// byte `own` of the receive buffer.
-#[inline]
-fn check_both(send: (*const u8, usize), recv: (*mut u8, usize), own: usize) -> Result<Both> {
-    check_buffer("receive buffer", recv.0, recv.1, No::InPlace)?;
-    let recv = RawBufMut {
-        ptr: recv.0,
-        len: recv.1,
-    };
-    if send.0 == IN_PLACE {
-        return Ok(Both {
-            send: recv.as_buf(),
-            recv,
-            in_place: true,
-        });
-    }
-    check_buffer("send buffer", send.0, send.1, No::InPlace)?;
-    let send = RawBuf {
-        ptr: send.0,
-        len: send.1,
-    };
-    let (from, into) = (send.ptr.addr(), recv.ptr.addr());
-    if send.len > 0 && recv.len > 0 && from < into + recv.len && into < from + send.len {
-        return Err(overlap(from, into, own));
-    }
-    Ok(Both {
-        send,
-        recv,
-        in_place: false,
-    })
-}
-
-/// Checks the arguments {buffer, count, type} of a rank that receives a block from every member, itself included.
-fn check_blocks(
+/// The arguments {buffer, count, type} of a rank that receives a block from every member, itself included.
+fn blocks(
+    builder: &mut Builder,
     comm: &CommData,
+    waits: Waits,
     (sendbuf, sendcount, sendtype): (*const u8, i64, Datatype),
     (recvbuf, recvcount, recvtype): (*mut u8, i64, Datatype),
-) -> Result<(Items, Both)> {
-    let received = Items::new("receive ", recvcount, recvtype)?;
-    let size = comm.size() as usize;
-    let Some(all) = received
-        .bytes()
-        .checked_mul(size)
-        .filter(|all| *all <= isize::MAX as usize)
-    else {
-        return Err(too_much(recvcount, size));
-    };
-    let own = comm.rank() as usize * received.bytes();
-    if sendbuf == IN_PLACE {
-        return Ok((received, check_both((sendbuf, 0), (recvbuf, all), own)?));
-    }
-    let sent = Items::new("send ", sendcount, sendtype)?;
-    if sent.bytes() != received.bytes() {
-        return Err(unequal(sent.bytes(), received.bytes()));
-    }
-    Ok((
-        received,
-        check_both((sendbuf, sent.bytes()), (recvbuf, all), own)?,
-    ))
-}
-
-#[cold]
-fn bad_root(root: i32, size: i32) -> Error {
-    let last = size - 1;
-    let what = format!("root {root} is not in the communicator, whose ranks are 0 to {last}");
-    Error::new(ErrorClass::ROOT, what)
-}
-
-#[cold]
-fn bad_type(what: &str, dt: Datatype) -> Error {
-    let sentence = match dt {
-        Datatype::NULL => format!("the {what}datatype is MPI_DATATYPE_NULL"),
-        _ => format!(
-            "{:#x}, the {what}datatype, is not a datatype, or one that was freed",
-            dt.0
-        ),
-    };
-    Error::new(ErrorClass::TYPE, sentence)
-}
-
-#[cold]
-fn bad_count(what: &str, count: i64, width: usize) -> Error {
-    let sentence = if count < 0 {
-        format!("the {what}count {count} is negative")
+    own_is_sent: bool,
+) -> Result<(Shape, RawBuf, RawBufMut)> {
+    check_buffer("receive buffer", recvbuf, 0)?;
+    let all = items_of_all("receive buffer", comm, recvbuf, recvcount, recvtype)?;
+    let block = all.bytes / comm.size() as usize;
+    let in_place = sendbuf == IN_PLACE;
+    let how = (in_place, own_is_sent);
+    let output = receive_blocks(builder, &all, recvcount, comm.rank(), how);
+    let input = if in_place {
+        output.as_buf()
     } else {
-        format!("the {what}count {count} of items of {width} bytes is more than memory can hold")
+        let input = send(builder, sendbuf, sendcount, sendtype)?;
+        check_own(input.len, block)?;
+        check_overlap(input, output, comm.rank() as usize * block)?;
+        input
     };
-    Error::new(ErrorClass::COUNT, sentence)
-}
-
-#[cold]
-fn too_much(count: i64, size: usize) -> Error {
-    let sentence =
-        format!("receive count {count} from each of {size} ranks is more than memory can hold");
-    Error::new(ErrorClass::COUNT, sentence)
-}
-
-#[cold]
-fn unequal(sent: usize, received: usize) -> Error {
-    let sentence = format!(
-        "this rank sends {sent} bytes but receives {received} from every rank, itself included: \
-         counts and types must describe as much on both sides"
-    );
-    let class = if sent > received {
-        ErrorClass::TRUNCATE
-    } else {
-        ErrorClass::COUNT
+    let shape = Shape {
+        in_place,
+        ..shape(comm, waits, 0, block)
     };
-    Error::new(class, sentence)
+    Ok((shape, input, output))
 }
 
-#[cold]
-fn bad_buffer(name: &str, ptr: *const u8, len: usize, no: No) -> Error {
-    let sentence = if ptr.is_null() {
-        format!("the {name} is a null pointer, but has to have {len} bytes")
-    } else {
-        match no {
-            No::InPlace => format!("the {name} cannot be MPI_IN_PLACE here"),
-            No::InPlaceBelowRoot => format!("the {name} can be MPI_IN_PLACE at the root only"),
-        }
-    };
-    Error::new(ErrorClass::BUFFER, sentence)
-}
-
-#[cold]
-fn overlap(from: usize, into: usize, own: usize) -> Error {
-    let mut sentence =
-        format!("the send buffer ({from:#x}) and the receive buffer ({into:#x}) overlap");
-    if from == into + own {
-        sentence += ": give MPI_IN_PLACE as the send buffer";
+/// The buffers of a rank that gives an operand and gets a result, and whether the one lies in the place of the other.
+fn operands(
+    builder: &mut Builder,
+    operand: &Operand,
+    sendbuf: *const u8,
+    recvbuf: *mut u8,
+) -> Result<(RawBuf, RawBufMut, bool)> {
+    let len = operand.bytes();
+    check_buffer("receive buffer", recvbuf, len)?;
+    let in_place = sendbuf == IN_PLACE;
+    let output = operand.receive(builder, recvbuf, in_place);
+    if in_place {
+        return Ok((output.as_buf(), output, true));
     }
-    Error::new(ErrorClass::BUFFER, sentence)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn class<T: core::fmt::Debug>(result: Result<T>) -> ErrorClass {
-        result.unwrap_err().class()
-    }
-
-    #[test]
-    fn counts_and_types() {
-        assert_eq!(
-            Items::new("", 3, Datatype::DOUBLE).unwrap(),
-            Items { count: 3, width: 8 }
-        );
-        assert_eq!(Items::new("", 3, Datatype::DOUBLE_INT).unwrap().width, 16);
-        assert_eq!(Items::new("", 0, Datatype::BYTE).unwrap().bytes(), 0);
-        assert_eq!(
-            class(Items::new("send ", -1, Datatype::BYTE)),
-            ErrorClass::COUNT
-        );
-        assert_eq!(
-            class(Items::new("", i64::MAX, Datatype::INT)),
-            ErrorClass::COUNT
-        );
-        assert_eq!(class(Items::new("", 1, Datatype::NULL)), ErrorClass::TYPE);
-        assert_eq!(
-            class(Items::new("", 1, Datatype(0x7fff_0000))),
-            ErrorClass::TYPE
-        );
-        let error = Items::new("receive ", -5, Datatype::BYTE).unwrap_err();
-        assert_eq!(error.sentence(), "the receive count -5 is negative");
-    }
-
-    #[test]
-    fn buffers() {
-        let mut memory = [0u8; 32];
-        let base = memory.as_mut_ptr();
-        let at = |offset: usize| base.wrapping_add(offset);
-        let null = ptr::null_mut();
-
-        assert!(!check_both((at(0), 16), (at(16), 16), 0).unwrap().in_place);
-        assert!(!check_both((at(16), 16), (at(0), 16), 0).unwrap().in_place);
-        assert!(!check_both((at(0), 0), (at(0), 16), 0).unwrap().in_place);
-        assert!(!check_both((null, 0), (null, 0), 0).unwrap().in_place);
-        let in_place = check_both((IN_PLACE, 16), (at(8), 16), 0).unwrap();
-        assert!(in_place.in_place);
-        assert_eq!(in_place.send.ptr, at(8).cast_const());
-
-        assert_eq!(
-            class(check_both((at(0), 17), (at(16), 16), 0)),
-            ErrorClass::BUFFER
-        );
-        assert_eq!(
-            class(check_both((at(15), 16), (at(0), 16), 0)),
-            ErrorClass::BUFFER
-        );
-        assert_eq!(
-            class(check_both((null, 1), (at(0), 1), 0)),
-            ErrorClass::BUFFER
-        );
-        assert_eq!(
-            class(check_both((at(0), 1), (null, 1), 0)),
-            ErrorClass::BUFFER
-        );
-        assert_eq!(
-            class(check_both((at(0), 1), (IN_PLACE.cast_mut(), 1), 0)),
-            ErrorClass::BUFFER
-        );
-        assert_eq!(
-            class(check_buffer("b", IN_PLACE, 0, No::InPlaceBelowRoot)),
-            ErrorClass::BUFFER
-        );
-
-        let same = check_both((at(8), 8), (at(0), 32), 8).unwrap_err();
-        assert!(
-            same.sentence()
-                .ends_with("give MPI_IN_PLACE as the send buffer"),
-            "{same}"
-        );
-        let other = check_both((at(8), 8), (at(0), 32), 0).unwrap_err();
-        assert!(other.sentence().ends_with("overlap"), "{other}");
-    }
+    check_buffer("send buffer", sendbuf, len)?;
+    let input = operand.send(builder, sendbuf);
+    check_overlap(input, output, 0)?;
+    Ok((input, output, false))
 }

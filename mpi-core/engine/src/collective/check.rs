@@ -3,108 +3,15 @@
 
 use core::ops::Range;
 
-use super::allgather::{Dissemination as Gossip, Ring};
-use super::allreduce::{Halving, RecursiveDoubling};
-use super::bcast::{PipelinedTree, ScatterRing};
-use super::board::{OnBoard, What};
-use super::gather::{Linear, SubtreeGather};
+use super::allreduce::RecursiveDoubling;
+use super::case::{Case, Kind, cases};
 use super::operation::{Action, Buffer, Id, Operation, Place};
-use super::reduce::TreeReduce;
 use super::schedule::{Algorithm, Schedule};
-use super::select::{self, BoardLimits, Thresholds};
+use super::select::{self, Thresholds};
 use super::shape::Shape;
-use super::simulate::{PAYLOAD, Random, simulate};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Barrier,
-    Bcast,
-    Reduce,
-    Allreduce,
-    Gather,
-    Allgather,
-}
-
-/// One call, as all ranks make it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Case {
-    pub(super) kind: Kind,
-    pub(super) choose: fn(Shape) -> Schedule,
-    pub(super) size: u32,
-    pub(super) root: u32,
-    pub(super) count: usize,
-    pub(super) commutative: bool,
-    pub(super) in_place: bool,
-}
-
-/// Bytes of an element in these tests.
-pub(super) const WIDTH: usize = 8;
+use super::simulate::{Random, simulate};
 
 impl Case {
-    fn rooted(&self) -> bool {
-        matches!(self.kind, Kind::Bcast | Kind::Reduce | Kind::Gather)
-    }
-
-    fn reduces(&self) -> bool {
-        matches!(self.kind, Kind::Reduce | Kind::Allreduce)
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.count * self.width()
-    }
-
-    fn width(&self) -> usize {
-        if self.reduces() { WIDTH } else { 1 }
-    }
-
-    pub(super) fn schedule(&self, rank: u32) -> Schedule {
-        (self.choose)(Shape {
-            rank,
-            size: self.size,
-            root: self.root,
-            count: self.count,
-            width: self.width(),
-            commutative: self.commutative,
-            in_place: self.in_place && (!self.rooted() || rank == self.root),
-            board: None,
-        })
-    }
-
-    /// Lengths of input and output.
-    pub(super) fn lengths(&self, rank: u32) -> (usize, usize) {
-        let (one, all) = (self.bytes(), self.bytes() * self.size as usize);
-        let at_root = |bytes| if rank == self.root { bytes } else { 0 };
-        let (input, output) = match self.kind {
-            Kind::Barrier => (0, 0),
-            Kind::Bcast => (0, one),
-            Kind::Reduce => (one, at_root(one)),
-            Kind::Allreduce => (one, one),
-            Kind::Gather => (one, at_root(all)),
-            Kind::Allgather => (one, all),
-        };
-        (
-            if self.schedule(rank).shape().in_place {
-                0
-            } else {
-                input
-            },
-            output,
-        )
-    }
-
-    /// Where in the output the rank's contribution lies from the beginning.
-    pub(super) fn contribution_in_output(&self, rank: u32) -> Range<usize> {
-        let in_place = self.schedule(rank).shape().in_place;
-        match self.kind {
-            Kind::Bcast if rank == self.root => 0..self.bytes(),
-            Kind::Reduce | Kind::Allreduce if in_place => 0..self.bytes(),
-            Kind::Gather | Kind::Allgather if in_place => {
-                rank as usize * self.bytes()..(rank as usize + 1) * self.bytes()
-            }
-            _ => 0..0,
-        }
-    }
-
     /// Checks the schedules without running them.
     fn read(&self) {
         let schedules: Vec<Vec<Operation>> = (0..self.size)
@@ -142,7 +49,7 @@ impl Case {
 
     fn read_rank(&self, rank: u32, operations: &[Operation]) {
         let schedule = self.schedule(rank);
-        let in_place = schedule.shape().in_place;
+        let in_place = self.is_one_buffer(rank);
         let (input, output) = self.lengths(rank);
         let input = if in_place && self.reduces() {
             output
@@ -214,6 +121,7 @@ impl Case {
         }
         let result = match self.kind {
             Kind::Reduce | Kind::Gather if rank != self.root => 0,
+            Kind::Exscan if rank == 0 => 0,
             _ => output,
         };
         assert!(
@@ -342,137 +250,6 @@ fn everybody_hears_of_all(schedules: &[Vec<Operation>]) -> bool {
     (0..size).all(|rank| {
         (0..size).all(|other| other == rank || heard[rank].iter().any(|knows| knows[other]))
     })
-}
-
-type Choose = fn(Shape) -> Schedule;
-
-/// Every algorithm, whatever the thresholds say, and the selection itself.
-const ALGORITHMS: &[(Kind, Choose)] = &[
-    (Kind::Barrier, select::barrier),
-    (Kind::Bcast, |s| {
-        Schedule::new(Algorithm::PipelinedTree(PipelinedTree::new(1 << 20)), s)
-    }),
-    (Kind::Bcast, |s| {
-        Schedule::new(Algorithm::PipelinedTree(PipelinedTree::new(5)), s)
-    }),
-    (Kind::Bcast, |s| {
-        Schedule::new(Algorithm::ScatterRing(ScatterRing::START), s)
-    }),
-    (Kind::Bcast, |s| select::bcast(s, &TINY)),
-    (Kind::Reduce, |s| {
-        Schedule::new(Algorithm::TreeReduce(TreeReduce::new(1 << 20, &s)), s)
-    }),
-    (Kind::Reduce, |s| {
-        Schedule::new(Algorithm::TreeReduce(TreeReduce::new(24, &s)), s)
-    }),
-    (Kind::Reduce, |s| select::reduce(s, &TINY)),
-    (Kind::Allreduce, |s| {
-        Schedule::new(Algorithm::RecursiveDoubling(RecursiveDoubling::START), s)
-    }),
-    (Kind::Allreduce, |s| {
-        Schedule::new(Algorithm::Halving(Halving::START), s)
-    }),
-    (Kind::Allreduce, |s| select::allreduce(s, &TINY)),
-    (Kind::Gather, |s| {
-        Schedule::new(Algorithm::SubtreeGather(SubtreeGather::START), s)
-    }),
-    (Kind::Gather, |s| {
-        Schedule::new(Algorithm::Linear(Linear::START), s)
-    }),
-    (Kind::Gather, |s| select::gather(s, &TINY)),
-    (Kind::Allgather, |s| {
-        Schedule::new(Algorithm::Gossip(Gossip::START), s)
-    }),
-    (Kind::Allgather, |s| {
-        Schedule::new(Algorithm::Ring(Ring::START), s)
-    }),
-    (Kind::Allgather, |s| select::allgather(s, &TINY)),
-    (Kind::Barrier, |s| on_board(What::Barrier, s, 0)),
-    (Kind::Bcast, |s| on_board(What::Bcast, s, 0)),
-    (Kind::Reduce, |s| on_board(What::Reduce, s, 1 << 20)),
-    (Kind::Allreduce, |s| on_board(What::Allreduce, s, 1 << 20)),
-    (Kind::Allreduce, |s| on_board(What::Allreduce, s, 0)),
-    (Kind::Gather, |s| on_board(What::Gather, s, 0)),
-    (Kind::Allgather, |s| on_board(What::Allgather, s, 0)),
-];
-
-/// Over a board, or by recursive doubling what a board is not for.
-fn on_board(what: What, shape: Shape, flat: usize) -> Schedule {
-    match OnBoard::new(what, &shape, PAYLOAD, flat) {
-        Some(algorithm) => Schedule::new(Algorithm::OnBoard(algorithm), shape),
-        None if what == What::Reduce => select::reduce(shape, &TINY),
-        None => select::allreduce(shape, &TINY),
-    }
-}
-
-/// Thresholds that the counts of these tests lie on both sides of.
-const TINY: Thresholds = Thresholds {
-    bcast_scatter: 16,
-    bcast_block: 2,
-    bcast_segment: 4,
-    reduce_segment: 16,
-    allreduce_halving: 24,
-    gather_linear: 5,
-    allgather_ring: 5,
-    board: BoardLimits {
-        bcast: [0; 2],
-        reduce: [0; 2],
-        allreduce: [0; 2],
-        gather: [0; 2],
-        allgather: [0; 2],
-    },
-    board_flat: 0,
-};
-
-/// Calls of this size, from small to large; `counts` and `roots` are made distinct here.
-fn cases(size: u32, counts: &[usize], roots: &[u32]) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for &(kind, choose) in ALGORITHMS {
-        let mut base = Case {
-            kind,
-            choose,
-            size,
-            root: 0,
-            count: 0,
-            commutative: true,
-            in_place: false,
-        };
-        let mut counts = if kind == Kind::Barrier {
-            vec![0]
-        } else {
-            counts.to_vec()
-        };
-        counts.sort_unstable();
-        counts.dedup();
-        let mut roots = if base.rooted() {
-            roots.to_vec()
-        } else {
-            vec![0]
-        };
-        roots.sort_unstable();
-        roots.dedup();
-        for &count in &counts {
-            for &root in &roots {
-                for commutative in [true, false] {
-                    for in_place in [false, true] {
-                        let meaningless = !commutative && !base.reduces()
-                            || in_place && matches!(kind, Kind::Barrier | Kind::Bcast);
-                        if !meaningless {
-                            base = Case {
-                                root,
-                                count,
-                                commutative,
-                                in_place,
-                                ..base
-                            };
-                            cases.push(base);
-                        }
-                    }
-                }
-            }
-        }
-    }
-    cases
 }
 
 #[test]

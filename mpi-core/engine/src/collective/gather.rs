@@ -115,7 +115,7 @@ impl SubtreeGather {
 
 /// A subtree as ranges of relative ranks {first, blocks} that are ascending ranks of the communicator; the second may be
 /// empty.
-fn pieces(shape: &Shape, node: Node) -> [(u32, u32); 2] {
+pub(super) fn pieces(shape: &Shape, node: Node) -> [(u32, u32); 2] {
     let subtree = node.subtree();
     // The relative rank of rank 0.
     let wrap = (shape.size - shape.root).clamp(subtree.start, subtree.end);

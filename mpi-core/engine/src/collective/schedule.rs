@@ -2,18 +2,23 @@
 
 use core::fmt;
 
-use super::allgather::{Dissemination as Gossip, Ring};
+use super::allgather::{Dissemination as Gossip, Ring, UnequalRing};
 use super::allreduce::{Halving, RecursiveDoubling};
+use super::alltoall::Pairwise;
 use super::barrier::Dissemination;
 use super::bcast::{PipelinedTree, ScatterRing};
 use super::board::{OnBoard, What};
+use super::exchange::Exchange;
 use super::gather::{Linear, SubtreeGather};
 use super::operation::{Operation, Round};
 use super::reduce::TreeReduce;
+use super::reduce_scatter::ReduceScatter;
+use super::scan::{Exscan, Scan};
+use super::scatter::{LinearScatter, SubtreeScatter};
 use super::shape::Shape;
 
 /// An algorithm in the state in which it has generated some of its operations.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Algorithm {
     /// Nothing to do, or nothing to move.
     Nothing,
@@ -37,6 +42,22 @@ pub enum Algorithm {
     Gossip(Gossip),
     /// Allgather around a ring.
     Ring(Ring),
+    /// Allgather of unequal blocks around a ring.
+    UnequalRing(UnequalRing),
+    /// Scatter down a binomial tree.
+    SubtreeScatter(SubtreeScatter),
+    /// Scatter to everybody directly.
+    LinearScatter(LinearScatter),
+    /// Alltoall of equal blocks.
+    Pairwise(Pairwise),
+    /// Blocks between any ranks.
+    Exchange(Exchange),
+    /// Reduce-scatter: [`super::reduce_scatter`].
+    ReduceScatter(ReduceScatter),
+    /// Inclusive scan.
+    Scan(Scan),
+    /// Exclusive scan.
+    Exscan(Exscan),
     /// Anything, in memory that all members reach.
     OnBoard(OnBoard),
 }
@@ -45,7 +66,7 @@ pub enum Algorithm {
 ///
 /// It is a value: it can be kept (persistent collectives), executed ([`super::Running`]), printed, or walked through
 /// without any communicator.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Schedule {
     algorithm: Algorithm,
     shape: Shape,
@@ -76,6 +97,14 @@ impl Schedule {
             Algorithm::Linear(_) => "linear gather",
             Algorithm::Gossip(_) => "allgather by dissemination",
             Algorithm::Ring(_) => "allgather around a ring",
+            Algorithm::UnequalRing(_) => "allgather of unequal blocks around a ring",
+            Algorithm::SubtreeScatter(_) => "scatter down a binomial tree",
+            Algorithm::LinearScatter(_) => "linear scatter",
+            Algorithm::Pairwise(_) => "pairwise alltoall",
+            Algorithm::Exchange(_) => "direct exchange",
+            Algorithm::ReduceScatter(_) => "pairwise reduce-scatter",
+            Algorithm::Scan(_) => "scan by doubling",
+            Algorithm::Exscan(_) => "exscan by doubling",
             Algorithm::OnBoard(a) => a.name(),
         }
     }
@@ -87,6 +116,10 @@ impl Schedule {
             Algorithm::RecursiveDoubling(a) => a.scratch_bytes(&self.shape),
             Algorithm::Halving(a) => a.scratch_bytes(&self.shape),
             Algorithm::SubtreeGather(a) => a.scratch_bytes(&self.shape),
+            Algorithm::SubtreeScatter(a) => a.scratch_bytes(&self.shape),
+            Algorithm::ReduceScatter(a) => a.scratch_bytes(&self.shape),
+            Algorithm::Scan(a) => a.scratch_bytes(&self.shape),
+            Algorithm::Exscan(a) => a.scratch_bytes(&self.shape),
             Algorithm::Nothing
             | Algorithm::Dissemination(_)
             | Algorithm::PipelinedTree(_)
@@ -94,6 +127,10 @@ impl Schedule {
             | Algorithm::Linear(_)
             | Algorithm::Gossip(_)
             | Algorithm::Ring(_)
+            | Algorithm::UnequalRing(_)
+            | Algorithm::LinearScatter(_)
+            | Algorithm::Pairwise(_)
+            | Algorithm::Exchange(_)
             | Algorithm::OnBoard(_) => 0,
         }
     }
@@ -118,7 +155,7 @@ impl Schedule {
     /// The operations, from the first.
     pub fn operations(&self) -> Operations {
         Operations {
-            algorithm: self.algorithm,
+            algorithm: self.algorithm.clone(),
             shape: self.shape,
             round: Round::EMPTY,
         }
@@ -126,7 +163,7 @@ impl Schedule {
 }
 
 /// Generates the operations of a schedule, a round at a time: its memory does not depend on their number.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Operations {
     algorithm: Algorithm,
     shape: Shape,
@@ -163,6 +200,14 @@ impl Iterator for Operations {
                 Algorithm::Linear(a) => a.generate(shape, out),
                 Algorithm::Gossip(a) => a.generate(shape, out),
                 Algorithm::Ring(a) => a.generate(shape, out),
+                Algorithm::UnequalRing(a) => a.generate(shape, out),
+                Algorithm::SubtreeScatter(a) => a.generate(shape, out),
+                Algorithm::LinearScatter(a) => a.generate(shape, out),
+                Algorithm::Pairwise(a) => a.generate(shape, out),
+                Algorithm::Exchange(a) => a.generate(out),
+                Algorithm::ReduceScatter(a) => a.generate(shape, out),
+                Algorithm::Scan(a) => a.generate(shape, out),
+                Algorithm::Exscan(a) => a.generate(shape, out),
                 Algorithm::OnBoard(a) => a.generate(shape, out),
             };
             if !more {

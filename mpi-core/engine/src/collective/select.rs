@@ -1,12 +1,19 @@
 //! Chooses the algorithm of a call, from nothing but values that are equal on all ranks.
 
-use super::allgather::{Dissemination as Gossip, Ring};
+use std::sync::Arc;
+
+use super::allgather::{Dissemination as Gossip, Ring, UnequalRing};
 use super::allreduce::{Halving, RecursiveDoubling};
+use super::alltoall::Pairwise;
 use super::barrier::Dissemination;
 use super::bcast::{PipelinedTree, ScatterRing};
 use super::board::{OnBoard, What};
+use super::exchange::{Block, Exchange};
 use super::gather::{Linear, SubtreeGather};
 use super::reduce::TreeReduce;
+use super::reduce_scatter::{Parts, ReduceScatter};
+use super::scan::{Exscan, Scan};
+use super::scatter::{LinearScatter, SubtreeScatter};
 use super::schedule::{Algorithm, Schedule};
 use super::shape::Shape;
 
@@ -25,6 +32,8 @@ pub struct Thresholds {
     pub allreduce_halving: usize,
     /// Blocks of at least this many bytes are gathered directly.
     pub gather_linear: usize,
+    /// Blocks of at least this many bytes are scattered directly.
+    pub scatter_linear: usize,
     /// Blocks of at least this many bytes travel around a ring.
     pub allgather_ring: usize,
     /// Vectors and blocks of up to this many bytes go over a board.
@@ -71,6 +80,7 @@ impl Thresholds {
         reduce_segment: 64 << 10,
         allreduce_halving: 8 << 10,
         gather_linear: 4 << 10,
+        scatter_linear: 4 << 10,
         allgather_ring: 4 << 10,
         board: BoardLimits {
             bcast: [16 << 10, 1 << 20],
@@ -162,6 +172,49 @@ pub fn gather(shape: Shape, limits: &Thresholds) -> Schedule {
         Algorithm::SubtreeGather(SubtreeGather::START)
     };
     Schedule::new(algorithm, shape)
+}
+
+/// A block of `shape.bytes()` from the root's input for each rank, in the order of ranks.
+pub fn scatter(shape: Shape, limits: &Thresholds) -> Schedule {
+    let algorithm = if shape.bytes() == 0 {
+        Algorithm::Nothing
+    } else if shape.bytes() >= limits.scatter_linear {
+        Algorithm::LinearScatter(LinearScatter::START)
+    } else {
+        Algorithm::SubtreeScatter(SubtreeScatter::START)
+    };
+    Schedule::new(algorithm, shape)
+}
+
+/// A block of `shape.bytes()` from every rank for every rank. Not in place.
+pub fn alltoall(shape: Shape) -> Schedule {
+    Schedule::new(Algorithm::Pairwise(Pairwise::START), shape)
+}
+
+/// These blocks from any rank to any other.
+pub fn exchange(shape: Shape, sends: Vec<Block>, receives: Vec<Block>) -> Schedule {
+    let exchange = Exchange::new(shape.rank, shape.size, sends, receives);
+    Schedule::new(Algorithm::Exchange(exchange), shape)
+}
+
+/// Every rank's block of these bytes {offset, length in the output} for all.
+pub fn allgatherv(shape: Shape, blocks: Arc<[(usize, usize)]>) -> Schedule {
+    Schedule::new(Algorithm::UnequalRing(UnequalRing::new(blocks)), shape)
+}
+
+/// A reduction whose result is dealt out. Not in place.
+pub fn reduce_scatter(shape: Shape, parts: Parts) -> Schedule {
+    Schedule::new(Algorithm::ReduceScatter(ReduceScatter::new(parts)), shape)
+}
+
+/// For each rank the reduction of the ranks up to it.
+pub fn scan(shape: Shape) -> Schedule {
+    Schedule::new(Algorithm::Scan(Scan::START), shape)
+}
+
+/// For each rank but the first the reduction of the ranks below it.
+pub fn exscan(shape: Shape) -> Schedule {
+    Schedule::new(Algorithm::Exscan(Exscan::START), shape)
 }
 
 /// Every rank's `shape.bytes()` to every rank, in the order of ranks.

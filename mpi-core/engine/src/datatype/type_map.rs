@@ -65,6 +65,11 @@ impl Type {
         }))
     }
 
+    /// `MPI_BYTE`
+    pub(crate) fn byte() -> Type {
+        super::get(Datatype::BYTE).expect("a predefined type")
+    }
+
     /// The same type made in another way: a duplicate, or a Fortran type by its range.
     pub(super) fn again(&self, recipe: Recipe) -> Type {
         Type(Arc::new(TypeMap {

@@ -18,17 +18,47 @@ pub const MAX_NAME: usize = 127;
 
 /// The lowest bit of a context: set for collective operations.
 const COLLECTIVE: u64 = 1;
+/// The bit in which the numbers of persistent collective operations differ from those of others, which come around again sooner or later.
+const PERSISTENT: i32 = 1 << 30;
 /// Set in contexts that a process composed; those of the predefined communicators are small.
 const COMPOSED: u64 = 1 << 63;
 
-/// A communicator.
-pub struct CommData {
+/// How the messages of a communicator find their way. An operation under way keeps it when the communicator is freed.
+#[derive(Clone)]
+pub(crate) struct Route {
     context: u64,
     rank: i32,
-    size: i32,
     /// The process of rank 0, when the others follow in order; otherwise `members` is asked.
     first: Option<u32>,
     members: Arc<Members>,
+}
+
+impl Route {
+    /// The context of the messages of collective operations.
+    pub(crate) fn collective_context(&self) -> u64 {
+        self.context | COLLECTIVE
+    }
+
+    /// This process's rank.
+    #[inline]
+    pub(crate) fn rank(&self) -> i32 {
+        self.rank
+    }
+
+    /// The process of a rank that is known to lie within the communicator.
+    #[inline]
+    pub(crate) fn process(&self, rank: i32) -> u32 {
+        match self.first {
+            Some(first) => first + rank as u32,
+            None => self.members.process(rank as u32),
+        }
+    }
+}
+
+/// A communicator.
+pub struct CommData {
+    route: Route,
+    size: i32,
     /// Collective operations begun, which tells those under way at the same time apart.
     sequence: AtomicI32,
     /// Where the members work together, if all are on one node and there was room. Set before the first collective that may use it.
@@ -62,11 +92,13 @@ impl CommData {
             .rank_of(own)
             .expect("a communicator's maker is a member") as i32;
         CommData {
-            context,
-            rank,
             size: members.size() as i32,
-            first: members.first_if_consecutive(),
-            members,
+            route: Route {
+                context,
+                rank,
+                first: members.first_if_consecutive(),
+                members,
+            },
             sequence: AtomicI32::new(0),
             board: OnceLock::new(),
             turn: AtomicU64::new(Board::FIRST_TURN),
@@ -79,18 +111,18 @@ impl CommData {
     /// The context of point-to-point messages.
     #[inline]
     pub(crate) fn context(&self) -> u64 {
-        self.context
+        self.route.context
     }
 
-    /// The context of the messages of collective operations.
-    pub(crate) fn collective_context(&self) -> u64 {
-        self.context | COLLECTIVE
+    /// How its messages find their way.
+    pub(crate) fn route(&self) -> &Route {
+        &self.route
     }
 
     /// This process's rank.
     #[inline]
     pub fn rank(&self) -> i32 {
-        self.rank
+        self.route.rank
     }
 
     /// Number of processes.
@@ -101,21 +133,23 @@ impl CommData {
 
     /// The members, in the order of rank.
     pub fn members(&self) -> &Arc<Members> {
-        &self.members
+        &self.route.members
     }
 
     /// The process of a rank that is known to lie within the communicator.
     #[inline]
     pub(crate) fn process(&self, rank: i32) -> u32 {
-        match self.first {
-            Some(first) => first + rank as u32,
-            None => self.members.process(rank as u32),
-        }
+        self.route.process(rank)
     }
 
     /// A number for the next collective operation, the same on every member.
     pub(crate) fn next_sequence(&self) -> i32 {
-        self.sequence.fetch_add(1, Ordering::Relaxed) & i32::MAX
+        self.sequence.fetch_add(1, Ordering::Relaxed) & (PERSISTENT - 1)
+    }
+
+    /// A number for a persistent collective operation, which keeps it for as long as it lives.
+    pub(crate) fn next_persistent(&self) -> i32 {
+        self.next_sequence() | PERSISTENT
     }
 
     /// The board, where there is one.
@@ -222,7 +256,7 @@ impl Engine {
     /// `MPI_Comm_rank`
     #[inline]
     pub fn comm_rank(&self, comm: Comm) -> Result<i32> {
-        Ok(self.comm(comm)?.rank)
+        Ok(self.comm(comm)?.rank())
     }
 
     /// `MPI_Comm_size`
@@ -242,7 +276,7 @@ impl Engine {
         if one == two {
             return Ok(Comparison::Ident);
         }
-        Ok(match a.members.compare(&b.members) {
+        Ok(match a.members().compare(b.members()) {
             crate::group::Comparison::Identical => Comparison::Congruent,
             crate::group::Comparison::Similar => Comparison::Similar,
             crate::group::Comparison::Unequal => Comparison::Unequal,
@@ -266,7 +300,7 @@ impl Engine {
 
     /// `MPI_Comm_group`: a new handle of the communicator's group.
     pub fn comm_group(&self, comm: Comm) -> Result<Group> {
-        let members = self.comm(comm)?.members.clone();
+        let members = self.comm(comm)?.members().clone();
         self.add_group(members)
     }
 }

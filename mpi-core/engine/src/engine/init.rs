@@ -177,6 +177,7 @@ impl Engine {
             has_backlog: false.into(),
             helps: ClassLock::new(Class::Leaf, Default::default()),
             has_helps: false.into(),
+            under_way: super::collectives::UnderWay::new(),
             waiting,
             buffers: ClassLock::new(Class::Leaf, buffered::Buffers::new()),
             scratch: ClassLock::new(Class::Leaf, Scratch::default()),

@@ -6,6 +6,7 @@
 
 mod buffered;
 mod cards;
+mod collectives;
 mod comm;
 mod comm_make;
 mod complete;
@@ -87,6 +88,8 @@ pub struct Engine {
     /// Receivers that want help with long messages of ours.
     helps: ClassLock<VecDeque<share::Help>>,
     has_helps: AtomicBool,
+    /// Collective operations that nobody waits for in particular.
+    under_way: collectives::UnderWay,
     waiting: wait::Waiting,
     buffers: ClassLock<buffered::Buffers>,
     /// Scratch memory of collective operations, while none uses it.

@@ -74,6 +74,9 @@ impl Engine {
         if !moved && self.has_helps.load(Ordering::Relaxed) {
             moved = self.help();
         }
+        if self.under_way.any() {
+            moved |= self.advance_all();
+        }
         moved
     }
 

@@ -1,6 +1,7 @@
 //! Receiving, and the persistent operations (MPI 5.0, sections 3.2.4 and 3.9).
 
 use super::Engine;
+use super::collectives::cannot_cancel;
 use super::comm::CommData;
 use super::matching::{Entry, Envelope};
 use super::request::{Body, Kind, Mode, RequestRef, SENT, Scatter, Template};
@@ -155,13 +156,18 @@ impl Engine {
                 "the request is not a persistent one"
             });
         }
+        if body.extra().collective.is_some() && body.is_persistent() {
+            // SAFETY: not active, so the body is ours; the caller's promise.
+            unsafe { self.restart_collective(request) };
+            return Ok(());
+        }
         let Some(t) = body.extra().persistent.take() else {
             return wrong("the request is not a persistent one");
         };
         let items = t.items.clone();
         let fresh = match t.kind {
             Kind::Recv => self.checked_receive_body(t.buf, t.count, items, t.rank, t.tag, t.comm),
-            Kind::Send | Kind::Exchange => {
+            Kind::Send | Kind::Exchange | Kind::Collective => {
                 // SAFETY: the caller's promise.
                 let out = unsafe { self.outbound_of(t.buf, t.count, items, t.rank, t.tag, t.comm) };
                 out.and_then(|out| self.persistent_send(t.mode, out, t.comm))
@@ -182,7 +188,9 @@ impl Engine {
         match body.kind {
             Kind::Recv => self.post(request),
             Kind::Send if nothing_to_do => self.complete(request),
-            Kind::Send | Kind::Exchange => self.dispatch(request, mode == Mode::Synchronous),
+            Kind::Send | Kind::Exchange | Kind::Collective => {
+                self.dispatch(request, mode == Mode::Synchronous)
+            }
         }
         Ok(())
     }
@@ -296,6 +304,7 @@ impl Engine {
                     "a combined send and receive cannot be cancelled",
                 ));
             }
+            Kind::Collective => return Err(cannot_cancel()),
         }
         Ok(())
     }

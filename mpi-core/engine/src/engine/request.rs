@@ -8,6 +8,7 @@ use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use super::collectives::Collective;
 use super::exchange::Whole;
 use super::matching::{Entry, Envelope};
 use super::share::Share;
@@ -45,6 +46,7 @@ pub(crate) enum Kind {
     Recv,
     /// Both, as parts.
     Exchange,
+    Collective,
 }
 
 /// The arguments of a persistent operation.
@@ -96,6 +98,7 @@ pub(crate) struct Extra {
     /// Where received data go that are not contiguous in the user's buffer; they land in `copy` first.
     pub(crate) scatter: Option<Scatter>,
     pub(crate) persistent: Option<Box<Template>>,
+    pub(crate) collective: Option<Box<Collective>>,
     /// The exchange that this is a part of.
     pub(crate) whole: Option<Whole>,
     /// The sender's request, of a message that is being read.
@@ -123,9 +126,11 @@ impl Body {
     }
 
     pub(crate) fn is_persistent(&self) -> bool {
-        self.extra
-            .as_ref()
-            .is_some_and(|extra| extra.persistent.is_some())
+        let is_persistent = |extra: &Extra| {
+            let collective = extra.collective.as_ref();
+            extra.persistent.is_some() || collective.is_some_and(|collective| collective.persistent)
+        };
+        self.extra.as_deref().is_some_and(is_persistent)
     }
 }
 

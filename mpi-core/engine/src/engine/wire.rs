@@ -1,10 +1,10 @@
-//! Blocking collective operations: a [`Schedule`] run over a communicator's collective context.
+//! A [`Schedule`] over a communicator's collective context, and the engine's own collective operations.
 
 use ferrite_fabric::{RawBuf, RawBufMut};
 use ferrite_shm::Board;
 
 use super::Engine;
-use super::comm::CommData;
+use super::comm::Route;
 use super::matching::Envelope;
 use super::receive::idle_body;
 use super::request::{Kind, RequestRef};
@@ -40,14 +40,15 @@ impl Engine {
         }
         let mut wire = CollectiveWire {
             engine: self,
-            comm: data,
+            route: data.route(),
+            board: data.board(),
             handle: comm,
         };
         let mut memory = core::mem::take(&mut *self.scratch.lock());
         let scratch = memory.reserve(schedule.scratch_bytes());
-        let tag = wire.comm.next_sequence();
+        let tag = data.next_sequence();
         let turns = schedule.turns();
-        let turn = wire.comm.next_turns(turns);
+        let turn = data.next_turns(turns);
         let operands = Operands {
             input,
             output,
@@ -124,10 +125,11 @@ impl Engine {
 const SCRATCH_KEPT: usize = 1 << 20;
 
 /// Carries one communicator's collective messages.
-pub(crate) struct CollectiveWire<'a> {
-    pub(crate) engine: &'a Engine,
-    pub(crate) comm: &'a CommData,
-    pub(crate) handle: Comm,
+pub(super) struct CollectiveWire<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) route: &'a Route,
+    pub(super) board: Option<&'a Board>,
+    pub(super) handle: Comm,
 }
 
 impl Wire for CollectiveWire<'_> {
@@ -135,14 +137,14 @@ impl Wire for CollectiveWire<'_> {
 
     unsafe fn send(&mut self, peer: i32, tag: i32, buffer: RawBuf) -> Result<Option<Request>> {
         let envelope = Envelope {
-            context: self.comm.collective_context(),
-            source: self.comm.rank(),
+            context: self.route.collective_context(),
+            source: self.route.rank(),
             tag,
         };
         let mut body = idle_body(Kind::Send, self.handle, envelope);
         body.buf = buffer.ptr.cast_mut();
         body.len = buffer.len;
-        body.process = self.comm.process(peer);
+        body.process = self.route.process(peer);
         if self.engine.send_whole(&body) {
             return Ok(None);
         }
@@ -153,7 +155,7 @@ impl Wire for CollectiveWire<'_> {
 
     unsafe fn recv(&mut self, peer: i32, tag: i32, buffer: RawBufMut) -> Result<Option<Request>> {
         let envelope = Envelope {
-            context: self.comm.collective_context(),
+            context: self.route.collective_context(),
             source: peer,
             tag,
         };
@@ -220,7 +222,8 @@ impl Wire for CollectiveWire<'_> {
 impl CollectiveWire<'_> {
     #[inline]
     fn board(&self) -> &Board {
-        self.comm.expect_board()
+        let board = self.board;
+        board.expect("a schedule takes turns of a board only where the shape has one")
     }
 
     /// Lets go of a request that is done already.

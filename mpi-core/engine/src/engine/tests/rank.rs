@@ -66,6 +66,7 @@ pub(super) fn pending(engine: &Engine) -> String {
             Kind::Send => ("send", i64::from(body.process)),
             Kind::Recv => ("receive", i64::from(body.envelope.source)),
             Kind::Exchange => ("exchange", -1),
+            Kind::Collective => ("collective", -1),
         };
         let (len, tag, remaining) = (body.len, body.envelope.tag, body.remaining);
         all += &format!(

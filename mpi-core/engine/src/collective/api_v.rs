@@ -1,0 +1,369 @@
+//! The collective calls with blocks of any length, and of any type: as [`super::api`].
+
+use std::sync::Arc;
+
+use ferrite_fabric::{RawBuf, RawBufMut};
+
+use super::api::{Waits, receive, send, shape};
+use super::arguments::{check_buffer, check_own, check_root};
+use super::call::{Builder, Call, Items, Operand};
+use super::exchange::Block;
+use super::operation::Place;
+use super::reduce_scatter::Parts;
+use super::{IN_PLACE, Shape, select};
+use crate::datatype::Argument;
+use crate::engine::{CommData, Engine};
+use crate::handle::{Comm, Datatype, Op};
+use crate::{Error, ErrorClass, Result};
+
+/// The types of blocks, and so what their displacements count.
+#[derive(Clone, Copy, Debug)]
+pub enum Types<'a> {
+    /// All of one type; displacements count items.
+    One(Datatype),
+    /// Each of its own; displacements count bytes.
+    Each(&'a [Datatype]),
+}
+
+/// A block for each rank, or for each neighbour.
+#[derive(Clone, Copy, Debug)]
+pub struct Vectors<'a> {
+    /// The buffer.
+    pub buf: *mut u8,
+    /// Items of each block.
+    pub counts: &'a [i64],
+    /// Where each block begins.
+    pub displacements: &'a [i64],
+    /// Their types.
+    pub types: Types<'a>,
+}
+
+impl Vectors<'_> {
+    fn check(&self, name: &str) -> Result<Vec<Items>> {
+        check_buffer(name, self.buf, 0)?;
+        let one = match self.types {
+            Types::One(datatype) => Some(Argument::new(datatype)?),
+            Types::Each(_) => None,
+        };
+        let extent = match &one {
+            Some(Argument::Plain(size)) => i64::from(*size),
+            Some(Argument::Typed(items)) => items.extent(),
+            None => 1,
+        };
+        let places = self.counts.iter().zip(self.displacements).enumerate();
+        let items = places.map(|(at, (count, displacement))| {
+            let items = match (&one, self.types) {
+                (Some(one), _) => one.clone(),
+                // A block of no items may have no type.
+                (None, _) if *count == 0 => Argument::Plain(1),
+                (None, Types::Each(types)) => Argument::new(types[at])?,
+                (None, Types::One(_)) => unreachable!("looked up above"),
+            };
+            let offset = displacement.checked_mul(extent).ok_or_else(|| {
+                Error::new(
+                    ErrorClass::ARG,
+                    format!("displacement {displacement} of block {at} is further than memory"),
+                )
+            })?;
+            Items::new(
+                name,
+                self.buf.wrapping_offset(offset as isize),
+                *count,
+                items,
+            )
+        });
+        items.collect()
+    }
+}
+
+/// Blocks as bytes in a row, {offset, length} from the beginning of one buffer.
+struct Laid {
+    buffer: RawBufMut,
+    blocks: Vec<(usize, usize)>,
+}
+
+/// Finds one buffer for all blocks: the program's if all are bytes in a row there, memory of the call's own otherwise. `direct` allows the
+/// former; what to do with the latter, `moved` is told.
+fn lay(
+    builder: &mut Builder,
+    all: &[Items],
+    direct: bool,
+    mut moved: impl FnMut(&mut Builder, usize, &Items, *mut u8),
+) -> Laid {
+    let filled = || all.iter().filter(|items| items.bytes > 0);
+    let runs: Option<Vec<*mut u8>> = filled().map(Items::as_run).collect();
+    if direct && let Some(runs) = runs {
+        let base = runs.iter().copied().min_by_key(|run| run.addr());
+        let base = base.unwrap_or(core::ptr::null_mut());
+        let mut len = 0;
+        let mut runs = runs.into_iter();
+        let blocks = all.iter().map(|items| match items.bytes {
+            0 => (0, 0),
+            bytes => {
+                let run = runs.next().expect("one for each filled block");
+                let offset = run.addr() - base.addr();
+                len = len.max(offset + bytes);
+                (offset, bytes)
+            }
+        });
+        let blocks = blocks.collect();
+        return Laid {
+            buffer: RawBufMut { ptr: base, len },
+            blocks,
+        };
+    }
+    let buffer = builder.memory(all.iter().map(|items| items.bytes).sum());
+    let mut end = 0;
+    let mut blocks = Vec::new();
+    for (at, items) in all.iter().enumerate() {
+        moved(builder, at, items, buffer.ptr.wrapping_add(end));
+        blocks.push((end, items.bytes));
+        end += items.bytes;
+    }
+    Laid { buffer, blocks }
+}
+
+/// Blocks to send.
+fn lay_sent(builder: &mut Builder, all: &[Items]) -> Laid {
+    lay(builder, all, true, |builder, _, items, to| {
+        builder.pack(items, to)
+    })
+}
+
+/// A copy of blocks to send.
+fn lay_copies(builder: &mut Builder, all: &[Items]) -> Laid {
+    lay(builder, all, false, |builder, _, items, to| {
+        builder.pack(items, to)
+    })
+}
+
+/// Blocks to receive; the one of number `own` is in its place already, and sent from there.
+fn lay_received(builder: &mut Builder, all: &[Items], own: Option<usize>) -> Laid {
+    lay(builder, all, true, |builder, at, items, place| match own {
+        Some(own) if own == at => builder.pack(items, place),
+        _ => builder.unpack(items, place),
+    })
+}
+
+/// Blocks from or to these ranks. Empty ones are no messages.
+fn list(peers: &[i32], laid: &Laid, place: fn(usize) -> Place) -> Vec<Block> {
+    let all = peers.iter().zip(&laid.blocks);
+    let filled = all.filter(|(peer, (_, bytes))| **peer >= 0 && *bytes > 0);
+    let blocks = filled.map(|(peer, (offset, bytes))| Block {
+        peer: *peer as u32,
+        place: place(*offset),
+        bytes: *bytes,
+    });
+    blocks.collect()
+}
+
+fn everybody(comm: &CommData) -> Vec<i32> {
+    (0..comm.size()).collect()
+}
+
+/// At most this many ranks send each other short blocks directly instead of around a ring.
+const DIRECT_RANKS: i32 = 32;
+/// Longer blocks than this, on average, go around the ring.
+const DIRECT_BYTES: usize = 4 << 10;
+
+impl Engine {
+    /// `MPI_Gatherv`: the receive arguments count at the root only, where `sendbuf` may be [`IN_PLACE`].
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub fn plan_gatherv(
+        &self,
+        waits: Waits,
+        sendbuf: *const u8,
+        sendcount: i64,
+        sendtype: Datatype,
+        received: Vectors<'_>,
+        root: i32,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        let root = check_root(c, root)?;
+        let mut builder = Builder::default();
+        let shape = shape(c, waits, root, 0);
+        let own = root as usize;
+        if shape.rank != root {
+            let input = send(&mut builder, sendbuf, sendcount, sendtype)?;
+            let sends = to_root(root, input.len, Place::input(0));
+            let schedule = select::exchange(shape, sends, Vec::new());
+            return Ok(builder.call(schedule, input, RawBufMut::EMPTY, None));
+        }
+        let mut received = received.check("receive buffer")?;
+        let in_place = sendbuf == IN_PLACE;
+        let mut sends = Vec::new();
+        let mut input = RawBuf::EMPTY;
+        if in_place {
+            // Stays where it is.
+            received[own].bytes = 0;
+        } else {
+            input = send(&mut builder, sendbuf, sendcount, sendtype)?;
+            check_own(input.len, received[own].bytes)?;
+            sends = to_root(root, input.len, Place::input(0));
+        }
+        let laid = lay_received(&mut builder, &received, None);
+        let receives = list(&everybody(c), &laid, Place::output);
+        let schedule = select::exchange(shape, sends, receives);
+        Ok(builder.call(schedule, input, laid.buffer, None))
+    }
+
+    /// `MPI_Scatterv`: the send arguments count at the root only, where `recvbuf` may be [`IN_PLACE`].
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub fn plan_scatterv(
+        &self,
+        waits: Waits,
+        sent: Vectors<'_>,
+        recvbuf: *mut u8,
+        recvcount: i64,
+        recvtype: Datatype,
+        root: i32,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        let root = check_root(c, root)?;
+        let mut builder = Builder::default();
+        let shape = shape(c, waits, root, 0);
+        let own = root as usize;
+        if shape.rank != root {
+            let output = receive(&mut builder, recvbuf, recvcount, recvtype)?;
+            let receives = to_root(root, output.len, Place::output(0));
+            let schedule = select::exchange(shape, Vec::new(), receives);
+            return Ok(builder.call(schedule, RawBuf::EMPTY, output, None));
+        }
+        let mut sent = sent.check("send buffer")?;
+        let mut receives = Vec::new();
+        let mut output = RawBufMut::EMPTY;
+        if recvbuf.cast_const() == IN_PLACE {
+            // Stays where it is.
+            sent[own].bytes = 0;
+        } else {
+            output = receive(&mut builder, recvbuf, recvcount, recvtype)?;
+            check_own(sent[own].bytes, output.len)?;
+            receives = to_root(root, output.len, Place::output(0));
+        }
+        let laid = lay_sent(&mut builder, &sent);
+        let sends = list(&everybody(c), &laid, Place::input);
+        let schedule = select::exchange(shape, sends, receives);
+        Ok(builder.call(schedule, laid.buffer.as_buf(), output, None))
+    }
+
+    /// `MPI_Allgatherv`: `sendbuf` may be [`IN_PLACE`], on all ranks.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub fn plan_allgatherv(
+        &self,
+        waits: Waits,
+        sendbuf: *const u8,
+        sendcount: i64,
+        sendtype: Datatype,
+        received: Vectors<'_>,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        let mut builder = Builder::default();
+        let own = c.rank() as usize;
+        let received = received.check("receive buffer")?;
+        let in_place = sendbuf == IN_PLACE;
+        let laid = lay_received(&mut builder, &received, in_place.then_some(own));
+        let input = if in_place {
+            laid.buffer.as_buf()
+        } else {
+            let input = send(&mut builder, sendbuf, sendcount, sendtype)?;
+            check_own(input.len, received[own].bytes)?;
+            input
+        };
+        let shape = Shape {
+            in_place,
+            ..shape(c, waits, 0, 0)
+        };
+        let total: usize = laid.blocks.iter().map(|(_, bytes)| bytes).sum();
+        let schedule = if c.size() <= DIRECT_RANKS && total / received.len() <= DIRECT_BYTES {
+            let (offset, bytes) = laid.blocks[own];
+            let place = match in_place {
+                true => Place::output(offset),
+                false => Place::input(0),
+            };
+            let peers = (0..shape.size).filter(|_| bytes > 0);
+            let sends = peers.map(|peer| Block { peer, place, bytes }).collect();
+            let receives = list(&everybody(c), &laid, Place::output);
+            select::exchange(shape, sends, receives)
+        } else {
+            select::allgatherv(shape, laid.blocks.into())
+        };
+        Ok(builder.call(schedule, input, laid.buffer, None))
+    }
+
+    /// `MPI_Alltoallv` and `MPI_Alltoallw`; `sent` is `None` for [`IN_PLACE`].
+    pub fn plan_alltoallv(
+        &self,
+        waits: Waits,
+        sent: Option<Vectors<'_>>,
+        received: Vectors<'_>,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        let own = c.rank() as usize;
+        let received = received.check("receive buffer")?;
+        let mut builder = Builder::default();
+        let (from, into) = match sent {
+            Some(sent) => {
+                let sent = sent.check("send buffer")?;
+                check_own(sent[own].bytes, received[own].bytes)?;
+                let from = lay_sent(&mut builder, &sent);
+                (from, lay_received(&mut builder, &received, None))
+            }
+            None => {
+                let from = lay_copies(&mut builder, &received);
+                (from, lay_received(&mut builder, &received, None))
+            }
+        };
+        let peers = everybody(c);
+        let sends = list(&peers, &from, Place::input);
+        let receives = list(&peers, &into, Place::output);
+        let schedule = select::exchange(shape(c, waits, 0, 0), sends, receives);
+        Ok(builder.call(schedule, from.buffer.as_buf(), into.buffer, None))
+    }
+
+    /// `MPI_Reduce_scatter`: `recvcounts` has a count for each rank. `sendbuf` may be [`IN_PLACE`], on all ranks; then the operand is at
+    /// `recvbuf`.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub fn plan_reduce_scatter(
+        &self,
+        waits: Waits,
+        sendbuf: *const u8,
+        recvbuf: *mut u8,
+        recvcounts: &[i64],
+        dt: Datatype,
+        op: Op,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        let mut starts = vec![0usize];
+        let mut all = 0i64;
+        for (rank, count) in recvcounts.iter().enumerate() {
+            let sum = (*count >= 0).then(|| all.checked_add(*count)).flatten();
+            all = sum.ok_or_else(|| {
+                Error::new(
+                    ErrorClass::COUNT,
+                    format!("the receive count {count} of rank {rank} is negative or too large"),
+                )
+            })?;
+            starts.push(all as usize);
+        }
+        let operand = Operand::new(all, dt, op)?;
+        let own = c.rank() as usize;
+        let own = (starts[own] as i64, recvcounts[own]);
+        let parts = Parts::Unequal(Arc::from(starts));
+        self.reduce_scatter_of(waits, (sendbuf, recvbuf), operand, own, parts, comm)
+    }
+}
+
+/// The only message of a rank that is not the root.
+fn to_root(root: u32, bytes: usize, place: Place) -> Vec<Block> {
+    let block = Block {
+        peer: root,
+        place,
+        bytes,
+    };
+    (bytes > 0).then_some(block).into_iter().collect()
+}
