@@ -1,4 +1,4 @@
-//! Collective operations: every one, in its three forms, over every transport.
+//! Collective operations: every one, in its three forms, over every transport; and between neighbours in topologies.
 
 use ferrite_tests::{Job, c, on, passes};
 
@@ -13,4 +13,9 @@ fn forms_over_tcp() {
         let job = Job::new(c("collectives_forms")).ranks(ranks);
         passes(job.envs(&[("FERRITE_TRANSPORT", "tcp")]));
     }
+}
+
+#[test]
+fn topologies() {
+    on(&[1, 2, 3, 4, 8], "topologies");
 }

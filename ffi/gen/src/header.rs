@@ -214,10 +214,11 @@ fn declare(param: &Param, form: Form) -> String {
     if param.kind.is("STRINGS") || param.kind.is("STRING_LISTS") {
         return format!("{c}{name}[]");
     }
-    if param.array.is_some() {
+    if param.array.is_some() && !param.kind.is("WEIGHT") {
         return format!("{constant}{c}{space}{name}[]");
     }
-    let by_pointer = ["BUFFER", "STRING", "STATUS"]
+    // Weights may be one of the addresses that have a meaning, which a compiler would complain about for an array.
+    let by_pointer = ["BUFFER", "STRING", "STATUS", "WEIGHT"]
         .iter()
         .any(|k| param.kind.is(k));
     let opaque = ["ATTRIBUTE", "BASE", "EXTRA_STATE"]

@@ -17,6 +17,7 @@ mod slab;
 pub mod status;
 mod sync;
 mod sys;
+pub mod topology;
 
 pub mod op;
 pub use engine::*;

@@ -12,7 +12,11 @@ use crate::types::{MPI_Comm, MPI_Datatype, MPI_Info, MPI_Op, MPI_Request, c_int,
 ///
 /// # Safety
 /// `from` is null or points to `length` values.
-unsafe fn entries<C: Count>(from: *const C, length: usize, name: &str) -> Result<Vec<i64>> {
+pub(super) unsafe fn entries<C: Count>(
+    from: *const C,
+    length: usize,
+    name: &str,
+) -> Result<Vec<i64>> {
     if length == 0 {
         return Ok(Vec::new());
     }
@@ -28,7 +32,11 @@ unsafe fn entries<C: Count>(from: *const C, length: usize, name: &str) -> Result
 ///
 /// # Safety
 /// As of [`entries`].
-unsafe fn types(from: *const MPI_Datatype, length: usize, name: &str) -> Result<Vec<Datatype>> {
+pub(super) unsafe fn types(
+    from: *const MPI_Datatype,
+    length: usize,
+    name: &str,
+) -> Result<Vec<Datatype>> {
     if length == 0 {
         return Ok(Vec::new());
     }
@@ -40,7 +48,7 @@ unsafe fn types(from: *const MPI_Datatype, length: usize, name: &str) -> Result<
     Ok(all.iter().map(|datatype| handle(*datatype)).collect())
 }
 
-fn comm_of(comm: MPI_Comm) -> Comm {
+pub(super) fn comm_of(comm: MPI_Comm) -> Comm {
     Comm(narrow(comm))
 }
 
@@ -317,6 +325,8 @@ macro_rules! forms {
         }
     )*};
 }
+
+pub(super) use forms;
 
 forms! {
     plan_gatherv: gatherv, igatherv, gatherv_init<C, D>(

@@ -12,11 +12,13 @@ mod errhandlers;
 mod groups;
 mod info;
 mod keyvals;
+mod neighbours;
 mod ops;
 mod packing;
 mod processes;
 mod status;
 mod tools;
+mod topologies;
 mod type_constructors;
 
 pub(crate) use abi::*;
@@ -29,11 +31,13 @@ pub(crate) use errhandlers::*;
 pub(crate) use groups::*;
 pub(crate) use info::*;
 pub(crate) use keyvals::*;
+pub(crate) use neighbours::*;
 pub(crate) use ops::*;
 pub(crate) use packing::*;
 pub(crate) use processes::*;
 pub(crate) use status::*;
 pub(crate) use tools::*;
+pub(crate) use topologies::*;
 pub(crate) use type_constructors::*;
 
 use core::ffi::{c_char, c_int};

@@ -11,7 +11,15 @@ entry! {
         maxdims: c_int,
         coords: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Cart_coords", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Cart_coords", arguments: &[("comm", Shown::Handle), ("rank", Shown::Number), ("maxdims", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::cart_coords(engine, comm, rank, maxdims, coords) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, rank as u64, maxdims as u64]),
+        }
     }
 }
 
@@ -24,7 +32,15 @@ entry! {
         reorder: c_int,
         comm_cart: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Cart_create", Scope::Comm(comm_old))
+        const CALL: &Call = &Call { name: "MPI_Cart_create", arguments: &[("comm_old", Shown::Handle), ("ndims", Shown::Number), ("reorder", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::cart_create(engine, comm_old, ndims, dims, periods, reorder, comm_cart) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm_old), why, &[comm_old as u64, ndims as u64, reorder as u64]),
+        }
     }
 }
 
@@ -36,7 +52,15 @@ entry! {
         periods: *mut c_int,
         coords: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Cart_get", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Cart_get", arguments: &[("comm", Shown::Handle), ("maxdims", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::cart_get(engine, comm, maxdims, dims, periods, coords) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, maxdims as u64]),
+        }
     }
 }
 
@@ -48,7 +72,15 @@ entry! {
         periods: *const c_int,
         newrank: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Cart_map", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Cart_map", arguments: &[("comm", Shown::Handle), ("ndims", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::cart_map(engine, comm, ndims, dims, periods, newrank) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, ndims as u64]),
+        }
     }
 }
 
@@ -58,7 +90,15 @@ entry! {
         coords: *const c_int,
         rank: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Cart_rank", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Cart_rank", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::cart_rank(engine, comm, coords, rank) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -70,7 +110,15 @@ entry! {
         rank_source: *mut c_int,
         rank_dest: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Cart_shift", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Cart_shift", arguments: &[("comm", Shown::Handle), ("direction", Shown::Number), ("disp", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::cart_shift(engine, comm, direction, disp, rank_source, rank_dest) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, direction as u64, disp as u64]),
+        }
     }
 }
 
@@ -80,7 +128,15 @@ entry! {
         remain_dims: *const c_int,
         newcomm: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Cart_sub", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Cart_sub", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::cart_sub(engine, comm, remain_dims, newcomm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -89,7 +145,15 @@ entry! {
         comm: MPI_Comm,
         ndims: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Cartdim_get", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Cartdim_get", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::cartdim_get(engine, comm, ndims) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -99,7 +163,15 @@ entry! {
         ndims: c_int,
         dims: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Dims_create", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Dims_create", arguments: &[("nnodes", Shown::Number), ("ndims", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::dims_create(engine, nnodes, ndims, dims) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[nnodes as u64, ndims as u64]),
+        }
     }
 }
 
@@ -115,7 +187,15 @@ entry! {
         reorder: c_int,
         comm_dist_graph: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Dist_graph_create", Scope::Comm(comm_old))
+        const CALL: &Call = &Call { name: "MPI_Dist_graph_create", arguments: &[("comm_old", Shown::Handle), ("n", Shown::Number), ("info", Shown::Handle), ("reorder", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::dist_graph_create(engine, comm_old, n, sources, degrees, destinations, weights, info, reorder, comm_dist_graph) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm_old), why, &[comm_old as u64, n as u64, info as u64, reorder as u64]),
+        }
     }
 }
 
@@ -132,7 +212,15 @@ entry! {
         reorder: c_int,
         comm_dist_graph: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Dist_graph_create_adjacent", Scope::Comm(comm_old))
+        const CALL: &Call = &Call { name: "MPI_Dist_graph_create_adjacent", arguments: &[("comm_old", Shown::Handle), ("indegree", Shown::Number), ("outdegree", Shown::Number), ("info", Shown::Handle), ("reorder", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::dist_graph_create_adjacent(engine, comm_old, indegree, sources, sourceweights, outdegree, destinations, destweights, info, reorder, comm_dist_graph) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm_old), why, &[comm_old as u64, indegree as u64, outdegree as u64, info as u64, reorder as u64]),
+        }
     }
 }
 
@@ -146,7 +234,15 @@ entry! {
         destinations: *mut c_int,
         destweights: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Dist_graph_neighbors", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Dist_graph_neighbors", arguments: &[("comm", Shown::Handle), ("maxindegree", Shown::Number), ("maxoutdegree", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::dist_graph_neighbors(engine, comm, maxindegree, sources, sourceweights, maxoutdegree, destinations, destweights) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, maxindegree as u64, maxoutdegree as u64]),
+        }
     }
 }
 
@@ -157,7 +253,15 @@ entry! {
         outdegree: *mut c_int,
         weighted: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Dist_graph_neighbors_count", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Dist_graph_neighbors_count", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::dist_graph_neighbors_count(engine, comm, indegree, outdegree, weighted) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -170,7 +274,15 @@ entry! {
         reorder: c_int,
         comm_graph: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Graph_create", Scope::Comm(comm_old))
+        const CALL: &Call = &Call { name: "MPI_Graph_create", arguments: &[("comm_old", Shown::Handle), ("nnodes", Shown::Number), ("reorder", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::graph_create(engine, comm_old, nnodes, indx, edges, reorder, comm_graph) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm_old), why, &[comm_old as u64, nnodes as u64, reorder as u64]),
+        }
     }
 }
 
@@ -182,7 +294,15 @@ entry! {
         indx: *mut c_int,
         edges: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Graph_get", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Graph_get", arguments: &[("comm", Shown::Handle), ("maxindex", Shown::Number), ("maxedges", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::graph_get(engine, comm, maxindex, maxedges, indx, edges) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, maxindex as u64, maxedges as u64]),
+        }
     }
 }
 
@@ -194,7 +314,15 @@ entry! {
         edges: *const c_int,
         newrank: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Graph_map", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Graph_map", arguments: &[("comm", Shown::Handle), ("nnodes", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::graph_map(engine, comm, nnodes, indx, edges, newrank) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, nnodes as u64]),
+        }
     }
 }
 
@@ -205,7 +333,15 @@ entry! {
         maxneighbors: c_int,
         neighbors: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Graph_neighbors", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Graph_neighbors", arguments: &[("comm", Shown::Handle), ("rank", Shown::Number), ("maxneighbors", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::graph_neighbors(engine, comm, rank, maxneighbors, neighbors) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, rank as u64, maxneighbors as u64]),
+        }
     }
 }
 
@@ -215,7 +351,15 @@ entry! {
         rank: c_int,
         nneighbors: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Graph_neighbors_count", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Graph_neighbors_count", arguments: &[("comm", Shown::Handle), ("rank", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::graph_neighbors_count(engine, comm, rank, nneighbors) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, rank as u64]),
+        }
     }
 }
 
@@ -225,7 +369,15 @@ entry! {
         nnodes: *mut c_int,
         nedges: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Graphdims_get", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Graphdims_get", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::graphdims_get(engine, comm, nnodes, nedges) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -240,7 +392,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ineighbor_allgather", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_allgather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.ineighbor_allgather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -255,7 +422,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ineighbor_allgather_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_allgather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.ineighbor_allgather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -271,7 +453,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ineighbor_allgatherv", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_allgatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::ineighbor_allgatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -287,7 +477,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ineighbor_allgatherv_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_allgatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::ineighbor_allgatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -302,7 +500,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ineighbor_alltoall", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoall", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.ineighbor_alltoall(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -317,7 +530,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ineighbor_alltoall_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoall_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.ineighbor_alltoall(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -334,7 +562,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ineighbor_alltoallv", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoallv", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::ineighbor_alltoallv(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -351,7 +587,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ineighbor_alltoallv_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoallv_c", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::ineighbor_alltoallv(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -368,7 +612,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ineighbor_alltoallw", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoallw", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::ineighbor_alltoallw(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -385,7 +637,15 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Ineighbor_alltoallw_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoallw_c", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::ineighbor_alltoallw(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -399,7 +659,18 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_allgather", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_allgather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.neighbor_allgather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -413,7 +684,18 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_allgather_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_allgather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.neighbor_allgather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -429,7 +711,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_allgather_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_allgather_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.neighbor_allgather_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -445,7 +742,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_allgather_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_allgather_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.neighbor_allgather_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -460,7 +772,15 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_allgatherv", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_allgatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::neighbor_allgatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -475,7 +795,15 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_allgatherv_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_allgatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::neighbor_allgatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -492,7 +820,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_allgatherv_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_allgatherv_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::neighbor_allgatherv_init(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -509,7 +845,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_allgatherv_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_allgatherv_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::neighbor_allgatherv_init(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -523,7 +867,18 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_alltoall", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoall", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.neighbor_alltoall(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -537,7 +892,18 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_alltoall_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoall_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.neighbor_alltoall(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -553,7 +919,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_alltoall_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoall_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.neighbor_alltoall_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -569,7 +950,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_alltoall_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoall_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.neighbor_alltoall_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvcount as u64, recvtype as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -585,7 +981,15 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_alltoallv", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallv", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::neighbor_alltoallv(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -601,7 +1005,15 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_alltoallv_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallv_c", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::neighbor_alltoallv(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64]),
+        }
     }
 }
 
@@ -619,7 +1031,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_alltoallv_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallv_init", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::neighbor_alltoallv_init(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -637,7 +1057,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_alltoallv_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallv_init_c", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::neighbor_alltoallv_init(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -653,7 +1081,15 @@ entry! {
         recvtypes: *const MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_alltoallw", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallw", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::neighbor_alltoallw(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -669,7 +1105,15 @@ entry! {
         recvtypes: *const MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_alltoallw_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallw_c", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::neighbor_alltoallw(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -687,7 +1131,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_alltoallw_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallw_init", arguments: &[("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::neighbor_alltoallw_init(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
+        }
     }
 }
 
@@ -705,7 +1157,15 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Neighbor_alltoallw_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallw_init_c", arguments: &[("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::neighbor_alltoallw_init(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm, info, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
+        }
     }
 }
 
@@ -714,6 +1174,14 @@ entry! {
         comm: MPI_Comm,
         status: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Topo_test", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Topo_test", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::topo_test(engine, comm, status) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }

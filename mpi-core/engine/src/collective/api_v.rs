@@ -39,7 +39,7 @@ pub struct Vectors<'a> {
 }
 
 impl Vectors<'_> {
-    fn check(&self, name: &str) -> Result<Vec<Items>> {
+    pub(super) fn check(&self, name: &str) -> Result<Vec<Items>> {
         check_buffer(name, self.buf, 0)?;
         let one = match self.types {
             Types::One(datatype) => Some(Argument::new(datatype)?),
@@ -77,9 +77,9 @@ impl Vectors<'_> {
 }
 
 /// Blocks as bytes in a row, {offset, length} from the beginning of one buffer.
-struct Laid {
-    buffer: RawBufMut,
-    blocks: Vec<(usize, usize)>,
+pub(super) struct Laid {
+    pub(super) buffer: RawBufMut,
+    pub(super) blocks: Vec<(usize, usize)>,
 }
 
 /// Finds one buffer for all blocks: the program's if all are bytes in a row there, memory of the call's own otherwise. `direct` allows the
@@ -124,7 +124,7 @@ fn lay(
 }
 
 /// Blocks to send.
-fn lay_sent(builder: &mut Builder, all: &[Items]) -> Laid {
+pub(super) fn lay_sent(builder: &mut Builder, all: &[Items]) -> Laid {
     lay(builder, all, true, |builder, _, items, to| {
         builder.pack(items, to)
     })
@@ -138,7 +138,7 @@ fn lay_copies(builder: &mut Builder, all: &[Items]) -> Laid {
 }
 
 /// Blocks to receive; the one of number `own` is in its place already, and sent from there.
-fn lay_received(builder: &mut Builder, all: &[Items], own: Option<usize>) -> Laid {
+pub(super) fn lay_received(builder: &mut Builder, all: &[Items], own: Option<usize>) -> Laid {
     lay(builder, all, true, |builder, at, items, place| match own {
         Some(own) if own == at => builder.pack(items, place),
         _ => builder.unpack(items, place),
@@ -146,7 +146,7 @@ fn lay_received(builder: &mut Builder, all: &[Items], own: Option<usize>) -> Lai
 }
 
 /// Blocks from or to these ranks. Empty ones are no messages.
-fn list(peers: &[i32], laid: &Laid, place: fn(usize) -> Place) -> Vec<Block> {
+pub(super) fn list(peers: &[i32], laid: &Laid, place: fn(usize) -> Place) -> Vec<Block> {
     let all = peers.iter().zip(&laid.blocks);
     let filled = all.filter(|(peer, (_, bytes))| **peer >= 0 && *bytes > 0);
     let blocks = filled.map(|(peer, (offset, bytes))| Block {

@@ -31,6 +31,7 @@ mod check;
 pub mod exchange;
 pub mod fused;
 pub mod gather;
+mod neighbours;
 pub mod operation;
 pub mod reduce;
 pub mod reduce_scatter;

@@ -295,6 +295,12 @@ forms! {
     plan_alltoall = "alltoall": alltoall, ialltoall, alltoall_init(
         sendbuf: *const u8, sendcount: i64, sendtype: Datatype, recvbuf: *mut u8, recvcount: i64, recvtype: Datatype
     );
+    plan_neighbor_allgather = "neighbor_allgather": neighbor_allgather, ineighbor_allgather, neighbor_allgather_init(
+        sendbuf: *const u8, sendcount: i64, sendtype: Datatype, recvbuf: *mut u8, recvcount: i64, recvtype: Datatype
+    );
+    plan_neighbor_alltoall = "neighbor_alltoall": neighbor_alltoall, ineighbor_alltoall, neighbor_alltoall_init(
+        sendbuf: *const u8, sendcount: i64, sendtype: Datatype, recvbuf: *mut u8, recvcount: i64, recvtype: Datatype
+    );
     plan_reduce = "reduce": reduce, ireduce, reduce_init(
         sendbuf: *const u8, recvbuf: *mut u8, count: i64, dt: Datatype, op: Op, root: i32
     );

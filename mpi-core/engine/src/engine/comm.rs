@@ -11,6 +11,7 @@ use crate::errhandler::{Attached, Place};
 use crate::group::Members;
 use crate::handle::{Comm, Group};
 use crate::sync::{Class, ClassLock};
+use crate::topology::Topology;
 use crate::{Error, ErrorClass, Result};
 
 /// The longest name of an object, in bytes without the terminator of C: `MPI_MAX_OBJECT_NAME` - 1.
@@ -65,6 +66,8 @@ pub struct CommData {
     board: OnceLock<Board>,
     /// The next turn of the board.
     turn: AtomicU64,
+    /// Who is whose neighbour. Set before the maker gives the handle away.
+    topology: OnceLock<Topology>,
     name: ClassLock<String>,
     /// Attributes cached on the communicator (MPI 5.0, section 7.7).
     pub attributes: Attributes,
@@ -102,6 +105,7 @@ impl CommData {
             sequence: AtomicI32::new(0),
             board: OnceLock::new(),
             turn: AtomicU64::new(Board::FIRST_TURN),
+            topology: OnceLock::new(),
             name: ClassLock::new(Class::Leaf, name.to_owned()),
             attributes: Attributes::new(Owner::Comm),
             errhandler: Place::new(Attached::FATAL),
@@ -169,6 +173,17 @@ impl CommData {
     pub(super) fn set_board(&self, board: Board) {
         let set = self.board.set(board);
         debug_assert!(set.is_ok(), "a communicator gets one board");
+    }
+
+    /// The topology, where there is one.
+    pub(crate) fn topology(&self) -> Option<&Topology> {
+        self.topology.get()
+    }
+
+    /// Gives the communicator its topology.
+    pub(super) fn set_topology(&self, topology: Topology) {
+        let set = self.topology.set(topology);
+        debug_assert!(set.is_ok(), "a communicator gets one topology");
     }
 
     /// The first of as many turns of the board for the next collective operation, the same on every member.

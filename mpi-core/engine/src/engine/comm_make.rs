@@ -81,9 +81,7 @@ impl Engine {
             .iter()
             .map(|(_, rank)| parent.process(*rank))
             .collect();
-        let made = self.add_comm(context, Arc::new(Members::new(processes)), parent)?;
-        self.agree_on_board(made)?;
-        Ok(made)
+        self.add_comm(context, Arc::new(Members::new(processes)), parent)
     }
 
     /// `MPI_Comm_dup` but for the attributes, which the caller copies: same members, another context. Collective.
@@ -96,12 +94,11 @@ impl Engine {
         }
         .to_le_bytes();
         self.tell_all(comm, &mut context)?;
-        let made = self.add_comm(
-            u64::from_le_bytes(context),
-            parent.members().clone(),
-            parent,
-        )?;
-        self.agree_on_board(made)?;
+        let context = u64::from_le_bytes(context);
+        let made = self.add_comm(context, parent.members().clone(), parent)?;
+        if let Some(topology) = parent.topology() {
+            self.comm(made)?.set_topology(topology.clone());
+        }
         Ok(made)
     }
 
@@ -124,11 +121,17 @@ impl Engine {
         let mut id = taken.map_or(NONE, |id| id.0).to_le_bytes();
         self.tell_all(comm, &mut id)?;
         let id = u32::from_le_bytes(id);
-        if id != NONE
-            && let Some(board) = shm.open_board(BoardId(id), processes())
-        {
-            data.set_board(board);
+        if id == NONE {
+            return Ok(());
         }
+        // The others will use it: going on without would be to talk past them.
+        let board = shm.open_board(BoardId(id), processes()).ok_or_else(|| {
+            Error::new(
+                ErrorClass::INTERN,
+                format!("the board {id} that rank 0 took in shared memory cannot be opened"),
+            )
+        })?;
+        data.set_board(board);
         Ok(())
     }
 
@@ -147,16 +150,24 @@ impl Engine {
         Ok(())
     }
 
-    /// Puts a new communicator in the slab; it inherits the parent's error handler.
-    fn add_comm(&self, context: u64, members: Arc<Members>, parent: &CommData) -> Result<Comm> {
+    /// Puts a new communicator in the slab; it inherits the parent's error handler. Collective over the new communicator.
+    pub(super) fn add_comm(
+        &self,
+        context: u64,
+        members: Arc<Members>,
+        parent: &CommData,
+    ) -> Result<Comm> {
         let data = CommData::new(context, self.job.rank, members, "");
         data.errhandler.set(parent.errhandler.get());
-        match self.comms.insert(data) {
-            Ok(handle) => Ok(Comm(handle)),
-            Err(_) => Err(Error::new(
+        let Ok(handle) = self.comms.insert(data) else {
+            return Err(Error::new(
                 ErrorClass::NO_MEM,
                 "4,194,048 communicators are alive, the most there can be: free some",
-            )),
-        }
+            ));
+        };
+        self.agree_on_board(Comm(handle)).inspect_err(|_| {
+            drop(self.comms.remove(handle));
+        })?;
+        Ok(Comm(handle))
     }
 }

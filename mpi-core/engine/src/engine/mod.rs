@@ -28,6 +28,7 @@ mod send;
 mod share;
 #[cfg(test)]
 mod tests;
+mod topologies;
 mod wait;
 mod wire;
 
@@ -44,6 +45,7 @@ pub use comm::{CommData, Comparison, MAX_NAME};
 pub use complete::{Any, RequestArray};
 pub use init::{ThreadLevel, engine, is_finalized, is_initialized};
 pub use request::{Mode, SENT};
+pub use topologies::Edge;
 
 use crate::settings::Settings;
 use crate::slab::Slab;
