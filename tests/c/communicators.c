@@ -114,18 +114,134 @@ static void freed_early(void)
 /* Many, one after another and at once: their identities are used again or never run out. */
 static void many(void)
 {
-    static MPI_Comm comms[200];
+    static MPI_Comm comms[5000];
     int sum;
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < 10000; i++) {
         MPI_Comm_dup(MPI_COMM_WORLD, &comms[0]);
         MPI_Comm_free(&comms[0]);
     }
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < 5000; i++)
         MPI_Comm_dup(i ? comms[i - 1] : MPI_COMM_WORLD, &comms[i]);
-    MPI_Allreduce(&rank, &sum, 1, MPI_INT, MPI_SUM, comms[199]);
+    MPI_Allreduce(&rank, &sum, 1, MPI_INT, MPI_SUM, comms[4999]);
     EQUAL(sum, size * (size - 1) / 2);
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < 5000; i++)
         MPI_Comm_free(&comms[i]);
+}
+
+/* Communicators of groups: everybody calls, or the members only. */
+static void of_groups(void)
+{
+    MPI_Group world, odd, first;
+    MPI_Comm comm, pair;
+    int *odds = malloc(size * sizeof *odds), number = 0, its_size, its_rank, sum, zero = 0;
+    for (int i = 1; i < size; i += 2)
+        odds[number++] = i;
+    MPI_Comm_group(MPI_COMM_WORLD, &world);
+    MPI_Group_incl(world, number, odds, &odd);
+    MPI_Group_excl(world, number, odds, &first);
+    /* Two disjoint groups in one call. */
+    MPI_Comm_create(MPI_COMM_WORLD, rank % 2 ? odd : first, &comm);
+    MPI_Comm_size(comm, &its_size);
+    MPI_Comm_rank(comm, &its_rank);
+    EQUAL(its_size, rank % 2 ? number : size - number);
+    EQUAL(its_rank, rank / 2);
+    MPI_Allreduce(&rank, &sum, 1, MPI_INT, MPI_SUM, comm);
+    for (int i = rank % 2; i < size; i += 2)
+        sum -= i;
+    EQUAL(sum, 0);
+    MPI_Comm_free(&comm);
+    MPI_Comm_create(MPI_COMM_WORLD, odd, &comm);
+    CHECK((comm == MPI_COMM_NULL) == (rank % 2 == 0));
+    if (comm != MPI_COMM_NULL)
+        MPI_Comm_free(&comm);
+    if (rank % 2) {
+        /* The others do not even know. */
+        MPI_Comm_create_group(MPI_COMM_WORLD, odd, 7, &pair);
+        MPI_Comm_rank(pair, &its_rank);
+        EQUAL(its_rank, rank / 2);
+        MPI_Barrier(pair);
+        MPI_Comm_disconnect(&pair);
+        CHECK(pair == MPI_COMM_NULL);
+    }
+    MPI_Comm_create(MPI_COMM_WORLD, MPI_GROUP_EMPTY, &comm);
+    CHECK(comm == MPI_COMM_NULL);
+    MPI_Group_free(&first);
+    MPI_Group_incl(world, 1, &zero, &first);
+    MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
+    if (rank > 0)
+        FAILS(MPI_ERR_GROUP, MPI_Comm_create(MPI_COMM_SELF, first, &comm));
+    MPI_Group_free(&first);
+    MPI_Group_free(&odd);
+    MPI_Group_free(&world);
+    free(odds);
+}
+
+/* Duplicates that are made while something else goes on: nobody waits for the others in the call. */
+static void later(void)
+{
+    MPI_Comm comms[3];
+    MPI_Request requests[3];
+    MPI_Info info;
+    int next = (rank + 1) % size, previous = (rank + size - 1) % size, token = rank, got = -1, sum;
+    MPI_Info_create(&info);
+    MPI_Info_set(info, "mpi_assert_no_any_tag", "true");
+    for (int i = 0; i < 3; i++) {
+        if (i == 1)
+            MPI_Comm_idup_with_info(MPI_COMM_WORLD, info, &comms[i], &requests[i]);
+        else
+            MPI_Comm_idup(MPI_COMM_WORLD, &comms[i], &requests[i]);
+        /* Rank 0 waits for a message that its sender sends after its own call. */
+        MPI_Sendrecv(&token, 1, MPI_INT, next, i, &got, 1, MPI_INT, previous, i, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    }
+    MPI_Waitall(3, requests, MPI_STATUSES_IGNORE);
+    for (int i = 2; i >= 0; i--) {
+        int result;
+        MPI_Comm_compare(comms[i], MPI_COMM_WORLD, &result);
+        EQUAL(result, MPI_CONGRUENT);
+        MPI_Allreduce(&rank, &sum, 1, MPI_INT, MPI_SUM, comms[i]);
+        EQUAL(sum, size * (size - 1) / 2);
+    }
+    char value[8];
+    int flag, length = sizeof value;
+    MPI_Info used;
+    MPI_Comm_get_info(comms[1], &used);
+    MPI_Info_get_string(used, "mpi_assert_no_any_tag", &length, value, &flag);
+    CHECK(flag && strcmp(value, "true") == 0);
+    MPI_Info_free(&used);
+    MPI_Info_set(info, "mpi_assert_no_any_tag", "perhaps");
+    MPI_Comm_set_errhandler(comms[1], MPI_ERRORS_RETURN);
+    FAILS(MPI_ERR_INFO_VALUE, MPI_Comm_set_info(comms[1], info));
+    MPI_Info_free(&info);
+    for (int i = 0; i < 3; i++)
+        MPI_Comm_free(&comms[i]);
+}
+
+/* All share memory, unless they were told to use a network. */
+static void by_type(void)
+{
+    MPI_Comm comm;
+    int its_size;
+    const char *transport = getenv("FERRITE_TRANSPORT");
+    if (transport && !strstr(transport, "shm")) {
+        MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &comm);
+        MPI_Comm_size(comm, &its_size);
+        EQUAL(its_size, 1);
+        MPI_Comm_free(&comm);
+        return;
+    }
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, -rank, MPI_INFO_NULL, &comm);
+    MPI_Comm_size(comm, &its_size);
+    EQUAL(its_size, size);
+    int its_rank;
+    MPI_Comm_rank(comm, &its_rank);
+    EQUAL(its_rank, size - 1 - rank);
+    MPI_Comm_free(&comm);
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_HW_UNGUIDED, 0, MPI_INFO_NULL, &comm);
+    CHECK(comm == MPI_COMM_NULL);
+    MPI_Comm_split_type(MPI_COMM_WORLD, rank ? MPI_UNDEFINED : MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &comm);
+    CHECK((comm == MPI_COMM_NULL) == (rank > 0));
+    if (rank == 0)
+        MPI_Comm_free(&comm);
 }
 
 int main(int argc, char **argv)
@@ -136,6 +252,9 @@ int main(int argc, char **argv)
     apart();
     split();
     freed_early();
+    of_groups();
+    later();
+    by_type();
     many();
     return finish();
 }

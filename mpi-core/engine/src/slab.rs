@@ -142,6 +142,37 @@ impl<T> Slab<T> {
         }
     }
 
+    /// A handle for an object that comes later, by [`Slab::fill`]; until then it is stale. `None` when the slab is full.
+    pub(crate) fn reserve(&self) -> Option<u32> {
+        let mut free = self.free.lock();
+        if free.head == NONE && !self.grow(&mut free) {
+            return None;
+        }
+        let index = free.head;
+        let slot = self.slot(index).expect("a free slot lies in a chunk");
+        // SAFETY: the slot is free and `free` is locked, so nobody else touches `next_free`.
+        free.head = unsafe { *slot.next_free.get() };
+        let generation = slot.stamp.load(Ordering::Relaxed) & GENERATION_MASK;
+        Some(compose(self.kind, generation, index))
+    }
+
+    /// Stores the object that a handle was reserved for. Once a handle.
+    pub(crate) fn fill(&self, reserved: u32, value: T) {
+        let _free = self.free.lock();
+        let slot = self.slot(reserved & ((1 << INDEX_BITS) - 1));
+        let slot = slot.expect("a reserved slot lies in a chunk");
+        let generation = slot.stamp.load(Ordering::Relaxed);
+        assert!(
+            compose(self.kind, generation, reserved & ((1 << INDEX_BITS) - 1)) == reserved
+                && generation & LIVE == 0,
+            "a handle that is not reserved"
+        );
+        // SAFETY: the slot is neither free nor live, so it is the caller's.
+        unsafe { (*slot.value.get()).write(value) };
+        // Pairs with the acquire load in `get`.
+        slot.stamp.store(generation | LIVE, Ordering::Release);
+    }
+
     /// Drops an object in its place, if it is alive; its handle and every copy of it are stale from now on.
     #[inline]
     pub(crate) fn discard(&self, handle: u32) {
@@ -244,6 +275,18 @@ mod tests {
         assert_eq!(slab.get(first), None);
         assert_eq!(slab.remove(first), None);
         assert_eq!(slab.get(second), Some(&"second"));
+    }
+
+    #[test]
+    fn a_reserved_handle_is_stale_until_its_object_comes() {
+        let slab = Slab::new(HandleKind::Info);
+        let later = slab.reserve().unwrap();
+        let other = slab.insert("other").unwrap();
+        assert_eq!((slab.get(later), slab.get(other)), (None, Some(&"other")));
+        assert_eq!(slab.handles(), [other]);
+        slab.fill(later, "later");
+        assert_eq!(slab.remove(later), Some("later"));
+        assert_eq!(slab.get(later), None);
     }
 
     #[test]

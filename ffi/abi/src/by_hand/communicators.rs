@@ -1,11 +1,11 @@
-//! Communicators: how they compare, names and attributes (chapters 7 and 16).
+//! Communicators: how they are made and compare, names and attributes (chapters 7, 11 and 16).
 
 use ferrite_engine::attribute::Keyval;
-use ferrite_engine::{Comm, Engine, Result};
+use ferrite_engine::{Comm, Engine, Error, ErrorClass, Info, Result, SplitType, info};
 
 use super::{MAX_OBJECT_NAME, null, read, set, set_handle, set_text};
-use crate::convert::narrow;
-use crate::types::{MPI_Comm, c_char, c_int, c_void};
+use crate::convert::{UNDEFINED, narrow};
+use crate::types::{MPI_Comm, MPI_Info, MPI_Request, c_char, c_int, c_void};
 
 pub(crate) unsafe fn comm_compare(
     engine: &Engine,
@@ -34,11 +34,21 @@ pub(crate) unsafe fn comm_get_name(
 
 /// The duplicate gets what the copy functions of the attributes say; when one fails, there is no duplicate.
 pub(crate) unsafe fn comm_dup(engine: &Engine, comm: MPI_Comm, to: *mut MPI_Comm) -> Result<()> {
+    // SAFETY: as this function's.
+    unsafe { comm_dup_with_info(engine, comm, crate::convert::widen(Info::NULL.0), to) }
+}
+
+pub(crate) unsafe fn comm_dup_with_info(
+    engine: &Engine,
+    comm: MPI_Comm,
+    info: MPI_Info,
+    to: *mut MPI_Comm,
+) -> Result<()> {
     if to.is_null() {
         return Err(null("newcomm"));
     }
     let comm = Comm(narrow(comm));
-    let mut made = engine.comm_dup(comm)?;
+    let mut made = engine.comm_dup_with_info(comm, Info(narrow(info)))?;
     let into = &engine.comm(made)?.attributes;
     if let Err(error) = engine.comm(comm)?.attributes.copy_to(comm.0, into) {
         // The first error is the one to tell.
@@ -48,6 +58,98 @@ pub(crate) unsafe fn comm_dup(engine: &Engine, comm: MPI_Comm, to: *mut MPI_Comm
     }
     // SAFETY: the program's pointer.
     unsafe { set_handle(to, made.0, "newcomm") }
+}
+
+pub(crate) unsafe fn comm_idup(
+    engine: &Engine,
+    comm: MPI_Comm,
+    to: *mut MPI_Comm,
+    request: *mut MPI_Request,
+) -> Result<()> {
+    // SAFETY: as this function's.
+    unsafe {
+        comm_idup_with_info(
+            engine,
+            comm,
+            crate::convert::widen(Info::NULL.0),
+            to,
+            request,
+        )
+    }
+}
+
+pub(crate) unsafe fn comm_idup_with_info(
+    engine: &Engine,
+    comm: MPI_Comm,
+    info: MPI_Info,
+    to: *mut MPI_Comm,
+    request: *mut MPI_Request,
+) -> Result<()> {
+    if to.is_null() || request.is_null() {
+        return Err(null(if to.is_null() { "newcomm" } else { "request" }));
+    }
+    let (made, started) = engine.comm_idup(Comm(narrow(comm)), Info(narrow(info)))?;
+    // SAFETY: the program's pointers.
+    unsafe {
+        set_handle(to, made.0, "newcomm")?;
+        set_handle(request, started.0, "request")
+    }
+}
+
+/// `MPI_COMM_TYPE_SHARED` and its siblings
+const SHARED: c_int = 221;
+const HW_UNGUIDED: c_int = 222;
+const HW_GUIDED: c_int = 223;
+const RESOURCE_GUIDED: c_int = 224;
+
+pub(crate) unsafe fn comm_split_type(
+    engine: &Engine,
+    comm: MPI_Comm,
+    kind: c_int,
+    key: c_int,
+    info: MPI_Info,
+    to: *mut MPI_Comm,
+) -> Result<()> {
+    if to.is_null() {
+        return Err(null("newcomm"));
+    }
+    let kind = match kind {
+        SHARED => SplitType::Node,
+        HW_UNGUIDED => SplitType::PartOfNode,
+        UNDEFINED => SplitType::Nothing,
+        HW_GUIDED | RESOURCE_GUIDED => {
+            let info = Info(narrow(info));
+            let resource = match info {
+                Info::NULL => None,
+                info => info::get(info, b"mpi_hw_resource_type")?,
+            };
+            // What is not known splits into nothing, by the standard.
+            match resource.as_deref() {
+                Some(b"mpi_shared_memory") => SplitType::Node,
+                _ => SplitType::Nothing,
+            }
+        }
+        other => {
+            return Err(Error::new(
+                ErrorClass::ARG,
+                format!("{other} is no way to split a communicator: use one of MPI_COMM_TYPE_*"),
+            ));
+        }
+    };
+    let made = engine.comm_split_type(Comm(narrow(comm)), kind, key)?;
+    // SAFETY: the program's pointer.
+    unsafe { set_handle(to, made.0, "newcomm") }
+}
+
+/// Waits for pending communication by the program's duty to complete it first, and frees.
+pub(crate) unsafe fn comm_disconnect(engine: &Engine, handle: *mut MPI_Comm) -> Result<()> {
+    // SAFETY: as this function's.
+    unsafe {
+        let comm = Comm(narrow(read(handle, "comm")?));
+        // All members' messages have been completed when all have come here.
+        engine.barrier(comm)?;
+        comm_free(engine, handle)
+    }
 }
 
 /// When a delete function of an attribute fails, the communicator stays.

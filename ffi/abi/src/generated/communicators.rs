@@ -28,7 +28,22 @@ entry! {
         group: MPI_Group,
         newcomm: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_create", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Comm_create", arguments: &[("comm", Shown::Handle), ("group", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if newcomm.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "newcomm");
+        }
+        let done = unsafe { engine.comm_create(Comm(narrow(comm)), Group(narrow(group))) };
+        match done {
+            Ok(new_newcomm) => {
+                unsafe { *newcomm = widen(new_newcomm.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, group as u64]),
+        }
     }
 }
 
@@ -51,7 +66,22 @@ entry! {
         tag: c_int,
         newcomm: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_create_group", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Comm_create_group", arguments: &[("comm", Shown::Handle), ("group", Shown::Handle), ("tag", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if newcomm.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "newcomm");
+        }
+        let done = unsafe { engine.comm_create_group(Comm(narrow(comm)), Group(narrow(group)), tag) };
+        match done {
+            Ok(new_newcomm) => {
+                unsafe { *newcomm = widen(new_newcomm.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, group as u64, tag as u64]),
+        }
     }
 }
 
@@ -114,7 +144,15 @@ entry! {
         info: MPI_Info,
         newcomm: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_dup_with_info", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Comm_dup_with_info", arguments: &[("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::comm_dup_with_info(engine, comm, info, newcomm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
+        }
     }
 }
 
@@ -174,7 +212,22 @@ entry! {
         comm: MPI_Comm,
         info_used: *mut MPI_Info,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_get_info", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Comm_get_info", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if info_used.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "info_used");
+        }
+        let done = unsafe { engine.comm_get_info(Comm(narrow(comm))) };
+        match done {
+            Ok(new_info_used) => {
+                unsafe { *info_used = widen(new_info_used.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -226,7 +279,15 @@ entry! {
         newcomm: *mut MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_idup", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Comm_idup", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::comm_idup(engine, comm, newcomm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -237,7 +298,15 @@ entry! {
         newcomm: *mut MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_idup_with_info", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Comm_idup_with_info", arguments: &[("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::comm_idup_with_info(engine, comm, info, newcomm, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
+        }
     }
 }
 
@@ -270,7 +339,22 @@ entry! {
         comm: MPI_Comm,
         group: *mut MPI_Group,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_remote_group", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Comm_remote_group", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if group.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "group");
+        }
+        let done = unsafe { engine.comm_remote_group(Comm(narrow(comm))) };
+        match done {
+            Ok(new_group) => {
+                unsafe { *group = widen(new_group.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -279,7 +363,22 @@ entry! {
         comm: MPI_Comm,
         size: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_remote_size", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Comm_remote_size", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if size.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "size");
+        }
+        let done = unsafe { engine.comm_remote_size(Comm(narrow(comm))) };
+        match done {
+            Ok(new_size) => {
+                unsafe { *size = new_size };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -306,7 +405,18 @@ entry! {
         comm: MPI_Comm,
         info: MPI_Info,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_set_info", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Comm_set_info", arguments: &[("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.comm_set_info(Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
+        }
     }
 }
 
@@ -392,7 +502,15 @@ entry! {
         info: MPI_Info,
         newcomm: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_split_type", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Comm_split_type", arguments: &[("comm", Shown::Handle), ("split_type", Shown::Number), ("key", Shown::Number), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::comm_split_type(engine, comm, split_type, key, info, newcomm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, split_type as u64, key as u64, info as u64]),
+        }
     }
 }
 

@@ -57,7 +57,15 @@ entry! {
     MPI_Comm_disconnect, PMPI_Comm_disconnect = comm_disconnect(
         comm: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_disconnect", Scope::Comm(unsafe { peek(comm) }))
+        const CALL: &Call = &Call { name: "MPI_Comm_disconnect", arguments: &[] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::comm_disconnect(engine, comm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Comm(unsafe { peek(comm) }), why, &[]),
+        }
     }
 }
 

@@ -26,6 +26,22 @@ pub enum Waits {
     Later,
 }
 
+/// A number in the memory of a call.
+#[derive(Clone, Copy)]
+pub(crate) struct Number(*mut u64);
+
+// SAFETY: the address of memory that belongs to the call, which one thread at a time works on.
+unsafe impl Send for Number {}
+
+impl Number {
+    /// # Safety
+    /// The call lives, and has ended.
+    pub(crate) unsafe fn read(self) -> u64 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.read() }
+    }
+}
+
 /// The shape of a call that moves blocks of bytes.
 pub(super) fn shape(comm: &CommData, waits: Waits, root: u32, block: usize) -> Shape {
     let board = match waits {
@@ -114,6 +130,18 @@ impl Engine {
         };
         let schedule = select::bcast(shape(c, waits, root, items.bytes), LIMITS);
         Ok(builder.call(schedule, RawBuf::EMPTY, output, None))
+    }
+
+    /// Rank 0's number for everybody, and where it is when the call has ended.
+    pub(crate) fn plan_number(&self, comm: Comm, own: u64) -> Result<(Call, Number)> {
+        let c = self.comm(comm)?;
+        let mut builder = Builder::default();
+        let output = builder.memory(size_of::<u64>());
+        let place = Number(output.ptr.cast());
+        // SAFETY: the memory has room for it, aligned to a cache line.
+        unsafe { place.0.write(own) };
+        let schedule = select::bcast(shape(c, Waits::Later, 0, output.len), LIMITS);
+        Ok((builder.call(schedule, RawBuf::EMPTY, output, None), place))
     }
 
     /// `MPI_Gather`: the receive arguments, of which `recvcount` is for one rank, count at the root only, where `sendbuf` may be

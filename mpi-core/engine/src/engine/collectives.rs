@@ -43,8 +43,12 @@ impl UnderWay {
     }
 }
 
+/// What is done with the result of an operation of the engine's own.
+type Then = Box<dyn FnOnce(&Engine) + Send>;
+
 /// A nonblocking or persistent collective operation.
 pub(crate) struct Collective {
+    then: Option<Then>,
     call: Call,
     route: Route,
     handle: Comm,
@@ -79,7 +83,19 @@ impl Engine {
     /// # Safety
     /// As [`Engine::run`], until the request is done.
     pub unsafe fn start_call(&self, comm: Comm, call: Call) -> Result<Request> {
-        let request = self.add_collective(comm, call, false)?;
+        // SAFETY: the caller's promise.
+        unsafe { self.start_call_then(comm, call, None) }
+    }
+
+    /// # Safety
+    /// As [`Engine::start_call`].
+    unsafe fn start_call_then(
+        &self,
+        comm: Comm,
+        call: Call,
+        then: Option<Then>,
+    ) -> Result<Request> {
+        let request = self.add_collective(comm, call, then, false)?;
         // SAFETY: made just now; the caller's promise.
         Ok(match unsafe { self.launch(request) } {
             // Nothing went wrong, so there is nothing to tell.
@@ -93,12 +109,34 @@ impl Engine {
 
     /// Prepares a call to be started later, any number of times.
     pub fn init_call(&self, comm: Comm, call: Call) -> Result<Request> {
-        let request = self.add_collective(comm, call, true)?;
+        let request = self.add_collective(comm, call, None, true)?;
         request.finish();
         Ok(request.handle())
     }
 
-    fn add_collective(&self, comm: Comm, call: Call, persistent: bool) -> Result<RequestRef> {
+    /// Rank 0's number for everybody, who do something with it once they have it.
+    pub(super) fn start_telling_all(
+        &self,
+        comm: Comm,
+        own: u64,
+        then: impl FnOnce(&Engine, u64) + Send + 'static,
+    ) -> Result<Request> {
+        let (call, place) = self.plan_number(comm, own)?;
+        let then = move |engine: &Engine| {
+            // SAFETY: the place is the call's own memory, which is dropped after this.
+            then(engine, unsafe { place.read() });
+        };
+        // SAFETY: the call's memory is its own.
+        unsafe { self.start_call_then(comm, call, Some(Box::new(then))) }
+    }
+
+    fn add_collective(
+        &self,
+        comm: Comm,
+        call: Call,
+        then: Option<Then>,
+        persistent: bool,
+    ) -> Result<RequestRef> {
         let data = self.comm(comm)?;
         let nowhere = Envelope {
             context: 0,
@@ -112,6 +150,7 @@ impl Engine {
             false => data.next_sequence(),
         };
         body.extra().collective = Some(Box::new(Collective {
+            then,
             call,
             route: data.route().clone(),
             handle: comm,
@@ -186,6 +225,9 @@ impl Engine {
                 if let Some(staging) = &collective.call.staging {
                     // SAFETY: promised when it was launched.
                     unsafe { staging.empty() };
+                }
+                if let Some(then) = collective.then.take() {
+                    then(self);
                 }
             }
             Err(error) => body.error = Some(error),

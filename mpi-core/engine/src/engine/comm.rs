@@ -9,10 +9,10 @@ use super::Engine;
 use crate::attribute::{Attributes, Owner};
 use crate::errhandler::{Attached, Place};
 use crate::group::Members;
-use crate::handle::{Comm, Group};
+use crate::handle::{Comm, Group, Info};
 use crate::sync::{Class, ClassLock};
 use crate::topology::Topology;
-use crate::{Error, ErrorClass, Result};
+use crate::{Error, ErrorClass, Result, info};
 
 /// The longest name of an object, in bytes without the terminator of C: `MPI_MAX_OBJECT_NAME` - 1.
 pub const MAX_NAME: usize = 127;
@@ -35,6 +35,26 @@ pub(crate) struct Route {
 }
 
 impl Route {
+    /// Between some of the members, by their ranks among themselves. `own` is one of them.
+    pub(super) fn among(&self, own: u32, members: Arc<Members>) -> Route {
+        Route::new(self.context, own, members)
+    }
+
+    fn new(context: u64, own: u32, members: Arc<Members>) -> Route {
+        let rank = members.rank_of(own).expect("this process is a member") as i32;
+        Route {
+            context,
+            rank,
+            first: members.first_if_consecutive(),
+            members,
+        }
+    }
+
+    /// Number of processes.
+    pub(super) fn size(&self) -> u32 {
+        self.members.size()
+    }
+
     /// The context of the messages of collective operations.
     pub(crate) fn collective_context(&self) -> u64 {
         self.context | COLLECTIVE
@@ -68,12 +88,25 @@ pub struct CommData {
     turn: AtomicU64,
     /// Who is whose neighbour. Set before the maker gives the handle away.
     topology: OnceLock<Topology>,
+    /// Hints that the program has given: what it promises not to do.
+    hints: ClassLock<Vec<Hint>>,
     name: ClassLock<String>,
     /// Attributes cached on the communicator (MPI 5.0, section 7.7).
     pub attributes: Attributes,
     /// The error handler attached to it (MPI 5.0, section 9.3).
     pub errhandler: Place,
 }
+
+/// A hint: key and value.
+type Hint = (&'static str, bool);
+
+/// The hints of communicators (MPI 5.0, section 7.4.4). They are assertions, which nothing is made of yet; all are false until they are set.
+const HINTS: [&str; 4] = [
+    "mpi_assert_no_any_tag",
+    "mpi_assert_no_any_source",
+    "mpi_assert_exact_length",
+    "mpi_assert_allow_overtaking",
+];
 
 /// How two communicators compare: the values of `MPI_Comm_compare`.
 #[repr(i32)]
@@ -91,21 +124,14 @@ pub enum Comparison {
 
 impl CommData {
     pub(super) fn new(context: u64, own: u32, members: Arc<Members>, name: &str) -> CommData {
-        let rank = members
-            .rank_of(own)
-            .expect("a communicator's maker is a member") as i32;
         CommData {
             size: members.size() as i32,
-            route: Route {
-                context,
-                rank,
-                first: members.first_if_consecutive(),
-                members,
-            },
+            route: Route::new(context, own, members),
             sequence: AtomicI32::new(0),
             board: OnceLock::new(),
             turn: AtomicU64::new(Board::FIRST_TURN),
             topology: OnceLock::new(),
+            hints: ClassLock::new(Class::Leaf, Vec::new()),
             name: ClassLock::new(Class::Leaf, name.to_owned()),
             attributes: Attributes::new(Owner::Comm),
             errhandler: Place::new(Attached::FATAL),
@@ -116,6 +142,11 @@ impl CommData {
     #[inline]
     pub(crate) fn context(&self) -> u64 {
         self.route.context
+    }
+
+    /// Sets the context of a communicator that nobody has a handle of yet.
+    pub(super) fn set_context(&mut self, context: u64) {
+        self.route.context = context;
     }
 
     /// How its messages find their way.
@@ -189,6 +220,32 @@ impl CommData {
     /// The first of as many turns of the board for the next collective operation, the same on every member.
     pub(crate) fn next_turns(&self, turns: u64) -> u64 {
         self.turn.fetch_add(turns, Ordering::Relaxed)
+    }
+
+    /// Takes over the hints that are known. `MPI_ERR_INFO_VALUE` for one that is neither true nor false.
+    pub(super) fn set_hints(&self, info: Info) -> Result<()> {
+        if info == Info::NULL {
+            return Ok(());
+        }
+        let mut given = Vec::new();
+        for key in HINTS {
+            match info::get(info, key.as_bytes())?.as_deref() {
+                None => {}
+                Some(b"true") => given.push((key, true)),
+                Some(b"false") => given.push((key, false)),
+                Some(other) => {
+                    let other = String::from_utf8_lossy(other);
+                    return Err(Error::new(
+                        ErrorClass::INFO_VALUE,
+                        format!("the hint {key} is {other:?}, not true or false"),
+                    ));
+                }
+            }
+        }
+        let mut hints = self.hints.lock();
+        hints.retain(|(key, _)| given.iter().all(|(new, _)| new != key));
+        hints.extend(given);
+        Ok(())
     }
 
     #[cold]
@@ -285,6 +342,18 @@ impl Engine {
         self.comm(comm).map(|_| false)
     }
 
+    /// `MPI_Comm_remote_size`: there are only intracommunicators.
+    pub fn comm_remote_size(&self, comm: Comm) -> Result<i32> {
+        self.comm(comm)?;
+        Err(no_other_side())
+    }
+
+    /// `MPI_Comm_remote_group`: there are only intracommunicators.
+    pub fn comm_remote_group(&self, comm: Comm) -> Result<Group> {
+        self.comm(comm)?;
+        Err(no_other_side())
+    }
+
     /// `MPI_Comm_compare`
     pub fn comm_compare(&self, one: Comm, two: Comm) -> Result<Comparison> {
         let (a, b) = (self.comm(one)?, self.comm(two)?);
@@ -313,9 +382,34 @@ impl Engine {
         Ok(())
     }
 
+    /// `MPI_Comm_set_info`: takes over the hints that are known, and leaves out the others.
+    pub fn comm_set_info(&self, comm: Comm, info: Info) -> Result<()> {
+        self.comm(comm)?.set_hints(info)
+    }
+
+    /// `MPI_Comm_get_info`: a new info object with the known hints as they are.
+    pub fn comm_get_info(&self, comm: Comm) -> Result<Info> {
+        let given = self.comm(comm)?.hints.lock().clone();
+        let made = info::create()?;
+        for key in HINTS {
+            let is_set = given.contains(&(key, true));
+            let value: &[u8] = if is_set { b"true" } else { b"false" };
+            info::set(made, key.as_bytes(), value)?;
+        }
+        Ok(made)
+    }
+
     /// `MPI_Comm_group`: a new handle of the communicator's group.
     pub fn comm_group(&self, comm: Comm) -> Result<Group> {
         let members = self.comm(comm)?.members().clone();
         self.add_group(members)
     }
+}
+
+#[cold]
+fn no_other_side() -> Error {
+    Error::new(
+        ErrorClass::COMM,
+        "the communicator is no intercommunicator: it has no remote group",
+    )
 }

@@ -10,7 +10,7 @@ use ferrite_shm::BoardId;
 use super::Engine;
 use super::comm::CommData;
 use crate::group::Members;
-use crate::handle::Comm;
+use crate::handle::{Comm, Group, Info, Request};
 use crate::status::UNDEFINED;
 use crate::{Error, ErrorClass, Result};
 
@@ -102,6 +102,104 @@ impl Engine {
         Ok(made)
     }
 
+    /// `MPI_Comm_create`: the members of a group, who all give the same one; [`Comm::NULL`] for the others, whose groups have other members.
+    /// Collective over `comm`.
+    pub fn comm_create(&self, comm: Comm, group: Group) -> Result<Comm> {
+        let members = self.group(group)?;
+        let parent = self.comm(comm)?;
+        check_members(parent, &members)?;
+        // Taken by everybody, so that the next collective has the same everywhere.
+        let tag = parent.next_sequence();
+        if members.rank_of(self.job.rank).is_none() {
+            return Ok(Comm::NULL);
+        }
+        self.create_among(comm, members, tag)
+    }
+
+    /// `MPI_Comm_create_group`: as [`Engine::comm_create`], but called by the members of the group only. `tag` tells apart what threads do at
+    /// the same time.
+    pub fn comm_create_group(&self, comm: Comm, group: Group, tag: i32) -> Result<Comm> {
+        let members = self.group(group)?;
+        let parent = self.comm(comm)?;
+        check_members(parent, &members)?;
+        if tag < 0 {
+            return Err(Error::new(
+                ErrorClass::TAG,
+                format!("tag {tag} is negative; it lies between 0 and MPI_TAG_UB"),
+            ));
+        }
+        if members.rank_of(self.job.rank).is_none() {
+            return Ok(Comm::NULL);
+        }
+        self.create_among(comm, members, GROUP_TAGS | tag & !(GROUP_TAGS | 1 << 30))
+    }
+
+    fn create_among(&self, comm: Comm, members: Arc<Members>, tag: i32) -> Result<Comm> {
+        let is_first = members.process(0) == self.job.rank;
+        let mut context = if is_first {
+            self.contexts.compose()?
+        } else {
+            0
+        }
+        .to_le_bytes();
+        self.tell_some(comm, members.clone(), tag, &mut context)?;
+        self.add_comm(u64::from_le_bytes(context), members, self.comm(comm)?)
+    }
+
+    /// `MPI_Comm_split_type`: the members that share what `kind` names; [`Comm::NULL`] where that is nothing. Collective.
+    pub fn comm_split_type(&self, comm: Comm, kind: SplitType, key: i32) -> Result<Comm> {
+        let parent = self.comm(comm)?;
+        let node = &self.job.local;
+        let color = match kind {
+            SplitType::Node => node.first().copied().unwrap_or(self.job.rank) as i32,
+            SplitType::PartOfNode => {
+                let is_here = |process| process == self.job.rank || node.contains(&process);
+                match parent.members().iter().all(is_here) {
+                    // Nothing is known that is smaller than a node.
+                    true => UNDEFINED,
+                    false => node.first().copied().unwrap_or(self.job.rank) as i32,
+                }
+            }
+            SplitType::Nothing => UNDEFINED,
+        };
+        self.comm_split(comm, color, key)
+    }
+
+    /// `MPI_Comm_idup`: the handle is valid once the request is done. Such a communicator has no board: agreeing on one would have to wait.
+    /// Attributes are copied now. Collective.
+    pub fn comm_idup(&self, comm: Comm, info: Info) -> Result<(Comm, Request)> {
+        let parent = self.comm(comm)?;
+        let mut made = CommData::new(0, self.job.rank, parent.members().clone(), "");
+        made.errhandler.set(parent.errhandler.get());
+        made.set_hints(info)?;
+        if let Some(topology) = parent.topology() {
+            made.set_topology(topology.clone());
+        }
+        parent.attributes.copy_to(comm.0, &made.attributes)?;
+        let own = if parent.rank() == 0 {
+            self.contexts.compose()?
+        } else {
+            0
+        };
+        let handle = self.comms.reserve().ok_or_else(too_many)?;
+        let request = self.start_telling_all(comm, own, move |engine, context| {
+            made.set_context(context);
+            engine.comms.fill(handle, made);
+        })?;
+        Ok((Comm(handle), request))
+    }
+
+    /// `MPI_Comm_dup_with_info` but for the attributes, as [`Engine::comm_dup`].
+    pub fn comm_dup_with_info(&self, comm: Comm, info: Info) -> Result<Comm> {
+        let mut made = self.comm_dup(comm)?;
+        let set = self.comm(made)?.set_hints(info);
+        set.inspect_err(|_| {
+            // The first error is the one to tell.
+            let _ = self.comm_free(&mut made);
+        })?;
+        Ok(made)
+    }
+
     /// Gives a new communicator a board if all its members are on one node and there is room, which its rank 0 finds out. Collective
     /// over the new communicator.
     pub(super) fn agree_on_board(&self, comm: Comm) -> Result<()> {
@@ -160,14 +258,46 @@ impl Engine {
         let data = CommData::new(context, self.job.rank, members, "");
         data.errhandler.set(parent.errhandler.get());
         let Ok(handle) = self.comms.insert(data) else {
-            return Err(Error::new(
-                ErrorClass::NO_MEM,
-                "4,194,048 communicators are alive, the most there can be: free some",
-            ));
+            return Err(too_many());
         };
         self.agree_on_board(Comm(handle)).inspect_err(|_| {
             drop(self.comms.remove(handle));
         })?;
         Ok(Comm(handle))
+    }
+}
+
+/// Set in the tags that members of a group use among themselves; no other tag is negative.
+const GROUP_TAGS: i32 = i32::MIN;
+
+/// What members of a communicator can share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SplitType {
+    /// The memory of a node.
+    Node,
+    /// As little as there is, but less than all of the communicator's members share.
+    PartOfNode,
+    /// `MPI_UNDEFINED`, or a resource that is not known.
+    Nothing,
+}
+
+#[cold]
+fn too_many() -> Error {
+    Error::new(
+        ErrorClass::NO_MEM,
+        "4,194,048 communicators are alive, the most there can be: free some",
+    )
+}
+
+fn check_members(parent: &CommData, members: &Members) -> Result<()> {
+    match members
+        .iter()
+        .find(|process| parent.members().rank_of(*process).is_none())
+    {
+        None => Ok(()),
+        Some(process) => Err(Error::new(
+            ErrorClass::GROUP,
+            format!("process {process} of the group is not in the communicator"),
+        )),
     }
 }

@@ -42,6 +42,7 @@ use ferrite_shm::Attachment;
 
 pub use buffered::{BSEND_OVERHEAD, BUFFER_AUTOMATIC};
 pub use comm::{CommData, Comparison, MAX_NAME};
+pub use comm_make::SplitType;
 pub use complete::{Any, RequestArray};
 pub use init::{ThreadLevel, engine, is_finalized, is_initialized};
 pub use request::{Mode, SENT};

@@ -1,5 +1,7 @@
 //! A [`Schedule`] over a communicator's collective context, and the engine's own collective operations.
 
+use std::sync::Arc;
+
 use ferrite_fabric::{RawBuf, RawBufMut};
 use ferrite_shm::Board;
 
@@ -11,6 +13,7 @@ use super::request::{Kind, RequestRef};
 use crate::Result;
 use crate::collective::fused::{Turn, Watch};
 use crate::collective::{Operands, Running, Schedule, Shape, Thresholds, Wire, select};
+use crate::group::Members;
 use crate::handle::{Comm, Request};
 use crate::op::Reduction;
 
@@ -38,17 +41,39 @@ impl Engine {
             // SAFETY: the caller's promise.
             return unsafe { turn.play(what, (input, output), reduction.as_ref()) };
         }
-        let mut wire = CollectiveWire {
+        let wire = CollectiveWire {
             engine: self,
             route: data.route(),
             board: data.board(),
             handle: comm,
         };
-        let mut memory = core::mem::take(&mut *self.scratch.lock());
-        let scratch = memory.reserve(schedule.scratch_bytes());
         let tag = data.next_sequence();
         let turns = schedule.turns();
         let turn = data.next_turns(turns);
+        // SAFETY: the caller's promise.
+        let outcome =
+            unsafe { self.run_on(wire, schedule, (input, output), reduction, (tag, turn)) };
+        if outcome.is_err() {
+            // The others must not wait for slots that this member was to free.
+            (turn..turn + turns).for_each(|turn| data.expect_board().finish(turn));
+        }
+        outcome
+    }
+
+    /// Runs a schedule over a wire, with the tag and the first turn of its board that it has.
+    ///
+    /// # Safety
+    /// As of [`Engine::run_collective`].
+    unsafe fn run_on(
+        &self,
+        mut wire: CollectiveWire<'_>,
+        schedule: &Schedule,
+        (input, output): (RawBuf, RawBufMut),
+        reduction: Option<Reduction>,
+        (tag, turn): (i32, u64),
+    ) -> Result<()> {
+        let mut memory = core::mem::take(&mut *self.scratch.lock());
+        let scratch = memory.reserve(schedule.scratch_bytes());
         let operands = Operands {
             input,
             output,
@@ -65,19 +90,47 @@ impl Engine {
             outcome = running.step(&mut wire);
             !matches!(outcome, Ok(false))
         };
-        if turns > 0 {
+        if schedule.turns() > 0 {
             // What others do on the board is no event of a transport.
             self.watch(step);
         } else {
             self.wait_until(&mut step);
         }
-        if outcome.is_err() {
-            // The others must not wait for slots that this member was to free.
-            (turn..turn + turns).for_each(|turn| data.expect_board().finish(turn));
-        }
         memory.trim(SCRATCH_KEPT);
         *self.scratch.lock() = memory;
         outcome.map(|_| ())
+    }
+
+    /// The bytes of the first of some members of a communicator, for those alone and nobody else. They are told apart by `tag` from what
+    /// else happens in the communicator.
+    pub(super) fn tell_some(
+        &self,
+        comm: Comm,
+        members: Arc<Members>,
+        tag: i32,
+        bytes: &mut [u8],
+    ) -> Result<()> {
+        let route = self.comm(comm)?.route().among(self.job.rank, members);
+        let shape = Shape {
+            rank: route.rank() as u32,
+            size: route.size(),
+            root: 0,
+            count: bytes.len(),
+            width: 1,
+            commutative: true,
+            in_place: false,
+            board: None,
+        };
+        let wire = CollectiveWire {
+            engine: self,
+            route: &route,
+            board: None,
+            handle: comm,
+        };
+        let schedule = select::bcast(shape, &Thresholds::DEFAULT);
+        let buffers = (RawBuf::EMPTY, RawBufMut::of(bytes));
+        // SAFETY: the buffer is as long as the shape says.
+        unsafe { self.run_on(wire, &schedule, buffers, None, (tag, 0)) }
     }
 
     fn shape(&self, comm: Comm, bytes: usize) -> Result<Shape> {
