@@ -10,7 +10,7 @@ on all libraries that have the standard ABI, which leaves Open MPI out of the tr
 Over TCP, plain sockets are measured beside the libraries (`ferrite-limits`, built from this tree), and each library is first
 seen to move its messages through the loopback interface. Sections of RESULTS.md that are not measured stay as they are.
 
-Leave the machine alone meanwhile; shared memory takes about ten minutes, TCP another ten.
+Leave the machine alone meanwhile; shared memory takes about ten minutes, TCP another ten, collectives (which need --osu) twenty.
 """
 
 import argparse
@@ -25,6 +25,7 @@ sys.dont_write_bytecode = True  # leave nothing in the source tree
 
 import jobs
 import libraries
+import more
 import page
 import results
 
@@ -66,6 +67,18 @@ def main():
         measured = measure_starts(everyone, options, cores)
         figures += measured.values()
         sections[page.START] = page.start_section(about, everyone, measured)
+    if "collectives" in options.parts and options.osu:
+        folders = {}
+        for each in everyone:
+            osu, cache = options.osu.resolve(), options.cache.resolve()
+            folders[each.key] = libraries.build_osu(each, osu, cache, more.PROGRAMS, "collective/blocking")
+        about = page.about(where, "OSU's micro-benchmarks 7.4, unmodified, blocking collectives.", options.rounds)
+        measured = more.measure_collectives(everyone, folders, options, cores, progress)
+        sections[page.COLLECTIVES] = more.collectives_section(about, everyone, measured)
+    if "packing" in options.parts:
+        about = page.about(where, "Each library runs the same C program.", options.rounds)
+        measured = more.measure_packing(everyone, options, cores, progress)
+        sections[page.PACKING] = more.packing_section(about, everyone, measured)
     previous = options.output.read_text() if options.output.exists() else ""
     text = page.page(sections, previous)
     options.output.write_text(text)
@@ -83,7 +96,7 @@ def arguments():
     parser.add_argument("--osu", type=Path, help="sources of OSU's micro-benchmarks 7.4")
     parser.add_argument("--rounds", type=positive, default=5, help="(%(default)s)")
     parser.add_argument("--peers", type=words_of(known), default=known, help=f"some of {','.join(known)}")
-    parts = ["transfers", "start"]
+    parts = ["transfers", "start", "collectives", "packing"]
     parser.add_argument("--parts", type=words_of(parts), default=parts, help=f"some of {','.join(parts)}")
     parser.add_argument("--fabric", choices=["shm", "tcp", "all"], default="all", help="of the transfers (%(default)s)")
     parser.add_argument("--output", type=Path, default=HERE.parent / "RESULTS.md", help="(%(default)s)")

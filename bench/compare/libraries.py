@@ -141,17 +141,17 @@ def install(library, cache):
     return library
 
 
-def build_osu(library, sources, cache):
+def build_osu(library, sources, cache, names=None, kind="pt2pt/standard"):
     """Builds OSU's unmodified programs; returns the folder they are in. Only Ferrite's are built anew each time."""
     root = sources / "c" if (sources / "c/util").is_dir() else sources
     if not (root / "util/osu_util.c").exists():
         raise SystemExit(f"--osu: {sources} has no c/util/osu_util.c")
     folder = cache / "osu-7.4" / library.key
-    for name in OSU_PROGRAMS:
+    for name in names or OSU_PROGRAMS:
         program = folder / name
         if library.packages and program.exists():
             continue
-        files = [root / "mpi/pt2pt/standard" / f"{name}.c", *(root / "util" / file for file in OSU_SOURCES)]
+        files = [root / "mpi" / kind / f"{name}.c", *(root / "util" / file for file in OSU_SOURCES)]
         library.compile(files, [*OSU_FLAGS, f"-I{root / 'util'}"], program)
     return folder
 

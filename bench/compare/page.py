@@ -14,7 +14,9 @@ Written by `bench/compare/compare.py`; see there how to repeat it.
 SHARED_MEMORY = "Two processes, shared memory"
 TCP = "Two processes, TCP over loopback"
 START = "Start-up"
-ORDER = [SHARED_MEMORY, TCP, START]
+COLLECTIVES = "Collectives, shared memory"
+PACKING = "Packing"
+ORDER = [SHARED_MEMORY, TCP, COLLECTIVES, PACKING, START]
 UNITS = "1 MiB is 1,048,576 bytes, 1 MB/s is 10^6 bytes per second."
 
 

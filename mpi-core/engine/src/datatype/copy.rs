@@ -83,6 +83,62 @@ impl Items<'_> {
     }
 }
 
+/// All data of a node at `at`, without the divisions that finding a part of them takes.
+///
+/// # Safety
+/// As of [`Items::pack`] or [`Items::unpack`].
+unsafe fn whole<D: Direction>(node: &Node, at: *mut u8, packed: *mut u8) {
+    // SAFETY: the caller's promise, for the parts of it.
+    unsafe {
+        match &node.kind {
+            Kind::Run => D::copy(at, packed, node.size as usize),
+            Kind::Loop {
+                count,
+                stride,
+                body,
+            } => each::<D>(body, *count, *stride, at, packed),
+            Kind::Equal { length, offsets } => listed::<D>(*length as usize, offsets, at, packed),
+            Kind::Runs { offsets, ends } => {
+                let mut start = 0;
+                for (offset, end) in offsets.iter().zip(ends) {
+                    let place = at.wrapping_offset(*offset as isize);
+                    short::<D>(
+                        place,
+                        packed.wrapping_add(start as usize),
+                        (end - start) as usize,
+                    );
+                    start = *end;
+                }
+            }
+            Kind::List(parts) => {
+                for part in parts {
+                    let begin = part.end - part.node.size;
+                    let place = at.wrapping_offset(part.offset as isize);
+                    whole::<D>(&part.node, place, packed.wrapping_add(begin as usize));
+                }
+            }
+        }
+    }
+}
+
+/// A whole body `count` times, every `stride` bytes from `at`.
+///
+/// # Safety
+/// As of [`whole`].
+unsafe fn each<D: Direction>(body: &Node, count: u64, stride: i64, at: *mut u8, packed: *mut u8) {
+    let (count, size, stride) = (count as usize, body.size as usize, stride as isize);
+    // SAFETY: the caller's promise, for the parts of it.
+    unsafe {
+        if matches!(body.kind, Kind::Run) {
+            return strided::<D>(size, count, at, stride, packed);
+        }
+        for i in 0..count {
+            let place = at.wrapping_offset(i as isize * stride);
+            whole::<D>(body, place, packed.wrapping_add(i * size));
+        }
+    }
+}
+
 /// The bytes `range` of the data of a node at `at`.
 ///
 /// # Safety
@@ -90,6 +146,9 @@ impl Items<'_> {
 unsafe fn transfer<D: Direction>(node: &Node, at: *mut u8, range: Range<u64>, packed: *mut u8) {
     // SAFETY: the caller's promise, for the parts of it that `range` covers.
     unsafe {
+        if range == (0..node.size) {
+            return whole::<D>(node, at, packed);
+        }
         match &node.kind {
             Kind::Run => {
                 let len = (range.end - range.start) as usize;
@@ -163,24 +222,10 @@ unsafe fn repeated<D: Direction>(
             packed = packed.wrapping_add(len as usize);
             left -= len;
         }
-        let whole = left / size;
-        if matches!(body.kind, Kind::Run) {
-            strided::<D>(
-                size as usize,
-                whole as usize,
-                place,
-                stride as isize,
-                packed,
-            );
-            place = place.wrapping_offset(whole as isize * stride as isize);
-            packed = packed.wrapping_add((whole * size) as usize);
-        } else {
-            for _ in 0..whole {
-                transfer::<D>(body, place, 0..size, packed);
-                place = place.wrapping_offset(stride as isize);
-                packed = packed.wrapping_add(size as usize);
-            }
-        }
+        let bodies = left / size;
+        each::<D>(body, bodies, stride, place, packed);
+        place = place.wrapping_offset(bodies as isize * stride as isize);
+        packed = packed.wrapping_add((bodies * size) as usize);
         left %= size;
         if left > 0 {
             transfer::<D>(body, place, 0..left, packed);
@@ -200,6 +245,9 @@ macro_rules! by_length {
             16 => $function::<$direction, 16>($($argument),*),
             24 => $function::<$direction, 24>($($argument),*),
             32 => $function::<$direction, 32>($($argument),*),
+            48 => $function::<$direction, 48>($($argument),*),
+            64 => $function::<$direction, 64>($($argument),*),
+            128 => $function::<$direction, 128>($($argument),*),
             _ => $other,
         }
     };
@@ -224,11 +272,28 @@ unsafe fn strided<D: Direction>(
         stride: isize,
         mut packed: *mut u8,
     ) {
-        for _ in 0..count {
-            // SAFETY: the caller's promise.
-            unsafe { D::copy(place, packed, N) };
-            place = place.wrapping_offset(stride);
-            packed = packed.wrapping_add(N);
+        // SAFETY: the caller's promise.
+        unsafe {
+            if N <= 16 && stride == 2 * N as isize {
+                // With a stride that it knows, the compiler moves several at a time.
+                for i in 0..count {
+                    D::copy(place.wrapping_add(2 * N * i), packed.wrapping_add(N * i), N);
+                }
+                return;
+            }
+            for _ in 0..count / 4 {
+                for i in 0..4 {
+                    let from = place.wrapping_offset(i * stride);
+                    D::copy(from, packed.wrapping_add(i as usize * N), N);
+                }
+                place = place.wrapping_offset(4 * stride);
+                packed = packed.wrapping_add(4 * N);
+            }
+            for _ in 0..count % 4 {
+                D::copy(place, packed, N);
+                place = place.wrapping_offset(stride);
+                packed = packed.wrapping_add(N);
+            }
         }
     }
     // SAFETY: the caller's promise.
@@ -236,13 +301,38 @@ unsafe fn strided<D: Direction>(
         by_length!(length, of::<D>(count, place, stride, packed), {
             for i in 0..count {
                 let place = place.wrapping_offset(i as isize * stride);
-                D::copy(place, packed.wrapping_add(i * length), length);
+                medium::<D>(place, packed.wrapping_add(i * length), length);
             }
         });
     }
 }
 
-/// Runs of one length at listed places.
+/// Whole runs of one length at listed places.
+///
+/// # Safety
+/// As of [`transfer`].
+unsafe fn listed<D: Direction>(length: usize, offsets: &[i64], at: *mut u8, packed: *mut u8) {
+    /// # Safety
+    /// As of [`transfer`].
+    unsafe fn of<D: Direction, const N: usize>(offsets: &[i64], at: *mut u8, mut packed: *mut u8) {
+        for offset in offsets {
+            // SAFETY: the caller's promise.
+            unsafe { D::copy(at.wrapping_offset(*offset as isize), packed, N) };
+            packed = packed.wrapping_add(N);
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        by_length!(length, of::<D>(offsets, at, packed), {
+            for (i, offset) in offsets.iter().enumerate() {
+                let place = at.wrapping_offset(*offset as isize);
+                medium::<D>(place, packed.wrapping_add(i * length), length);
+            }
+        });
+    }
+}
+
+/// The bytes `range` of runs of one length at listed places.
 ///
 /// # Safety
 /// As of [`transfer`].
@@ -253,15 +343,6 @@ unsafe fn equal<D: Direction>(
     range: Range<u64>,
     packed: *mut u8,
 ) {
-    /// # Safety
-    /// As of [`transfer`].
-    unsafe fn of<D: Direction, const N: usize>(offsets: &[i64], at: *mut u8, mut packed: *mut u8) {
-        for offset in offsets {
-            // SAFETY: the caller's promise.
-            unsafe { D::copy(at.wrapping_offset(*offset as isize), packed, N) };
-            packed = packed.wrapping_add(N);
-        }
-    }
     let mut first = (range.start / length) as usize;
     let skip = range.start % length;
     let (mut left, mut packed) = (range.end - range.start, packed);
@@ -275,40 +356,62 @@ unsafe fn equal<D: Direction>(
             left -= len as u64;
             first += 1;
         }
-        let whole = &offsets[first..first + (left / length) as usize];
-        by_length!(length, of::<D>(whole, at, packed), {
-            for (i, offset) in whole.iter().enumerate() {
-                let place = at.wrapping_offset(*offset as isize);
-                D::copy(
-                    place,
-                    packed.wrapping_add(i * length as usize),
-                    length as usize,
-                );
-            }
-        });
-        let done = whole.len() as u64 * length;
+        let runs = &offsets[first..first + (left / length) as usize];
+        listed::<D>(length as usize, runs, at, packed);
+        let done = runs.len() as u64 * length;
         left -= done;
         if left > 0 {
-            let place = at.wrapping_offset(offsets[first + whole.len()] as isize);
+            let place = at.wrapping_offset(offsets[first + runs.len()] as isize);
             D::copy(place, packed.wrapping_add(done as usize), left as usize);
         }
     }
 }
 
-/// One run, most likely as long as a number.
+/// A run that is too short to be worth a call: by 64 bytes at a time, the last ones of which may overlap.
+///
+/// # Safety
+/// As of [`transfer`].
+#[inline(always)]
+unsafe fn medium<D: Direction>(place: *mut u8, packed: *mut u8, len: usize) {
+    const STEP: usize = 64;
+    // SAFETY: the caller's promise; all steps lie within the run.
+    unsafe {
+        if !(STEP..=1024).contains(&len) {
+            return short::<D>(place, packed, len);
+        }
+        let mut at = 0;
+        while at + STEP < len {
+            D::copy(place.wrapping_add(at), packed.wrapping_add(at), STEP);
+            at += STEP;
+        }
+        let last = len - STEP;
+        D::copy(place.wrapping_add(last), packed.wrapping_add(last), STEP);
+    }
+}
+
+/// One run, most likely a short one: by two copies that may overlap, instead of a branch for every length.
 ///
 /// # Safety
 /// As of [`transfer`].
 #[inline(always)]
 unsafe fn short<D: Direction>(place: *mut u8, packed: *mut u8, len: usize) {
-    // SAFETY: the caller's promise.
+    /// # Safety
+    /// As of [`transfer`]; `len` is at least `N`.
+    #[inline(always)]
+    unsafe fn both_ends<D: Direction, const N: usize>(place: *mut u8, packed: *mut u8, len: usize) {
+        let last = len - N;
+        // SAFETY: the caller's promise: both ends lie within the run.
+        unsafe {
+            D::copy(place, packed, N);
+            D::copy(place.wrapping_add(last), packed.wrapping_add(last), N);
+        }
+    }
+    // SAFETY: the caller's promise, and the lengths.
     unsafe {
         match len {
-            1 => D::copy(place, packed, 1),
-            2 => D::copy(place, packed, 2),
-            4 => D::copy(place, packed, 4),
-            8 => D::copy(place, packed, 8),
-            16 => D::copy(place, packed, 16),
+            4..=8 => both_ends::<D, 4>(place, packed, len),
+            9..=16 => both_ends::<D, 8>(place, packed, len),
+            17..=32 => both_ends::<D, 16>(place, packed, len),
             _ => D::copy(place, packed, len),
         }
     }

@@ -1,0 +1,131 @@
+"""What is compared beside transfers and starts: collectives on few and many processes, and packing."""
+
+import math
+from pathlib import Path
+from statistics import median
+
+import jobs
+import page
+from results import FAILED
+
+HERE = Path(__file__).resolve().parent
+
+PROCESSES = [2, 4, 8]
+PROGRAMS = [
+    "osu_barrier",
+    "osu_bcast",
+    "osu_reduce",
+    "osu_allreduce",
+    "osu_gather",
+    "osu_allgather",
+    "osu_scatter",
+    "osu_alltoall",
+    "osu_reduce_scatter",
+]
+SIZES = [1 << exponent for exponent in range(3, 21)]
+
+
+def measure_collectives(everyone, folders, options, cores, progress):
+    """{(processes, program, size): {library's key: values}}; size 0 is a barrier's."""
+    measured = {}
+    for number in range(1, options.rounds + 1):
+        for processes in PROCESSES:
+            for program in PROGRAMS:
+                progress(f"round {number} of {options.rounds}: {program} on {processes}")
+                for library in everyone:
+                    for size, value in one_run(library, folders, processes, program, cores, progress).items():
+                        measured.setdefault((processes, program, size), {}).setdefault(library.key, []).append(value)
+    return measured
+
+
+def one_run(library, folders, processes, program, cores, progress):
+    """{size: microseconds} of one job."""
+    if program == "osu_barrier":
+        arguments = ["-i", "1000", "-x", "100"]
+    else:
+        # Where processes take turns on a processor some libraries need milliseconds for a call.
+        often = ["-i", "200", "-x", "20"] if processes <= cores else ["-i", "20", "-x", "2"]
+        arguments = ["-m", f"{SIZES[0]}:{SIZES[-1]}", *often]
+    words = library.command(processes, folders[library.key] / program, arguments, cores)
+    try:
+        output = jobs.finish(words, library.variables(processes, cores, False))[0]
+    except jobs.Failed as failure:
+        progress(f"{library.name}: {failure}")
+        return {}
+    rows = [line.split() for line in output.splitlines() if line.strip() and line.split()[0].replace(".", "").isdigit()]
+    if program == "osu_barrier":
+        return {0: float(row[0]) for row in rows}
+    return {int(row[0]): float(row[1]) for row in rows}
+
+
+def collectives_section(about, everyone, measured):
+    """The lines of the section: a row for each collective and number of processes."""
+    peers = [library for library in everyone if library.key != "ferrite"]
+    heading = ["processes", "", *(f"8 B, {library.name}" for library in everyone), "8 B, Ferrite / best peer"]
+    heading += ["all sizes, geometric mean", "cells", "> 1.10", "> 1.25", "worst cell"]
+    rows = []
+    for processes in PROCESSES:
+        for program in PROGRAMS:
+            cells = {}
+            for (of, name, size), values in measured.items():
+                if (of, name) == (processes, program) and len(values) == len(everyone):
+                    medians = {key: median(all_rounds) for key, all_rounds in values.items()}
+                    best = min(medians[peer.key] for peer in peers)
+                    cells[size] = (medians, medians["ferrite"] / best)
+            if not cells:
+                continue
+            first = cells.get(0) or cells.get(8)
+            ratios = [ratio for _, ratio in cells.values()]
+            worst = max(cells, key=lambda size: cells[size][1])
+            row = [str(processes), program.removeprefix("osu_")]
+            row += [f"{first[0][library.key]:.2f}" for library in everyone] if first else ["-"] * len(everyone)
+            row += [f"{first[1]:.2f}" if first else "-"]
+            row += [f"{math.exp(sum(map(math.log, ratios)) / len(ratios)):.2f}", str(len(ratios))]
+            row += [str(sum(ratio > limit for ratio in ratios)) for limit in (1.1, 1.25)]
+            row += [f"{cells[worst][1]:.2f} at {worst} B" if worst else f"{cells[worst][1]:.2f}"]
+            rows.append(row)
+    notes = [
+        "Microseconds; ratios are Ferrite's time by the best peer's, below 1 is ahead. Sizes are the powers of two from 8 B to 1 MiB, of a block",
+        "where blocks are gathered or dealt out. A barrier has one cell.",
+    ]
+    return [*about, "", *page.used(everyone), "", *page.table(heading, rows), "", *notes]
+
+
+def measure_packing(everyone, options, cores, progress):
+    """{shape: {library's key: ([pack], [unpack])}}"""
+    measured = {}
+    for number in range(1, options.rounds + 1):
+        progress(f"round {number} of {options.rounds}: packing")
+        for library in everyone:
+            program = options.cache.resolve() / "packing" / library.key / "packing"
+            if number == 1:
+                library.compile([HERE / "packing.c"], [], program)
+            words = library.command(1, program, [], cores)
+            try:
+                output = jobs.finish(words, library.variables(1, cores, False))[0]
+            except jobs.Failed as failure:
+                progress(f"{library.name}: {failure}")
+                continue
+            for line in output.splitlines():
+                fields = line.split()
+                if len(fields) == 3:
+                    values = measured.setdefault(fields[0], {}).setdefault(library.key, ([], []))
+                    values[0].append(float(fields[1]))
+                    values[1].append(float(fields[2]))
+    return measured
+
+
+def packing_section(about, everyone, measured):
+    """The lines of the section: a row a shape."""
+    heading = ["shape", *(f"{what}, {library.name}" for what in ("pack", "unpack") for library in everyone)]
+    heading += ["pack, Ferrite / best peer", "unpack, Ferrite / best peer"]
+    rows = []
+    for name, values in measured.items():
+        row, ratios = [name], []
+        for way in (0, 1):
+            medians = {key: median(both[way]) for key, both in values.items()}
+            row += [f"{medians[library.key]:.2f}" if library.key in medians else FAILED for library in everyone]
+            others = [value for key, value in medians.items() if key != "ferrite"]
+            ratios.append(f"{medians['ferrite'] / min(others):.2f}" if others and "ferrite" in medians else "-")
+        rows.append([*row, *ratios])
+    return [*about, "", *page.table(heading, rows), "", "Microseconds for one item; `bench/compare/packing.c` says what the shapes are."]
