@@ -19,3 +19,24 @@ fn forms_over_tcp() {
 fn topologies() {
     on(&[1, 2, 3, 4, 8], "topologies");
 }
+
+/// Without the thread the same program fails, which is seen too.
+#[test]
+fn the_progress_thread_works_while_the_program_computes() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, transport) in ["shm,tcp", "tcp"].into_iter().enumerate() {
+        for ranks in [2, 4] {
+            let file = folder.path().join(format!("{number}-{ranks}"));
+            let job = Job::new(c("progress_thread")).ranks(ranks);
+            let job = job.args([file.to_str().unwrap(), "60"]);
+            passes(job.envs(&[
+                ("FERRITE_TRANSPORT", transport),
+                ("FERRITE_PROGRESS_THREAD", "1"),
+            ]));
+        }
+    }
+    let file = folder.path().join("without");
+    let job = Job::new(c("progress_thread")).ranks(2);
+    let outcome = job.args([file.to_str().unwrap(), "3"]).run();
+    assert!(!outcome.status.success(), "{outcome}");
+}

@@ -50,6 +50,8 @@ pub struct Settings {
     pub ports: Ports,
     /// Whether to print which ranks use which transport.
     pub show_transports: bool,
+    /// Whether a thread of the library drives communication.
+    pub progress_thread: bool,
     /// How long a waiting rank spins before it yields.
     pub spin: Duration,
     /// How long a waiting rank yields before it sleeps.
@@ -137,7 +139,7 @@ enum Field {
 }
 
 /// Every setting there is.
-pub static REGISTRY: [Setting; 17] = [
+pub static REGISTRY: [Setting; 18] = [
     Setting {
         name: "FERRITE_TRANSPORT",
         default: "",
@@ -185,6 +187,12 @@ pub static REGISTRY: [Setting; 17] = [
         default: "",
         doc: "Ports that ranks listen on, for firewalls; empty: any.",
         field: Field::Ports(|settings| &mut settings.ports),
+    },
+    Setting {
+        name: "FERRITE_PROGRESS_THREAD",
+        default: "0",
+        doc: "Whether a thread of each rank drives communication while the program computes. It costs short messages some time.",
+        field: Field::Switch(|settings| &mut settings.progress_thread),
     },
     Setting {
         name: "FERRITE_SHOW_TRANSPORTS",
@@ -317,6 +325,7 @@ impl Default for Settings {
             network: String::new(),
             ports: Ports::default(),
             show_transports: false,
+            progress_thread: false,
             spin: Duration::ZERO,
             yield_for: Duration::ZERO,
             origins: [Origin::Default; REGISTRY.len()],

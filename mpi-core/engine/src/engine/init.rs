@@ -109,13 +109,17 @@ impl Engine {
         });
         let made = made.inspect_err(|_| PHASE.store(BEFORE, Ordering::Release))?;
         // SAFETY: no other thread may call MPI before this call returns.
-        unsafe { set_threaded(level == ThreadLevel::Multiple) };
+        unsafe {
+            set_threaded(level == ThreadLevel::Multiple || made.settings.progress_thread);
+        }
         made.publish();
         let made = Box::into_raw(Box::new(made));
         // Pairs with the acquire in `engine`.
         ENGINE.store(made, Ordering::Release);
         // SAFETY: published just now, never freed.
-        Ok(unsafe { &*made })
+        let made: &'static Engine = unsafe { &*made };
+        made.start_assistant()?;
+        Ok(made)
     }
 
     pub(super) fn make(
@@ -179,6 +183,7 @@ impl Engine {
             has_helps: false.into(),
             under_way: super::collectives::UnderWay::new(),
             waiting,
+            assistant: super::assistant::Assistant::new(),
             buffers: ClassLock::new(Class::Leaf, buffered::Buffers::new()),
             scratch: ClassLock::new(Class::Leaf, Scratch::default()),
             job,
@@ -222,6 +227,7 @@ impl Engine {
         self.meet(Comm::WORLD)?;
         // The barrier's own last messages.
         self.wait_until(|| !self.has_backlog());
+        self.stop_assistant();
         if let Some(net) = &self.net {
             net.close();
         }

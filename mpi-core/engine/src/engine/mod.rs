@@ -4,6 +4,7 @@
 //! drives the transports. Everything here is above transports (it sees links and ports) and below ABIs (it sees its own
 //! handles and returns `Result`s). System calls are in [`crate::sys`].
 
+mod assistant;
 mod buffered;
 mod cards;
 mod collectives;
@@ -94,6 +95,7 @@ pub struct Engine {
     /// Collective operations that nobody waits for in particular.
     under_way: collectives::UnderWay,
     waiting: wait::Waiting,
+    assistant: assistant::Assistant,
     buffers: ClassLock<buffered::Buffers>,
     /// Scratch memory of collective operations, while none uses it.
     scratch: ClassLock<crate::collective::Scratch>,
