@@ -6,7 +6,7 @@
 //! `t - SLOTS`. What is written, and who waits for whom, is the engine's business.
 //!
 //! The group of all ranks of the node has its board at a fixed place. Other boards are taken from a pool by one member, who tells the
-//! others which; the last to leave a board gives it back. A board's lines are zero when it is taken.
+//! others which; the last to leave a board gives it back. Whoever takes a board clears its lines, where anything may have lain before.
 //!
 //! Invariant: a word of a line is written by its member only; what is posted and finished grows.
 
@@ -128,10 +128,20 @@ impl Attachment {
     }
 
     /// Takes a board for a group of `members` ranks of this node out of the pool. `None`: there is no room. Each member has to
-    /// [`open`](Attachment::open_board) it, and to drop what it got.
+    /// [`open`](Attachment::open_board) it once it has been told of it, and to drop what it got.
     pub fn take_board(&self, members: usize) -> Option<BoardId> {
         let segment = &self.node.segment;
-        segment.pool().take(Plan::of(members).bytes() / UNIT)
+        let plan = Plan::of(members);
+        let id = segment.pool().take(plan.bytes() / UNIT)?;
+        let base = self.board_memory(id);
+        // SAFETY: the lines are the beginning of the board, which nobody but this process knows of yet; all zeros are a `Head` and `Line`s.
+        unsafe { base.as_ptr().write_bytes(0, plan.line(members, 0)) };
+        Some(id)
+    }
+
+    fn board_memory(&self, id: BoardId) -> NonNull<u8> {
+        let segment = &self.node.segment;
+        segment.place(segment.layout().pool_memory() + id.0 as usize * UNIT)
     }
 
     /// This process's view of a board that a member has taken for `ranks` (of the job, in the group's order, this one among them).
@@ -143,17 +153,14 @@ impl Attachment {
             .collect();
         let members = members?;
         let plan = Plan::of(members.len());
-        let offset = id.0 as usize * UNIT;
-        if offset + plan.bytes() > POOL_BYTES {
+        if id.0 as usize * UNIT + plan.bytes() > POOL_BYTES {
             return None;
         }
         let own = members
             .iter()
             .position(|&index| index as usize == node.own)?;
         Some(Board {
-            base: node
-                .segment
-                .place(node.segment.layout().pool_memory() + offset),
+            base: self.board_memory(id),
             plan,
             own,
             members,
@@ -275,17 +282,9 @@ impl Drop for Board {
         };
         // SAFETY: the head of the board.
         let head: &Head = unsafe { self.base.cast().as_ref() };
-        // Acquire and release: the last to leave writes the lines after everybody's last access.
+        // Acquire and release: the last to leave gives the board back after everybody's last access.
         let left = head.left.fetch_add(1, Ordering::AcqRel) + 1;
         if left as usize == self.members.len() {
-            for member in 0..self.members.len() {
-                for slot in 0..Self::SLOTS {
-                    let line = self.line(member, slot);
-                    line.posted.store(0, Ordering::Relaxed);
-                    line.finished.store(0, Ordering::Relaxed);
-                }
-            }
-            head.left.store(0, Ordering::Relaxed);
             let pool = self.node.segment.pool();
             pool.give(id, self.plan.bytes() / UNIT);
         }
@@ -325,7 +324,7 @@ impl Pool {
 
     /// Boards are taken and given back rarely, so a lock that yields will do. A process that dies within takes the job with it.
     fn locked<T>(&self, body: impl FnOnce() -> T) -> T {
-        // Acquire pairs with the release below: the words of the map, and the lines of boards given back, are visible.
+        // Acquire pairs with the release below: the words of the map are visible, and whoever gave a board back has left it.
         while self
             .lock
             .compare_exchange_weak(0, 1, Ordering::Acquire, Ordering::Relaxed)
@@ -362,7 +361,30 @@ mod tests {
     }
 
     #[test]
-    fn boards_are_apart_and_come_back_zeroed() {
+    fn a_board_is_clear_where_data_lay_before() {
+        let attachment = attachment();
+        let large = attachment.take_board(16).unwrap();
+        let units = Plan::of(16).bytes() / UNIT;
+        // SAFETY: the board's memory, which nobody else knows of.
+        unsafe {
+            let memory = attachment.board_memory(large);
+            memory.as_ptr().write_bytes(0xff, units * UNIT);
+        }
+        attachment.node.segment.pool().give(large, units);
+        for _ in 0..units / (Plan::of(1).bytes() / UNIT) {
+            let id = attachment.take_board(1).unwrap();
+            let board = attachment.open_board(id, [0].into_iter()).unwrap();
+            for turn in FIRST..FIRST + Board::SLOTS {
+                assert!(!board.has_posted(0, turn, 1) && board.is_free(turn));
+                assert!(!board.is_free(turn + Board::SLOTS));
+            }
+            // The next one is another.
+            std::mem::forget(board);
+        }
+    }
+
+    #[test]
+    fn boards_are_apart_and_come_back_clear() {
         let attachment = attachment();
         let first = attachment.take_board(1).unwrap();
         let second = attachment.take_board(1).unwrap();
