@@ -124,10 +124,7 @@ impl Keeper {
                 self.shared.kick.reset();
                 self.begin_watching();
                 for peer in self.shared.take_orders() {
-                    let now = Instant::now();
-                    self.calls
-                        .entry(peer)
-                        .or_insert_with(|| Call::new(peer, now));
+                    self.begin_calling(peer, Instant::now());
                 }
             }
             INBOX => self.shared.wake(),
@@ -149,6 +146,22 @@ impl Keeper {
                 }
             }
         }
+    }
+
+    /// Unless the peer has called since the connection was ordered.
+    fn begin_calling(&mut self, peer: u32, now: Instant) {
+        if !self.is_decided(peer) {
+            self.calls
+                .entry(peer)
+                .or_insert_with(|| Call::new(peer, now));
+        }
+    }
+
+    /// Whether there is a connection to a peer, or there was.
+    fn is_decided(&self, peer: u32) -> bool {
+        let connection = self.shared.connection(peer);
+        let sending = connection.sending();
+        matches!(sending.state, State::Up(_) | State::Down)
     }
 
     /// A socket in a handshake is ready.
@@ -183,6 +196,7 @@ impl Keeper {
                 self.calls.remove(&peer);
                 match self.held.remove(&peer) {
                     Some(held) => self.adopt(peer, held),
+                    None if self.is_decided(peer) => {}
                     None => {
                         self.promised.insert(peer, Instant::now() + ELSEWHERE);
                     }
@@ -202,12 +216,7 @@ impl Keeper {
     /// A caller has proved that it is this rank.
     fn welcome(&mut self, member: Member) {
         let Member { rank, socket } = member;
-        let in_use = {
-            let connection = self.shared.connection(rank);
-            let sending = connection.sending();
-            matches!(sending.state, State::Up(_) | State::Down)
-        };
-        if in_use {
+        if self.is_decided(rank) {
             turn_away(socket);
         } else if self.calls.contains_key(&rank) && rank > self.shared.identity.rank {
             if let Some(older) = self.held.insert(rank, socket) {
@@ -380,4 +389,62 @@ fn calls(shared: &Shared) -> (u64, u64) {
 fn turn_away(mut socket: TcpStream) {
     // If it is gone already, it need not be told.
     let _ = socket.write(&[DUPLICATE]);
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrite_fabric::Secret;
+
+    use super::*;
+    use crate::handshake::Identity;
+
+    struct Nowhere;
+
+    impl Bootstrap for Nowhere {
+        fn publish(&self, _: &str) -> Result<(), String> {
+            Ok(())
+        }
+        fn fetch(&self, rank: u32) -> Result<Option<String>, String> {
+            panic!("rank {rank} is called")
+        }
+        fn finalized(&self) {}
+        fn abort(&self, _: i32, message: &str) -> ! {
+            panic!("{message}")
+        }
+        fn lost(&self, _: u32, reason: &str) -> ! {
+            panic!("{reason}")
+        }
+    }
+
+    /// A peer's call may be answered between the order of a connection and its execution.
+    #[test]
+    fn a_connection_that_is_up_is_not_waited_for() {
+        let identity = Identity {
+            job: [1; 16],
+            secret: Secret([2; 32]),
+            rank: 0,
+            size: 2,
+        };
+        let shared = Arc::new(Shared::new(identity).expect("descriptors"));
+        let nowhere = Arc::new(Nowhere);
+        let mut keeper = Keeper::new(shared.clone(), nowhere, String::new(), Vec::new())
+            .expect("a keeper without doors");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        let _peer = TcpStream::connect(address).expect("it listens");
+        shared.connection(1).sending().state = State::Wanted;
+        shared.order(1);
+        keeper.establish(1, listener.accept().expect("one has connected").0);
+        let kicked = Ready {
+            key: KICK,
+            readable: true,
+            writable: false,
+        };
+        keeper.handle(&kicked);
+        assert!(keeper.calls.is_empty());
+        keeper.judge(1, Progress::Elsewhere);
+        assert!(keeper.promised.is_empty());
+        keeper.tick();
+        assert!(shared.connection(1).live_socket().is_some());
+    }
 }
