@@ -176,6 +176,33 @@ static void of_groups(void)
     free(odds);
 }
 
+/* Groups that overlap, one after another with one tag: some members are ahead of others. */
+static void overlapping_groups(void)
+{
+    MPI_Group world, some;
+    MPI_Comm comm;
+    int ranks[64], its_size;
+    MPI_Comm_group(MPI_COMM_WORLD, &world);
+    for (unsigned set = 1; set < 200; set++) {
+        int number = 0, mine = 0;
+        for (int i = 0; i < size; i++)
+            if ((set * 2654435761u >> (i + 3)) & 1) {
+                mine |= i == rank;
+                ranks[number++] = i;
+            }
+        if (!mine)
+            continue;
+        MPI_Group_incl(world, number, ranks, &some);
+        MPI_Comm_create_group(MPI_COMM_WORLD, some, 0, &comm);
+        MPI_Comm_size(comm, &its_size);
+        EQUAL(its_size, number);
+        MPI_Barrier(comm);
+        MPI_Comm_free(&comm);
+        MPI_Group_free(&some);
+    }
+    MPI_Group_free(&world);
+}
+
 /* Duplicates that are made while something else goes on: nobody waits for the others in the call. */
 static void later(void)
 {
@@ -216,11 +243,20 @@ static void later(void)
         MPI_Comm_free(&comms[i]);
 }
 
-/* All share memory, unless they were told to use a network. */
+/* Those on one host share memory, unless they were told to use a network. */
 static void by_type(void)
 {
     MPI_Comm comm;
-    int its_size;
+    int its_size, its_rank, length, here = 0, behind = 0;
+    char name[MPI_MAX_PROCESSOR_NAME] = "", *names = malloc(size * sizeof name);
+    MPI_Get_processor_name(name, &length);
+    MPI_Allgather(name, sizeof name, MPI_CHAR, names, sizeof name, MPI_CHAR, MPI_COMM_WORLD);
+    for (int i = 0; i < size; i++)
+        if (strcmp(names + i * sizeof name, name) == 0) {
+            here++;
+            behind += i > rank;
+        }
+    free(names);
     const char *transport = getenv("FERRITE_TRANSPORT");
     if (transport && !strstr(transport, "shm")) {
         MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &comm);
@@ -231,13 +267,17 @@ static void by_type(void)
     }
     MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, -rank, MPI_INFO_NULL, &comm);
     MPI_Comm_size(comm, &its_size);
-    EQUAL(its_size, size);
-    int its_rank;
+    EQUAL(its_size, here);
     MPI_Comm_rank(comm, &its_rank);
-    EQUAL(its_rank, size - 1 - rank);
+    EQUAL(its_rank, behind);
     MPI_Comm_free(&comm);
     MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_HW_UNGUIDED, 0, MPI_INFO_NULL, &comm);
-    CHECK(comm == MPI_COMM_NULL);
+    EQUAL(comm == MPI_COMM_NULL, here == size);
+    if (comm != MPI_COMM_NULL) {
+        MPI_Comm_size(comm, &its_size);
+        EQUAL(its_size, here);
+        MPI_Comm_free(&comm);
+    }
     MPI_Comm_split_type(MPI_COMM_WORLD, rank ? MPI_UNDEFINED : MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &comm);
     CHECK((comm == MPI_COMM_NULL) == (rank > 0));
     if (rank == 0)
@@ -253,6 +293,7 @@ int main(int argc, char **argv)
     split();
     freed_early();
     of_groups();
+    overlapping_groups();
     later();
     by_type();
     many();

@@ -215,6 +215,7 @@ impl Engine {
         let mut wire = CollectiveWire {
             engine: self,
             route: &collective.route,
+            some: None,
             board: None,
             handle: collective.handle,
         };

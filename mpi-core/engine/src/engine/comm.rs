@@ -35,11 +35,6 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// Between some of the members, by their ranks among themselves. `own` is one of them.
-    pub(super) fn among(&self, own: u32, members: Arc<Members>) -> Route {
-        Route::new(self.context, own, members)
-    }
-
     fn new(context: u64, own: u32, members: Arc<Members>) -> Route {
         let rank = members.rank_of(own).expect("this process is a member") as i32;
         Route {
@@ -50,9 +45,10 @@ impl Route {
         }
     }
 
-    /// Number of processes.
-    pub(super) fn size(&self) -> u32 {
-        self.members.size()
+    /// The rank of a process that is known to be a member.
+    pub(super) fn rank_of(&self, process: u32) -> i32 {
+        let rank = self.members.rank_of(process);
+        rank.expect("groups are checked against the communicator") as i32
     }
 
     /// The context of the messages of collective operations.

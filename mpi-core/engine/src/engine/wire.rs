@@ -44,6 +44,7 @@ impl Engine {
         let wire = CollectiveWire {
             engine: self,
             route: data.route(),
+            some: None,
             board: data.board(),
             handle: comm,
         };
@@ -110,10 +111,10 @@ impl Engine {
         tag: i32,
         bytes: &mut [u8],
     ) -> Result<()> {
-        let route = self.comm(comm)?.route().among(self.job.rank, members);
+        let own = members.rank_of(self.job.rank);
         let shape = Shape {
-            rank: route.rank() as u32,
-            size: route.size(),
+            rank: own.expect("this process is one of them"),
+            size: members.size(),
             root: 0,
             count: bytes.len(),
             width: 1,
@@ -123,7 +124,8 @@ impl Engine {
         };
         let wire = CollectiveWire {
             engine: self,
-            route: &route,
+            route: self.comm(comm)?.route(),
+            some: Some(&members),
             board: None,
             handle: comm,
         };
@@ -181,6 +183,9 @@ const SCRATCH_KEPT: usize = 1 << 20;
 pub(super) struct CollectiveWire<'a> {
     pub(super) engine: &'a Engine,
     pub(super) route: &'a Route,
+    /// Those that the schedule's ranks are among, when they are not all. Messages go by the ranks of the communicator all the same: two sets of
+    /// members that meet in one process must not be taken for each other.
+    pub(super) some: Option<&'a Members>,
     pub(super) board: Option<&'a Board>,
     pub(super) handle: Comm,
 }
@@ -197,7 +202,7 @@ impl Wire for CollectiveWire<'_> {
         let mut body = idle_body(Kind::Send, self.handle, envelope);
         body.buf = buffer.ptr.cast_mut();
         body.len = buffer.len;
-        body.process = self.route.process(peer);
+        body.process = self.route.process(self.peer(peer));
         if self.engine.send_whole(&body) {
             return Ok(None);
         }
@@ -209,7 +214,7 @@ impl Wire for CollectiveWire<'_> {
     unsafe fn recv(&mut self, peer: i32, tag: i32, buffer: RawBufMut) -> Result<Option<Request>> {
         let envelope = Envelope {
             context: self.route.collective_context(),
-            source: peer,
+            source: self.peer(peer),
             tag,
         };
         let mut body = idle_body(Kind::Recv, self.handle, envelope);
@@ -277,6 +282,15 @@ impl CollectiveWire<'_> {
     fn board(&self) -> &Board {
         let board = self.board;
         board.expect("a schedule takes turns of a board only where the shape has one")
+    }
+
+    /// The rank in the communicator of one of the schedule's ranks.
+    #[inline]
+    fn peer(&self, peer: i32) -> i32 {
+        match self.some {
+            None => peer,
+            Some(some) => self.route.rank_of(some.process(peer as u32)),
+        }
     }
 
     /// Lets go of a request that is done already.
