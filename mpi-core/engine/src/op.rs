@@ -42,9 +42,9 @@ predefined! {
     BAND = 0x28, "MPI_BAND", "integer types and MPI_BYTE";
     BOR = 0x29, "MPI_BOR", "integer types and MPI_BYTE";
     BXOR = 0x2a, "MPI_BXOR", "integer types and MPI_BYTE";
-    LAND = 0x30, "MPI_LAND", "C integer and logical types";
-    LOR = 0x31, "MPI_LOR", "C integer and logical types";
-    LXOR = 0x32, "MPI_LXOR", "C integer and logical types";
+    LAND = 0x30, "MPI_LAND", "C integer, multi-language and logical types";
+    LOR = 0x31, "MPI_LOR", "C integer, multi-language and logical types";
+    LXOR = 0x32, "MPI_LXOR", "C integer, multi-language and logical types";
     MINLOC = 0x38, "MPI_MINLOC", "types of pairs, for example MPI_2INT";
     MAXLOC = 0x39, "MPI_MAXLOC", "types of pairs, for example MPI_2INT";
     REPLACE = 0x3c, "MPI_REPLACE", "any type, in one-sided operations only";
@@ -279,9 +279,15 @@ fn kernel(op: Op, element: Element) -> Option<(Kernel, usize)> {
             };
             Some((kernel, element.size() as usize))
         }
-        (Op::LAND, Integer(scalar) | Logical(scalar)) => Some((kernel::logical_and(scalar)?, 1)),
-        (Op::LOR, Integer(scalar) | Logical(scalar)) => Some((kernel::logical_or(scalar)?, 1)),
-        (Op::LXOR, Integer(scalar) | Logical(scalar)) => Some((kernel::logical_xor(scalar)?, 1)),
+        (Op::LAND, Integer(scalar) | MultiLanguage(scalar) | Logical(scalar)) => {
+            Some((kernel::logical_and(scalar)?, 1))
+        }
+        (Op::LOR, Integer(scalar) | MultiLanguage(scalar) | Logical(scalar)) => {
+            Some((kernel::logical_or(scalar)?, 1))
+        }
+        (Op::LXOR, Integer(scalar) | MultiLanguage(scalar) | Logical(scalar)) => {
+            Some((kernel::logical_xor(scalar)?, 1))
+        }
         (Op::MINLOC, Pair(value, index)) => Some((kernel::least_with_index(value, index)?, 1)),
         (Op::MAXLOC, Pair(value, index)) => Some((kernel::greatest_with_index(value, index)?, 1)),
         _ => None,

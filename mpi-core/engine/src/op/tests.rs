@@ -169,7 +169,8 @@ fn is_legal(op: Op, name: &str) -> bool {
             COMPLEX,
             MULTI_LANGUAGE,
         ],
-        Op::LAND | Op::LOR | Op::LXOR => &[C_INTEGER, LOGICAL],
+        // Multi-language types are not on the standard's list; all other implementations take them.
+        Op::LAND | Op::LOR | Op::LXOR => &[C_INTEGER, LOGICAL, MULTI_LANGUAGE],
         Op::BAND | Op::BOR | Op::BXOR => &[C_INTEGER, FORTRAN_INTEGER, BYTE, MULTI_LANGUAGE],
         Op::MINLOC | Op::MAXLOC => &[PAIR],
         _ => &[],
