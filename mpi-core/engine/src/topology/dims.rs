@@ -3,7 +3,8 @@
 use crate::{Error, ErrorClass, Result};
 
 /// Fills in the dimensions that are 0 (`MPI_Dims_create`), so that the grid has `nodes` places and the new sizes are as close to each other as
-/// they can be: the largest is as small as possible, then the next, in descending order. `MPI_ERR_DIMS` when that cannot be.
+/// they can be: the difference of the largest and the smallest is as small as possible, and of equals the smallest as large as possible.
+/// `MPI_ERR_DIMS` when that cannot be.
 pub fn dims_create(nodes: i32, dims: &mut [i32]) -> Result<()> {
     let wrong = |sentence| Err(Error::new(ErrorClass::DIMS, sentence));
     if nodes < 1 {
@@ -21,8 +22,14 @@ pub fn dims_create(nodes: i32, dims: &mut [i32]) -> Result<()> {
         ));
     }
     let left = (i128::from(nodes) / places) as i32;
-    let sizes = balanced(left, free, left, &divisors(left));
-    let mut sizes = sizes.expect("one large dimension always fits").into_iter();
+    let mut search = Search {
+        divisors: divisors(left),
+        chosen: Vec::new(),
+        best: Vec::new(),
+        difference: i32::MAX,
+    };
+    search.extend(left, free);
+    let mut sizes = search.best.into_iter();
     for size in dims.iter_mut().filter(|size| **size == 0) {
         *size = sizes.next().expect("a size for every free dimension");
     }
@@ -38,25 +45,50 @@ fn divisors(of: i32) -> Vec<i32> {
     all
 }
 
-/// `product` as as many factors, none above `limit`, in descending order and the largest as small as possible. `divisors` are those of a
-/// multiple of the product.
-fn balanced(product: i32, factors: usize, limit: i32, divisors: &[i32]) -> Option<Vec<i32>> {
-    match factors {
-        0 => return (product == 1).then(Vec::new),
-        1 => return (product <= limit).then(|| vec![product]),
-        _ => {}
-    }
-    // The largest factor is at least the root, which rounding must not miss.
-    let root = f64::from(product).powf(1.0 / factors as f64).floor() as i32 - 1;
-    let from_root = divisors.iter().skip_while(|divisor| **divisor < root);
-    let candidates = from_root.take_while(|divisor| **divisor <= limit.min(product));
-    for first in candidates.filter(|first| product % **first == 0) {
-        if let Some(mut rest) = balanced(product / first, factors - 1, *first, divisors) {
-            rest.insert(0, *first);
-            return Some(rest);
+/// Goes through the ways to write a number as a product of factors in descending order.
+struct Search {
+    /// In ascending order.
+    divisors: Vec<i32>,
+    chosen: Vec<i32>,
+    /// The best so far, and the difference of its first and last factor.
+    best: Vec<i32>,
+    difference: i32,
+}
+
+impl Search {
+    /// Chooses the factors that are missing, whose product is `product`.
+    fn extend(&mut self, product: i32, missing: usize) {
+        let largest = self.chosen.first().copied();
+        if missing == 0 {
+            let last = self.chosen.last().copied();
+            let difference = largest.zip(last).map_or(0, |(first, last)| first - last);
+            // Found in ascending order of the largest: of equals the last has the largest smallest.
+            let is_better = difference < self.difference
+                || difference == self.difference && largest > self.best.first().copied();
+            if product == 1 && (is_better || self.best.is_empty()) {
+                self.best.clone_from(&self.chosen);
+                self.difference = difference;
+            }
+            return;
+        }
+        // The next factor is at least the root of what is left, which rounding must not miss, and the smallest is at most that.
+        let root = f64::from(product).powf(1.0 / missing as f64);
+        let limit = self.chosen.last().copied().unwrap_or(product).min(product);
+        if largest.is_some_and(|largest| largest - root as i32 - 1 > self.difference) {
+            return;
+        }
+        for at in 0..self.divisors.len() {
+            let factor = self.divisors[at];
+            if factor > limit || largest.is_none() && factor - root as i32 - 1 > self.difference {
+                break;
+            }
+            if factor >= root as i32 - 1 && product % factor == 0 {
+                self.chosen.push(factor);
+                self.extend(product / factor, missing - 1);
+                self.chosen.pop();
+            }
         }
     }
-    None
 }
 
 #[cfg(test)]
@@ -75,6 +107,11 @@ mod tests {
         assert_eq!(filled(7, &[0, 0]), [7, 1]);
         assert_eq!(filled(6, &[0, 3, 0]), [2, 3, 1]);
         assert_eq!(filled(60, &[0, 0, 0]), [5, 4, 3]);
+        assert_eq!(filled(34_425, &[0, 0, 0]), [51, 27, 25]);
+        assert_eq!(
+            filled(1_396_755_360, &[0; 6]).iter().product::<i32>(),
+            1_396_755_360
+        );
         assert_eq!(filled(8, &[0, 0, 0]), [2, 2, 2]);
         assert_eq!(filled(16, &[0, 0, 0]), [4, 2, 2]);
         assert_eq!(filled(12, &[12]), [12]);
