@@ -38,6 +38,12 @@ fn collectives() {
     on(&[3, 5, 7], "collectives");
 }
 
+#[test]
+fn intercommunicators() {
+    everywhere("intercomms");
+    on(&[3, 5, 8], "intercomms");
+}
+
 /// Collectives in a random order on overlapping communicators; 10,000 communicators made and freed, 5,000 alive at once.
 #[test]
 fn boards() {

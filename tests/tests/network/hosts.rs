@@ -61,6 +61,7 @@ fn every_program_on_two_hosts() {
             "pt2pt_types",
             "threads",
             "communicators",
+            "intercomms",
             "groups",
             "collectives",
             "errors",

@@ -52,8 +52,9 @@ pub(super) fn comm_of(comm: MPI_Comm) -> Comm {
     Comm(narrow(comm))
 }
 
+/// How many ranks a rank exchanges blocks with.
 fn ranks(engine: &Engine, comm: MPI_Comm) -> Result<usize> {
-    Ok(engine.comm_size(comm_of(comm))? as usize)
+    Ok(engine.comm_peers(comm_of(comm))? as usize)
 }
 
 #[allow(clippy::too_many_arguments)] // MPI's own list.
@@ -71,7 +72,7 @@ unsafe fn plan_gatherv<C: Count, D: Count>(
     comm: MPI_Comm,
 ) -> Result<Call> {
     // The arrays count at the root only.
-    let length = match engine.comm_rank(comm_of(comm))? == root {
+    let length = match engine.is_root(comm_of(comm), root)? {
         true => ranks(engine, comm)?,
         false => 0,
     };
@@ -108,7 +109,7 @@ unsafe fn plan_scatterv<C: Count, D: Count>(
     comm: MPI_Comm,
 ) -> Result<Call> {
     // The arrays count at the root only.
-    let length = match engine.comm_rank(comm_of(comm))? == root {
+    let length = match engine.is_root(comm_of(comm), root)? {
         true => ranks(engine, comm)?,
         false => 0,
     };
@@ -260,7 +261,11 @@ unsafe fn plan_reduce_scatter<C: Count>(
     comm: MPI_Comm,
 ) -> Result<Call> {
     // SAFETY: the program's array.
-    let counts = unsafe { entries(recvcounts, ranks(engine, comm)?, "recvcounts")? };
+    let counts = unsafe {
+        // For the ranks of this process's own group.
+        let length = engine.comm_size(comm_of(comm))? as usize;
+        entries(recvcounts, length, "recvcounts")?
+    };
     let (datatype, op) = (handle(datatype), Op(narrow(op)));
     engine.plan_reduce_scatter(
         waits,

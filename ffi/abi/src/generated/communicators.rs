@@ -797,7 +797,22 @@ entry! {
         tag: c_int,
         newintercomm: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Intercomm_create", Scope::Comm(local_comm))
+        const CALL: &Call = &Call { name: "MPI_Intercomm_create", arguments: &[("local_comm", Shown::Handle), ("local_leader", Shown::Number), ("peer_comm", Shown::Handle), ("remote_leader", Shown::Number), ("tag", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if newintercomm.is_null() {
+            return null_argument(CALL, Scope::Comm(local_comm), "newintercomm");
+        }
+        let done = unsafe { engine.intercomm_create(Comm(narrow(local_comm)), local_leader, Comm(narrow(peer_comm)), remote_leader, tag) };
+        match done {
+            Ok(new_newintercomm) => {
+                unsafe { *newintercomm = widen(new_newintercomm.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(local_comm), why, &[local_comm as u64, local_leader as u64, peer_comm as u64, remote_leader as u64, tag as u64]),
+        }
     }
 }
 
@@ -822,7 +837,22 @@ entry! {
         high: c_int,
         newintracomm: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Intercomm_merge", Scope::Comm(intercomm))
+        const CALL: &Call = &Call { name: "MPI_Intercomm_merge", arguments: &[("intercomm", Shown::Handle), ("high", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if newintracomm.is_null() {
+            return null_argument(CALL, Scope::Comm(intercomm), "newintracomm");
+        }
+        let done = unsafe { engine.intercomm_merge(Comm(narrow(intercomm)), high != 0) };
+        match done {
+            Ok(new_newintracomm) => {
+                unsafe { *newintracomm = widen(new_newintracomm.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(intercomm), why, &[intercomm as u64, high as u64]),
+        }
     }
 }
 

@@ -6,13 +6,14 @@
 
 use ferrite_fabric::{RawBuf, RawBufMut};
 
+use super::api_across;
 use super::arguments::{all_counts, check_buffer, check_overlap, check_own, check_root};
 use super::call::{Builder, Call, Items, Operand};
 use super::reduce_scatter::Parts;
 use super::{IN_PLACE, Shape, Thresholds, select};
 use crate::Result;
 use crate::datatype::Argument;
-use crate::engine::{CommData, Engine};
+use crate::engine::{CommData, Engine, check_intra};
 use crate::handle::{Comm, Datatype, Op};
 
 const LIMITS: &Thresholds = &Thresholds::DEFAULT;
@@ -105,7 +106,11 @@ fn receive_blocks(
 impl Engine {
     /// `MPI_Barrier`
     pub(crate) fn plan_barrier(&self, waits: Waits, comm: Comm) -> Result<Call> {
-        let schedule = select::barrier(shape(self.comm(comm)?, waits, 0, 0));
+        let c = self.comm(comm)?;
+        if c.is_inter() {
+            return Ok(api_across::barrier(c));
+        }
+        let schedule = select::barrier(shape(c, waits, 0, 0));
         Ok(Builder::default().call(schedule, RawBuf::EMPTY, RawBufMut::EMPTY, None))
     }
 
@@ -120,6 +125,9 @@ impl Engine {
         comm: Comm,
     ) -> Result<Call> {
         let c = self.comm(comm)?;
+        if c.is_inter() {
+            return api_across::bcast(c, (buf, count, dt), root);
+        }
         let root = check_root(c, root)?;
         check_buffer("buffer", buf, 0)?;
         let items = Items::new("buffer", buf, count, Argument::new(dt)?)?;
@@ -132,7 +140,7 @@ impl Engine {
         Ok(builder.call(schedule, RawBuf::EMPTY, output, None))
     }
 
-    /// Rank 0's number for everybody, and where it is when the call has ended.
+    /// Rank 0's number for everybody, in an intercommunicator that of one group's rank 0 for both, and where it is when the call has ended.
     pub(crate) fn plan_number(&self, comm: Comm, own: u64) -> Result<(Call, Number)> {
         let c = self.comm(comm)?;
         let mut builder = Builder::default();
@@ -140,7 +148,11 @@ impl Engine {
         let place = Number(output.ptr.cast());
         // SAFETY: the memory has room for it, aligned to a cache line.
         unsafe { place.0.write(own) };
-        let schedule = select::bcast(shape(c, Waits::Later, 0, output.len), LIMITS);
+        let shape = shape(c, Waits::Later, 0, output.len);
+        let schedule = match c.as_origin() {
+            None => select::bcast(shape, LIMITS),
+            Some(is_origin) => select::tell_both(shape, is_origin, c.peers() as u32),
+        };
         Ok((builder.call(schedule, RawBuf::EMPTY, output, None), place))
     }
 
@@ -160,6 +172,14 @@ impl Engine {
         comm: Comm,
     ) -> Result<Call> {
         let c = self.comm(comm)?;
+        if c.is_inter() {
+            return api_across::gather(
+                c,
+                (sendbuf.cast_mut(), sendcount, sendtype),
+                (recvbuf, recvcount, recvtype),
+                root,
+            );
+        }
         let root = check_root(c, root)?;
         let mut builder = Builder::default();
         if c.rank() as u32 != root {
@@ -188,6 +208,13 @@ impl Engine {
         comm: Comm,
     ) -> Result<Call> {
         let c = self.comm(comm)?;
+        if c.is_inter() {
+            return api_across::allgather(
+                c,
+                (sendbuf.cast_mut(), sendcount, sendtype),
+                (recvbuf, recvcount, recvtype),
+            );
+        }
         let mut builder = Builder::default();
         let sent = (sendbuf, sendcount, sendtype);
         let received = (recvbuf, recvcount, recvtype);
@@ -212,6 +239,14 @@ impl Engine {
         comm: Comm,
     ) -> Result<Call> {
         let c = self.comm(comm)?;
+        if c.is_inter() {
+            return api_across::scatter(
+                c,
+                (sendbuf.cast_mut(), sendcount, sendtype),
+                (recvbuf, recvcount, recvtype),
+                root,
+            );
+        }
         let root = check_root(c, root)?;
         let mut builder = Builder::default();
         if c.rank() as u32 != root {
@@ -254,6 +289,13 @@ impl Engine {
         comm: Comm,
     ) -> Result<Call> {
         let c = self.comm(comm)?;
+        if c.is_inter() {
+            return api_across::alltoall(
+                c,
+                (sendbuf.cast_mut(), sendcount, sendtype),
+                (recvbuf, recvcount, recvtype),
+            );
+        }
         let mut builder = Builder::default();
         check_buffer("receive buffer", recvbuf, 0)?;
         let received = items_of_all("receive buffer", c, recvbuf, recvcount, recvtype)?;
@@ -286,6 +328,10 @@ impl Engine {
         comm: Comm,
     ) -> Result<Call> {
         let c = self.comm(comm)?;
+        if c.is_inter() {
+            let operand = Operand::new(count, dt, op)?;
+            return api_across::reduce(c, (sendbuf, recvbuf), &operand, root);
+        }
         let root = check_root(c, root)?;
         let operand = Operand::new(count, dt, op)?;
         let mut builder = Builder::default();
@@ -317,6 +363,9 @@ impl Engine {
     ) -> Result<Call> {
         let c = self.comm(comm)?;
         let operand = Operand::new(count, dt, op)?;
+        if c.is_inter() {
+            return api_across::allreduce(c, (sendbuf, recvbuf), &operand);
+        }
         let mut builder = Builder::default();
         let (input, output, in_place) = operands(&mut builder, &operand, sendbuf, recvbuf)?;
         let shape = Shape {
@@ -340,6 +389,7 @@ impl Engine {
         comm: Comm,
     ) -> Result<Call> {
         let c = self.comm(comm)?;
+        check_intra(c)?;
         let operand = Operand::new(count, dt, op)?;
         let mut builder = Builder::default();
         let (input, output, in_place) = operands(&mut builder, &operand, sendbuf, recvbuf)?;
@@ -363,6 +413,7 @@ impl Engine {
         comm: Comm,
     ) -> Result<Call> {
         let c = self.comm(comm)?;
+        check_intra(c)?;
         let operand = Operand::new(count, dt, op)?;
         let mut builder = Builder::default();
         let (input, output, in_place) = if c.rank() > 0 {
@@ -418,6 +469,9 @@ impl Engine {
         comm: Comm,
     ) -> Result<Call> {
         let c = self.comm(comm)?;
+        if c.is_inter() {
+            return api_across::reduce_scatter(c, (sendbuf, recvbuf), &operand, own, &parts);
+        }
         let mut builder = Builder::default();
         let in_place = sendbuf == IN_PLACE;
         let from = if in_place {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ferrite_fabric::{RawBuf, RawBufMut};
 
 use super::api::{Waits, receive, send, shape};
+use super::api_across;
 use super::arguments::{check_buffer, check_own, check_root};
 use super::call::{Builder, Call, Items, Operand};
 use super::exchange::Block;
@@ -180,6 +181,14 @@ impl Engine {
         comm: Comm,
     ) -> Result<Call> {
         let c = self.comm(comm)?;
+        if c.is_inter() {
+            return api_across::gatherv(
+                c,
+                (sendbuf.cast_mut(), sendcount, sendtype),
+                received,
+                root,
+            );
+        }
         let root = check_root(c, root)?;
         let mut builder = Builder::default();
         let shape = shape(c, waits, root, 0);
@@ -221,6 +230,9 @@ impl Engine {
         comm: Comm,
     ) -> Result<Call> {
         let c = self.comm(comm)?;
+        if c.is_inter() {
+            return api_across::scatterv(c, sent, (recvbuf, recvcount, recvtype), root);
+        }
         let root = check_root(c, root)?;
         let mut builder = Builder::default();
         let shape = shape(c, waits, root, 0);
@@ -260,6 +272,9 @@ impl Engine {
         comm: Comm,
     ) -> Result<Call> {
         let c = self.comm(comm)?;
+        if c.is_inter() {
+            return api_across::allgatherv(c, (sendbuf.cast_mut(), sendcount, sendtype), received);
+        }
         let mut builder = Builder::default();
         let own = c.rank() as usize;
         let received = received.check("receive buffer")?;
@@ -302,6 +317,12 @@ impl Engine {
         comm: Comm,
     ) -> Result<Call> {
         let c = self.comm(comm)?;
+        if c.is_inter() {
+            let Some(sent) = sent else {
+                return Err(check_buffer("send buffer", IN_PLACE, 0).unwrap_err());
+            };
+            return api_across::alltoallv(c, sent, received);
+        }
         let own = c.rank() as usize;
         let received = received.check("receive buffer")?;
         let mut builder = Builder::default();

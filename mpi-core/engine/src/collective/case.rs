@@ -1,23 +1,11 @@
-//! The calls that the checks go through: every algorithm with small and large, equal and unequal, empty and in-place blocks, and what
-//! MPI says that each does.
+//! A call that the checks go through, and what MPI says that it does. [`super::case_list`] lists them.
 
 use core::ops::Range;
 use std::sync::Arc;
 
-use super::allgather::{Dissemination as Gossip, Ring, UnequalRing};
-use super::allreduce::{Halving, RecursiveDoubling};
-use super::bcast::{PipelinedTree, ScatterRing};
-use super::board::{OnBoard, What};
-use super::exchange::Block;
-use super::gather::{Linear, SubtreeGather};
-use super::operation::Place;
-use super::reduce::TreeReduce;
-use super::reduce_scatter::Parts;
-use super::scatter::{LinearScatter, SubtreeScatter};
-use super::schedule::{Algorithm, Schedule};
-use super::select::{self, BoardLimits, Thresholds};
+use super::schedule::Schedule;
 use super::shape::Shape;
-use super::simulate::{PAYLOAD, combine};
+use super::simulate::combine;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -37,6 +25,63 @@ pub(super) enum Kind {
     ReduceScatterBlock,
     Scan,
     Exscan,
+    /// Between two groups.
+    AllreduceAcross,
+    ReduceScatterAcross,
+    AlltoallvAcross,
+    TellBoth,
+}
+
+/// One rank's view of the ranks as two groups, the first of `1 + root % (size - 1)` ranks.
+#[derive(Clone, Copy)]
+pub(super) struct Sides {
+    pub(super) is_first: bool,
+    /// This rank in its group, the sizes of that and of the other.
+    rank: u32,
+    pub(super) group: u32,
+    pub(super) others: u32,
+}
+
+impl Sides {
+    pub(super) fn of(shape: &Shape) -> Sides {
+        let Shape {
+            rank, size, root, ..
+        } = *shape;
+        let first = 1 + root % (size - 1);
+        match rank < first {
+            true => Sides {
+                is_first: true,
+                rank,
+                group: first,
+                others: size - first,
+            },
+            false => Sides {
+                is_first: false,
+                rank: rank - first,
+                group: size - first,
+                others: first,
+            },
+        }
+    }
+
+    pub(super) fn shape(self, shape: Shape) -> Shape {
+        let (rank, size) = (self.rank, self.group.max(self.others));
+        Shape {
+            rank,
+            size,
+            ..shape
+        }
+    }
+
+    /// Whom a rank of the other group is among all.
+    pub(super) fn peer(self, peer: u32) -> u32 {
+        peer + if self.is_first { self.group } else { 0 }
+    }
+
+    /// Elements of each rank's result of a [`Kind::ReduceScatterAcross`].
+    pub(super) fn dealt(self, count: usize) -> usize {
+        count % 4 * self.others as usize
+    }
 }
 
 /// One call, as all ranks make it.
@@ -55,18 +100,18 @@ pub(super) struct Case {
 pub(super) const WIDTH: usize = 8;
 
 /// A length for unequal blocks, from 0 to twice `count`.
-fn unequal(count: usize, from: u32, to: u32) -> usize {
+pub(super) fn unequal(count: usize, from: u32, to: u32) -> usize {
     let mixed = (from as usize * 31 + to as usize * 17 + 5) * 0x9e37;
     (mixed >> 4) % (2 * count + 1)
 }
 
 /// Blocks from one rank to another in [`Kind::Neighbours`].
-fn edges(from: u32, to: u32) -> u32 {
+pub(super) fn edges(from: u32, to: u32) -> u32 {
     [0, 2, 0, 1, 0][((from * 7 + to * 3 + from * to) % 5) as usize]
 }
 
 /// Where blocks of these lengths begin, and where the last ends.
-fn starts(lengths: impl IntoIterator<Item = usize>) -> Arc<[usize]> {
+pub(super) fn starts(lengths: impl IntoIterator<Item = usize>) -> Arc<[usize]> {
     let mut end = 0;
     let ends = lengths.into_iter().map(|length| {
         end += length;
@@ -78,7 +123,7 @@ fn starts(lengths: impl IntoIterator<Item = usize>) -> Arc<[usize]> {
 }
 
 impl Case {
-    fn rooted(&self) -> bool {
+    pub(super) fn rooted(&self) -> bool {
         matches!(
             self.kind,
             Kind::Bcast | Kind::Reduce | Kind::Gather | Kind::Scatter
@@ -94,10 +139,34 @@ impl Case {
                 | Kind::ReduceScatterBlock
                 | Kind::Scan
                 | Kind::Exscan
+                | Kind::AllreduceAcross
+                | Kind::ReduceScatterAcross
         )
     }
 
-    fn may_be_in_place(&self) -> bool {
+    pub(super) fn is_across(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::AllreduceAcross
+                | Kind::ReduceScatterAcross
+                | Kind::AlltoallvAcross
+                | Kind::TellBoth
+        )
+    }
+
+    fn sides(&self, rank: u32) -> Sides {
+        Sides::of(&self.shape(rank))
+    }
+
+    /// Whom a schedule of a rank means by a peer.
+    pub(super) fn peer(&self, rank: u32, peer: u32) -> u32 {
+        match self.is_across() {
+            true => self.sides(rank).peer(peer),
+            false => peer,
+        }
+    }
+
+    pub(super) fn may_be_in_place(&self) -> bool {
         !matches!(
             self.kind,
             Kind::Barrier
@@ -107,7 +176,7 @@ impl Case {
                 | Kind::Neighbours
                 | Kind::ReduceScatter
                 | Kind::ReduceScatterBlock
-        )
+        ) && !self.is_across()
     }
 
     fn bytes(&self) -> usize {
@@ -118,8 +187,8 @@ impl Case {
         if self.reduces() { WIDTH } else { 1 }
     }
 
-    pub(super) fn schedule(&self, rank: u32) -> Schedule {
-        (self.choose)(Shape {
+    fn shape(&self, rank: u32) -> Shape {
+        Shape {
             rank,
             size: self.size,
             root: self.root,
@@ -128,7 +197,11 @@ impl Case {
             commutative: self.commutative,
             in_place: self.in_place && (!self.rooted() || rank == self.root),
             board: None,
-        })
+        }
+    }
+
+    pub(super) fn schedule(&self, rank: u32) -> Schedule {
+        (self.choose)(self.shape(rank))
     }
 
     /// Whether the send buffer of a rank is its receive buffer.
@@ -143,12 +216,21 @@ impl Case {
         match self.kind {
             Kind::Barrier => 0,
             Kind::Bcast | Kind::Reduce | Kind::Allreduce | Kind::Gather | Kind::Allgather => one,
-            Kind::Scan | Kind::Exscan => one,
+            Kind::Scan | Kind::Exscan | Kind::AllreduceAcross | Kind::TellBoth => one,
+            Kind::ReduceScatterAcross => {
+                let sides = self.sides(rank);
+                sides.dealt(self.count) * sides.group as usize * WIDTH
+            }
             Kind::Allgatherv => unequal(self.count, rank, 0),
             Kind::Scatter if rank == self.root => one * size,
             Kind::Scatter => 0,
             Kind::Alltoall | Kind::ReduceScatterBlock => one * size,
             Kind::Alltoallv => ranks.map(|to| unequal(self.count, rank, to)).sum(),
+            Kind::AlltoallvAcross => {
+                let others = 0..self.sides(rank).others;
+                let lengths = others.map(|to| unequal(self.count, rank, self.peer(rank, to)));
+                lengths.sum()
+            }
             Kind::Neighbours => ranks.map(|to| edges(rank, to) as usize * one).sum(),
             Kind::ReduceScatter => {
                 let counts = ranks.map(|to| unequal(self.count, to, 0));
@@ -165,6 +247,13 @@ impl Case {
         let output = match self.kind {
             Kind::Barrier => 0,
             Kind::Bcast | Kind::Allreduce | Kind::Scan | Kind::Exscan => one,
+            Kind::AllreduceAcross | Kind::TellBoth => one,
+            Kind::ReduceScatterAcross => self.sides(rank).dealt(self.count) * WIDTH,
+            Kind::AlltoallvAcross => {
+                let others = 0..self.sides(rank).others;
+                let lengths = others.map(|from| unequal(self.count, self.peer(rank, from), rank));
+                lengths.sum()
+            }
             Kind::Reduce => at_root(one),
             Kind::Gather => at_root(one * size),
             Kind::Allgather | Kind::Alltoall => one * size,
@@ -176,7 +265,7 @@ impl Case {
             Kind::ReduceScatter => unequal(self.count, rank, 0) * WIDTH,
         };
         let input = match self.kind {
-            Kind::Bcast => 0,
+            Kind::Bcast | Kind::TellBoth => 0,
             _ if self.is_one_buffer(rank) => 0,
             _ => self.contribution(rank),
         };
@@ -188,6 +277,7 @@ impl Case {
         let one = self.bytes();
         match self.kind {
             Kind::Bcast if rank == self.root => 0..one,
+            Kind::TellBoth if rank == 0 => 0..one,
             _ if !self.is_one_buffer(rank) => 0..0,
             Kind::Gather | Kind::Allgather => rank as usize * one..(rank as usize + 1) * one,
             Kind::Allgatherv => {
@@ -202,7 +292,8 @@ impl Case {
     pub(super) fn oracle(&self, contributions: &[Vec<u8>]) -> Vec<Option<Vec<u8>>> {
         // The reductions of the ranks up to each.
         let mut reduced: Vec<Vec<u8>> = Vec::new();
-        for operand in contributions.iter().filter(|_| self.reduces()) {
+        let in_one_group = self.reduces() && !self.is_across();
+        for operand in contributions.iter().filter(|_| in_one_group) {
             reduced.push(match reduced.last() {
                 Some(sofar) => combine(sofar, operand, self.commutative),
                 None => operand.clone(),
@@ -222,6 +313,33 @@ impl Case {
         match self.kind {
             Kind::Barrier => Some(Vec::new()),
             Kind::Bcast => Some(contributions[self.root as usize].clone()),
+            Kind::TellBoth => Some(contributions[0].clone()),
+            Kind::AllreduceAcross | Kind::ReduceScatterAcross => {
+                let sides = self.sides(rank);
+                let others = (0..sides.others).map(|peer| sides.peer(peer) as usize);
+                let operands = others.map(|peer| contributions[peer].clone());
+                let all = operands
+                    .reduce(|left, right| combine(&left, &right, self.commutative))
+                    .expect("a group has members");
+                if self.kind == Kind::AllreduceAcross {
+                    return Some(all);
+                }
+                let block = sides.dealt(self.count) * WIDTH;
+                Some(all[sides.rank as usize * block..][..block].to_vec())
+            }
+            Kind::AlltoallvAcross => {
+                let sides = self.sides(rank);
+                let block = |peer: u32| {
+                    let from = sides.peer(peer);
+                    let theirs = self.sides(from);
+                    let lengths =
+                        (0..theirs.others).map(|to| unequal(self.count, from, theirs.peer(to)));
+                    let starts = starts(lengths);
+                    let own = sides.rank as usize;
+                    contributions[from as usize][starts[own]..starts[own + 1]].to_vec()
+                };
+                Some((0..sides.others).flat_map(block).collect())
+            }
             Kind::Reduce | Kind::Gather if rank != self.root => Some(Vec::new()),
             Kind::Gather | Kind::Allgather | Kind::Allgatherv => Some(contributions.concat()),
             Kind::Reduce | Kind::Allreduce => reduced.last().cloned(),
@@ -254,216 +372,4 @@ impl Case {
             Kind::Exscan => Some(reduced[at.checked_sub(1)?].clone()),
         }
     }
-}
-
-type Choose = fn(Shape) -> Schedule;
-
-/// Every algorithm, whatever the thresholds say, and the selection itself.
-const ALGORITHMS: &[(Kind, Choose)] = &[
-    (Kind::Barrier, select::barrier),
-    (Kind::Bcast, |s| {
-        Schedule::new(Algorithm::PipelinedTree(PipelinedTree::new(1 << 20)), s)
-    }),
-    (Kind::Bcast, |s| {
-        Schedule::new(Algorithm::PipelinedTree(PipelinedTree::new(5)), s)
-    }),
-    (Kind::Bcast, |s| {
-        Schedule::new(Algorithm::ScatterRing(ScatterRing::START), s)
-    }),
-    (Kind::Bcast, |s| select::bcast(s, &TINY)),
-    (Kind::Reduce, |s| {
-        Schedule::new(Algorithm::TreeReduce(TreeReduce::new(1 << 20, &s)), s)
-    }),
-    (Kind::Reduce, |s| {
-        Schedule::new(Algorithm::TreeReduce(TreeReduce::new(24, &s)), s)
-    }),
-    (Kind::Reduce, |s| select::reduce(s, &TINY)),
-    (Kind::Allreduce, |s| {
-        Schedule::new(Algorithm::RecursiveDoubling(RecursiveDoubling::START), s)
-    }),
-    (Kind::Allreduce, |s| {
-        Schedule::new(Algorithm::Halving(Halving::START), s)
-    }),
-    (Kind::Allreduce, |s| select::allreduce(s, &TINY)),
-    (Kind::Gather, |s| {
-        Schedule::new(Algorithm::SubtreeGather(SubtreeGather::START), s)
-    }),
-    (Kind::Gather, |s| {
-        Schedule::new(Algorithm::Linear(Linear::START), s)
-    }),
-    (Kind::Gather, |s| select::gather(s, &TINY)),
-    (Kind::Allgather, |s| {
-        Schedule::new(Algorithm::Gossip(Gossip::START), s)
-    }),
-    (Kind::Allgather, |s| {
-        Schedule::new(Algorithm::Ring(Ring::START), s)
-    }),
-    (Kind::Allgather, |s| select::allgather(s, &TINY)),
-    (Kind::Allgatherv, |s| {
-        let starts = starts((0..s.size).map(|from| unequal(s.count, from, 0)));
-        let blocks = starts.windows(2).map(|pair| (pair[0], pair[1] - pair[0]));
-        let ring = UnequalRing::new(blocks.collect());
-        Schedule::new(Algorithm::UnequalRing(ring), s)
-    }),
-    (Kind::Allgatherv, |s| {
-        let starts = starts((0..s.size).map(|from| unequal(s.count, from, 0)));
-        let block = |rank: u32| {
-            let [start, end] = [starts[rank as usize], starts[rank as usize + 1]];
-            (Place::output(start), end - start)
-        };
-        let (own, bytes) = block(s.rank);
-        let from = if s.in_place { own } else { Place::input(0) };
-        let sends = (0..s.size).map(|peer| Block {
-            peer,
-            place: from,
-            bytes,
-        });
-        let receives = (0..s.size).map(|peer| {
-            let (place, bytes) = block(peer);
-            Block { peer, place, bytes }
-        });
-        select::exchange(s, sends.collect(), receives.collect())
-    }),
-    (Kind::Scatter, |s| {
-        Schedule::new(Algorithm::SubtreeScatter(SubtreeScatter::START), s)
-    }),
-    (Kind::Scatter, |s| {
-        Schedule::new(Algorithm::LinearScatter(LinearScatter::START), s)
-    }),
-    (Kind::Scatter, |s| select::scatter(s, &TINY)),
-    (Kind::Alltoall, select::alltoall),
-    (Kind::Alltoallv, |s| {
-        let sent = starts((0..s.size).map(|to| unequal(s.count, s.rank, to)));
-        let received = starts((0..s.size).map(|from| unequal(s.count, from, s.rank)));
-        let blocks = |starts: &[usize], place: fn(usize) -> Place| {
-            let lengths = (0..).zip(starts.windows(2));
-            let blocks = lengths.map(|(peer, pair)| Block {
-                peer,
-                place: place(pair[0]),
-                bytes: pair[1] - pair[0],
-            });
-            blocks.collect()
-        };
-        select::exchange(
-            s,
-            blocks(&sent, Place::input),
-            blocks(&received, Place::output),
-        )
-    }),
-    (Kind::Neighbours, |s| {
-        let blocks = |edges: fn(u32, u32) -> u32, place: fn(usize) -> Place| {
-            let mut at = 0;
-            let mut blocks = Vec::new();
-            for peer in 0..s.size {
-                for _ in 0..edges(s.rank, peer) {
-                    let place = place(at);
-                    at += s.bytes();
-                    blocks.push(Block {
-                        peer,
-                        place,
-                        bytes: s.bytes(),
-                    });
-                }
-            }
-            blocks
-        };
-        let sends = blocks(edges, Place::input);
-        let receives = blocks(|to, from| edges(from, to), Place::output);
-        select::exchange(s, sends, receives)
-    }),
-    (Kind::ReduceScatterBlock, |s| {
-        select::reduce_scatter(s, Parts::Equal)
-    }),
-    (Kind::ReduceScatter, |s| {
-        let starts = starts((0..s.size).map(|to| unequal(s.count, to, 0)));
-        select::reduce_scatter(s, Parts::Unequal(starts))
-    }),
-    (Kind::Scan, select::scan),
-    (Kind::Exscan, select::exscan),
-    (Kind::Barrier, |s| on_board(What::Barrier, s, 0)),
-    (Kind::Bcast, |s| on_board(What::Bcast, s, 0)),
-    (Kind::Reduce, |s| on_board(What::Reduce, s, 1 << 20)),
-    (Kind::Allreduce, |s| on_board(What::Allreduce, s, 1 << 20)),
-    (Kind::Allreduce, |s| on_board(What::Allreduce, s, 0)),
-    (Kind::Gather, |s| on_board(What::Gather, s, 0)),
-    (Kind::Allgather, |s| on_board(What::Allgather, s, 0)),
-];
-
-/// Over a board, or by messages an allreduce whose operation does not commute, which a board is not for.
-fn on_board(what: What, shape: Shape, flat: usize) -> Schedule {
-    match OnBoard::new(what, &shape, PAYLOAD, flat) {
-        Some(algorithm) => Schedule::new(Algorithm::OnBoard(algorithm), shape),
-        None => select::allreduce(shape, &TINY),
-    }
-}
-
-/// Thresholds that the counts of these tests lie on both sides of.
-pub(super) const TINY: Thresholds = Thresholds {
-    bcast_scatter: 16,
-    bcast_block: 2,
-    bcast_segment: 4,
-    reduce_segment: 16,
-    allreduce_halving: 24,
-    gather_linear: 5,
-    scatter_linear: 5,
-    allgather_ring: 5,
-    board: BoardLimits {
-        bcast: [0; 2],
-        reduce: [0; 2],
-        allreduce: [0; 2],
-        gather: [0; 2],
-        allgather: [0; 2],
-    },
-    board_flat: 0,
-};
-
-/// Calls of this size, from small to large; `counts` and `roots` are made distinct here.
-pub(super) fn cases(size: u32, counts: &[usize], roots: &[u32]) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for &(kind, choose) in ALGORITHMS {
-        let mut base = Case {
-            kind,
-            choose,
-            size,
-            root: 0,
-            count: 0,
-            commutative: true,
-            in_place: false,
-        };
-        let mut counts = if kind == Kind::Barrier {
-            vec![0]
-        } else {
-            counts.to_vec()
-        };
-        counts.sort_unstable();
-        counts.dedup();
-        let mut roots = if base.rooted() {
-            roots.to_vec()
-        } else {
-            vec![0]
-        };
-        roots.sort_unstable();
-        roots.dedup();
-        for &count in &counts {
-            for &root in &roots {
-                for commutative in [true, false] {
-                    for in_place in [false, true] {
-                        let meaningless =
-                            !commutative && !base.reduces() || in_place && !base.may_be_in_place();
-                        if !meaningless {
-                            base = Case {
-                                root,
-                                count,
-                                commutative,
-                                in_place,
-                                ..base
-                            };
-                            cases.push(base);
-                        }
-                    }
-                }
-            }
-        }
-    }
-    cases
 }

@@ -4,7 +4,8 @@
 use core::ops::Range;
 
 use super::allreduce::RecursiveDoubling;
-use super::case::{Case, Kind, cases};
+use super::case::{Case, Kind};
+use super::case_list::cases;
 use super::operation::{Action, Buffer, Id, Operation, Place};
 use super::schedule::{Algorithm, Schedule};
 use super::select::{self, Thresholds};
@@ -25,14 +26,15 @@ impl Case {
         let mut sent = vec![Vec::new(); size * size];
         let mut received = vec![Vec::new(); size * size];
         for (rank, operations) in schedules.iter().enumerate() {
+            let peer = |peer| self.peer(rank as u32, peer) as usize;
             for operation in operations {
                 match operation.action {
-                    Action::Send { to, .. } if to as usize == rank => {
+                    Action::Send { to, .. } if peer(to) == rank => {
                         panic!("a message to oneself, {self:?}")
                     }
-                    Action::Send { to, bytes, .. } => sent[rank * size + to as usize].push(bytes),
+                    Action::Send { to, bytes, .. } => sent[rank * size + peer(to)].push(bytes),
                     Action::Recv { from, bytes, .. } => {
-                        received[from as usize * size + rank].push(bytes)
+                        received[peer(from) * size + rank].push(bytes)
                     }
                     _ => {}
                 }

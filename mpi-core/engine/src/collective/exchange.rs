@@ -60,11 +60,26 @@ pub struct Exchange {
 impl Exchange {
     /// The exchange of rank `rank` of `size`. What a rank sends to itself has a receive of the same length.
     pub fn new(rank: u32, size: u32, sends: Vec<Block>, receives: Vec<Block>) -> Exchange {
-        let sends = in_order(sends, |block| (block.peer + size - rank) % size);
-        let receives = in_order(receives, |block| (rank + size - block.peer) % size);
-        let is_own = |(_, block): &&Ordered| block.peer == rank;
+        let is_own = |block: &&Block| block.peer == rank;
         let own = sends.iter().filter(is_own).count();
         debug_assert_eq!(own, receives.iter().filter(is_own).count());
+        Exchange::ordered(rank, size, sends, receives, own)
+    }
+
+    /// The exchange of rank `rank` of one group with the ranks of another; `size` is the size of the larger one.
+    pub fn across(rank: u32, size: u32, sends: Vec<Block>, receives: Vec<Block>) -> Exchange {
+        Exchange::ordered(rank, size, sends, receives, 0)
+    }
+
+    fn ordered(
+        rank: u32,
+        size: u32,
+        sends: Vec<Block>,
+        receives: Vec<Block>,
+        own: usize,
+    ) -> Exchange {
+        let sends = in_order(sends, |block| (block.peer + size - rank) % size);
+        let receives = in_order(receives, |block| (rank + size - block.peer) % size);
         Exchange {
             blocks: Arc::new(Blocks {
                 sends,

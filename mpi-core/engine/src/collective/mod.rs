@@ -10,14 +10,16 @@
 //!   instead ([`fused`]).
 //!
 //! To add an algorithm: write its generator, name it in [`schedule::Algorithm`], choose it in `select`, and add it to the
-//! list in `case`; `check` proves for every size up to 64 that no message is left over, that no order of delivery
+//! list in `case_list`; `check` proves for every size up to 64 that no message is left over, that no order of delivery
 //! deadlocks even with the smallest window, that no two unordered operations touch the same bytes, and that the result
 //! is right.
 
+pub mod across;
 pub mod allgather;
 pub mod allreduce;
 pub mod alltoall;
 mod api;
+mod api_across;
 mod api_v;
 mod arguments;
 pub mod barrier;
@@ -26,6 +28,8 @@ pub mod board;
 mod call;
 #[cfg(test)]
 mod case;
+#[cfg(test)]
+mod case_list;
 #[cfg(test)]
 mod check;
 pub mod exchange;
@@ -49,6 +53,7 @@ pub use api::Waits;
 pub use api_v::{Types, Vectors};
 pub use board::What;
 pub use call::Call;
+pub(crate) use exchange::Block;
 pub use operation::{Action, Buffer, Id, Operation, Place};
 pub use run::{Operands, Running, Wire};
 pub use schedule::{Operations, Schedule};

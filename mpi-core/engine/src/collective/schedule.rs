@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::across::{ReduceAcross, TellBoth};
 use super::allgather::{Dissemination as Gossip, Ring, UnequalRing};
 use super::allreduce::{Halving, RecursiveDoubling};
 use super::alltoall::Pairwise;
@@ -58,6 +59,10 @@ pub enum Algorithm {
     Scan(Scan),
     /// Exclusive scan.
     Exscan(Exscan),
+    /// Between two groups: a reduction.
+    ReduceAcross(ReduceAcross),
+    /// Between two groups: what one process says for all.
+    TellBoth(TellBoth),
     /// Anything, in memory that all members reach.
     OnBoard(OnBoard),
 }
@@ -105,6 +110,8 @@ impl Schedule {
             Algorithm::ReduceScatter(_) => "pairwise reduce-scatter",
             Algorithm::Scan(_) => "scan by doubling",
             Algorithm::Exscan(_) => "exscan by doubling",
+            Algorithm::ReduceAcross(_) => "direct reduction of another group's vectors",
+            Algorithm::TellBoth(_) => "broadcast to two groups",
             Algorithm::OnBoard(a) => a.name(),
         }
     }
@@ -120,6 +127,7 @@ impl Schedule {
             Algorithm::ReduceScatter(a) => a.scratch_bytes(&self.shape),
             Algorithm::Scan(a) => a.scratch_bytes(&self.shape),
             Algorithm::Exscan(a) => a.scratch_bytes(&self.shape),
+            Algorithm::ReduceAcross(a) => a.scratch_bytes(&self.shape),
             Algorithm::Nothing
             | Algorithm::Dissemination(_)
             | Algorithm::PipelinedTree(_)
@@ -131,6 +139,7 @@ impl Schedule {
             | Algorithm::LinearScatter(_)
             | Algorithm::Pairwise(_)
             | Algorithm::Exchange(_)
+            | Algorithm::TellBoth(_)
             | Algorithm::OnBoard(_) => 0,
         }
     }
@@ -208,6 +217,8 @@ impl Iterator for Operations {
                 Algorithm::ReduceScatter(a) => a.generate(shape, out),
                 Algorithm::Scan(a) => a.generate(shape, out),
                 Algorithm::Exscan(a) => a.generate(shape, out),
+                Algorithm::ReduceAcross(a) => a.generate(shape, out),
+                Algorithm::TellBoth(a) => a.generate(shape, out),
                 Algorithm::OnBoard(a) => a.generate(shape, out),
             };
             if !more {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::across::{ReduceAcross, TellBoth};
 use super::allgather::{Dissemination as Gossip, Ring, UnequalRing};
 use super::allreduce::{Halving, RecursiveDoubling};
 use super::alltoall::Pairwise;
@@ -195,6 +196,29 @@ pub fn alltoall(shape: Shape) -> Schedule {
 pub fn exchange(shape: Shape, sends: Vec<Block>, receives: Vec<Block>) -> Schedule {
     let exchange = Exchange::new(shape.rank, shape.size, sends, receives);
     Schedule::new(Algorithm::Exchange(exchange), shape)
+}
+
+/// These blocks from any rank of one group to any of another. `shape.size` is the size of the larger one.
+pub fn exchange_across(shape: Shape, sends: Vec<Block>, receives: Vec<Block>) -> Schedule {
+    let exchange = Exchange::across(shape.rank, shape.size, sends, receives);
+    Schedule::new(Algorithm::Exchange(exchange), shape)
+}
+
+/// A reduction of what the other group sends: see [`ReduceAcross::new`].
+pub(super) fn reduce_across(
+    shape: Shape,
+    group: u32,
+    sends: Vec<(u32, usize, usize)>,
+    operands: u32,
+) -> Schedule {
+    let reduction = ReduceAcross::new(&shape, group, sends, operands);
+    Schedule::new(Algorithm::ReduceAcross(reduction), shape)
+}
+
+/// What one group's rank 0 says for both groups.
+pub(super) fn tell_both(shape: Shape, is_origin: bool, others: u32) -> Schedule {
+    let telling = TellBoth::new(is_origin, others);
+    Schedule::new(Algorithm::TellBoth(telling), shape)
 }
 
 /// Every rank's block of these bytes {offset, length in the output} for all.

@@ -204,6 +204,7 @@ impl Board {
 
 struct Rank<'a> {
     rank: i32,
+    case: &'a Case,
     network: &'a RefCell<Network>,
 }
 
@@ -211,6 +212,7 @@ impl Wire for Rank<'_> {
     type Request = usize;
 
     unsafe fn send(&mut self, peer: i32, tag: i32, buffer: RawBuf) -> Result<Option<usize>> {
+        let peer = self.case.peer(self.rank as u32, peer as u32) as i32;
         let network = &mut *self.network.borrow_mut();
         if network.sends_left == 0 {
             return Err(Error::new(ErrorClass::OTHER, "the link is down"));
@@ -230,6 +232,7 @@ impl Wire for Rank<'_> {
     }
 
     unsafe fn recv(&mut self, peer: i32, tag: i32, buffer: RawBufMut) -> Result<Option<usize>> {
+        let peer = self.case.peer(self.rank as u32, peer as u32) as i32;
         let network = &mut *self.network.borrow_mut();
         let garbage = network.random.bytes(buffer.len);
         // SAFETY: the caller's promise.
@@ -462,6 +465,7 @@ pub(super) fn simulate<const WINDOW: usize>(cases: &[Case], seed: u64) {
             if let Some(running) = &mut party.running {
                 let mut wire = Rank {
                     rank,
+                    case: &cases[party.call],
                     network: &network,
                 };
                 if running.step(&mut wire).expect("no link goes down") {
@@ -522,6 +526,7 @@ fn after_an_error_nothing_is_under_way() {
     let running = party.running.as_mut().expect("new");
     let mut wire = Rank {
         rank: 0,
+        case: &case,
         network: &network,
     };
     assert_eq!(

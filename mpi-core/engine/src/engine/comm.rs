@@ -10,6 +10,7 @@ use crate::attribute::{Attributes, Owner};
 use crate::errhandler::{Attached, Place};
 use crate::group::Members;
 use crate::handle::{Comm, Group, Info};
+use crate::status::ROOT;
 use crate::sync::{Class, ClassLock};
 use crate::topology::Topology;
 use crate::{Error, ErrorClass, Result, info};
@@ -31,12 +32,12 @@ pub(crate) struct Route {
     rank: i32,
     /// The process of rank 0, when the others follow in order; otherwise `members` is asked.
     first: Option<u32>,
+    /// Those to whom ranks refer: in an intercommunicator the remote group.
     members: Arc<Members>,
 }
 
 impl Route {
-    fn new(context: u64, own: u32, members: Arc<Members>) -> Route {
-        let rank = members.rank_of(own).expect("this process is a member") as i32;
+    fn new(context: u64, rank: i32, members: Arc<Members>) -> Route {
         Route {
             context,
             rank,
@@ -76,6 +77,9 @@ impl Route {
 pub struct CommData {
     route: Route,
     size: i32,
+    /// How many ranks messages can go to: in an intercommunicator those of the remote group.
+    peers: i32,
+    inter: Option<Inter>,
     /// Collective operations begun, which tells those under way at the same time apart.
     sequence: AtomicI32,
     /// Where the members work together, if all are on one node and there was room. Set before the first collective that may use it.
@@ -91,6 +95,16 @@ pub struct CommData {
     pub attributes: Attributes,
     /// The error handler attached to it (MPI 5.0, section 9.3).
     pub errhandler: Place,
+}
+
+/// What an intercommunicator has more than a communicator.
+pub(super) struct Inter {
+    /// The group that this process is in.
+    pub(super) local: Arc<Members>,
+    /// A communicator of that group, for what its members have to agree on. Nobody else has its handle.
+    pub(super) within: Comm,
+    /// Whether the local group is the one whose rank 0 composes contexts: the other side says the opposite.
+    pub(super) is_low: bool,
 }
 
 /// A hint: key and value.
@@ -120,9 +134,12 @@ pub enum Comparison {
 
 impl CommData {
     pub(super) fn new(context: u64, own: u32, members: Arc<Members>, name: &str) -> CommData {
+        let rank = members.rank_of(own).expect("this process is a member") as i32;
         CommData {
             size: members.size() as i32,
-            route: Route::new(context, own, members),
+            peers: members.size() as i32,
+            inter: None,
+            route: Route::new(context, rank, members),
             sequence: AtomicI32::new(0),
             board: OnceLock::new(),
             turn: AtomicU64::new(Board::FIRST_TURN),
@@ -132,6 +149,15 @@ impl CommData {
             attributes: Attributes::new(Owner::Comm),
             errhandler: Place::new(Attached::FATAL),
         }
+    }
+
+    /// An intercommunicator with this remote group.
+    pub(super) fn across(context: u64, own: u32, inter: Inter, remote: Arc<Members>) -> CommData {
+        let mut made = CommData::new(context, own, inter.local.clone(), "");
+        made.peers = remote.size() as i32;
+        made.route = Route::new(context, made.route.rank, remote);
+        made.inter = Some(inter);
+        made
     }
 
     /// The context of point-to-point messages.
@@ -156,18 +182,48 @@ impl CommData {
         self.route.rank
     }
 
-    /// Number of processes.
+    /// Number of processes; of an intercommunicator in the local group.
     #[inline]
     pub fn size(&self) -> i32 {
         self.size
     }
 
-    /// The members, in the order of rank.
+    /// Number of processes that messages can go to: [`CommData::size`], but in an intercommunicator the size of the remote group.
+    #[inline]
+    pub fn peers(&self) -> i32 {
+        self.peers
+    }
+
+    /// Whether there are two groups.
+    #[inline]
+    pub fn is_inter(&self) -> bool {
+        self.inter.is_some()
+    }
+
+    /// Whether this process's group is the one whose rank 0 composes contexts, in an intercommunicator.
+    pub(crate) fn as_origin(&self) -> Option<bool> {
+        self.inter.as_ref().map(|inter| inter.is_low)
+    }
+
+    /// What makes it an intercommunicator, if it is one.
+    pub(super) fn inter(&self) -> Option<&Inter> {
+        self.inter.as_ref()
+    }
+
+    /// The members, in the order of rank; of an intercommunicator those of the local group.
     pub fn members(&self) -> &Arc<Members> {
+        match &self.inter {
+            None => &self.route.members,
+            Some(inter) => &inter.local,
+        }
+    }
+
+    /// Those that messages can go to: the remote group of an intercommunicator.
+    pub(super) fn remote_members(&self) -> &Arc<Members> {
         &self.route.members
     }
 
-    /// The process of a rank that is known to lie within the communicator.
+    /// The process of a rank that is known to lie among those that messages can go to.
     #[inline]
     pub(crate) fn process(&self, rank: i32) -> u32 {
         self.route.process(rank)
@@ -246,11 +302,12 @@ impl CommData {
 
     #[cold]
     pub(crate) fn bad_rank(&self, what: &str, rank: i32) -> Error {
-        let (name, size) = (self.name.lock().clone(), self.size);
-        let name = if name.is_empty() {
-            "the communicator".to_owned()
-        } else {
-            name
+        let (name, size) = (self.name.lock().clone(), self.peers);
+        let name = match (name.is_empty(), self.is_inter()) {
+            (false, false) => name,
+            (false, true) => format!("the remote group of {name}"),
+            (true, false) => "the communicator".to_owned(),
+            (true, true) => "the remote group".to_owned(),
         };
         Error::new(
             ErrorClass::RANK,
@@ -281,8 +338,22 @@ impl Contexts {
     }
 
     pub(super) fn compose(&self) -> Result<u64> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        if number == u32::MAX >> 1 {
+        self.compose_some(1)
+    }
+
+    /// A context for an intercommunicator, which its groups' own communicators have the next one of: see [`Contexts::after`].
+    pub(super) fn compose_pair(&self) -> Result<u64> {
+        self.compose_some(2)
+    }
+
+    /// The second of a pair of contexts.
+    pub(super) fn after(first: u64) -> u64 {
+        first + (1 << 1)
+    }
+
+    fn compose_some(&self, some: u32) -> Result<u64> {
+        let number = self.next.fetch_add(some, Ordering::Relaxed);
+        if number >= (u32::MAX >> 1) - 1 {
             return Err(Error::new(
                 ErrorClass::OTHER,
                 "this process has led the making of 2,147,483,647 communicators, the most there can be",
@@ -333,21 +404,20 @@ impl Engine {
         Ok(self.comm(comm)?.size)
     }
 
-    /// `MPI_Comm_test_inter`: there are only intracommunicators.
+    /// `MPI_Comm_test_inter`
     pub fn comm_test_inter(&self, comm: Comm) -> Result<bool> {
-        self.comm(comm).map(|_| false)
+        Ok(self.comm(comm)?.is_inter())
     }
 
-    /// `MPI_Comm_remote_size`: there are only intracommunicators.
-    pub fn comm_remote_size(&self, comm: Comm) -> Result<i32> {
-        self.comm(comm)?;
-        Err(no_other_side())
+    /// How many ranks messages in a communicator can go to: as [`CommData::peers`].
+    pub fn comm_peers(&self, comm: Comm) -> Result<i32> {
+        Ok(self.comm(comm)?.peers())
     }
 
-    /// `MPI_Comm_remote_group`: there are only intracommunicators.
-    pub fn comm_remote_group(&self, comm: Comm) -> Result<Group> {
-        self.comm(comm)?;
-        Err(no_other_side())
+    /// Whether the arguments of a collective call that count at its root count in this process.
+    pub fn is_root(&self, comm: Comm, root: i32) -> Result<bool> {
+        let data = self.comm(comm)?;
+        Ok(root == if data.is_inter() { ROOT } else { data.rank() })
     }
 
     /// `MPI_Comm_compare`
@@ -356,10 +426,20 @@ impl Engine {
         if one == two {
             return Ok(Comparison::Ident);
         }
-        Ok(match a.members().compare(b.members()) {
+        if a.is_inter() != b.is_inter() {
+            return Ok(Comparison::Unequal);
+        }
+        let compare = |a: &Members, b: &Members| match a.compare(b) {
             crate::group::Comparison::Identical => Comparison::Congruent,
             crate::group::Comparison::Similar => Comparison::Similar,
             crate::group::Comparison::Unequal => Comparison::Unequal,
+        };
+        let local = compare(a.members(), b.members());
+        let remote = compare(a.remote_members(), b.remote_members());
+        Ok(if local as i32 > remote as i32 {
+            local
+        } else {
+            remote
         })
     }
 
@@ -400,12 +480,4 @@ impl Engine {
         let members = self.comm(comm)?.members().clone();
         self.add_group(members)
     }
-}
-
-#[cold]
-fn no_other_side() -> Error {
-    Error::new(
-        ErrorClass::COMM,
-        "the communicator is no intercommunicator: it has no remote group",
-    )
 }

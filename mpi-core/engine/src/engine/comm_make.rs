@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ferrite_shm::BoardId;
 
 use super::Engine;
-use super::comm::CommData;
+use super::comm::{CommData, Contexts, Inter};
 use crate::group::Members;
 use crate::handle::{Comm, Group, Info, Request};
 use crate::status::UNDEFINED;
@@ -16,16 +16,30 @@ use crate::{Error, ErrorClass, Result};
 
 /// What every member tells the others in a split: color, key, and the context to use should it become rank 0.
 #[derive(Clone, Copy)]
-struct Vote {
-    color: i32,
-    key: i32,
-    context: u64,
+pub(super) struct Vote {
+    pub(super) color: i32,
+    pub(super) key: i32,
+    pub(super) context: u64,
 }
 
-const VOTE: usize = 16;
+pub(super) const VOTE: usize = 16;
+
+/// Who of those that have voted has a color, in the order of keys, and the context of the first.
+pub(super) fn elected(votes: &[u8], color: i32, voters: &Members) -> (Arc<Members>, Option<u64>) {
+    let votes = votes.as_chunks().0.iter().map(Vote::decode);
+    let mut members: Vec<(Vote, u32)> = votes
+        .zip(voters.iter())
+        .filter(|(vote, _)| vote.color == color)
+        .collect();
+    // The sort is stable: equal keys keep the order of the parent's ranks.
+    members.sort_by_key(|(vote, _)| vote.key);
+    let context = members.first().map(|(vote, _)| vote.context);
+    let processes: Vec<u32> = members.into_iter().map(|(_, process)| process).collect();
+    (Arc::new(Members::new(processes)), context)
+}
 
 impl Vote {
-    fn encode(self) -> [u8; VOTE] {
+    pub(super) fn encode(self) -> [u8; VOTE] {
         let mut bytes = [0; VOTE];
         bytes[..4].copy_from_slice(&self.color.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.key.to_le_bytes());
@@ -55,6 +69,9 @@ impl Engine {
                 format!("color {color} is negative and not MPI_UNDEFINED"),
             ));
         }
+        if parent.is_inter() {
+            return self.split_across(comm, color, key);
+        }
         let mine = Vote {
             color,
             key,
@@ -66,27 +83,18 @@ impl Engine {
         if color == UNDEFINED {
             return Ok(Comm::NULL);
         }
-        let mut members: Vec<(Vote, i32)> = all
-            .as_chunks()
-            .0
-            .iter()
-            .map(Vote::decode)
-            .zip(0..)
-            .filter(|(vote, _)| vote.color == color)
-            .collect();
-        // The sort is stable: equal keys keep the order of the parent's ranks.
-        members.sort_by_key(|(vote, _)| vote.key);
-        let context = members[0].0.context;
-        let processes: Vec<u32> = members
-            .iter()
-            .map(|(_, rank)| parent.process(*rank))
-            .collect();
-        self.add_comm(context, Arc::new(Members::new(processes)), parent)
+        let (members, context) = elected(&all, color, parent.members());
+        let context = context.expect("this process has the color");
+        self.add_comm(context, members, parent)
     }
 
     /// `MPI_Comm_dup` but for the attributes, which the caller copies: same members, another context. Collective.
     pub fn comm_dup(&self, comm: Comm) -> Result<Comm> {
         let parent = self.comm(comm)?;
+        if parent.is_inter() {
+            let (made, mut request) = self.duplicate_later(comm, self.blank_duplicate(parent)?)?;
+            return self.wait(&mut request).map(|_| made);
+        }
         let mut context = if parent.rank() == 0 {
             self.contexts.compose()?
         } else {
@@ -108,6 +116,11 @@ impl Engine {
         let members = self.group(group)?;
         let parent = self.comm(comm)?;
         check_members(parent, &members)?;
+        if parent.is_inter() {
+            let key = members.rank_of(self.job.rank);
+            let color = if key.is_some() { 0 } else { UNDEFINED };
+            return self.split_across(comm, color, key.unwrap_or(0) as i32);
+        }
         // Taken by everybody, so that the next collective has the same everywhere.
         let tag = parent.next_sequence();
         if members.rank_of(self.job.rank).is_none() {
@@ -121,13 +134,9 @@ impl Engine {
     pub fn comm_create_group(&self, comm: Comm, group: Group, tag: i32) -> Result<Comm> {
         let members = self.group(group)?;
         let parent = self.comm(comm)?;
+        check_intra(parent)?;
         check_members(parent, &members)?;
-        if tag < 0 {
-            return Err(Error::new(
-                ErrorClass::TAG,
-                format!("tag {tag} is negative; it lies between 0 and MPI_TAG_UB"),
-            ));
-        }
+        check_tag(tag)?;
         if members.rank_of(self.job.rank).is_none() {
             return Ok(Comm::NULL);
         }
@@ -169,21 +178,49 @@ impl Engine {
     /// Attributes are copied now. Collective.
     pub fn comm_idup(&self, comm: Comm, info: Info) -> Result<(Comm, Request)> {
         let parent = self.comm(comm)?;
-        let mut made = CommData::new(0, self.job.rank, parent.members().clone(), "");
-        made.errhandler.set(parent.errhandler.get());
+        let made = self.blank_duplicate(parent)?;
         made.set_hints(info)?;
+        parent.attributes.copy_to(comm.0, &made.attributes)?;
+        self.duplicate_later(comm, made)
+    }
+
+    /// A duplicate without context and attributes.
+    fn blank_duplicate(&self, parent: &CommData) -> Result<CommData> {
+        let own = self.job.rank;
+        let made = match parent.inter() {
+            None => CommData::new(0, own, parent.members().clone(), ""),
+            Some(inter) => {
+                let inter = Inter {
+                    local: inter.local.clone(),
+                    within: Comm(self.comms.reserve().ok_or_else(too_many)?),
+                    is_low: inter.is_low,
+                };
+                CommData::across(0, own, inter, parent.remote_members().clone())
+            }
+        };
+        made.errhandler.set(parent.errhandler.get());
         if let Some(topology) = parent.topology() {
             made.set_topology(topology.clone());
         }
-        parent.attributes.copy_to(comm.0, &made.attributes)?;
-        let own = if parent.rank() == 0 {
-            self.contexts.compose()?
-        } else {
-            0
+        Ok(made)
+    }
+
+    /// Gives a communicator its context, and its place, when the one who composes it has told it.
+    fn duplicate_later(&self, comm: Comm, mut made: CommData) -> Result<(Comm, Request)> {
+        let parent = self.comm(comm)?;
+        let own = match (parent.rank(), parent.inter()) {
+            (0, None) => self.contexts.compose()?,
+            (0, Some(inter)) if inter.is_low => self.contexts.compose_pair()?,
+            _ => 0,
         };
         let handle = self.comms.reserve().ok_or_else(too_many)?;
         let request = self.start_telling_all(comm, own, move |engine, context| {
             made.set_context(context);
+            if let Some(inter) = made.inter() {
+                let within = Contexts::after(context);
+                let local = CommData::new(within, engine.job.rank, inter.local.clone(), "");
+                engine.comms.fill(inter.within.0, local);
+            }
             engine.comms.fill(handle, made);
         })?;
         Ok((Comm(handle), request))
@@ -242,8 +279,11 @@ impl Engine {
                 "a predefined communicator cannot be freed; MPI_Comm_disconnect and MPI_Comm_free are for others",
             ));
         }
-        self.comm(*comm)?;
+        let within = self.comm(*comm)?.inter().map(|inter| inter.within);
         drop(self.comms.remove(comm.0));
+        if let Some(within) = within {
+            drop(self.comms.remove(within.0));
+        }
         *comm = Comm::NULL;
         Ok(())
     }
@@ -267,8 +307,8 @@ impl Engine {
     }
 }
 
-/// Set in the tags that members of a group use among themselves; no other tag is negative.
-const GROUP_TAGS: i32 = i32::MIN;
+/// Set in the tags that members of a group, or leaders, use among themselves; no other tag is negative.
+pub(super) const GROUP_TAGS: i32 = i32::MIN;
 
 /// What members of a communicator can share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -281,8 +321,29 @@ pub enum SplitType {
     Nothing,
 }
 
+/// For what is not defined between two groups.
+pub(crate) fn check_intra(comm: &CommData) -> Result<()> {
+    match comm.is_inter() {
+        false => Ok(()),
+        true => Err(Error::new(
+            ErrorClass::COMM,
+            "the communicator is an intercommunicator; this call is for one group: MPI_Intercomm_merge makes one of two",
+        )),
+    }
+}
+
+pub(super) fn check_tag(tag: i32) -> Result<()> {
+    match tag >= 0 {
+        true => Ok(()),
+        false => Err(Error::new(
+            ErrorClass::TAG,
+            format!("tag {tag} is negative; it lies between 0 and MPI_TAG_UB"),
+        )),
+    }
+}
+
 #[cold]
-fn too_many() -> Error {
+pub(super) fn too_many() -> Error {
     Error::new(
         ErrorClass::NO_MEM,
         "4,194,048 communicators are alive, the most there can be: free some",

@@ -150,7 +150,7 @@ impl Engine {
         if source == PROC_NULL {
             return Ok(None);
         }
-        if source != ANY_SOURCE && (source < 0 || source >= c.size()) {
+        if source != ANY_SOURCE && (source < 0 || source >= c.peers()) {
             return Err(c.bad_rank("source", source));
         }
         Ok(Some(envelope(c, source, tag)))

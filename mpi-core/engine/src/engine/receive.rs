@@ -211,7 +211,7 @@ impl Engine {
         if tag < 0 && tag != ANY_TAG {
             return Err(bad_tag(tag));
         }
-        if source as u32 >= c.size() as u32 && source != ANY_SOURCE && source != PROC_NULL {
+        if source as u32 >= c.peers() as u32 && source != ANY_SOURCE && source != PROC_NULL {
             return Err(c.bad_rank("source", source));
         }
         let begin = match items {

@@ -101,7 +101,7 @@ impl Engine {
         if count as u64 > ferrite_shm::INLINE as u64
             || bytes > ferrite_shm::INLINE as u64
             || tag < 0
-            || dest as u32 >= comm.size() as u32
+            || dest as u32 >= comm.peers() as u32
             || buf.is_null()
         {
             return false;
@@ -227,7 +227,7 @@ impl Engine {
         if dest == PROC_NULL {
             return Ok(None);
         }
-        if dest < 0 || dest >= c.size() {
+        if dest < 0 || dest >= c.peers() {
             return Err(c.bad_rank("destination", dest));
         }
         let mut out = Outbound {

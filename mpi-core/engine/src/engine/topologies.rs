@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::comm::CommData;
+use super::comm_make::check_intra;
 use crate::collective::{Types, Vectors, Waits};
 use crate::handle::{Comm, Datatype};
 use crate::status::UNDEFINED;
@@ -25,13 +26,17 @@ impl Engine {
 
     /// `MPI_Cart_create`: a grid of the first members in row-major order. Ranks keep their order. Collective.
     pub fn cart_create(&self, comm: Comm, sizes: &[i32], periods: &[bool]) -> Result<Comm> {
-        let cart = Cart::new(sizes, periods, self.comm(comm)?.size())?;
+        let c = self.comm(comm)?;
+        check_intra(c)?;
+        let cart = Cart::new(sizes, periods, c.size())?;
         self.with_topology(comm, cart.size(), Topology::Cart(cart))
     }
 
     /// `MPI_Graph_create`: a graph of the first members, known to all. Ranks keep their order. Collective.
     pub fn graph_create(&self, comm: Comm, index: &[i32], edges: &[i32]) -> Result<Comm> {
-        let graph = Graph::new(index, edges, self.comm(comm)?.size())?;
+        let c = self.comm(comm)?;
+        check_intra(c)?;
+        let graph = Graph::new(index, edges, c.size())?;
         self.with_topology(comm, index.len() as i32, Topology::Graph(graph))
     }
 
@@ -47,6 +52,7 @@ impl Engine {
     /// `MPI_Dist_graph_create_adjacent`: every member gives its own edges. Ranks keep their order. Collective.
     pub fn dist_graph_create_adjacent(&self, comm: Comm, own: Adjacent) -> Result<Comm> {
         let c = self.comm(comm)?;
+        check_intra(c)?;
         let all = own.sources.iter().chain(&own.destinations);
         all.copied().try_for_each(|rank| check_node(c, rank))?;
         self.with_topology(comm, c.size(), Topology::Adjacent(own))
@@ -55,6 +61,7 @@ impl Engine {
     /// `MPI_Dist_graph_create`: every member gives any edges, with weights if all are. Ranks keep their order. Collective.
     pub fn dist_graph_create(&self, comm: Comm, given: &[Edge], weighted: bool) -> Result<Comm> {
         let c = self.comm(comm)?;
+        check_intra(c)?;
         for (from, to, _) in given {
             check_node(c, *from)?;
             check_node(c, *to)?;

@@ -65,7 +65,7 @@ impl Engine {
     ///
     /// # Safety
     /// As of [`Engine::run_collective`].
-    unsafe fn run_on(
+    pub(super) unsafe fn run_on(
         &self,
         mut wire: CollectiveWire<'_>,
         schedule: &Schedule,
@@ -159,7 +159,16 @@ impl Engine {
 
     /// Rank 0's bytes for everybody.
     pub(crate) fn tell_all(&self, comm: Comm, bytes: &mut [u8]) -> Result<()> {
-        let schedule = select::bcast(self.shape(comm, bytes.len())?, &Thresholds::DEFAULT);
+        self.tell_all_from(comm, 0, bytes)
+    }
+
+    /// The bytes of a rank, which is known to be one, for everybody.
+    pub(super) fn tell_all_from(&self, comm: Comm, root: i32, bytes: &mut [u8]) -> Result<()> {
+        let shape = Shape {
+            root: root as u32,
+            ..self.shape(comm, bytes.len())?
+        };
+        let schedule = select::bcast(shape, &Thresholds::DEFAULT);
         let buffers = (RawBuf::EMPTY, RawBufMut::of(bytes));
         // SAFETY: the buffer is as long as the shape says.
         unsafe { self.run_collective(comm, &schedule, buffers, None) }

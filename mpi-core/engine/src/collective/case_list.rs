@@ -1,0 +1,269 @@
+//! The list that the checks go through: every algorithm with small and large, equal and unequal, empty and in-place blocks.
+
+use super::allgather::{Dissemination as Gossip, Ring, UnequalRing};
+use super::allreduce::{Halving, RecursiveDoubling};
+use super::bcast::{PipelinedTree, ScatterRing};
+use super::board::{OnBoard, What};
+use super::case::{Case, Kind, Sides, edges, starts, unequal};
+use super::exchange::Block;
+use super::gather::{Linear, SubtreeGather};
+use super::operation::Place;
+use super::reduce::TreeReduce;
+use super::reduce_scatter::Parts;
+use super::scatter::{LinearScatter, SubtreeScatter};
+use super::schedule::{Algorithm, Schedule};
+use super::select::{self, BoardLimits, Thresholds};
+use super::shape::Shape;
+use super::simulate::PAYLOAD;
+
+type Choose = fn(Shape) -> Schedule;
+
+/// Every algorithm, whatever the thresholds say, and the selection itself.
+const ALGORITHMS: &[(Kind, Choose)] = &[
+    (Kind::Barrier, select::barrier),
+    (Kind::Bcast, |s| {
+        Schedule::new(Algorithm::PipelinedTree(PipelinedTree::new(1 << 20)), s)
+    }),
+    (Kind::Bcast, |s| {
+        Schedule::new(Algorithm::PipelinedTree(PipelinedTree::new(5)), s)
+    }),
+    (Kind::Bcast, |s| {
+        Schedule::new(Algorithm::ScatterRing(ScatterRing::START), s)
+    }),
+    (Kind::Bcast, |s| select::bcast(s, &TINY)),
+    (Kind::Reduce, |s| {
+        Schedule::new(Algorithm::TreeReduce(TreeReduce::new(1 << 20, &s)), s)
+    }),
+    (Kind::Reduce, |s| {
+        Schedule::new(Algorithm::TreeReduce(TreeReduce::new(24, &s)), s)
+    }),
+    (Kind::Reduce, |s| select::reduce(s, &TINY)),
+    (Kind::Allreduce, |s| {
+        Schedule::new(Algorithm::RecursiveDoubling(RecursiveDoubling::START), s)
+    }),
+    (Kind::Allreduce, |s| {
+        Schedule::new(Algorithm::Halving(Halving::START), s)
+    }),
+    (Kind::Allreduce, |s| select::allreduce(s, &TINY)),
+    (Kind::Gather, |s| {
+        Schedule::new(Algorithm::SubtreeGather(SubtreeGather::START), s)
+    }),
+    (Kind::Gather, |s| {
+        Schedule::new(Algorithm::Linear(Linear::START), s)
+    }),
+    (Kind::Gather, |s| select::gather(s, &TINY)),
+    (Kind::Allgather, |s| {
+        Schedule::new(Algorithm::Gossip(Gossip::START), s)
+    }),
+    (Kind::Allgather, |s| {
+        Schedule::new(Algorithm::Ring(Ring::START), s)
+    }),
+    (Kind::Allgather, |s| select::allgather(s, &TINY)),
+    (Kind::Allgatherv, |s| {
+        let starts = starts((0..s.size).map(|from| unequal(s.count, from, 0)));
+        let blocks = starts.windows(2).map(|pair| (pair[0], pair[1] - pair[0]));
+        let ring = UnequalRing::new(blocks.collect());
+        Schedule::new(Algorithm::UnequalRing(ring), s)
+    }),
+    (Kind::Allgatherv, |s| {
+        let starts = starts((0..s.size).map(|from| unequal(s.count, from, 0)));
+        let block = |rank: u32| {
+            let [start, end] = [starts[rank as usize], starts[rank as usize + 1]];
+            (Place::output(start), end - start)
+        };
+        let (own, bytes) = block(s.rank);
+        let from = if s.in_place { own } else { Place::input(0) };
+        let sends = (0..s.size).map(|peer| Block {
+            peer,
+            place: from,
+            bytes,
+        });
+        let receives = (0..s.size).map(|peer| {
+            let (place, bytes) = block(peer);
+            Block { peer, place, bytes }
+        });
+        select::exchange(s, sends.collect(), receives.collect())
+    }),
+    (Kind::Scatter, |s| {
+        Schedule::new(Algorithm::SubtreeScatter(SubtreeScatter::START), s)
+    }),
+    (Kind::Scatter, |s| {
+        Schedule::new(Algorithm::LinearScatter(LinearScatter::START), s)
+    }),
+    (Kind::Scatter, |s| select::scatter(s, &TINY)),
+    (Kind::Alltoall, select::alltoall),
+    (Kind::Alltoallv, |s| {
+        let sent = starts((0..s.size).map(|to| unequal(s.count, s.rank, to)));
+        let received = starts((0..s.size).map(|from| unequal(s.count, from, s.rank)));
+        let blocks = |starts: &[usize], place: fn(usize) -> Place| {
+            let lengths = (0..).zip(starts.windows(2));
+            let blocks = lengths.map(|(peer, pair)| Block {
+                peer,
+                place: place(pair[0]),
+                bytes: pair[1] - pair[0],
+            });
+            blocks.collect()
+        };
+        select::exchange(
+            s,
+            blocks(&sent, Place::input),
+            blocks(&received, Place::output),
+        )
+    }),
+    (Kind::Neighbours, |s| {
+        let blocks = |edges: fn(u32, u32) -> u32, place: fn(usize) -> Place| {
+            let mut at = 0;
+            let mut blocks = Vec::new();
+            for peer in 0..s.size {
+                for _ in 0..edges(s.rank, peer) {
+                    let place = place(at);
+                    at += s.bytes();
+                    blocks.push(Block {
+                        peer,
+                        place,
+                        bytes: s.bytes(),
+                    });
+                }
+            }
+            blocks
+        };
+        let sends = blocks(edges, Place::input);
+        let receives = blocks(|to, from| edges(from, to), Place::output);
+        select::exchange(s, sends, receives)
+    }),
+    (Kind::ReduceScatterBlock, |s| {
+        select::reduce_scatter(s, Parts::Equal)
+    }),
+    (Kind::ReduceScatter, |s| {
+        let starts = starts((0..s.size).map(|to| unequal(s.count, to, 0)));
+        select::reduce_scatter(s, Parts::Unequal(starts))
+    }),
+    (Kind::AllreduceAcross, |s| {
+        let sides = Sides::of(&s);
+        let sends = (0..sides.others).map(|to| (to, 0, s.bytes()));
+        select::reduce_across(sides.shape(s), sides.group, sends.collect(), sides.others)
+    }),
+    (Kind::ReduceScatterAcross, |s| {
+        let sides = Sides::of(&s);
+        let block = s.count % 4 * sides.group as usize * s.width;
+        let sends = (0..sides.others).map(|to| (to, to as usize * block, block));
+        let shape = Shape {
+            count: sides.dealt(s.count),
+            ..sides.shape(s)
+        };
+        select::reduce_across(shape, sides.group, sends.collect(), sides.others)
+    }),
+    (Kind::AlltoallvAcross, |s| {
+        let sides = Sides::of(&s);
+        let blocks = |length: &dyn Fn(u32) -> usize, place: fn(usize) -> Place| {
+            let starts = starts((0..sides.others).map(length));
+            let blocks = (0..).zip(starts.windows(2)).map(|(peer, pair)| Block {
+                peer,
+                place: place(pair[0]),
+                bytes: pair[1] - pair[0],
+            });
+            blocks.collect()
+        };
+        let sends = blocks(&|to| unequal(s.count, s.rank, sides.peer(to)), Place::input);
+        let receives = blocks(
+            &|from| unequal(s.count, sides.peer(from), s.rank),
+            Place::output,
+        );
+        select::exchange_across(sides.shape(s), sends, receives)
+    }),
+    (Kind::TellBoth, |s| {
+        let sides = Sides::of(&s);
+        select::tell_both(sides.shape(s), sides.is_first, sides.others)
+    }),
+    (Kind::Scan, select::scan),
+    (Kind::Exscan, select::exscan),
+    (Kind::Barrier, |s| on_board(What::Barrier, s, 0)),
+    (Kind::Bcast, |s| on_board(What::Bcast, s, 0)),
+    (Kind::Reduce, |s| on_board(What::Reduce, s, 1 << 20)),
+    (Kind::Allreduce, |s| on_board(What::Allreduce, s, 1 << 20)),
+    (Kind::Allreduce, |s| on_board(What::Allreduce, s, 0)),
+    (Kind::Gather, |s| on_board(What::Gather, s, 0)),
+    (Kind::Allgather, |s| on_board(What::Allgather, s, 0)),
+];
+
+/// Over a board, or by messages an allreduce whose operation does not commute, which a board is not for.
+fn on_board(what: What, shape: Shape, flat: usize) -> Schedule {
+    match OnBoard::new(what, &shape, PAYLOAD, flat) {
+        Some(algorithm) => Schedule::new(Algorithm::OnBoard(algorithm), shape),
+        None => select::allreduce(shape, &TINY),
+    }
+}
+
+/// Thresholds that the counts of these tests lie on both sides of.
+pub(super) const TINY: Thresholds = Thresholds {
+    bcast_scatter: 16,
+    bcast_block: 2,
+    bcast_segment: 4,
+    reduce_segment: 16,
+    allreduce_halving: 24,
+    gather_linear: 5,
+    scatter_linear: 5,
+    allgather_ring: 5,
+    board: BoardLimits {
+        bcast: [0; 2],
+        reduce: [0; 2],
+        allreduce: [0; 2],
+        gather: [0; 2],
+        allgather: [0; 2],
+    },
+    board_flat: 0,
+};
+
+/// Calls of this size, from small to large; `counts` and `roots` are made distinct here.
+pub(super) fn cases(size: u32, counts: &[usize], roots: &[u32]) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for &(kind, choose) in ALGORITHMS {
+        let mut base = Case {
+            kind,
+            choose,
+            size,
+            root: 0,
+            count: 0,
+            commutative: true,
+            in_place: false,
+        };
+        let mut counts = if kind == Kind::Barrier {
+            vec![0]
+        } else {
+            counts.to_vec()
+        };
+        counts.sort_unstable();
+        counts.dedup();
+        if base.is_across() && size == 1 {
+            continue;
+        }
+        let mut roots = if base.rooted() || base.is_across() {
+            roots.to_vec()
+        } else {
+            vec![0]
+        };
+        roots.sort_unstable();
+        roots.dedup();
+        for &count in &counts {
+            for &root in &roots {
+                for commutative in [true, false] {
+                    for in_place in [false, true] {
+                        let meaningless =
+                            !commutative && !base.reduces() || in_place && !base.may_be_in_place();
+                        if !meaningless {
+                            base = Case {
+                                root,
+                                count,
+                                commutative,
+                                in_place,
+                                ..base
+                            };
+                            cases.push(base);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    cases
+}
