@@ -69,7 +69,7 @@ static void *traffic(void *argument)
 static void *token(void *argument)
 {
     int thread = *(int *)argument, value;
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < 5 * ROUNDS; round++) {
         if (thread == 0) {
             MPI_Send(&round, 1, MPI_INT, 0, 101, MPI_COMM_SELF);
             MPI_Recv(&value, 1, MPI_INT, 0, 100, MPI_COMM_SELF, MPI_STATUS_IGNORE);

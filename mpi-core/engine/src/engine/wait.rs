@@ -262,7 +262,8 @@ impl Engine {
             drop(ports);
             return self.wait_for_driver(done);
         }
-        if threaded() && waiting.asleep.swap(true, Ordering::Relaxed) {
+        // Acquire pairs with the release below: the last sleeper has done with the port.
+        if threaded() && waiting.asleep.swap(true, Ordering::Acquire) {
             // Another thread of ours sleeps there already, and wakes when anything arrives.
             drop(ports);
             return self.wait_for_driver(done);
@@ -280,7 +281,6 @@ impl Engine {
         if !ready && !is_done {
             waiting.bed.wait(self.has_backlog().then_some(NO_ROOM_NAP));
         }
-        waiting.asleep.store(false, Ordering::Relaxed);
         if let Some(mut ports) = self.port.try_lock() {
             if let Some(shm) = &mut ports.shm {
                 shm.awake();
@@ -289,6 +289,8 @@ impl Engine {
                 net.port.awake();
             }
         }
+        // Not before: what `awake` takes back would be the next sleeper's call to be woken.
+        waiting.asleep.store(false, Ordering::Release);
         is_done
     }
 
