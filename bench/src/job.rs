@@ -26,7 +26,7 @@ pub(crate) enum Outcome {
 }
 
 /// Runs `measure` between MPI's initialisation and its end. Rank 0 speaks for all; all exit alike.
-pub(crate) fn run(program: Program, measure: fn(&Job<'_>) -> Result<Outcome>) -> ExitCode {
+pub(crate) fn run(program: Program, measure: impl FnOnce(&Job<'_>) -> Result<Outcome>) -> ExitCode {
     // As lossy text: a word that is not UTF-8 is an unknown option and shown as such.
     let words: Vec<String> = std::env::args_os()
         .skip(1)
@@ -109,6 +109,44 @@ impl Job<'_> {
     pub(crate) fn any_wrong(&self, wrong: i32) -> Result<bool> {
         let sum = self.comm.reduce(wrong, Op::Sum, 0)?;
         Ok(self.comm.bcast(sum, 0)? != 0)
+    }
+
+    /// The mean of all processes' values, at rank 0.
+    pub(crate) fn mean(&self, value: f64) -> Result<f64> {
+        let sum = self.comm.reduce(value, Op::Sum, 0)?;
+        Ok(sum / f64::from(self.processes))
+    }
+
+    /// The options of a collective operation, with messages that leave room for a block of each process. Refuses to run on one process.
+    pub(crate) fn collective_options(
+        &self,
+        program: Program,
+    ) -> std::result::Result<Options, Outcome> {
+        if self.processes < 2 {
+            return Err(self.needs_more());
+        }
+        let mut options = self.options.clone();
+        let most = options.memory / self.processes as usize;
+        if program.has_blocks() && options.largest > most {
+            if self.rank == 0 {
+                eprintln!(
+                    "{}: messages of up to {most} bytes, so that {} of them fit {} bytes (-M)",
+                    program.name(),
+                    self.processes,
+                    options.memory
+                );
+            }
+            options.largest = most;
+        }
+        Ok(options)
+    }
+
+    /// Refuses to run on one process.
+    pub(crate) fn needs_more(&self) -> Outcome {
+        Outcome::Refused(format!(
+            "this test needs at least two processes, and the job has {}",
+            self.processes
+        ))
     }
 
     /// Refuses to run on a number of processes other than two.

@@ -63,6 +63,7 @@ fn plain(job: &Job<'_>, pairs: &Pairs<'_>, table: &Table<'_>) -> Result<Outcome>
                         .samples
                         .sorted(|seconds| size * pairs.messages(options.window) / seconds),
                     valid,
+                    ..Row::default()
                 }),
             );
             if !valid {

@@ -4,11 +4,19 @@
 
 use std::process::Command;
 
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 14] = [
     env!("CARGO_BIN_EXE_osu_latency"),
     env!("CARGO_BIN_EXE_osu_bw"),
     env!("CARGO_BIN_EXE_osu_bibw"),
     env!("CARGO_BIN_EXE_osu_mbw_mr"),
+    env!("CARGO_BIN_EXE_osu_barrier"),
+    env!("CARGO_BIN_EXE_osu_bcast"),
+    env!("CARGO_BIN_EXE_osu_reduce"),
+    env!("CARGO_BIN_EXE_osu_allreduce"),
+    env!("CARGO_BIN_EXE_osu_allgather"),
+    env!("CARGO_BIN_EXE_osu_alltoall"),
+    env!("CARGO_BIN_EXE_osu_ibcast"),
+    env!("CARGO_BIN_EXE_osu_iallreduce"),
     env!("CARGO_BIN_EXE_osu_init"),
     env!("CARGO_BIN_EXE_osu_hello"),
 ];

@@ -16,6 +16,16 @@ const LATENCY: &str = env!("CARGO_BIN_EXE_osu_latency");
 const BANDWIDTH: &str = env!("CARGO_BIN_EXE_osu_bw");
 const BOTH_WAYS: &str = env!("CARGO_BIN_EXE_osu_bibw");
 const RATE: &str = env!("CARGO_BIN_EXE_osu_mbw_mr");
+const COLLECTIVES: [&str; 7] = [
+    env!("CARGO_BIN_EXE_osu_bcast"),
+    env!("CARGO_BIN_EXE_osu_reduce"),
+    env!("CARGO_BIN_EXE_osu_allreduce"),
+    env!("CARGO_BIN_EXE_osu_allgather"),
+    env!("CARGO_BIN_EXE_osu_alltoall"),
+    env!("CARGO_BIN_EXE_osu_ibcast"),
+    env!("CARGO_BIN_EXE_osu_iallreduce"),
+];
+const BARRIER: &str = env!("CARGO_BIN_EXE_osu_barrier");
 const INIT: &str = env!("CARGO_BIN_EXE_osu_init");
 const HELLO: &str = env!("CARGO_BIN_EXE_osu_hello");
 
@@ -147,6 +157,20 @@ fn all_programs(peer: &Peer) {
         let outcome = peer.run(2, program, wide);
         assert_eq!(outcome.succeeds().passed(), sizes.repeat(3), "{program}");
     }
+    let sizes: Vec<usize> = (2..=12).map(|power| 1 << power).collect();
+    for program in COLLECTIVES {
+        let outcome = peer.run(2, program, "-m 4:4096 -i 3 -x 1 -c -u 1 -T all");
+        assert_eq!(outcome.succeeds().passed(), sizes.repeat(3), "{program}");
+    }
+    let barrier = peer.run(2, BARRIER, "-i 20 -x 2");
+    assert_eq!(
+        barrier.succeeds().headings(),
+        [
+            "",
+            "# OSU MPI Barrier Latency Test v7.4",
+            "# Avg Latency(us)"
+        ]
+    );
     let init = peer.run(2, INIT, "");
     assert!(
         init.succeeds().output.contains("\nnprocs: 2, min: "),

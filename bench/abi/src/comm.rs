@@ -148,6 +148,110 @@ impl<'world> Comm<'world> {
     }
 }
 
+/// Collectives on buffers. Payloads of one call lie in different buffers.
+impl Comm<'_> {
+    /// Rank `root`'s payload for all.
+    #[inline]
+    pub fn bcast_payload(&self, payload: Payload<'_>, root: i32) -> Result<()> {
+        // SAFETY: the payload lies in a live buffer that nobody reads while it is borrowed by a payload, and the call is over
+        // when it returns.
+        let code = unsafe {
+            let (start, count, datatype) = (payload.start(), payload.count(), payload.datatype());
+            raw::MPI_Bcast(start, count, datatype, root, self.handle)
+        };
+        check("MPI_Bcast", code)
+    }
+
+    /// The reduction of everybody's `send` in rank `root`'s `recv`.
+    ///
+    /// # Panics
+    /// When the payloads differ in length.
+    #[inline]
+    pub fn reduce_payload(
+        &self,
+        send: Payload<'_>,
+        recv: Payload<'_>,
+        op: Op,
+        root: i32,
+    ) -> Result<()> {
+        assert_eq!(send.count(), recv.count(), "operand and result are alike");
+        // SAFETY: as for `bcast_payload`; the payloads are equally long.
+        let code = unsafe {
+            let (from, into, datatype) = (send.start(), recv.start(), send.datatype());
+            raw::MPI_Reduce(
+                from,
+                into,
+                send.count(),
+                datatype,
+                op.handle(),
+                root,
+                self.handle,
+            )
+        };
+        check("MPI_Reduce", code)
+    }
+
+    /// The reduction of everybody's `send` in everybody's `recv`.
+    ///
+    /// # Panics
+    /// When the payloads differ in length.
+    #[inline]
+    pub fn allreduce_payload(&self, send: Payload<'_>, recv: Payload<'_>, op: Op) -> Result<()> {
+        assert_eq!(send.count(), recv.count(), "operand and result are alike");
+        // SAFETY: as for `bcast_payload`; the payloads are equally long.
+        let code = unsafe {
+            let (from, into, datatype) = (send.start(), recv.start(), send.datatype());
+            raw::MPI_Allreduce(from, into, send.count(), datatype, op.handle(), self.handle)
+        };
+        check("MPI_Allreduce", code)
+    }
+
+    /// Everybody's `send` in everybody's `recv`, which has room for a block from each of `processes`, the communicator's size.
+    ///
+    /// # Panics
+    /// When it has not.
+    #[inline]
+    pub fn allgather_payload(
+        &self,
+        send: Payload<'_>,
+        recv: Payload<'_>,
+        processes: i32,
+    ) -> Result<()> {
+        let block = send.count();
+        assert_eq!(block * processes, recv.count(), "a block from each process");
+        // SAFETY: as for `bcast_payload`; `recv` holds a block from each process.
+        let code = unsafe {
+            let (from, into, datatype) = (send.start(), recv.start(), send.datatype());
+            raw::MPI_Allgather(from, block, datatype, into, block, datatype, self.handle)
+        };
+        check("MPI_Allgather", code)
+    }
+
+    /// Block `i` of everybody's `send` in `recv` of rank `i`; both have a block for each of `processes`, the communicator's size.
+    ///
+    /// # Panics
+    /// When they have not.
+    #[inline]
+    pub fn alltoall_payload(
+        &self,
+        send: Payload<'_>,
+        recv: Payload<'_>,
+        processes: i32,
+    ) -> Result<()> {
+        let block = send.count() / processes;
+        assert!(
+            block * processes == send.count() && send.count() == recv.count(),
+            "a block for each process"
+        );
+        // SAFETY: as for `bcast_payload`; both hold a block for each process.
+        let code = unsafe {
+            let (from, into, datatype) = (send.start(), recv.start(), send.datatype());
+            raw::MPI_Alltoall(from, block, datatype, into, block, datatype, self.handle)
+        };
+        check("MPI_Alltoall", code)
+    }
+}
+
 impl Drop for Comm<'_> {
     fn drop(&mut self) {
         if self.handle == raw::COMM_WORLD || self.handle == raw::COMM_NULL {
@@ -176,7 +280,7 @@ pub enum Op {
 }
 
 impl Op {
-    fn handle(self) -> raw::Op {
+    pub(crate) fn handle(self) -> raw::Op {
         match self {
             Self::Sum => raw::SUM,
             Self::Min => raw::MIN,

@@ -83,6 +83,12 @@ unsafe extern "C" {
     pub(crate) fn MPI_Barrier(comm: Comm) -> c_int;
     pub(crate) fn MPI_Bcast(buffer: *mut c_void, count: c_int, datatype: Datatype, root: c_int, comm: Comm) -> c_int;
     pub(crate) fn MPI_Reduce(send: *const c_void, recv: *mut c_void, count: c_int, datatype: Datatype, op: Op, root: c_int, comm: Comm) -> c_int;
+    pub(crate) fn MPI_Allreduce(send: *const c_void, recv: *mut c_void, count: c_int, datatype: Datatype, op: Op, comm: Comm) -> c_int;
+    pub(crate) fn MPI_Allgather(send: *const c_void, sends: c_int, sent: Datatype, recv: *mut c_void, recvs: c_int, received: Datatype, comm: Comm) -> c_int;
+    pub(crate) fn MPI_Alltoall(send: *const c_void, sends: c_int, sent: Datatype, recv: *mut c_void, recvs: c_int, received: Datatype, comm: Comm) -> c_int;
+    pub(crate) fn MPI_Ibcast(buffer: *mut c_void, count: c_int, datatype: Datatype, root: c_int, comm: Comm, request: *mut Request) -> c_int;
+    pub(crate) fn MPI_Iallreduce(send: *const c_void, recv: *mut c_void, count: c_int, datatype: Datatype, op: Op, comm: Comm, request: *mut Request) -> c_int;
+    pub(crate) fn MPI_Testall(count: c_int, requests: *mut Request, flag: *mut c_int, statuses: *mut Status) -> c_int;
     pub(crate) fn MPI_Send(buffer: *const c_void, count: c_int, datatype: Datatype, dest: c_int, tag: c_int, comm: Comm) -> c_int;
     pub(crate) fn MPI_Recv(buffer: *mut c_void, count: c_int, datatype: Datatype, source: c_int, tag: c_int, comm: Comm, status: *mut Status) -> c_int;
     pub(crate) fn MPI_Isend(buffer: *const c_void, count: c_int, datatype: Datatype, dest: c_int, tag: c_int, comm: Comm, request: *mut Request) -> c_int;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::process;
 
 use crate::buffer::Payload;
-use crate::comm::Comm;
+use crate::comm::{Comm, Op};
 use crate::error::{Result, check};
 use crate::raw;
 use crate::world::abort;
@@ -110,6 +110,73 @@ impl<'buf> InFlight<'_, 'buf> {
         check("MPI_Irecv", code)?;
         self.requests.started += 1;
         Ok(())
+    }
+
+    /// Starts to send rank `root`'s payload to all.
+    ///
+    /// # Panics
+    /// When the window is full.
+    #[inline]
+    pub fn ibcast(&mut self, payload: Payload<'buf>, root: i32) -> Result<()> {
+        let comm = self.comm;
+        let request = self.next();
+        // SAFETY: as for `irecv`.
+        let code = unsafe {
+            let (start, count, datatype) = (payload.start(), payload.count(), payload.datatype());
+            raw::MPI_Ibcast(start, count, datatype, root, comm, request)
+        };
+        check("MPI_Ibcast", code)?;
+        self.requests.started += 1;
+        Ok(())
+    }
+
+    /// Starts the reduction of everybody's `send` to everybody's `recv`, of another buffer.
+    ///
+    /// # Panics
+    /// When the window is full, or the payloads differ in length.
+    #[inline]
+    pub fn iallreduce(&mut self, send: Payload<'buf>, recv: Payload<'buf>, op: Op) -> Result<()> {
+        assert_eq!(send.count(), recv.count(), "operand and result are alike");
+        let comm = self.comm;
+        let request = self.next();
+        // SAFETY: as for `irecv`; the payloads are equally long.
+        let code = unsafe {
+            let (from, into, datatype) = (send.start(), recv.start(), send.datatype());
+            raw::MPI_Iallreduce(
+                from,
+                into,
+                send.count(),
+                datatype,
+                op.handle(),
+                comm,
+                request,
+            )
+        };
+        check("MPI_Iallreduce", code)?;
+        self.requests.started += 1;
+        Ok(())
+    }
+
+    /// Whether all operations of the window are complete.
+    #[inline]
+    pub fn test_all(&mut self) -> Result<bool> {
+        let requests = &mut *self.requests;
+        let mut done = 0;
+        // SAFETY: as for `wait_all`; `done` outlives the call.
+        let code = unsafe {
+            let (handles, statuses) = (&mut requests.handles, &mut requests.statuses);
+            raw::MPI_Testall(
+                requests.started as c_int,
+                handles.as_mut_ptr(),
+                &mut done,
+                statuses.as_mut_ptr(),
+            )
+        };
+        check("MPI_Testall", code)?;
+        if done != 0 {
+            requests.started = 0;
+        }
+        Ok(done != 0)
     }
 
     /// Waits until all operations of the window are complete.

@@ -12,7 +12,7 @@ pub mod read;
 mod samples;
 mod table;
 
-pub use options::{Buffers, Element, Options, Plan, Program, Request, parse};
+pub use options::{Buffers, Element, Kind, Options, Plan, Program, Request, parse};
 pub use pattern::Pattern;
 pub use samples::Samples;
-pub use table::{Row, Table, VariedTable};
+pub use table::{Extremes, Overlap, OverlapTable, Row, Table, VariedTable};

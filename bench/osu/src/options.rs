@@ -8,7 +8,7 @@ mod parse;
 
 pub use parse::parse;
 
-/// The programs that measure transfers.
+/// The programs that measure something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
     /// `osu_latency`
@@ -19,6 +19,33 @@ pub enum Program {
     BidirectionalBandwidth,
     /// `osu_mbw_mr`
     MessageRate,
+    /// `osu_barrier`
+    Barrier,
+    /// `osu_bcast`
+    Bcast,
+    /// `osu_reduce`
+    Reduce,
+    /// `osu_allreduce`
+    Allreduce,
+    /// `osu_allgather`
+    Allgather,
+    /// `osu_alltoall`
+    Alltoall,
+    /// `osu_ibcast`
+    Ibcast,
+    /// `osu_iallreduce`
+    Iallreduce,
+}
+
+/// What a program measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Messages between pairs of processes.
+    Messages,
+    /// A blocking collective operation.
+    Collective,
+    /// A nonblocking one beside computation.
+    Overlap,
 }
 
 impl Program {
@@ -29,6 +56,14 @@ impl Program {
             Self::Bandwidth => "osu_bw",
             Self::BidirectionalBandwidth => "osu_bibw",
             Self::MessageRate => "osu_mbw_mr",
+            Self::Barrier => "osu_barrier",
+            Self::Bcast => "osu_bcast",
+            Self::Reduce => "osu_reduce",
+            Self::Allreduce => "osu_allreduce",
+            Self::Allgather => "osu_allgather",
+            Self::Alltoall => "osu_alltoall",
+            Self::Ibcast => "osu_ibcast",
+            Self::Iallreduce => "osu_iallreduce",
         }
     }
 
@@ -39,7 +74,31 @@ impl Program {
             Self::Bandwidth => "# OSU MPI Bandwidth Test v7.4",
             Self::BidirectionalBandwidth => "# OSU MPI Bi-Directional Bandwidth Test v7.4",
             Self::MessageRate => "# OSU MPI Multiple Bandwidth / Message Rate Test v7.4",
+            Self::Barrier => "# OSU MPI Barrier Latency Test v7.4",
+            Self::Bcast => "# OSU MPI Broadcast Latency Test v7.4",
+            Self::Reduce => "# OSU MPI Reduce Latency Test v7.4",
+            Self::Allreduce => "# OSU MPI Allreduce Latency Test v7.4",
+            Self::Allgather => "# OSU MPI Allgather Latency Test v7.4",
+            Self::Alltoall => "# OSU MPI All-to-All Personalized Exchange Latency Test v7.4",
+            Self::Ibcast => "# OSU MPI Non-Blocking Broadcast Latency Test v7.4",
+            Self::Iallreduce => "# OSU MPI Non-blocking Allreduce Latency Test v7.4",
         }
+    }
+
+    /// What it measures.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Latency | Self::Bandwidth | Self::BidirectionalBandwidth | Self::MessageRate => {
+                Kind::Messages
+            }
+            Self::Ibcast | Self::Iallreduce => Kind::Overlap,
+            _ => Kind::Collective,
+        }
+    }
+
+    /// Whether each process has a block for every other one.
+    pub fn has_blocks(self) -> bool {
+        matches!(self, Self::Allgather | Self::Alltoall)
     }
 
     /// The answer to `--help`.
@@ -53,6 +112,10 @@ impl Program {
             Self::Latency => "hvmxibcuTzf",
             Self::Bandwidth | Self::BidirectionalBandwidth => "hvmxiWbcuTzf",
             Self::MessageRate => "pWRximVhvbcuTzf",
+            Self::Barrier => "hvfixz",
+            Self::Allgather | Self::Alltoall => "hvfmixMcuTz",
+            _ if self.kind() == Kind::Overlap => "hvfmixtcuTz",
+            _ => "hvfmixcuTz",
         }
     }
 
@@ -61,10 +124,21 @@ impl Program {
         1
     }
 
+    fn largest_default(self) -> usize {
+        match self.kind() {
+            Kind::Messages => 1 << 22,
+            _ => 1 << 20,
+        }
+    }
+
     fn small_messages(self) -> Plan {
         match self {
             Self::Latency => Plan {
                 iterations: 10_000,
+                warmup: 100,
+            },
+            _ if self.kind() != Kind::Messages => Plan {
+                iterations: 1_000,
                 warmup: 100,
             },
             _ => Plan {
@@ -78,6 +152,10 @@ impl Program {
         match self {
             Self::Latency => Plan {
                 iterations: 1_000,
+                warmup: 10,
+            },
+            _ if self.kind() != Kind::Messages => Plan {
+                iterations: 100,
                 warmup: 10,
             },
             _ => Plan {
@@ -167,6 +245,10 @@ pub struct Options {
     pub pairs: Option<usize>,
     /// Print messages per second.
     pub rate: bool,
+    /// Bytes that a process may have for a buffer of blocks.
+    pub memory: usize,
+    /// Calls of `MPI_Test` during the computation.
+    pub tests: usize,
 }
 
 impl Options {
@@ -180,7 +262,7 @@ impl Options {
     pub fn new(program: Program) -> Self {
         Self {
             smallest: program.smallest_default(),
-            largest: 1 << 22,
+            largest: program.largest_default(),
             small_messages: program.small_messages(),
             large_messages: program.large_messages(),
             window: 64,
@@ -192,6 +274,8 @@ impl Options {
             percentiles: Vec::new(),
             pairs: None,
             rate: true,
+            memory: 512 << 20,
+            tests: 0,
         }
     }
 

@@ -4,7 +4,11 @@
 
 use std::fmt::Write;
 
-use crate::options::{Options, Program};
+mod overlap;
+
+pub use overlap::{Overlap, OverlapTable};
+
+use crate::options::{Kind, Options, Program};
 use crate::samples::percentile;
 
 /// The table of one element type: heading and rows.
@@ -24,8 +28,21 @@ pub struct Row {
     pub rate: f64,
     /// The iterations in ascending order, in the unit of `value`; empty if none were kept.
     pub sorted: Vec<f64>,
+    /// The means of the fastest and of the slowest process, where not the iterations of one are looked at.
+    pub extremes: Option<Extremes>,
     /// Whether the data were right; printed when they were checked.
     pub valid: bool,
+}
+
+/// What the processes of a collective operation measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Extremes {
+    /// The shortest mean of a process, in microseconds.
+    pub least: f64,
+    /// The longest.
+    pub most: f64,
+    /// Timed iterations.
+    pub iterations: usize,
 }
 
 impl<'a> Table<'a> {
@@ -53,10 +70,13 @@ impl<'a> Table<'a> {
 
     /// The lines above the rows, for elements that the library calls `datatype`.
     pub fn heading(&self, datatype: &str) -> String {
-        let mut line = format!("# Datatype: {datatype}.\n{:<10}", "# Size");
+        let mut line = match self.program {
+            Program::Barrier => "#".to_owned(),
+            _ => format!("# Datatype: {datatype}.\n{:<10}", "# Size"),
+        };
         let unit = match self.program {
-            Program::Latency => {
-                column(&mut line, "Avg Latency(us)");
+            Program::Barrier => {
+                line += " Avg Latency(us)";
                 "Latency(us)"
             }
             Program::Bandwidth | Program::BidirectionalBandwidth => {
@@ -70,6 +90,10 @@ impl<'a> Table<'a> {
                 }
                 "BW(MB/s)"
             }
+            _ => {
+                column(&mut line, "Avg Latency(us)");
+                "Latency(us)"
+            }
         };
         if self.options.full {
             column(&mut line, &format!("Min {unit}"));
@@ -79,36 +103,53 @@ impl<'a> Table<'a> {
         if self.options.validation.is_some() {
             column(&mut line, "Validation");
         }
-        let tail = if self.program == Program::Latency {
-            "Lat(us)"
-        } else {
-            "BW(MB/s)"
-        };
-        for percent in &self.options.percentiles {
-            column(&mut line, &format!("P{percent} Tail {tail}"));
-        }
+        let is_latency = self.program == Program::Latency || self.program.kind() != Kind::Messages;
+        let tail = if is_latency { "Lat(us)" } else { "BW(MB/s)" };
+        percentile_heading(&mut line, self.options, tail);
         line + "\n"
     }
 
     /// One row.
     pub fn row(&self, row: &Row) -> String {
-        let mut line = format!("{:<10}", row.bytes);
-        number(&mut line, row.value);
+        let mut line = match self.program {
+            Program::Barrier => format!("{:>17.2}", row.value),
+            _ => format!("{:<10}{:>18.2}", row.bytes, row.value),
+        };
         if self.program == Program::MessageRate && self.options.rate {
             number(&mut line, row.rate);
         }
         if self.options.full {
-            number(&mut line, row.sorted.first().copied().unwrap_or(f64::NAN));
-            number(&mut line, row.sorted.last().copied().unwrap_or(f64::NAN));
-            line += &format!("{:>12}", row.sorted.len());
+            let sorted = &row.sorted;
+            let Extremes {
+                least,
+                most,
+                iterations,
+            } = row.extremes.unwrap_or(Extremes {
+                least: sorted.first().copied().unwrap_or(f64::NAN),
+                most: sorted.last().copied().unwrap_or(f64::NAN),
+                iterations: sorted.len(),
+            });
+            number(&mut line, least);
+            number(&mut line, most);
+            line += &format!("{iterations:>12}");
         }
         if self.options.validation.is_some() {
             column(&mut line, if row.valid { "Pass" } else { "Fail" });
         }
-        for &percent in &self.options.percentiles {
-            number(&mut line, percentile(&row.sorted, percent));
-        }
+        percentiles(&mut line, self.options, &row.sorted);
         line + "\n"
+    }
+}
+
+fn percentile_heading(line: &mut String, options: &Options, unit: &str) {
+    for percent in &options.percentiles {
+        column(line, &format!("P{percent} Tail {unit}"));
+    }
+}
+
+fn percentiles(line: &mut String, options: &Options, sorted: &[f64]) {
+    for &percent in &options.percentiles {
+        number(line, percentile(sorted, percent));
     }
 }
 
@@ -163,6 +204,7 @@ mod tests {
             rate: 1.0e6,
             sorted: vec![0.5, 0.7, 0.9],
             valid: true,
+            extremes: None,
         }
     }
 
@@ -197,6 +239,38 @@ mod tests {
             }),
             "8                       0.70        1000000.00              0.50              0.90           3              \
              Fail              0.50\n"
+        );
+    }
+
+    #[test]
+    fn collectives_look_like_osu() {
+        let mut options = Options::new(Program::Allreduce);
+        options.full = true;
+        let table = Table::new(Program::Allreduce, &options);
+        assert_eq!(
+            table.heading("MPI_CHAR"),
+            "# Datatype: MPI_CHAR.\n# Size       Avg Latency(us)   Min Latency(us)   Max Latency(us)  Iterations\n"
+        );
+        let row = Row {
+            extremes: Some(Extremes {
+                least: 0.6,
+                most: 0.8,
+                iterations: 1000,
+            }),
+            ..example()
+        };
+        assert_eq!(
+            table.row(&row),
+            "8                       0.70              0.60              0.80        1000\n"
+        );
+        let barrier = Table::new(Program::Barrier, &options);
+        assert_eq!(
+            barrier.heading(""),
+            "# Avg Latency(us)   Min Latency(us)   Max Latency(us)  Iterations\n"
+        );
+        assert_eq!(
+            barrier.row(&row),
+            "             0.70              0.60              0.80        1000\n"
         );
     }
 

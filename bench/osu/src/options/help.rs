@@ -1,6 +1,6 @@
 //! The help texts.
 
-use super::Program;
+use super::{Kind, Program};
 
 /// An option's long name, and what it does; further lines are indented by the printer.
 pub(super) struct Entry {
@@ -97,6 +97,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "vary-window",
         text: &["measure windows from 1 to 128 messages; not with -W, -c, -f, -z"],
     },
+    Entry {
+        letter: 'M',
+        name: "mem-limit",
+        text: &[
+            "SIZE - bytes that a buffer of blocks for all processes may have (default 536870912)",
+        ],
+    },
+    Entry {
+        letter: 't',
+        name: "num-test-calls",
+        text: &["CALLS - calls of MPI_Test during the computation (default 0)"],
+    },
 ];
 
 pub(super) fn text(program: Program) -> String {
@@ -114,15 +126,22 @@ pub(super) fn text(program: Program) -> String {
         }
     }
     let (small, large) = (program.small_messages(), program.large_messages());
-    text += &format!(
-        "Without -i and -x: {} iterations after {}, and {} after {} for messages above {} bytes.\n",
-        small.iterations,
-        small.warmup,
-        large.iterations,
-        large.warmup,
-        super::Options::LARGE
-    );
+    text += &match program {
+        Program::Barrier => format!(
+            "Without -i and -x: {} iterations after {}.\n",
+            small.iterations, small.warmup
+        ),
+        _ => format!(
+            "Without -i and -x: {} iterations after {}, and {} after {} for messages above {} bytes.\n",
+            small.iterations,
+            small.warmup,
+            large.iterations,
+            large.warmup,
+            super::Options::LARGE
+        ),
+    };
     text += match program {
+        _ if program.kind() != Kind::Messages => "Runs on two processes or more.\n",
         Program::MessageRate => {
             "Process n of the first half sends to process n of the second half: ranks in blocks place the halves\n\
              on two nodes.\n"

@@ -149,6 +149,8 @@ impl State {
             'p' => options.pairs = Some(number(value, 1, MOST_BYTES)?),
             'R' => options.rate = number(value, 0, 1)? == 1,
             'V' => options.vary_window = true,
+            'M' => options.memory = number(value, 1, usize::MAX)?,
+            't' => options.tests = number(value, 1, MOST_BYTES)?,
             _ => unreachable!("split() admits the letters of Program::letters only"),
         }
         Ok(())

@@ -1,0 +1,9 @@
+//! `osu_reduce`: see `ferrite_bench::collective`.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ferrite_bench::collective::main(ferrite_osu::Program::Reduce)
+}
