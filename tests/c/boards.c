@@ -67,7 +67,7 @@ static void one(MPI_Comm comm, uint32_t round, MPI_Op composition)
     int me, of;
     MPI_Comm_rank(comm, &me);
     MPI_Comm_size(comm, &of);
-    uint32_t what = draw(6), length = draw(4), how = draw(3), in_place = draw(2);
+    uint32_t what = draw(9), length = draw(4), how = draw(3), in_place = draw(2);
     int root = (int)draw((uint32_t)of), sleeper = (int)draw(24);
     int count = length == 0 ? (int)draw(13) : length == 1 ? (int)draw(600) : length == 2 ? (int)draw(5000) : (int)draw(MOST);
     MPI_Op op = how == 0 ? MPI_SUM : how == 1 ? MPI_MAX : composition;
@@ -102,6 +102,28 @@ static void one(MPI_Comm comm, uint32_t round, MPI_Op composition)
         reduced(of, round, count, op, composition);
         MPI_Allreduce(in_place ? MPI_IN_PLACE : in, in_place ? in : out, items, type, op, comm);
         same(in_place ? in : out, expected, (size_t)count);
+        break;
+    case 6:
+        contribution(in, me, round, count * of);
+        memset(out, 0, (size_t)count * sizeof *out);
+        MPI_Scatter(in, count, MPI_UINT32_T, in_place && me == root ? MPI_IN_PLACE : out, count, MPI_UINT32_T, root, comm);
+        contribution(expected, root, round, count * of);
+        if (!in_place || me != root)
+            same(out, expected + (size_t)me * (size_t)count, (size_t)count);
+        break;
+    case 7:
+        contribution(in, me, round, count * of);
+        MPI_Alltoall(in, count, MPI_UINT32_T, out, count, MPI_UINT32_T, comm);
+        for (int from = 0; from < of; from++) {
+            contribution(expected, from, round, count * of);
+            same(out + (size_t)from * (size_t)count, expected + (size_t)me * (size_t)count, (size_t)count);
+        }
+        break;
+    case 8:
+        contribution(in, me, round, count * of);
+        reduced(of, round, count * of, op, composition);
+        MPI_Reduce_scatter_block(in, out, items, type, op, comm);
+        same(out, expected + (size_t)me * (size_t)count, (size_t)count);
         break;
     default:
         for (int from = 0; from < of; from++)

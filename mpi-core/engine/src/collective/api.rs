@@ -311,7 +311,7 @@ impl Engine {
             input
         };
         let shape = shape(c, waits, 0, received.bytes / c.size() as usize);
-        Ok(builder.call(select::alltoall(shape), input, output, None))
+        Ok(builder.call(select::alltoall(shape, LIMITS), input, output, None))
     }
 
     /// `MPI_Reduce`: `recvbuf` counts at the root only, where `sendbuf` may be [`IN_PLACE`].
@@ -509,10 +509,9 @@ impl Engine {
         };
         let shape = Shape {
             count,
-            board: None,
             ..operand.shape(shape(c, waits, 0, 0))
         };
-        let schedule = select::reduce_scatter(shape, parts);
+        let schedule = select::reduce_scatter(shape, parts, LIMITS);
         Ok(builder.call(schedule, input, output, reduction))
     }
 }

@@ -374,7 +374,10 @@ impl Engine {
         let operand = Operand::new(all, dt, op)?;
         let own = c.rank() as usize;
         let own = (starts[own] as i64, recvcounts[own]);
-        let parts = Parts::Unequal(Arc::from(starts));
+        let parts = match recvcounts.iter().all(|count| *count == own.1) {
+            true => Parts::Equal,
+            false => Parts::Unequal(Arc::from(starts)),
+        };
         self.reduce_scatter_of(waits, (sendbuf, recvbuf), operand, own, parts, comm)
     }
 }

@@ -25,6 +25,25 @@ pub enum What {
     Gather,
     /// Each one's block for all.
     Allgather,
+    /// The root's blocks, one for each.
+    Scatter,
+    /// Each one's blocks, one for each.
+    Alltoall,
+    /// All vectors, combined, a block for each.
+    ReduceScatter,
+}
+
+impl What {
+    /// Whether whoever fills a slot has a block for each member.
+    #[inline]
+    pub(super) fn has_blocks(self) -> bool {
+        matches!(self, What::Scatter | What::Alltoall | What::ReduceScatter)
+    }
+
+    /// Whether this rank fills its slot.
+    fn fills(self, is_root: bool) -> bool {
+        is_root || !matches!(self, What::Bcast | What::Scatter)
+    }
 }
 
 /// See the module.
@@ -44,9 +63,13 @@ pub struct OnBoard {
     last: Id,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Fill,
+    /// Put the block for this member into the slot.
+    FillBlock(u32),
+    /// The slot is filled: tell the others.
+    Filled,
     /// Wait for this member, and take what it has.
     Take(u32),
     /// Combine what this member has with this rank's slice, counted from the one above it.
@@ -65,7 +88,12 @@ impl OnBoard {
     /// For a board whose slots have `payload` bytes. Vectors of up to `flat` bytes are combined by everybody who wants the result. `None` if
     /// an element does not fit, or the call is better done by messages.
     pub(super) fn new(what: What, shape: &Shape, payload: usize, flat: usize) -> Option<OnBoard> {
-        let chunk = payload / shape.width;
+        let share = if what.has_blocks() {
+            payload / shape.size as usize
+        } else {
+            payload
+        };
+        let chunk = share / shape.width;
         let sliced = what == What::Allreduce
             && shape.size > 2
             && shape.bytes() > flat
@@ -76,7 +104,7 @@ impl OnBoard {
         Some(OnBoard {
             what,
             chunk,
-            in_line: fits_line(shape),
+            in_line: fits_line(what, shape),
             sliced,
             turn: 0,
             first: 0,
@@ -93,6 +121,9 @@ impl OnBoard {
             What::Allreduce => "allreduce on the board",
             What::Gather => "gather on the board",
             What::Allgather => "allgather on the board",
+            What::Scatter => "scatter on the board",
+            What::Alltoall => "alltoall on the board",
+            What::ReduceScatter => "reduce-scatter on the board",
         }
     }
 
@@ -123,39 +154,59 @@ impl OnBoard {
         match self.phase {
             Phase::Fill => {
                 self.last = Id::NONE;
-                if self.what != What::Bcast || is_root {
-                    let from = match self.what {
-                        What::Bcast => Place::output(at),
-                        // In place, a gathering rank's block lies in its output.
-                        What::Gather | What::Allgather if shape.in_place => {
-                            Place::output(own as usize * shape.bytes() + at)
-                        }
-                        _ => Place::input(at),
-                    };
-                    let may_write = out.enter(self.turn);
-                    let filled = out.copy(from, self.slot(own, 0), bytes, &[may_write]);
-                    self.last = out.post(self.turn, FILLED, &[filled]);
-                    let keeps = matches!(self.what, What::Gather if is_root)
-                        || self.what == What::Allgather;
-                    if keeps && !shape.in_place {
-                        let into = Place::output(own as usize * shape.bytes() + at);
-                        out.copy(from, into, bytes, &[]);
-                    }
+                if !self.what.fills(is_root) {
+                    self.phase = Phase::Take(1);
+                    return true;
                 }
+                self.last = out.enter(self.turn);
+                self.phase = Phase::Filled;
+                let (from, bytes) = match self.what {
+                    What::Bcast => (Place::output(at), bytes),
+                    // In place, a gathering rank's block lies in its output.
+                    What::Gather | What::Allgather if shape.in_place => {
+                        (Place::output(own as usize * shape.bytes() + at), bytes)
+                    }
+                    // Blocks that are whole lie as they shall.
+                    what if what.has_blocks() && count == shape.count => {
+                        (Place::input(0), shape.size as usize * bytes)
+                    }
+                    what if what.has_blocks() => {
+                        self.phase = Phase::FillBlock(0);
+                        return true;
+                    }
+                    _ => (Place::input(at), bytes),
+                };
+                self.last = out.copy(from, self.slot(own, 0), bytes, &[self.last]);
+            }
+            Phase::FillBlock(member) => {
+                let from = Place::input(member as usize * shape.bytes() + at);
+                let into = self.slot(own, member as usize * bytes);
+                self.last = out.copy(from, into, bytes, &[self.last]);
+                self.phase = match member + 1 == shape.size {
+                    true => Phase::Filled,
+                    false => Phase::FillBlock(member + 1),
+                };
+            }
+            Phase::Filled => {
+                self.last = out.post(self.turn, FILLED, &[self.last]);
+                self.keep_own(shape, at, bytes, out);
                 self.phase = match self.what {
-                    What::Allreduce if self.sliced => {
-                        self.last = out.wait_for(self.turn, FILLED, 0..shape.size, &[self.last]);
-                        Phase::Slice(0)
+                    What::Allreduce if self.sliced => Phase::Slice(0),
+                    What::Allreduce | What::ReduceScatter => Phase::Take(shape.size),
+                    What::Reduce if is_root => Phase::Take(shape.size),
+                    What::Allgather | What::Alltoall if shape.size > 1 => {
+                        Phase::Take(shape.size - 1)
                     }
-                    What::Reduce | What::Allreduce if self.what == What::Allreduce || is_root => {
-                        self.last = out.wait_for(self.turn, FILLED, 0..shape.size, &[self.last]);
-                        Phase::Take(shape.size)
-                    }
-                    What::Bcast if !is_root => Phase::Take(1),
-                    What::Allgather if shape.size > 1 => Phase::Take(shape.size - 1),
                     What::Gather if is_root && shape.size > 1 => Phase::Take(shape.size - 1),
                     _ => Phase::End,
                 };
+                let combines = matches!(
+                    self.what,
+                    What::Reduce | What::Allreduce | What::ReduceScatter
+                );
+                if combines && self.phase != Phase::End {
+                    self.last = out.wait_for(self.turn, FILLED, 0..shape.size, &[self.last]);
+                }
             }
             Phase::Take(left) => {
                 self.take(shape, left, at, count, out);
@@ -202,25 +253,44 @@ impl OnBoard {
         true
     }
 
+    /// Copies this rank's block to where it is wanted, if it is.
+    fn keep_own(&self, shape: &Shape, at: usize, bytes: usize, out: &mut Round) {
+        let block = shape.rank as usize * shape.bytes() + at;
+        let (from, into) = match self.what {
+            _ if shape.in_place => return,
+            What::Gather if shape.rank == shape.root => (at, block),
+            What::Allgather => (at, block),
+            What::Scatter => (block, at),
+            What::Alltoall => (block, block),
+            _ => return,
+        };
+        out.copy(Place::input(from), Place::output(into), bytes, &[]);
+    }
+
     /// Takes what a member has filled in; `left` counts the members down.
     fn take(&mut self, shape: &Shape, left: u32, at: usize, count: usize, out: &mut Round) {
         let bytes = count * shape.width;
+        // Where this rank's block begins in another's slot.
+        let mine = match self.what.has_blocks() {
+            true => shape.rank as usize * bytes,
+            false => 0,
+        };
         match self.what {
-            What::Bcast => {
+            What::Bcast | What::Scatter => {
                 let root = shape.root;
                 let ready = out.wait_for(self.turn, FILLED, root..root + 1, &[]);
-                self.last = out.copy(self.slot(root, 0), Place::output(at), bytes, &[ready]);
+                self.last = out.copy(self.slot(root, mine), Place::output(at), bytes, &[ready]);
             }
-            What::Gather | What::Allgather => {
+            What::Gather | What::Allgather | What::Alltoall => {
                 // Each begins with another one.
                 let member = shape.below(left);
                 let ready = out.wait_for(self.turn, FILLED, member..member + 1, &[self.last]);
                 let into = Place::output(member as usize * shape.bytes() + at);
-                self.last = out.copy(self.slot(member, 0), into, bytes, &[ready]);
+                self.last = out.copy(self.slot(member, mine), into, bytes, &[ready]);
             }
             _ => {
                 // From the last rank to the first: each operand goes to the left of what there is.
-                let from = self.slot(left - 1, 0);
+                let from = self.slot(left - 1, mine);
                 self.last = if left == shape.size {
                     out.copy(from, Place::output(at), bytes, &[self.last])
                 } else {
@@ -248,8 +318,13 @@ impl OnBoard {
 
 /// Whether the data of a call fit the lines.
 #[inline]
-pub(super) fn fits_line(shape: &Shape) -> bool {
-    shape.bytes() <= ferrite_shm::IN_LINE
+pub(super) fn fits_line(what: What, shape: &Shape) -> bool {
+    let blocks = if what.has_blocks() {
+        shape.size as usize
+    } else {
+        1
+    };
+    shape.bytes() * blocks <= ferrite_shm::IN_LINE
 }
 
 /// Whether a member that has filled its slot means a call of as many bytes as this one does. A call without data, such as a

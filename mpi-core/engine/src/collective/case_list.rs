@@ -91,7 +91,7 @@ const ALGORITHMS: &[(Kind, Choose)] = &[
         Schedule::new(Algorithm::LinearScatter(LinearScatter::START), s)
     }),
     (Kind::Scatter, |s| select::scatter(s, &TINY)),
-    (Kind::Alltoall, select::alltoall),
+    (Kind::Alltoall, |s| select::alltoall(s, &TINY)),
     (Kind::Alltoallv, |s| {
         let sent = starts((0..s.size).map(|to| unequal(s.count, s.rank, to)));
         let received = starts((0..s.size).map(|from| unequal(s.count, from, s.rank)));
@@ -132,11 +132,11 @@ const ALGORITHMS: &[(Kind, Choose)] = &[
         select::exchange(s, sends, receives)
     }),
     (Kind::ReduceScatterBlock, |s| {
-        select::reduce_scatter(s, Parts::Equal)
+        select::reduce_scatter(s, Parts::Equal, &TINY)
     }),
     (Kind::ReduceScatter, |s| {
         let starts = starts((0..s.size).map(|to| unequal(s.count, to, 0)));
-        select::reduce_scatter(s, Parts::Unequal(starts))
+        select::reduce_scatter(s, Parts::Unequal(starts), &TINY)
     }),
     (Kind::AllreduceAcross, |s| {
         let sides = Sides::of(&s);
@@ -184,13 +184,27 @@ const ALGORITHMS: &[(Kind, Choose)] = &[
     (Kind::Allreduce, |s| on_board(What::Allreduce, s, 0)),
     (Kind::Gather, |s| on_board(What::Gather, s, 0)),
     (Kind::Allgather, |s| on_board(What::Allgather, s, 0)),
+    (Kind::Scatter, |s| on_board(What::Scatter, s, 0)),
+    (Kind::Alltoall, |s| on_board(What::Alltoall, s, 0)),
+    (Kind::ReduceScatterBlock, |s| {
+        on_board(What::ReduceScatter, s, 0)
+    }),
 ];
 
-/// Over a board, or by messages an allreduce whose operation does not commute, which a board is not for.
+/// The most turns that a call is checked with: a schedule of thousands of operations takes long to check.
+const TURNS: u64 = 12;
+
+/// Over a board, or by messages what a board is not for: an allreduce whose operation does not commute, and many blocks.
 fn on_board(what: What, shape: Shape, flat: usize) -> Schedule {
-    match OnBoard::new(what, &shape, PAYLOAD, flat) {
+    let algorithm = OnBoard::new(what, &shape, PAYLOAD, flat);
+    match algorithm.filter(|algorithm| !what.has_blocks() || algorithm.turns(&shape) <= TURNS) {
         Some(algorithm) => Schedule::new(Algorithm::OnBoard(algorithm), shape),
-        None => select::allreduce(shape, &TINY),
+        None => match what {
+            What::Scatter => select::scatter(shape, &TINY),
+            What::Alltoall => select::alltoall(shape, &TINY),
+            What::ReduceScatter => select::reduce_scatter(shape, Parts::Equal, &TINY),
+            _ => select::allreduce(shape, &TINY),
+        },
     }
 }
 
@@ -210,6 +224,9 @@ pub(super) const TINY: Thresholds = Thresholds {
         allreduce: [0; 2],
         gather: [0; 2],
         allgather: [0; 2],
+        scatter: [0; 2],
+        alltoall: [0; 2],
+        reduce_scatter: [0; 2],
     },
     board_flat: 0,
 };

@@ -19,6 +19,14 @@ pub trait Watch {
     fn watch(&self, done: impl FnMut() -> bool);
 }
 
+/// Where in a slot this member looks for what it wants.
+#[derive(Clone, Copy)]
+struct Slot {
+    in_line: bool,
+    /// Behind the blocks for others.
+    offset: usize,
+}
+
 /// One turn of a board, as one member plays it.
 pub struct Turn<'a, W> {
     /// The communicator's board.
@@ -60,6 +68,13 @@ impl<W: Watch> Turn<'_, W> {
     ) -> Result<()> {
         let shape = self.shape;
         let is_root = shape.rank == shape.root;
+        let block = shape.bytes();
+        // Where this rank's block lies among those for all.
+        let mine = shape.rank as usize * block;
+        let slot = Slot {
+            in_line: fits_line(what, shape),
+            offset: if what.has_blocks() { mine } else { 0 },
+        };
         // SAFETY: the caller's promise; slots are written once they may be, and read after their members have posted.
         unsafe {
             match what {
@@ -67,50 +82,66 @@ impl<W: Watch> Turn<'_, W> {
                     self.board.post(self.number, FILLED);
                     return self.wait_for_all();
                 }
-                What::Bcast if is_root => self.fill(output.ptr),
-                What::Bcast => return self.take(shape.root, output.ptr),
+                What::Bcast if is_root => self.fill(slot, output.ptr, block),
+                What::Bcast => return self.take(slot, shape.root, output.ptr),
                 What::Reduce | What::Allreduce => {
-                    self.fill(input.ptr);
+                    self.fill(slot, input.ptr, block);
                     if what == What::Allreduce || is_root {
-                        return self.combine(output.ptr, reduction);
+                        return self.combine(slot, output.ptr, reduction);
                     }
                 }
-                What::Gather if !is_root => self.fill(input.ptr),
-                What::Gather | What::Allgather => {
-                    let own = output.ptr.wrapping_add(shape.rank as usize * shape.bytes());
+                What::ReduceScatter => {
+                    self.fill(slot, input.ptr, shape.size as usize * block);
+                    return self.combine(slot, output.ptr, reduction);
+                }
+                What::Scatter if is_root => {
+                    self.fill(slot, input.ptr, shape.size as usize * block);
                     if !shape.in_place {
-                        copy_nonoverlapping(input.ptr, own, shape.bytes());
+                        copy_nonoverlapping(input.ptr.wrapping_add(mine), output.ptr, block);
+                    }
+                }
+                What::Scatter => return self.take(slot, shape.root, output.ptr),
+                What::Gather if !is_root => self.fill(slot, input.ptr, block),
+                What::Alltoall => {
+                    self.fill(slot, input.ptr, shape.size as usize * block);
+                    let own = output.ptr.wrapping_add(mine);
+                    copy_nonoverlapping(input.ptr.wrapping_add(mine), own, block);
+                    return self.collect(slot, output.ptr);
+                }
+                What::Gather | What::Allgather => {
+                    let own = output.ptr.wrapping_add(mine);
+                    if !shape.in_place {
+                        copy_nonoverlapping(input.ptr, own, block);
                     }
                     if what == What::Allgather {
-                        self.fill(own);
+                        self.fill(slot, own, block);
                     }
-                    for left in (1..shape.size).rev() {
-                        let member = shape.below(left);
-                        let at = member as usize * shape.bytes();
-                        self.take(member, output.ptr.wrapping_add(at))?;
-                    }
+                    return self.collect(slot, output.ptr);
                 }
             }
         }
         Ok(())
     }
 
-    fn slot(&self, member: u32) -> *mut u8 {
-        self.board
-            .bytes(member as usize, self.number, fits_line(self.shape))
+    fn slot(&self, slot: Slot, member: u32) -> *mut u8 {
+        let bytes = self.board.bytes(member as usize, self.number, slot.in_line);
+        bytes.wrapping_add(slot.offset)
     }
 
     /// Puts this member's data into its slot, once it may.
     ///
     /// # Safety
-    /// `from` is readable for the shape's bytes.
+    /// `from` is readable for as many bytes, which fit.
     #[inline]
-    unsafe fn fill(&self, from: *const u8) {
-        let (board, number, bytes) = (self.board, self.number, self.shape.bytes());
+    unsafe fn fill(&self, slot: Slot, from: *const u8, bytes: usize) {
+        let (board, number) = (self.board, self.number);
         self.watch.watch(|| board.is_free(number));
+        let into = self
+            .board
+            .bytes(self.shape.rank as usize, number, slot.in_line);
         // SAFETY: the caller's promise; nobody reads the slot any more.
-        unsafe { copy_nonoverlapping(from, self.slot(self.shape.rank), bytes) };
-        board.announce(number, bytes as u64);
+        unsafe { copy_nonoverlapping(from, into, bytes) };
+        board.announce(number, self.shape.bytes() as u64);
         board.post(number, FILLED);
     }
 
@@ -119,11 +150,26 @@ impl<W: Watch> Turn<'_, W> {
     /// # Safety
     /// `into` is writable for the shape's bytes.
     #[inline]
-    unsafe fn take(&self, member: u32, into: *mut u8) -> Result<()> {
+    unsafe fn take(&self, slot: Slot, member: u32, into: *mut u8) -> Result<()> {
         self.wait_for(member)?;
         // SAFETY: the caller's promise; the member has written its slot, and does not again before this turn is finished.
-        unsafe { copy_nonoverlapping(self.slot(member), into, self.shape.bytes()) };
+        unsafe { copy_nonoverlapping(self.slot(slot, member), into, self.shape.bytes()) };
         Ok(())
+    }
+
+    /// Copies the others' data in the order of rank. Each member begins with another one.
+    ///
+    /// # Safety
+    /// `into` is writable for the shape's bytes for each member.
+    #[inline]
+    unsafe fn collect(&self, slot: Slot, into: *mut u8) -> Result<()> {
+        let shape = self.shape;
+        (1..shape.size).rev().try_for_each(|left| {
+            let member = shape.below(left);
+            let at = member as usize * shape.bytes();
+            // SAFETY: the caller's promise.
+            unsafe { self.take(slot, member, into.wrapping_add(at)) }
+        })
     }
 
     #[inline]
@@ -144,15 +190,20 @@ impl<W: Watch> Turn<'_, W> {
     /// # Safety
     /// `into` is writable for the shape's bytes.
     #[inline]
-    unsafe fn combine(&self, into: *mut u8, reduction: Option<&Reduction>) -> Result<()> {
+    unsafe fn combine(
+        &self,
+        slot: Slot,
+        into: *mut u8,
+        reduction: Option<&Reduction>,
+    ) -> Result<()> {
         self.wait_for_all()?;
         let reduction = reduction.expect("a call that reduces has an operation");
         let last = self.shape.size - 1;
         // SAFETY: the caller's promise; all slots are written and stay so until this turn is finished.
         unsafe {
-            copy_nonoverlapping(self.slot(last), into, self.shape.bytes());
+            copy_nonoverlapping(self.slot(slot, last), into, self.shape.bytes());
             for member in (0..last).rev() {
-                reduction.apply(self.slot(member), into, self.shape.count);
+                reduction.apply(self.slot(slot, member), into, self.shape.count);
             }
         }
         Ok(())

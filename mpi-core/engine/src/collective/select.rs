@@ -56,6 +56,12 @@ pub struct BoardLimits {
     pub gather: [usize; 2],
     /// Blocks of an allgather.
     pub allgather: [usize; 2],
+    /// Blocks that are scattered.
+    pub scatter: [usize; 2],
+    /// Blocks of an alltoall.
+    pub alltoall: [usize; 2],
+    /// Blocks of a reduce-scatter.
+    pub reduce_scatter: [usize; 2],
 }
 
 impl BoardLimits {
@@ -67,6 +73,9 @@ impl BoardLimits {
             What::Allreduce => self.allreduce,
             What::Gather => self.gather,
             What::Allgather => self.allgather,
+            What::Scatter => self.scatter,
+            What::Alltoall => self.alltoall,
+            What::ReduceScatter => self.reduce_scatter,
         };
         limits[usize::from(size > 2)]
     }
@@ -89,6 +98,9 @@ impl Thresholds {
             allreduce: [32 << 10, 16 << 10],
             gather: [16 << 10, 4 << 10],
             allgather: [16 << 10, 256 << 10],
+            scatter: [8 << 10, 64 << 10],
+            alltoall: [4 << 10, 4 << 10],
+            reduce_scatter: [8 << 10, 8 << 10],
         },
         board_flat: 1 << 10,
     };
@@ -177,6 +189,9 @@ pub fn gather(shape: Shape, limits: &Thresholds) -> Schedule {
 
 /// A block of `shape.bytes()` from the root's input for each rank, in the order of ranks.
 pub fn scatter(shape: Shape, limits: &Thresholds) -> Schedule {
+    if let Some(schedule) = on_board(What::Scatter, &shape, limits) {
+        return schedule;
+    }
     let algorithm = if shape.bytes() == 0 {
         Algorithm::Nothing
     } else if shape.bytes() >= limits.scatter_linear {
@@ -188,7 +203,10 @@ pub fn scatter(shape: Shape, limits: &Thresholds) -> Schedule {
 }
 
 /// A block of `shape.bytes()` from every rank for every rank. Not in place.
-pub fn alltoall(shape: Shape) -> Schedule {
+pub fn alltoall(shape: Shape, limits: &Thresholds) -> Schedule {
+    if let Some(schedule) = on_board(What::Alltoall, &shape, limits) {
+        return schedule;
+    }
     Schedule::new(Algorithm::Pairwise(Pairwise::START), shape)
 }
 
@@ -227,7 +245,12 @@ pub fn allgatherv(shape: Shape, blocks: Arc<[(usize, usize)]>) -> Schedule {
 }
 
 /// A reduction whose result is dealt out. Not in place.
-pub fn reduce_scatter(shape: Shape, parts: Parts) -> Schedule {
+pub fn reduce_scatter(shape: Shape, parts: Parts, limits: &Thresholds) -> Schedule {
+    if let Parts::Equal = parts
+        && let Some(schedule) = on_board(What::ReduceScatter, &shape, limits)
+    {
+        return schedule;
+    }
     Schedule::new(Algorithm::ReduceScatter(ReduceScatter::new(parts)), shape)
 }
 

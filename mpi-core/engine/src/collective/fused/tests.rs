@@ -10,6 +10,7 @@ use ferrite_shm::{Attachment, Board, ShmConfig, attach};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::*;
+use crate::collective::reduce_scatter::Parts;
 use crate::collective::simulate::Random;
 use crate::collective::{Operands, Running, Schedule, Thresholds, Wire, select};
 use crate::handle::{Datatype, Op};
@@ -137,13 +138,16 @@ impl Member<'_> {
     }
 }
 
-const CALLS: [What; 6] = [
+const CALLS: [What; 9] = [
     What::Barrier,
     What::Bcast,
     What::Reduce,
     What::Allreduce,
     What::Gather,
     What::Allgather,
+    What::Scatter,
+    What::Alltoall,
+    What::ReduceScatter,
 ];
 
 fn schedule(what: What, shape: Shape) -> Schedule {
@@ -155,6 +159,9 @@ fn schedule(what: What, shape: Shape) -> Schedule {
         What::Allreduce => select::allreduce(shape, limits),
         What::Gather => select::gather(shape, limits),
         What::Allgather => select::allgather(shape, limits),
+        What::Scatter => select::scatter(shape, limits),
+        What::Alltoall => select::alltoall(shape, limits),
+        What::ReduceScatter => select::reduce_scatter(shape, Parts::Equal, limits),
     }
 }
 
@@ -174,10 +181,17 @@ fn random_call(member: &Member<'_>, rank: u32, size: u32, call: u64, seed: u64) 
         What::Barrier => 0,
         _ => 1 + random.below(most),
     };
-    let rooted = matches!(what, What::Bcast | What::Reduce | What::Gather);
-    let in_place = random.below(2) == 0
-        && !matches!(what, What::Barrier | What::Bcast)
-        && (!rooted || rank == root);
+    let rooted = matches!(
+        what,
+        What::Bcast | What::Reduce | What::Gather | What::Scatter
+    );
+    let never = [
+        What::Barrier,
+        What::Bcast,
+        What::Alltoall,
+        What::ReduceScatter,
+    ];
+    let in_place = random.below(2) == 0 && !never.contains(&what) && (!rooted || rank == root);
     let shape = Shape {
         rank,
         size,
@@ -189,8 +203,13 @@ fn random_call(member: &Member<'_>, rank: u32, size: u32, call: u64, seed: u64) 
         board: Some(member.board.payload_bytes()),
     };
     let straight = Random::new(seed ^ call << 20 ^ u64::from(rank)).below(2) == 0;
-    let own: Vec<u64> = (0..count).map(|at| element(call, rank, at)).collect();
-    let gathers = matches!(what, What::Gather | What::Allgather);
+    let sent = if what.has_blocks() {
+        count * size as usize
+    } else {
+        count
+    };
+    let own: Vec<u64> = (0..sent).map(|at| element(call, rank, at)).collect();
+    let gathers = matches!(what, What::Gather | What::Allgather | What::Alltoall);
     let mut output = vec![
         u64::MAX;
         if gathers {
@@ -200,7 +219,7 @@ fn random_call(member: &Member<'_>, rank: u32, size: u32, call: u64, seed: u64) 
         }
     ];
     let place = if gathers { rank as usize * count } else { 0 };
-    if in_place || what == What::Bcast && rank == root {
+    if in_place && what != What::Scatter || what == What::Bcast && rank == root {
         output[place..place + count].copy_from_slice(&own);
     }
     let bytes = |words: &[u64]| RawBuf {
@@ -211,13 +230,16 @@ fn random_call(member: &Member<'_>, rank: u32, size: u32, call: u64, seed: u64) 
         ptr: output.as_mut_ptr().cast(),
         len: size_of_val(&output[..]),
     };
-    let input = if in_place { into.as_buf() } else { bytes(&own) };
+    let input = match in_place && what != What::Scatter {
+        true => into.as_buf(),
+        false => bytes(&own),
+    };
     let schedule = schedule(what, shape);
     assert!(schedule.turns() > 0, "a call that is not for a board");
     member
         .call(&schedule, straight, (input, into))
         .unwrap_or_else(|error| panic!("{error}, {what:?}, {shape:?}, seed {seed:#x}"));
-    let everybody = 0..size;
+    let (everybody, mine) = (0..size, rank as usize * count);
     let expected: Vec<u64> = match what {
         What::Barrier => Vec::new(),
         What::Bcast => (0..count).map(|at| element(call, root, at)).collect(),
@@ -227,8 +249,27 @@ fn random_call(member: &Member<'_>, rank: u32, size: u32, call: u64, seed: u64) 
         What::Gather | What::Allgather => everybody
             .flat_map(|from| (0..count).map(move |at| element(call, from, at)))
             .collect(),
+        What::Scatter => (0..count)
+            .map(|at| element(call, root, mine + at))
+            .collect(),
+        What::Alltoall => everybody
+            .flat_map(|from| (0..count).map(move |at| element(call, from, mine + at)))
+            .collect(),
+        What::ReduceScatter => (0..count)
+            .map(|at| {
+                everybody
+                    .clone()
+                    .map(|from| element(call, from, mine + at))
+                    .sum()
+            })
+            .collect(),
     };
-    if !matches!(what, What::Reduce | What::Gather) || rank == root {
+    let is_told = match what {
+        What::Reduce | What::Gather => rank == root,
+        What::Scatter => !in_place,
+        _ => true,
+    };
+    if is_told {
         assert!(
             output == expected,
             "wrong result, straight {straight}, call {call}, {what:?}, {shape:?}, seed {seed:#x}"
