@@ -35,6 +35,9 @@ case $program in
     osu_mbw_mr) echo "1 2.00 2000000.00" ;;
     osu_bw) for size in 8192 16384 65536 1048576 4194304; do echo "$size 1000.00"; done ;;
     osu_bibw) echo "1048576 3000.00" ;;
+    osu_barrier) echo "  0.40" ;;
+    osu_ibcast | osu_iallreduce) echo "65536 20.00 9.00 10.00 40.00" ;;
+    *) echo "${5%%:*} 7.00" ;;
 esac
 "##;
 
@@ -114,6 +117,10 @@ fn each_fabric_has_the_same_rows_with_limits_of_its_own() {
         "  8 bytes                     0.50 [0.50 .. 0.50]             0.22 [0.20 .. 0.24]",
         "  1 byte                      2.00 [2.00 .. 2.00]",
         "  1 MiB                       3000 [3000 .. 3000]             22000 [20000 .. 24000]",
+        "  barrier                     0.40 [0.40 .. 0.40]",
+        "  allreduce, 8 bytes          7.00 [7.00 .. 7.00]",
+        "  alltoall, 64 KiB            7.00 [7.00 .. 7.00]",
+        "  iallreduce, 64 KiB          40 [40 .. 40]",
         "  4 MiB                       1000 [1000 .. 1000]             11000 [10000 .. 12000]       | 18700 [17000 .. 20400]",
     ] {
         assert!(shared.contains(&line), "{line}\n{report}");
@@ -130,7 +137,7 @@ fn each_fabric_has_the_same_rows_with_limits_of_its_own() {
         assert!(tcp.contains(&line), "{line}\n{report}");
     }
     let rows = |table: &[&str]| table.iter().filter(|line| line.starts_with("  ")).count();
-    assert_eq!((rows(&shared), rows(&tcp)), (8, 8), "{report}");
+    assert_eq!((rows(&shared), rows(&tcp)), (21, 21), "{report}");
 }
 
 #[test]
@@ -151,7 +158,7 @@ fi"#
     let report = text(&fabrics, &[limits(1.0), limits(1.0), limits(1.0)]);
     let tcp = table(&report, Fabric::Tcp);
     let failed = tcp.iter().filter(|line| line.contains("failed, see below"));
-    assert_eq!(failed.count(), 8, "not all trials have these\n{report}");
+    assert_eq!(failed.count(), 21, "not all trials have these\n{report}");
     assert!(
         tcp.contains(
             &"  8 bytes                     failed, see below               4.50 [4.50 .. 4.50]"
@@ -180,7 +187,7 @@ fn the_rows_before_the_failure_are_shown() {
         let failed = table
             .iter()
             .filter(|line| line.contains("failed, see below"));
-        assert_eq!(failed.count(), 1, "{report}");
+        assert_eq!(failed.count(), 14, "{report}");
         assert!(
             table
                 .iter()
@@ -226,7 +233,7 @@ fn a_fabric_that_the_build_or_the_machine_lacks_is_not_measured() {
         let rows = tcp
             .iter()
             .filter(|line| line.contains("not here, see below"));
-        assert_eq!(rows.count(), 8, "{report}");
+        assert_eq!(rows.count(), 21, "{report}");
     }
 }
 

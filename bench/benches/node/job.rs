@@ -7,26 +7,24 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use ferrite_osu::read::{Cell, rows};
-
 use crate::fabric::Fabric;
 
 /// A job that takes longer hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Runs a program of the prefix on two processes and reads its table; says why where that fails.
+/// Runs a program of the prefix on two processes and returns what it prints; says why where that fails.
 pub(crate) fn run(
     prefix: &Path,
     fabric: Fabric,
     program: &str,
-    sizes: &str,
-) -> Result<Vec<Cell>, String> {
-    let what = format!("{program} -m {sizes}");
+    arguments: &[&str],
+) -> Result<String, String> {
+    let what = [&[program], arguments].concat().join(" ");
     let bin = prefix.join("bin");
     let mut job = Command::new(bin.join("mpiexec"));
     job.args(["-n", "2"])
         .arg(bin.join(program))
-        .args(["-m", sizes])
+        .args(arguments)
         // Cargo names its own folders there; the prefix's library is meant, wherever else one may lie.
         .env_remove("LD_LIBRARY_PATH")
         .stdin(Stdio::null())
@@ -49,7 +47,7 @@ pub(crate) fn run(
     let errors = errors.recv_timeout(DEADLINE).unwrap_or_default();
     if status.success() {
         eprint!("{errors}");
-        return Ok(rows(&output));
+        return Ok(output);
     }
     Err(match errors.trim() {
         "" => format!("{what}: {status}"),

@@ -4,7 +4,9 @@ use ferrite_bench_limits::Cores;
 
 use crate::fabric::Fabric;
 use crate::limits::{Limits, Raw};
-use crate::trial::{BOTH_WAYS, Figures, Measured, SHORT, SIZES, Trouble};
+use crate::trial::{
+    BOTH_WAYS, COLLECTIVES, Figures, LENGTHS, Measured, NONBLOCKING, SHORT, SIZES, Trouble,
+};
 
 /// Trials that differ by more than this factor were disturbed.
 const CALM: f64 = 1.5;
@@ -50,6 +52,11 @@ enum Row {
     BothWays,
     /// By index into [`SIZES`].
     Bandwidth(usize),
+    Barrier,
+    /// By index into [`COLLECTIVES`] and [`LENGTHS`].
+    Collective(usize, usize),
+    /// By index into [`NONBLOCKING`].
+    Overlap(usize),
 }
 
 impl Row {
@@ -59,22 +66,32 @@ impl Row {
             Self::Rate => figures.rate,
             Self::BothWays => figures.both_ways,
             Self::Bandwidth(index) => figures.bandwidth.map(|values| values[index]),
+            Self::Barrier => figures.barrier,
+            Self::Collective(index, length) => {
+                figures.collectives.map(|values| values[index][length])
+            }
+            Self::Overlap(index) => figures.overlap.map(|values| values[index]),
         }
     }
 
     fn name(self) -> String {
         match self {
-            Self::Latency(index) => format!("{} bytes", SHORT[index]),
+            Self::Latency(index) => size(SHORT[index]),
             Self::Rate => "1 byte".to_owned(),
             Self::BothWays => size(BOTH_WAYS),
             Self::Bandwidth(index) => size(SIZES[index]),
+            Self::Barrier => "barrier".to_owned(),
+            Self::Collective(index, length) => {
+                format!("{}, {}", COLLECTIVES[index].0, size(LENGTHS[length]))
+            }
+            Self::Overlap(index) => format!("{}, {}", NONBLOCKING[index].0, size(LENGTHS[1])),
         }
     }
 
     fn digits(self) -> usize {
         match self {
-            Self::Latency(_) | Self::Rate => 2,
-            Self::BothWays | Self::Bandwidth(_) => 0,
+            Self::Latency(_) | Self::Rate | Self::Barrier | Self::Collective(..) => 2,
+            Self::BothWays | Self::Bandwidth(_) | Self::Overlap(_) => 0,
         }
     }
 
@@ -102,6 +119,7 @@ impl Row {
                         let copy = all(&|each| Some(each.copy[index]));
                         format!("{:<28} | {copy}", cross(index, 1.0))
                     }
+                    _ => String::new(),
                 }
             }
             Fabric::Tcp => {
@@ -114,6 +132,7 @@ impl Row {
                     Self::Rate => raw(&|raw| raw.rate),
                     Self::BothWays => raw(&|raw| raw.both_ways),
                     Self::Bandwidth(index) => raw(&|raw| raw.bandwidth[index]),
+                    _ => String::new(),
                 }
             }
         }
@@ -121,7 +140,7 @@ impl Row {
 }
 
 /// Headings with their unit, and the rows below them.
-const GROUPS: [(&str, &[Row]); 4] = [
+const GROUPS: [(&str, &[Row]); 6] = [
     ("latency, one way, us", &[Row::Latency(0), Row::Latency(1)]),
     ("message rate, million/s", &[Row::Rate]),
     ("bandwidth, both ways, MB/s", &[Row::BothWays]),
@@ -134,6 +153,26 @@ const GROUPS: [(&str, &[Row]); 4] = [
             Row::Bandwidth(3),
         ],
     ),
+    (
+        "collective operation, us",
+        &[
+            Row::Barrier,
+            Row::Collective(0, 0),
+            Row::Collective(0, 1),
+            Row::Collective(1, 0),
+            Row::Collective(1, 1),
+            Row::Collective(2, 0),
+            Row::Collective(2, 1),
+            Row::Collective(3, 0),
+            Row::Collective(3, 1),
+            Row::Collective(4, 0),
+            Row::Collective(4, 1),
+        ],
+    ),
+    (
+        "hidden behind computation, %",
+        &[Row::Overlap(0), Row::Overlap(1)],
+    ),
 ];
 
 /// What the limit beside each of [`GROUPS`] is.
@@ -144,12 +183,16 @@ fn limits_of(fabric: Fabric) -> [&'static str; GROUPS.len()] {
             "",
             "2 x cross-memory copy (CMA)",
             "cross-memory copy (CMA) | memcpy",
+            "",
+            "",
         ],
         Fabric::Tcp => [
             "raw sockets, spinning",
             "raw sockets, one call each",
             "raw sockets",
             "raw sockets",
+            "",
+            "",
         ],
     }
 }
@@ -185,6 +228,10 @@ impl Report {
                 let ours: Option<Vec<f64>> =
                     measured.trials.iter().map(|trial| row.of(trial)).collect();
                 let ours = match (ours, &measured.trouble) {
+                    // Of so small a part trials may well differ.
+                    (Some(values), _) if matches!(row, Row::Overlap(_)) => {
+                        Figure::of(values.into_iter()).text(row.digits())
+                    }
                     (Some(values), _) => self.calm(Figure::of(values.into_iter()), row.digits()),
                     (None, Some(Trouble::Absent(_))) => "not here, see below".to_owned(),
                     (None, _) => "failed, see below".to_owned(),
@@ -250,10 +297,10 @@ impl Figure {
 }
 
 fn size(bytes: usize) -> String {
-    if bytes >= 1 << 20 {
-        format!("{} MiB", bytes >> 20)
-    } else {
-        format!("{} KiB", bytes >> 10)
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..0x10_0000 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
     }
 }
 

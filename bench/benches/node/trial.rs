@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ferrite_osu::read::Cell;
+use ferrite_osu::read::{Cell, last, only, rows};
 
 use crate::fabric::Fabric;
 use crate::job;
@@ -14,6 +14,20 @@ pub(crate) const BOTH_WAYS: usize = 1 << 20;
 /// Sizes in bytes whose latency is measured.
 pub(crate) const SHORT: [usize; 2] = [0, 8];
 
+/// Collective operations with data, and the program of each.
+pub(crate) const COLLECTIVES: [(&str, &str); 5] = [
+    ("bcast", "osu_bcast"),
+    ("reduce", "osu_reduce"),
+    ("allreduce", "osu_allreduce"),
+    ("allgather", "osu_allgather"),
+    ("alltoall", "osu_alltoall"),
+];
+/// Sizes in bytes with which they are measured.
+pub(crate) const LENGTHS: [usize; 2] = [8, 64 << 10];
+/// Nonblocking ones, measured beside computation with the longer of [`LENGTHS`].
+pub(crate) const NONBLOCKING: [(&str, &str); 2] =
+    [("ibcast", "osu_ibcast"), ("iallreduce", "osu_iallreduce")];
+
 /// The figures of one trial over one fabric, those that came about. Times are microseconds, bandwidths MB/s.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Figures {
@@ -24,6 +38,11 @@ pub(crate) struct Figures {
     /// For each of [`SIZES`].
     pub(crate) bandwidth: Option<[f64; SIZES.len()]>,
     pub(crate) both_ways: Option<f64>,
+    pub(crate) barrier: Option<f64>,
+    /// For each of [`COLLECTIVES`] and [`LENGTHS`].
+    pub(crate) collectives: Option<[[f64; LENGTHS.len()]; COLLECTIVES.len()]>,
+    /// For each of [`NONBLOCKING`], in percent.
+    pub(crate) overlap: Option<[f64; NONBLOCKING.len()]>,
 }
 
 /// Why there are no figures, or not all.
@@ -65,8 +84,11 @@ impl Measured {
 }
 
 fn fill(figures: &mut Figures, prefix: &Path, fabric: Fabric) -> Result<(), String> {
+    let print = |program: &str, least: usize, most: usize| {
+        job::run(prefix, fabric, program, &["-m", &format!("{least}:{most}")])
+    };
     let run = |program: &str, least: usize, most: usize| {
-        job::run(prefix, fabric, program, &format!("{least}:{most}"))
+        Ok::<_, String>(rows(&print(program, least, most)?))
     };
     figures.latency = Some(values(
         "osu_latency",
@@ -83,6 +105,22 @@ fn fill(figures: &mut Figures, prefix: &Path, fabric: Fabric) -> Result<(), Stri
     figures.bandwidth = Some(values("osu_bw", &table, SIZES)?);
     let table = run("osu_bibw", BOTH_WAYS, BOTH_WAYS)?;
     figures.both_ways = Some(values("osu_bibw", &table, [BOTH_WAYS])?[0]);
+    let barrier = only(&job::run(prefix, fabric, "osu_barrier", &[])?);
+    figures.barrier = Some(barrier.ok_or("osu_barrier printed no number")?);
+    let mut collectives = [[0.0; LENGTHS.len()]; COLLECTIVES.len()];
+    for (figures, (_, program)) in collectives.iter_mut().zip(COLLECTIVES) {
+        for (figure, bytes) in figures.iter_mut().zip(LENGTHS) {
+            *figure = values(program, &run(program, bytes, bytes)?, [bytes])?[0];
+        }
+    }
+    figures.collectives = Some(collectives);
+    let mut overlap = [0.0; NONBLOCKING.len()];
+    for (figure, (_, program)) in overlap.iter_mut().zip(NONBLOCKING) {
+        let bytes = LENGTHS[1];
+        let percent = last(&print(program, bytes, bytes)?);
+        *figure = percent.ok_or_else(|| format!("{program} printed no row"))?;
+    }
+    figures.overlap = Some(overlap);
     Ok(())
 }
 

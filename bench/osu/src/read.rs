@@ -16,6 +16,18 @@ pub fn rows(output: &str) -> Vec<Cell> {
     output.lines().filter_map(row).collect()
 }
 
+/// The number of a table without sizes (`osu_barrier`).
+pub fn only(output: &str) -> Option<f64> {
+    let mut rows = output.lines().filter_map(|line| line.trim().parse().ok());
+    rows.next()
+}
+
+/// The last number of the only row: with the options' defaults what is hidden of a nonblocking operation, in percent.
+pub fn last(output: &str) -> Option<f64> {
+    let row = output.lines().find(|line| row(line).is_some())?;
+    row.split_whitespace().last()?.parse().ok()
+}
+
 fn row(line: &str) -> Option<Cell> {
     let mut words = line.split_whitespace();
     let bytes = words.next()?.parse().ok()?;
@@ -50,6 +62,12 @@ mod tests {
                     second: None
                 }
             ]
+        );
+        assert_eq!(only("\n# Avg Latency(us)\n             0.36\n"), Some(0.36));
+        assert_eq!(only("# nothing\n"), None);
+        assert_eq!(
+            last("# Size  Overlap(%)\n4   18.69   8.83   8.13   14.50\n"),
+            Some(14.5)
         );
         let rate = rows("1                       2.20        2203763.41\n");
         assert_eq!(rate[0].second, Some(2203763.41));
