@@ -3,6 +3,7 @@
 //! What is tested stands in [`point_to_point`] and [`random`]; where it runs, in [`over`]: shared memory, TCP, the simulator, a
 //! network of the completion kind. [`seeds`] runs all of it over many simulated networks.
 
+mod lanes;
 mod over;
 mod point_to_point;
 mod random;
