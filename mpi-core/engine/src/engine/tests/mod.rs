@@ -9,6 +9,7 @@ mod point_to_point;
 mod random;
 mod rank;
 mod seeds;
+mod threads;
 
 use ferrite_fabric::sim::Seeds;
 use over::Over;
