@@ -128,7 +128,7 @@ fuzz() {
 
 install() { cargo xtask install --check --prefix "$prefix"; }
 
-instructions() { ci/isend-instructions.sh "$prefix"; }
+instructions() { ci/isend-instructions.sh "$prefix" && ci/api-instructions.sh "$prefix"; }
 
 syscalls() { ci/tcp-syscalls.sh "$prefix"; }
 
