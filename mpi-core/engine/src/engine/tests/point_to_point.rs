@@ -204,7 +204,8 @@ pub(super) fn truncation_is_an_error_with_the_first_bytes(over: &Over) {
                     let answer =
                         unsafe { e.recv(data.as_mut_ptr(), len as i64 - 5, BYTE, 0, 1, WORLD) };
                     let error = answer.unwrap_err();
-                    assert_eq!(error.class(), ErrorClass::TRUNCATE);
+                    // With the sentence, by which a link that dies is told from a mistake.
+                    assert_eq!(error.class(), ErrorClass::TRUNCATE, "{error}");
                     assert_eq!(error.status().unwrap().bytes, len as i64 - 5);
                     assert!(data[..len - 5] == pattern(len, 3)[..len - 5]);
                     assert_eq!(data[len - 5..], [0xee; 5], "{len} bytes, {way:?}");
