@@ -10,6 +10,8 @@ use mpi_core::{Communicator, Result};
 /// Messages on their way at the same time.
 const BATCH: u64 = 32;
 const BATCHES: u64 = 20;
+/// The tag of the message behind a batch.
+const LAST: i32 = 1;
 
 #[inline(never)]
 fn send_through_the_api(world: &Communicator, value: &u64, (peer, tag): (usize, i32)) {
@@ -43,7 +45,8 @@ fn receive_by_the_engine(engine: &Engine, comm: Comm, (peer, tag): (i32, i32)) -
 fn count(world: &Communicator, send: impl Fn(&u64), receive: impl Fn() -> u64) -> Result<()> {
     for batch in 0..BATCHES {
         (0..BATCH).for_each(|at| send(&(batch * BATCH + at)));
-        world.barrier()?;
+        // Comes behind the others: they wait for their receives then.
+        world.recv::<u64>(1, LAST)?;
         (0..BATCH).for_each(|at| assert_eq!(receive(), batch * BATCH + at));
         world.barrier()?;
     }
@@ -77,7 +80,7 @@ fn main() -> Result<()> {
             .map(|_| world.recv(0, 0).map(|(value, _)| value))
             .collect::<Result<_>>()?;
         all.iter().try_for_each(|value| world.send(value, 0, 0))?;
-        world.barrier()?;
+        world.send(&BATCH, 0, LAST)?;
         world.barrier()?;
     }
     Ok(())
