@@ -11,6 +11,7 @@ use core::time::Duration;
 use std::ffi::OsString;
 use std::sync::OnceLock;
 
+use crate::collective::Thresholds;
 use crate::error::{Error, ErrorClass, Result};
 
 mod value;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub show_transports: bool,
     /// Whether a thread of the library drives communication.
     pub progress_thread: bool,
+    /// Where collective operations change their algorithm.
+    pub collectives: Thresholds,
     /// How long a waiting rank spins before it yields.
     pub spin: Duration,
     /// How long a waiting rank yields before it sleeps.
@@ -134,12 +137,13 @@ enum Field {
     Text(fn(&mut Settings) -> &mut String),
     Ports(fn(&mut Settings) -> &mut Ports),
     Switch(fn(&mut Settings) -> &mut bool),
+    Collectives(fn(&mut Settings) -> &mut Thresholds),
     /// Read by another part of Ferrite.
     Elsewhere,
 }
 
 /// Every setting there is.
-pub static REGISTRY: [Setting; 18] = [
+pub static REGISTRY: [Setting; 19] = [
     Setting {
         name: "FERRITE_TRANSPORT",
         default: "",
@@ -193,6 +197,12 @@ pub static REGISTRY: [Setting; 18] = [
         default: "0",
         doc: "Whether a thread of each rank drives communication while the program computes. It costs short messages some time.",
         field: Field::Switch(|settings| &mut settings.progress_thread),
+    },
+    Setting {
+        name: "FERRITE_COLLECTIVES",
+        default: "",
+        doc: "Lengths at which collective operations change their algorithm, where they shall not be those built in; the same for all ranks.",
+        field: Field::Collectives(|settings| &mut settings.collectives),
     },
     Setting {
         name: "FERRITE_SHOW_TRANSPORTS",
@@ -261,6 +271,7 @@ impl Setting {
             Field::Text(_) => String::accepts(),
             Field::Ports(_) => Ports::accepts(),
             Field::Switch(_) => bool::accepts(),
+            Field::Collectives(_) => Thresholds::accepts(),
             Field::Elsewhere => String::from("not read by the library"),
         }
     }
@@ -279,6 +290,7 @@ impl Setting {
             Field::Text(at) => *at(settings) = Value::parse(text)?,
             Field::Ports(at) => *at(settings) = Value::parse(text)?,
             Field::Switch(at) => *at(settings) = Value::parse(text)?,
+            Field::Collectives(at) => *at(settings) = Value::parse(text)?,
             Field::Elsewhere => {}
         }
         Some(())
@@ -293,6 +305,7 @@ impl Setting {
             Field::Text(at) => at(settings).to_text(),
             Field::Ports(at) => at(settings).to_text(),
             Field::Switch(at) => at(settings).to_text(),
+            Field::Collectives(at) => at(settings).to_text(),
             Field::Elsewhere => String::new(),
         }
     }
@@ -326,6 +339,7 @@ impl Default for Settings {
             ports: Ports::default(),
             show_transports: false,
             progress_thread: false,
+            collectives: Thresholds::DEFAULT,
             spin: Duration::ZERO,
             yield_for: Duration::ZERO,
             origins: [Origin::Default; REGISTRY.len()],
@@ -460,6 +474,7 @@ fn distance(from: &str, to: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collective::select::NAMED;
 
     fn parse(variables: &[(&str, &str)]) -> Result<(Settings, Vec<String>)> {
         Settings::parse(
@@ -533,6 +548,36 @@ mod tests {
     }
 
     #[cfg(unix)]
+    #[test]
+    fn thresholds_of_collectives_are_set_by_name() {
+        let name = "FERRITE_COLLECTIVES";
+        let given = "board_bcast=64k, allgather_ring=1k";
+        let (mut settings, _) = parse(&[(name, given)]).unwrap();
+        assert_eq!(settings.collectives.board.bcast[1], 64 << 10);
+        assert_eq!(settings.collectives.allgather_ring, 1 << 10);
+        let built_in = Thresholds::DEFAULT;
+        assert_eq!(settings.collectives.board.bcast[0], built_in.board.bcast[0]);
+        let shown: Vec<String> = settings.shown().map(|shown| shown.value).collect();
+        let text = String::from("allgather_ring=1k,board_bcast=64k");
+        assert!(shown.contains(&text), "{shown:?}");
+        settings.collectives = built_in;
+        for (threshold, at) in NAMED {
+            *at(&mut settings.collectives) = 12_345;
+            let (again, _) = parse(&[(name, &format!("{threshold}=12345"))]).unwrap();
+            assert_eq!(again.collectives, settings.collectives, "{threshold}");
+            settings.collectives = built_in;
+        }
+        for wrong in [
+            "board_bcast",
+            "bord_bcast=1",
+            "board_bcast=1x",
+            "bcast_segment=0",
+        ] {
+            let error = parse(&[(name, wrong)]).unwrap_err();
+            assert!(error.sentence().contains("board_scatter2"), "{error}");
+        }
+    }
+
     #[test]
     fn a_value_that_is_not_text_is_a_bad_value() {
         use std::os::unix::ffi::OsStringExt;

@@ -10,13 +10,11 @@ use super::api_across;
 use super::arguments::{all_counts, check_buffer, check_overlap, check_own, check_root};
 use super::call::{Builder, Call, Items, Operand};
 use super::reduce_scatter::Parts;
-use super::{IN_PLACE, Shape, Thresholds, select};
+use super::{IN_PLACE, Shape, select};
 use crate::Result;
 use crate::datatype::Argument;
 use crate::engine::{CommData, Engine, check_intra};
 use crate::handle::{Comm, Datatype, Op};
-
-const LIMITS: &Thresholds = &Thresholds::DEFAULT;
 
 /// Who waits for a collective operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +134,7 @@ impl Engine {
             (None, true) => builder.copy_of(&items),
             _ => builder.receive(&items),
         };
-        let schedule = select::bcast(shape(c, waits, root, items.bytes), LIMITS);
+        let schedule = select::bcast(shape(c, waits, root, items.bytes), self.limits());
         Ok(builder.call(schedule, RawBuf::EMPTY, output, None))
     }
 
@@ -150,7 +148,7 @@ impl Engine {
         unsafe { place.0.write(own) };
         let shape = shape(c, Waits::Later, 0, output.len);
         let schedule = match c.as_origin() {
-            None => select::bcast(shape, LIMITS),
+            None => select::bcast(shape, self.limits()),
             Some(is_origin) => select::tell_both(shape, is_origin, c.peers() as u32),
         };
         Ok((builder.call(schedule, RawBuf::EMPTY, output, None), place))
@@ -184,13 +182,13 @@ impl Engine {
         let mut builder = Builder::default();
         if c.rank() as u32 != root {
             let input = send(&mut builder, sendbuf, sendcount, sendtype)?;
-            let schedule = select::gather(shape(c, waits, root, input.len), LIMITS);
+            let schedule = select::gather(shape(c, waits, root, input.len), self.limits());
             return Ok(builder.call(schedule, input, RawBufMut::EMPTY, None));
         }
         let sent = (sendbuf, sendcount, sendtype);
         let received = (recvbuf, recvcount, recvtype);
         let (shape, input, output) = blocks(&mut builder, c, waits, sent, received, false)?;
-        let schedule = select::gather(Shape { root, ..shape }, LIMITS);
+        let schedule = select::gather(Shape { root, ..shape }, self.limits());
         Ok(builder.call(schedule, input, output, None))
     }
 
@@ -219,7 +217,7 @@ impl Engine {
         let sent = (sendbuf, sendcount, sendtype);
         let received = (recvbuf, recvcount, recvtype);
         let (shape, input, output) = blocks(&mut builder, c, waits, sent, received, true)?;
-        let schedule = select::allgather(shape, LIMITS);
+        let schedule = select::allgather(shape, self.limits());
         Ok(builder.call(schedule, input, output, None))
     }
 
@@ -251,7 +249,7 @@ impl Engine {
         let mut builder = Builder::default();
         if c.rank() as u32 != root {
             let output = receive(&mut builder, recvbuf, recvcount, recvtype)?;
-            let schedule = select::scatter(shape(c, waits, root, output.len), LIMITS);
+            let schedule = select::scatter(shape(c, waits, root, output.len), self.limits());
             return Ok(builder.call(schedule, RawBuf::EMPTY, output, None));
         }
         check_buffer("send buffer", sendbuf, 0)?;
@@ -272,7 +270,7 @@ impl Engine {
             in_place,
             ..shape(c, waits, root, block)
         };
-        Ok(builder.call(select::scatter(shape, LIMITS), input, output, None))
+        Ok(builder.call(select::scatter(shape, self.limits()), input, output, None))
     }
 
     /// `MPI_Alltoall`: counts are for one rank. `sendbuf` may be [`IN_PLACE`], on all ranks.
@@ -311,7 +309,7 @@ impl Engine {
             input
         };
         let shape = shape(c, waits, 0, received.bytes / c.size() as usize);
-        Ok(builder.call(select::alltoall(shape, LIMITS), input, output, None))
+        Ok(builder.call(select::alltoall(shape, self.limits()), input, output, None))
     }
 
     /// `MPI_Reduce`: `recvbuf` counts at the root only, where `sendbuf` may be [`IN_PLACE`].
@@ -345,7 +343,7 @@ impl Engine {
             in_place,
             ..operand.shape(shape(c, waits, root, 0))
         };
-        let schedule = select::reduce(shape, LIMITS);
+        let schedule = select::reduce(shape, self.limits());
         Ok(builder.call(schedule, input, output, Some(operand.reduction)))
     }
 
@@ -372,7 +370,7 @@ impl Engine {
             in_place,
             ..operand.shape(shape(c, waits, 0, 0))
         };
-        let schedule = select::allreduce(shape, LIMITS);
+        let schedule = select::allreduce(shape, self.limits());
         Ok(builder.call(schedule, input, output, Some(operand.reduction)))
     }
 
@@ -487,7 +485,7 @@ impl Engine {
             let input = operand.send(&mut builder, from);
             let output = operand.receive_part(&mut builder, recvbuf, own.0, own.1);
             let shape = operand.shape(shape(c, waits, 0, 0));
-            let schedule = select::allreduce(shape, LIMITS);
+            let schedule = select::allreduce(shape, self.limits());
             return Ok(builder.call(schedule, input, output, reduction));
         }
         let len = own.1 as usize * operand.width;
@@ -511,7 +509,7 @@ impl Engine {
             count,
             ..operand.shape(shape(c, waits, 0, 0))
         };
-        let schedule = select::reduce_scatter(shape, parts, LIMITS);
+        let schedule = select::reduce_scatter(shape, parts, self.limits());
         Ok(builder.call(schedule, input, output, reduction))
     }
 }

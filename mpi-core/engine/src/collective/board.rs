@@ -66,8 +66,6 @@ pub struct OnBoard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Fill,
-    /// Put the block for this member into the slot.
-    FillBlock(u32),
     /// The slot is filled: tell the others.
     Filled,
     /// Wait for this member, and take what it has.
@@ -86,7 +84,7 @@ const REDUCED: u8 = 2;
 
 impl OnBoard {
     /// For a board whose slots have `payload` bytes. Vectors of up to `flat` bytes are combined by everybody who wants the result. `None` if
-    /// an element does not fit, or the call is better done by messages.
+    /// an element, or a block for each member, does not fit, or the call is better done by messages.
     pub(super) fn new(what: What, shape: &Shape, payload: usize, flat: usize) -> Option<OnBoard> {
         let share = if what.has_blocks() {
             payload / shape.size as usize
@@ -98,7 +96,8 @@ impl OnBoard {
             && shape.size > 2
             && shape.bytes() > flat
             && shape.count >= shape.size as usize;
-        if chunk == 0 || sliced && !shape.commutative {
+        let takes_turns = what.has_blocks() && chunk < shape.count;
+        if chunk == 0 || takes_turns || sliced && !shape.commutative {
             return None;
         }
         Some(OnBoard {
@@ -166,26 +165,10 @@ impl OnBoard {
                     What::Gather | What::Allgather if shape.in_place => {
                         (Place::output(own as usize * shape.bytes() + at), bytes)
                     }
-                    // Blocks that are whole lie as they shall.
-                    what if what.has_blocks() && count == shape.count => {
-                        (Place::input(0), shape.size as usize * bytes)
-                    }
-                    what if what.has_blocks() => {
-                        self.phase = Phase::FillBlock(0);
-                        return true;
-                    }
+                    what if what.has_blocks() => (Place::input(0), shape.size as usize * bytes),
                     _ => (Place::input(at), bytes),
                 };
                 self.last = out.copy(from, self.slot(own, 0), bytes, &[self.last]);
-            }
-            Phase::FillBlock(member) => {
-                let from = Place::input(member as usize * shape.bytes() + at);
-                let into = self.slot(own, member as usize * bytes);
-                self.last = out.copy(from, into, bytes, &[self.last]);
-                self.phase = match member + 1 == shape.size {
-                    true => Phase::Filled,
-                    false => Phase::FillBlock(member + 1),
-                };
             }
             Phase::Filled => {
                 self.last = out.post(self.turn, FILLED, &[self.last]);

@@ -191,13 +191,9 @@ const ALGORITHMS: &[(Kind, Choose)] = &[
     }),
 ];
 
-/// The most turns that a call is checked with: a schedule of thousands of operations takes long to check.
-const TURNS: u64 = 12;
-
 /// Over a board, or by messages what a board is not for: an allreduce whose operation does not commute, and many blocks.
 fn on_board(what: What, shape: Shape, flat: usize) -> Schedule {
-    let algorithm = OnBoard::new(what, &shape, PAYLOAD, flat);
-    match algorithm.filter(|algorithm| !what.has_blocks() || algorithm.turns(&shape) <= TURNS) {
+    match OnBoard::new(what, &shape, PAYLOAD, flat) {
         Some(algorithm) => Schedule::new(Algorithm::OnBoard(algorithm), shape),
         None => match what {
             What::Scatter => select::scatter(shape, &TINY),

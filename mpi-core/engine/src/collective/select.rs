@@ -43,6 +43,38 @@ pub struct Thresholds {
     pub board_flat: usize,
 }
 
+/// A threshold that has a name.
+pub(crate) type Named = (&'static str, fn(&mut Thresholds) -> &mut usize);
+
+/// All of them, for who chooses otherwise than we do. `board` ones are for more than two ranks, those that end in `2` for two.
+pub(crate) const NAMED: [Named; 25] = [
+    ("bcast_scatter", |t| &mut t.bcast_scatter),
+    ("bcast_block", |t| &mut t.bcast_block),
+    ("bcast_segment", |t| &mut t.bcast_segment),
+    ("reduce_segment", |t| &mut t.reduce_segment),
+    ("allreduce_halving", |t| &mut t.allreduce_halving),
+    ("gather_linear", |t| &mut t.gather_linear),
+    ("scatter_linear", |t| &mut t.scatter_linear),
+    ("allgather_ring", |t| &mut t.allgather_ring),
+    ("board_flat", |t| &mut t.board_flat),
+    ("board_bcast", |t| &mut t.board.bcast[1]),
+    ("board_bcast2", |t| &mut t.board.bcast[0]),
+    ("board_reduce", |t| &mut t.board.reduce[1]),
+    ("board_reduce2", |t| &mut t.board.reduce[0]),
+    ("board_allreduce", |t| &mut t.board.allreduce[1]),
+    ("board_allreduce2", |t| &mut t.board.allreduce[0]),
+    ("board_gather", |t| &mut t.board.gather[1]),
+    ("board_gather2", |t| &mut t.board.gather[0]),
+    ("board_allgather", |t| &mut t.board.allgather[1]),
+    ("board_allgather2", |t| &mut t.board.allgather[0]),
+    ("board_scatter", |t| &mut t.board.scatter[1]),
+    ("board_scatter2", |t| &mut t.board.scatter[0]),
+    ("board_alltoall", |t| &mut t.board.alltoall[1]),
+    ("board_alltoall2", |t| &mut t.board.alltoall[0]),
+    ("board_reduce_scatter", |t| &mut t.board.reduce_scatter[1]),
+    ("board_reduce_scatter2", |t| &mut t.board.reduce_scatter[0]),
+];
+
 /// For two ranks, and for more. Two copies through the cache are cheaper than one message, until a message is copied once, from memory to memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BoardLimits {
@@ -56,11 +88,11 @@ pub struct BoardLimits {
     pub gather: [usize; 2],
     /// Blocks of an allgather.
     pub allgather: [usize; 2],
-    /// Blocks that are scattered.
+    /// Blocks that are scattered. All together: they fit a slot, or go by messages.
     pub scatter: [usize; 2],
-    /// Blocks of an alltoall.
+    /// Blocks of an alltoall. All together: they fit a slot, or go by messages.
     pub alltoall: [usize; 2],
-    /// Blocks of a reduce-scatter.
+    /// Blocks of a reduce-scatter. All together: they fit a slot, or go by messages.
     pub reduce_scatter: [usize; 2],
 }
 
@@ -98,9 +130,9 @@ impl Thresholds {
             allreduce: [32 << 10, 16 << 10],
             gather: [16 << 10, 4 << 10],
             allgather: [16 << 10, 256 << 10],
-            scatter: [8 << 10, 64 << 10],
-            alltoall: [4 << 10, 4 << 10],
-            reduce_scatter: [8 << 10, 8 << 10],
+            scatter: [16 << 10, 16 << 10],
+            alltoall: [16 << 10, 16 << 10],
+            reduce_scatter: [16 << 10, 16 << 10],
         },
         board_flat: 1 << 10,
     };
@@ -109,7 +141,12 @@ impl Thresholds {
 /// The call over the communicator's board, if it has one and the call is for it.
 fn on_board(what: What, shape: &Shape, limits: &Thresholds) -> Option<Schedule> {
     let payload = shape.board?;
-    if shape.bytes() > limits.board.of(what, shape.size)
+    let blocks = if what.has_blocks() {
+        shape.size as usize
+    } else {
+        1
+    };
+    if shape.bytes().saturating_mul(blocks) > limits.board.of(what, shape.size)
         || shape.count == 0 && what != What::Barrier
         || shape.size == 1
     {

@@ -129,7 +129,7 @@ impl Engine {
             board: None,
             handle: comm,
         };
-        let schedule = select::bcast(shape, &Thresholds::DEFAULT);
+        let schedule = select::bcast(shape, self.limits());
         let buffers = (RawBuf::EMPTY, RawBufMut::of(bytes));
         // SAFETY: the buffer is as long as the shape says.
         unsafe { self.run_on(wire, &schedule, buffers, None, (tag, 0)) }
@@ -147,6 +147,12 @@ impl Engine {
             in_place: false,
             board: None,
         })
+    }
+
+    /// Where one algorithm gives way to another.
+    #[inline]
+    pub(crate) fn limits(&self) -> &Thresholds {
+        &self.settings.collectives
     }
 
     /// Waits until all members of a communicator have come here.
@@ -168,7 +174,7 @@ impl Engine {
             root: root as u32,
             ..self.shape(comm, bytes.len())?
         };
-        let schedule = select::bcast(shape, &Thresholds::DEFAULT);
+        let schedule = select::bcast(shape, self.limits());
         let buffers = (RawBuf::EMPTY, RawBufMut::of(bytes));
         // SAFETY: the buffer is as long as the shape says.
         unsafe { self.run_collective(comm, &schedule, buffers, None) }
@@ -178,7 +184,7 @@ impl Engine {
     pub(crate) fn tell_each_other(&self, comm: Comm, mine: &[u8], all: &mut [u8]) -> Result<()> {
         let shape = self.shape(comm, mine.len())?;
         assert_eq!(all.len(), mine.len() * shape.size as usize);
-        let schedule = select::allgather(shape, &Thresholds::DEFAULT);
+        let schedule = select::allgather(shape, self.limits());
         let buffers = (RawBuf::of(mine), RawBufMut::of(all));
         // SAFETY: the buffers are as long as the shape says.
         unsafe { self.run_collective(comm, &schedule, buffers, None) }

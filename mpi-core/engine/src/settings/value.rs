@@ -3,6 +3,8 @@
 use core::time::Duration;
 
 use super::{Cma, Ports, TRANSPORTS, Transports};
+use crate::collective::Thresholds;
+use crate::collective::select::NAMED;
 
 /// A type that a setting can have. What [`Value::to_text`] writes, [`Value::parse`] reads back as the same value.
 pub(super) trait Value: Sized {
@@ -91,6 +93,37 @@ impl Value for Ports {
     fn accepts() -> String {
         String::from(
             "the first and the last port, for example 40000-40999, at least as many as there are ranks on a node",
+        )
+    }
+}
+
+/// What differs from what is built in.
+impl Value for Thresholds {
+    fn parse(text: &str) -> Option<Thresholds> {
+        let mut thresholds = Thresholds::DEFAULT;
+        for part in text.split(',').filter(|part| !part.trim().is_empty()) {
+            let (name, bytes) = part.split_once('=')?;
+            let (_, at) = NAMED.iter().find(|(known, _)| *known == name.trim())?;
+            *at(&mut thresholds) = Value::parse(bytes.trim())?;
+        }
+        // Nothing can be cut into segments of nothing.
+        let segments = [thresholds.bcast_segment, thresholds.reduce_segment];
+        (!segments.contains(&0)).then_some(thresholds)
+    }
+
+    fn to_text(&self) -> String {
+        let (mut own, mut built_in) = (*self, Thresholds::DEFAULT);
+        let differing = NAMED.iter().filter_map(|(name, at)| {
+            let (own, built_in) = (*at(&mut own), *at(&mut built_in));
+            (own != built_in).then(|| format!("{name}={}", own.to_text()))
+        });
+        differing.collect::<Vec<_>>().join(",")
+    }
+
+    fn accepts() -> String {
+        let names = NAMED.map(|(name, _)| name).join(", ");
+        format!(
+            "a list of name=bytes, for example board_bcast=64k,allgather_ring=8k, of these names: {names}"
         )
     }
 }

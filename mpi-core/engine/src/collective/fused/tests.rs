@@ -176,7 +176,11 @@ fn random_call(member: &Member<'_>, rank: u32, size: u32, call: u64, seed: u64) 
     let mut random = Random::new(seed ^ call);
     let what = CALLS[random.below(CALLS.len())];
     let root = random.below(size as usize) as u32;
-    let most = [4, 100, 512][random.below(3)];
+    let most = match what.has_blocks() {
+        // A block for each fits a slot.
+        true => [4, 50, 256][random.below(3)],
+        false => [4, 100, 512][random.below(3)],
+    };
     let count = match what {
         What::Barrier => 0,
         _ => 1 + random.below(most),
