@@ -374,7 +374,9 @@ impl Engine {
         let operand = Operand::new(all, dt, op)?;
         let own = c.rank() as usize;
         let own = (starts[own] as i64, recvcounts[own]);
-        let parts = match recvcounts.iter().all(|count| *count == own.1) {
+        // The other group of an intercommunicator does not see whether these are equal.
+        let equal = !c.is_inter() && recvcounts.iter().all(|count| *count == own.1);
+        let parts = match equal {
             true => Parts::Equal,
             false => Parts::Unequal(Arc::from(starts)),
         };
