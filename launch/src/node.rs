@@ -408,6 +408,7 @@ impl Node {
             size: self.plan.size(),
             local_rank: seat as u32,
             local: self.local.clone(),
+            nodes: self.plan.nodes().to_vec(),
             cpus: self.cpus,
             appnum: self.seats[seat].appnum,
             launcher: std::process::id(),

@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     ranks: Vec<(u32, u32)>,
     /// Ranks of the job.
     size: u32,
+    /// The node of each, where there are several; otherwise empty.
+    nodes: Vec<u32>,
     cores: Option<Cores>,
     stdin: Option<u32>,
     /// Where mpiexec's standard input, output and error are.
@@ -109,6 +111,10 @@ impl Plan {
             programs,
             ranks,
             size: spec.size(),
+            nodes: match spec.node_of.iter().any(|other| *other != spec.node_of[0]) {
+                true => spec.node_of.clone(),
+                false => Vec::new(),
+            },
             cores,
             stdin: spec.stdin,
             place,
@@ -124,6 +130,11 @@ impl Plan {
     /// Whether this is not mpiexec's own machine.
     pub(crate) fn is_afar(&self) -> bool {
         self.place == Place::Afar
+    }
+
+    /// The node of each rank of the job; empty if there is but one.
+    pub(crate) fn nodes(&self) -> &[u32] {
+        &self.nodes
     }
 
     /// Ranks of the whole job.

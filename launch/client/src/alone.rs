@@ -19,6 +19,7 @@ pub(crate) fn discover() -> Result<Discovered, DiscoverError> {
         size: 1,
         local: vec![0],
         neighbours: 0,
+        nodes: Vec::new(),
         cpus,
         appnum: 0,
         launcher: 0,

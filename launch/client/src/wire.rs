@@ -21,7 +21,10 @@
 //! [`MAX_LINE`] bytes.
 
 use core::fmt;
+
 use ferrite_fabric::Secret;
+
+use crate::pmi::mapping;
 
 /// Names the descriptor of a process's socket to mpiexec.
 pub const CHANNEL_VARIABLE: &str = "FERRITE_CHANNEL";
@@ -161,6 +164,8 @@ pub struct Welcome {
     pub local_rank: u32,
     /// Ranks that share a memory file, ascending, this one among them.
     pub local: Vec<u32>,
+    /// The node of each rank, where there are several; otherwise empty.
+    pub nodes: Vec<u32>,
     /// Processors that they share.
     pub cpus: u32,
     /// Which of the programs separated by `:` this is.
@@ -180,6 +185,14 @@ impl Reply {
                 secret: Secret(parse_hex(fields.get("secret")?)?),
                 rank: fields.number("rank")?,
                 size: fields.number("size")?,
+                nodes: match fields.get("nodes") {
+                    Some(text) => {
+                        let size: u32 = fields.number("size")?;
+                        let known = (size <= MOST).then(|| mapping::parse(text, size as usize));
+                        known??
+                    }
+                    None => Vec::new(),
+                },
                 local_rank: fields.number("local_rank")?,
                 local: parse_ranks(fields.get("local")?)?,
                 cpus: fields.number("cpus")?,
@@ -209,7 +222,7 @@ impl fmt::Display for Reply {
                 write_hex(f, &w.job)?;
                 write!(f, " secret=")?;
                 write_hex(f, &w.secret.0)?;
-                writeln!(
+                write!(
                     f,
                     " rank={} size={} local_rank={} local={} cpus={} appnum={} launcher={}",
                     w.rank,
@@ -219,7 +232,15 @@ impl fmt::Display for Reply {
                     w.cpus,
                     w.appnum,
                     w.launcher
-                )
+                )?;
+                if !w.nodes.is_empty() {
+                    let text = mapping::format(&w.nodes);
+                    // Nobody needs to know a placement that has no order, and a line has an end.
+                    if text.len() <= MAX_NODES {
+                        write!(f, " nodes={text}")?;
+                    }
+                }
+                writeln!(f)
             }
             Reply::Refused(reason) => writeln!(f, "refused reason={}", encode(reason)),
             Reply::Card {
@@ -230,6 +251,12 @@ impl fmt::Display for Reply {
         }
     }
 }
+
+/// The longest text, in bytes, that tells the node of each rank.
+const MAX_NODES: usize = 1000;
+
+/// The most ranks that a list is read with.
+const MOST: u32 = 1 << 20;
 
 /// An ascending list of ranks in short form: `0-3,7,9-10`, with `10-18/4` for 10, 14, 18.
 pub fn format_ranks(ranks: &[u32]) -> String {
@@ -265,7 +292,6 @@ pub fn format_ranks(ranks: &[u32]) -> String {
 
 /// The inverse of [`format_ranks`]; `None` unless the list is ascending and of at most 2^20 ranks.
 pub fn parse_ranks(text: &str) -> Option<Vec<u32>> {
-    const MOST: u32 = 1 << 20;
     let mut ranks: Vec<u32> = Vec::new();
     for part in text.split(',') {
         let (range, step) = part.split_once('/').unwrap_or((part, "1"));
@@ -361,6 +387,7 @@ mod tests {
             size: 12,
             local_rank: 1,
             local: vec![1, 3, 4, 5, 9],
+            nodes: vec![0, 1, 0, 1, 1, 1, 2, 0, 2, 1, 2, 2],
             cpus: 2,
             appnum: 1,
             launcher: 4711,

@@ -19,6 +19,8 @@ pub struct Job {
     pub local: Vec<u32>,
     /// Other ranks of the job on this node, whether they share the segment or not.
     pub neighbours: u32,
+    /// The node of each rank, the same list for all processes; empty where it is not known, or is the same for all.
+    pub nodes: Vec<u32>,
     /// Processors that the ranks of this node share (affinity and cgroup quota taken into account); at least 1.
     pub cpus: u32,
     /// Application number: which of the programs separated by `:` this is.

@@ -193,6 +193,7 @@ fn main() {
         size: 2,
         local: vec![0, 1],
         neighbours: 1,
+        nodes: Vec::new(),
         cpus: 2,
         appnum: 0,
         launcher: 0,

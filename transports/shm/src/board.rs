@@ -23,8 +23,8 @@ pub const IN_LINE: usize = 40;
 
 /// Bytes of a unit of the pool.
 const UNIT: usize = 64 << 10;
-/// Units of the pool: 256 MiB of address space, used only where touched.
-const UNITS: usize = 4096;
+/// Units of the pool: 1 GiB of address space, used only where touched.
+const UNITS: usize = 16384;
 /// Turn 0 is never played: zeroed memory means that it is finished.
 const FIRST: u64 = 1;
 
@@ -66,8 +66,9 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn of(members: usize) -> Plan {
         let payload = match members {
-            0..=16 => 16 << 10,
-            17..=64 => 8 << 10,
+            0..=8 => 128 << 10,
+            9..=16 => 64 << 10,
+            17..=64 => 16 << 10,
             _ => 4 << 10,
         };
         Plan { members, payload }
@@ -352,6 +353,7 @@ mod tests {
             size: 1,
             local: [0].into(),
             neighbours: 0,
+            nodes: Vec::new(),
             cpus: 2,
             appnum: 0,
             launcher: 0,

@@ -25,7 +25,7 @@ pub(crate) struct Preamble {
 impl Preamble {
     pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"ferrite\n");
     /// To be raised whenever anything in this file or in a ring's layout changes.
-    pub(crate) const VERSION: u64 = 2;
+    pub(crate) const VERSION: u64 = 3;
 }
 
 /// What a rank tells about itself. `pid` is stored last, with release.

@@ -44,6 +44,7 @@ fn endpoints(size: u32) -> Vec<Endpoint> {
                 size,
                 local: vec![rank],
                 neighbours: size - 1,
+                nodes: Vec::new(),
                 cpus: 1,
                 appnum: 0,
                 launcher: 0,

@@ -31,6 +31,8 @@ const MAX_UNMAPPED: u32 = 512;
 struct Node {
     /// Ascending; the first one leads.
     ranks: Vec<u32>,
+    /// The node of each rank of the job, where there are several and the launcher tells.
+    of_all: Vec<u32>,
 }
 
 /// What the leader has found out.
@@ -55,6 +57,7 @@ pub(super) fn join(launcher: &Launcher, own: &Place, ways: &[Way]) -> Result<Job
             size: 1,
             local: vec![rank],
             neighbours: 0,
+            nodes: Vec::new(),
             cpus: shared_processors([own].into_iter()),
             appnum: launcher.appnum,
             launcher: 0,
@@ -105,6 +108,7 @@ pub(super) fn join(launcher: &Launcher, own: &Place, ways: &[Way]) -> Result<Job
         size: launcher.size,
         local: vec![rank],
         neighbours: node.ranks.len() as u32 - 1,
+        nodes: node.of_all.clone(),
         cpus: shared_processors([own].into_iter()),
         appnum: launcher.appnum,
         launcher: 0,
@@ -154,6 +158,7 @@ fn nodes(launcher: &Launcher, own: &Place) -> Result<(Node, bool), String> {
     let size = launcher.size as usize;
     let alone = || Node {
         ranks: vec![launcher.rank],
+        of_all: Vec::new(),
     };
     let told = launcher.get_plain("PMI_process_mapping")?;
     if let Some(nodes) = told.and_then(|text| mapping::parse(&text, size)) {
@@ -163,7 +168,11 @@ fn nodes(launcher: &Launcher, own: &Place) -> Result<(Node, bool), String> {
         let mine = nodes[launcher.rank as usize];
         let ranks = (0..).zip(&nodes).filter(|&(_, &node)| node == mine);
         let ranks = ranks.map(|(rank, _)| rank).collect();
-        return Ok((Node { ranks }, several));
+        let of_all = match sorted.first() == sorted.last() {
+            true => Vec::new(),
+            false => nodes,
+        };
+        return Ok((Node { ranks, of_all }, several));
     }
     if launcher.size > MAX_UNMAPPED {
         return Ok((alone(), false));
@@ -175,7 +184,8 @@ fn nodes(launcher: &Launcher, own: &Place) -> Result<(Node, bool), String> {
             ranks.push(rank);
         }
     }
-    Ok((Node { ranks }, true))
+    let of_all = Vec::new();
+    Ok((Node { ranks, of_all }, true))
 }
 
 /// Takes the leader's file, if it has one and a way leads there.

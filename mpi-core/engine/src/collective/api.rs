@@ -10,7 +10,7 @@ use super::api_across;
 use super::arguments::{all_counts, check_buffer, check_overlap, check_own, check_root};
 use super::call::{Builder, Call, Items, Operand};
 use super::reduce_scatter::Parts;
-use super::{IN_PLACE, Shape, select};
+use super::{IN_PLACE, Schedule, Shape, Thresholds, What, nodes, select};
 use crate::Result;
 use crate::datatype::Argument;
 use crate::engine::{CommData, Engine, check_intra};
@@ -102,13 +102,33 @@ fn receive_blocks(
 }
 
 impl Engine {
+    /// The algorithm of a call: by nodes if the communicator spans some, or flat.
+    pub(super) fn choose(
+        &self,
+        what: What,
+        (comm, waits): (&CommData, Waits),
+        shape: Shape,
+        flat: impl Fn(Shape, &Thresholds) -> Schedule,
+    ) -> Schedule {
+        let by_nodes = comm.nodes(&self.job.nodes).and_then(|nodes| {
+            let board = match waits {
+                Waits::Here => comm.any_board().map(|board| board.payload_bytes()),
+                Waits::Later => None,
+            };
+            nodes::by_nodes(what, &shape, (nodes, board), self.limits())
+        });
+        by_nodes.unwrap_or_else(|| flat(shape, self.limits()))
+    }
+
     /// `MPI_Barrier`
     pub(crate) fn plan_barrier(&self, waits: Waits, comm: Comm) -> Result<Call> {
         let c = self.comm(comm)?;
         if c.is_inter() {
             return Ok(api_across::barrier(c));
         }
-        let schedule = select::barrier(shape(c, waits, 0, 0));
+        let shape = shape(c, waits, 0, 0);
+        let flat = |shape, _: &Thresholds| select::barrier(shape);
+        let schedule = self.choose(What::Barrier, (c, waits), shape, flat);
         Ok(Builder::default().call(schedule, RawBuf::EMPTY, RawBufMut::EMPTY, None))
     }
 
@@ -134,7 +154,8 @@ impl Engine {
             (None, true) => builder.copy_of(&items),
             _ => builder.receive(&items),
         };
-        let schedule = select::bcast(shape(c, waits, root, items.bytes), self.limits());
+        let shape = shape(c, waits, root, items.bytes);
+        let schedule = self.choose(What::Bcast, (c, waits), shape, select::bcast);
         Ok(builder.call(schedule, RawBuf::EMPTY, output, None))
     }
 
@@ -148,7 +169,7 @@ impl Engine {
         unsafe { place.0.write(own) };
         let shape = shape(c, Waits::Later, 0, output.len);
         let schedule = match c.as_origin() {
-            None => select::bcast(shape, self.limits()),
+            None => self.choose(What::Bcast, (c, Waits::Later), shape, select::bcast),
             Some(is_origin) => select::tell_both(shape, is_origin, c.peers() as u32),
         };
         Ok((builder.call(schedule, RawBuf::EMPTY, output, None), place))
@@ -217,7 +238,7 @@ impl Engine {
         let sent = (sendbuf, sendcount, sendtype);
         let received = (recvbuf, recvcount, recvtype);
         let (shape, input, output) = blocks(&mut builder, c, waits, sent, received, true)?;
-        let schedule = select::allgather(shape, self.limits());
+        let schedule = self.choose(What::Allgather, (c, waits), shape, select::allgather);
         Ok(builder.call(schedule, input, output, None))
     }
 
@@ -343,7 +364,8 @@ impl Engine {
             in_place,
             ..operand.shape(shape(c, waits, root, 0))
         };
-        let schedule = select::reduce(shape, self.limits());
+        let waits = operand.waits(waits);
+        let schedule = self.choose(What::Reduce, (c, waits), shape, select::reduce);
         Ok(builder.call(schedule, input, output, Some(operand.reduction)))
     }
 
@@ -370,7 +392,8 @@ impl Engine {
             in_place,
             ..operand.shape(shape(c, waits, 0, 0))
         };
-        let schedule = select::allreduce(shape, self.limits());
+        let waits = operand.waits(waits);
+        let schedule = self.choose(What::Allreduce, (c, waits), shape, select::allreduce);
         Ok(builder.call(schedule, input, output, Some(operand.reduction)))
     }
 

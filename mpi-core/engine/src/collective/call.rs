@@ -8,7 +8,7 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 use super::arguments::check_buffer;
 use super::schedule::Schedule;
 use super::scratch::Scratch;
-use super::{IN_PLACE, Shape};
+use super::{IN_PLACE, Shape, Waits};
 use crate::datatype::{Argument, Type};
 use crate::handle::{Datatype, Op};
 use crate::op::{self, Reduction, Vector};
@@ -358,6 +358,14 @@ impl Operand {
     /// Whether the schedule's elements are the program's items, so that it can split them.
     pub(super) fn is_split(&self) -> bool {
         self.vector.is_none()
+    }
+
+    /// Who waits, as far as boards are concerned: none is for vectors, whose memory is aligned better than a slot's.
+    pub(super) fn waits(&self, waits: Waits) -> Waits {
+        match self.is_split() {
+            true => waits,
+            false => Waits::Later,
+        }
     }
 
     pub(super) fn shape(&self, shape: Shape) -> Shape {

@@ -94,7 +94,12 @@ pub(super) struct Case {
     pub(super) count: usize,
     pub(super) commutative: bool,
     pub(super) in_place: bool,
+    /// Where boards reach no further than a node: the node of a rank, by rank and size.
+    pub(super) placed: Option<Placed>,
 }
+
+/// The node of a rank.
+pub(super) type Placed = fn(u32, u32) -> u32;
 
 /// Bytes of an element in these tests.
 pub(super) const WIDTH: usize = 8;
@@ -198,6 +203,15 @@ impl Case {
             in_place: self.in_place && (!self.rooted() || rank == self.root),
             board: None,
         }
+    }
+
+    /// The members of the board that a rank uses, and which of them the rank is.
+    pub(super) fn around(&self, rank: u32) -> (u32, Vec<u32>) {
+        let node = |rank| self.placed.map_or(0, |placed| placed(rank, self.size));
+        let members = (0..self.size).filter(|other| node(*other) == node(rank));
+        let members: Vec<u32> = members.collect();
+        let own = members.iter().position(|member| *member == rank);
+        (own.expect("it is there itself") as u32, members)
     }
 
     pub(super) fn schedule(&self, rank: u32) -> Schedule {

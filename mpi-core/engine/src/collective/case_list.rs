@@ -4,9 +4,10 @@ use super::allgather::{Dissemination as Gossip, Ring, UnequalRing};
 use super::allreduce::{Halving, RecursiveDoubling};
 use super::bcast::{PipelinedTree, ScatterRing};
 use super::board::{OnBoard, What};
-use super::case::{Case, Kind, Sides, edges, starts, unequal};
+use super::case::{Case, Kind, Placed, Sides, edges, starts, unequal};
 use super::exchange::Block;
 use super::gather::{Linear, SubtreeGather};
+use super::nodes::{self, Nodes};
 use super::operation::Place;
 use super::reduce::TreeReduce;
 use super::reduce_scatter::Parts;
@@ -204,6 +205,72 @@ fn on_board(what: What, shape: Shape, flat: usize) -> Schedule {
     }
 }
 
+/// Nodes of three ranks, of more and more, and ranks dealt out to three.
+const THREES: Placed = |rank, _| rank / 3;
+const GROWING: Placed = |rank, _| rank.isqrt();
+const DEALT: Placed = |rank, _| rank % 3;
+
+/// Collectives that go by nodes, with boards and without.
+const BY_NODES: &[(Kind, Placed, Choose)] = &[
+    (Kind::Barrier, THREES, |s| {
+        by_nodes(What::Barrier, s, THREES, false)
+    }),
+    (Kind::Barrier, DEALT, |s| {
+        by_nodes(What::Barrier, s, DEALT, true)
+    }),
+    (Kind::Bcast, GROWING, |s| {
+        by_nodes(What::Bcast, s, GROWING, false)
+    }),
+    (Kind::Bcast, DEALT, |s| {
+        by_nodes(What::Bcast, s, DEALT, true)
+    }),
+    (Kind::Reduce, GROWING, |s| {
+        by_nodes(What::Reduce, s, GROWING, false)
+    }),
+    (Kind::Reduce, DEALT, |s| {
+        by_nodes(What::Reduce, s, DEALT, false)
+    }),
+    (Kind::Reduce, THREES, |s| {
+        by_nodes(What::Reduce, s, THREES, true)
+    }),
+    (Kind::Allreduce, THREES, |s| {
+        by_nodes(What::Allreduce, s, THREES, false)
+    }),
+    (Kind::Allreduce, DEALT, |s| {
+        by_nodes(What::Allreduce, s, DEALT, true)
+    }),
+    (Kind::Allreduce, GROWING, |s| {
+        by_nodes(What::Allreduce, s, GROWING, true)
+    }),
+    (Kind::Allgather, THREES, |s| {
+        by_nodes(What::Allgather, s, THREES, false)
+    }),
+    (Kind::Allgather, GROWING, |s| {
+        by_nodes(What::Allgather, s, GROWING, true)
+    }),
+];
+
+/// By nodes, or flat what nodes are not for.
+fn by_nodes(what: What, shape: Shape, placed: Placed, with_board: bool) -> Schedule {
+    let nodes = Nodes::new((0..shape.size).map(|rank| placed(rank, shape.size)));
+    let limits = match with_board {
+        true => Thresholds {
+            board: BoardLimits::ALWAYS,
+            ..TINY
+        },
+        false => TINY,
+    };
+    let board = with_board.then_some(PAYLOAD);
+    let found = nodes.and_then(|nodes| nodes::by_nodes(what, &shape, (&nodes, board), &limits));
+    found.unwrap_or_else(|| match what {
+        What::Barrier => select::barrier(shape),
+        What::Bcast => select::bcast(shape, &TINY),
+        What::Reduce => select::reduce(shape, &TINY),
+        What::Allgather => select::allgather(shape, &TINY),
+        _ => select::allreduce(shape, &TINY),
+    })
+}
+
 /// Thresholds that the counts of these tests lie on both sides of.
 pub(super) const TINY: Thresholds = Thresholds {
     bcast_scatter: 16,
@@ -224,16 +291,24 @@ pub(super) const TINY: Thresholds = Thresholds {
         alltoall: [0; 2],
         reduce_scatter: [0; 2],
     },
+    by_nodes: usize::MAX,
     board_flat: 0,
 };
 
 /// Calls of this size, from small to large; `counts` and `roots` are made distinct here.
 pub(super) fn cases(size: u32, counts: &[usize], roots: &[u32]) -> Vec<Case> {
     let mut cases = Vec::new();
-    for &(kind, choose) in ALGORITHMS {
+    let flat = ALGORITHMS
+        .iter()
+        .map(|&(kind, choose)| (kind, choose, None));
+    let by_nodes = BY_NODES
+        .iter()
+        .map(|&(kind, placed, choose)| (kind, choose, Some(placed)));
+    for (kind, choose, placed) in flat.chain(by_nodes) {
         let mut base = Case {
             kind,
             choose,
+            placed,
             size,
             root: 0,
             count: 0,

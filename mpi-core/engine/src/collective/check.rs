@@ -43,7 +43,7 @@ impl Case {
         assert!(sent == received, "messages that do not match, {self:?}");
         if self.kind == Kind::Barrier {
             assert!(
-                everybody_hears_of_all(&schedules),
+                everybody_hears_of_all(self, &schedules),
                 "a barrier that lets through, {self:?}"
             );
         }
@@ -68,11 +68,16 @@ impl Case {
 
         let mut accesses: Vec<Vec<Access>> = Vec::new();
         let mut ancestors: Vec<Vec<u64>> = Vec::new();
+        // Everything before the last join.
+        let mut joined = vec![0u64; operations.len() / 64 + 1];
         for (index, operation) in operations.iter().enumerate() {
             if operation.id != Id(index as u32 + 1) {
                 fail(operation.id, "a number out of sequence");
             }
-            let mut known = vec![0u64; operations.len() / 64 + 1];
+            if operation.action == Action::Join {
+                (0..=index).for_each(|earlier| joined[earlier / 64] |= 1 << (earlier % 64));
+            }
+            let mut known = joined.clone();
             for after in operation.after.iter().filter(|after| **after != Id::NONE) {
                 if *after >= operation.id {
                     fail(operation.id, "a dependency on what comes later");
@@ -182,6 +187,7 @@ fn accesses_of(operation: &Operation, width: usize) -> Vec<Access> {
         Action::Enter { .. }
         | Action::Post { .. }
         | Action::Await { .. }
+        | Action::Join
         | Action::Finish { .. } => Vec::new(),
     };
     // Slots are other ranks' too: the simulation spoils them as soon as it may.
@@ -200,7 +206,7 @@ fn memory(buffer: Buffer) -> usize {
 }
 
 /// Whether no rank can finish before all have started: follows what each operation can know of.
-fn everybody_hears_of_all(schedules: &[Vec<Operation>]) -> bool {
+fn everybody_hears_of_all(case: &Case, schedules: &[Vec<Operation>]) -> bool {
     let size = schedules.len();
     let mut heard: Vec<Vec<Vec<bool>>> = schedules
         .iter()
@@ -215,9 +221,11 @@ fn everybody_hears_of_all(schedules: &[Vec<Operation>]) -> bool {
             .map(|o| o.id.0 as usize - 1)
     };
     // As many passes as a message can have stages.
-    for _ in 0..=size.ilog2() + 1 {
+    for _ in 0..=3 * size.ilog2() + 1 {
         for rank in 0..size {
             let mut received = vec![0; size];
+            // What the operations so far know of, and those before the last join.
+            let (mut sofar, mut joined) = (vec![false; size], vec![false; size]);
             for (index, operation) in schedules[rank].iter().enumerate() {
                 let mut knows = vec![false; size];
                 knows[rank] = true;
@@ -227,13 +235,19 @@ fn everybody_hears_of_all(schedules: &[Vec<Operation>]) -> bool {
                     learn(&heard[rank][after.0 as usize - 1]);
                 }
                 if let Action::Await {
-                    step, first, end, ..
+                    turn,
+                    step,
+                    first,
+                    end,
                 } = operation.action
                 {
-                    for member in first as usize..end as usize {
-                        let posts = schedules[member].iter().position(|other| {
-                            matches!(other.action, Action::Post { step: posted, .. } if posted == step)
-                        });
+                    let (_, members) = case.around(rank as u32);
+                    for member in &members[first as usize..end as usize] {
+                        let member = *member as usize;
+                        let post = Action::Post { turn, step };
+                        let posts = schedules[member]
+                            .iter()
+                            .position(|other| other.action == post);
                         learn(&heard[member][posts.expect("a step that is awaited is posted")]);
                     }
                 }
@@ -245,6 +259,12 @@ fn everybody_hears_of_all(schedules: &[Vec<Operation>]) -> bool {
                     received[from] += 1;
                     learn(&heard[from][send]);
                 }
+                learn(&joined);
+                if operation.action == Action::Join {
+                    learn(&sofar);
+                    joined.clone_from(&knows);
+                }
+                sofar.iter_mut().zip(&knows).for_each(|(a, b)| *a |= b);
                 heard[rank][index] = knows;
             }
         }

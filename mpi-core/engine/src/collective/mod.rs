@@ -36,6 +36,7 @@ pub mod exchange;
 pub mod fused;
 pub mod gather;
 mod neighbours;
+pub mod nodes;
 pub mod operation;
 pub mod reduce;
 pub mod reduce_scatter;

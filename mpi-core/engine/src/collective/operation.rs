@@ -150,6 +150,8 @@ pub enum Action {
         /// Counted from the call's first.
         turn: u32,
     },
+    /// Wait until all operations before this one have finished; those behind it start after it.
+    Join,
     /// Copy within this process, between ranges that do not overlap.
     Copy {
         /// First byte to read.
@@ -311,6 +313,55 @@ impl Round {
         self.push(Action::Finish { turn }, after)
     }
 
+    /// Generates the wait for everything so far.
+    #[inline]
+    pub(super) fn join(&mut self) -> Id {
+        self.push(Action::Join, &[])
+    }
+
+    /// Gives the operations of an algorithm that runs among some ranks, on other buffers and later turns, the call's own numbers:
+    /// of the ranks, the beginning of each buffer, and the first turn.
+    pub(super) fn relocate(
+        &mut self,
+        rank: impl Fn(u32) -> u32,
+        begin: impl Fn(Buffer) -> Option<Place>,
+        first: u32,
+    ) {
+        let moved = |place: &mut Place| match (begin(place.buffer), &mut place.buffer) {
+            (Some(base), _) => {
+                *place = Place {
+                    offset: base.offset + place.offset,
+                    ..base
+                }
+            }
+            (None, Buffer::Slot { turn, .. }) => *turn += first,
+            (None, _) => {}
+        };
+        for operation in &mut self.operations[self.taken..self.filled] {
+            // SAFETY: between `taken` and `filled`, see the invariant.
+            let operation = unsafe { operation.assume_init_mut() };
+            match &mut operation.action {
+                Action::Send { to, from, .. } => {
+                    *to = rank(*to);
+                    moved(from);
+                }
+                Action::Recv { from, into, .. } => {
+                    *from = rank(*from);
+                    moved(into);
+                }
+                Action::Reduce { from, into, .. } | Action::Copy { from, into, .. } => {
+                    moved(from);
+                    moved(into);
+                }
+                Action::Enter { turn }
+                | Action::Post { turn, .. }
+                | Action::Await { turn, .. }
+                | Action::Finish { turn } => *turn += first,
+                Action::Join => {}
+            }
+        }
+    }
+
     /// Generates the receive of an empty message.
     #[inline]
     pub(super) fn wait(&mut self, from: u32, after: &[Id]) -> Id {
@@ -357,6 +408,7 @@ impl fmt::Display for Operation {
                 end,
             } => write!(f, "await step {step} of turn {turn} of {first}..{end}")?,
             Action::Finish { turn } => write!(f, "finish turn {turn}")?,
+            Action::Join => write!(f, "join")?,
         }
         for (i, id) in self.after.iter().filter(|id| **id != Id::NONE).enumerate() {
             write!(f, "{}#{}", if i == 0 { " after " } else { ", " }, id.0)?;

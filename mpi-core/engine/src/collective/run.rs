@@ -100,6 +100,8 @@ pub struct Running<R, const WINDOW: usize = 16> {
     started: u32,
     finished: u32,
     exhausted: bool,
+    /// The last operation is a [`Action::Join`].
+    joining: bool,
     failed: bool,
 }
 
@@ -128,6 +130,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
             started: 0,
             finished: 0,
             exhausted: false,
+            joining: false,
             failed: false,
         }
     }
@@ -159,10 +162,11 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
 
     #[inline]
     fn fill(&mut self) {
-        while !self.exhausted && (self.next - self.first) < WINDOW as u32 {
+        while !self.exhausted && (self.next - self.first) < WINDOW as u32 && !self.joining {
             match self.operations.next() {
                 Some(operation) => {
                     debug_assert_eq!(operation.id, Id(self.next));
+                    self.joining = operation.action == Action::Join;
                     self.window[self.next as usize % WINDOW].write(operation);
                     self.next += 1;
                 }
@@ -211,6 +215,8 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
         let before = self.first;
         while self.first != self.next && self.finished & 1 << (self.first as usize % WINDOW) != 0 {
             let bit = 1 << (self.first as usize % WINDOW);
+            // It is the last one as long as it has not finished.
+            self.joining &= self.first + 1 != self.next;
             self.finished &= !bit;
             self.started &= !bit;
             self.first += 1;
@@ -238,8 +244,10 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
     /// Whether no earlier message of the same direction and peer is still to be started.
     #[inline]
     fn keeps_order(&self, number: u32, action: &Action) -> bool {
-        if !matches!(action, Action::Send { .. } | Action::Recv { .. }) {
-            return true;
+        match action {
+            Action::Send { .. } | Action::Recv { .. } => {}
+            Action::Join => return number == self.first,
+            _ => return true,
         }
         (self.first..number).all(|earlier| {
             let slot = earlier as usize % WINDOW;
@@ -336,7 +344,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                     wire.announce(self.turn(turn), bytes as u64);
                     Ok(None)
                 }
-                Action::Await { .. } => Ok(None),
+                Action::Await { .. } | Action::Join => Ok(None),
             }
         }
     }

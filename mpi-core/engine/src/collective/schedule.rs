@@ -11,6 +11,7 @@ use super::bcast::{PipelinedTree, ScatterRing};
 use super::board::{OnBoard, What};
 use super::exchange::Exchange;
 use super::gather::{Linear, SubtreeGather};
+use super::nodes::Staged;
 use super::operation::{Operation, Round};
 use super::reduce::TreeReduce;
 use super::reduce_scatter::ReduceScatter;
@@ -65,6 +66,8 @@ pub enum Algorithm {
     TellBoth(TellBoth),
     /// Anything, in memory that all members reach.
     OnBoard(OnBoard),
+    /// Several algorithms, one after the other, within nodes and between them.
+    Staged(Box<Staged>),
 }
 
 /// What one rank does in one collective call.
@@ -86,6 +89,11 @@ impl Schedule {
     /// The call that it is for.
     pub fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    /// The algorithm, in its initial state.
+    pub(super) fn algorithm(&self) -> &Algorithm {
+        &self.algorithm
     }
 
     /// The algorithm's name.
@@ -113,6 +121,7 @@ impl Schedule {
             Algorithm::ReduceAcross(_) => "direct reduction of another group's vectors",
             Algorithm::TellBoth(_) => "broadcast to two groups",
             Algorithm::OnBoard(a) => a.name(),
+            Algorithm::Staged(_) => "within and between nodes",
         }
     }
 
@@ -128,6 +137,7 @@ impl Schedule {
             Algorithm::Scan(a) => a.scratch_bytes(&self.shape),
             Algorithm::Exscan(a) => a.scratch_bytes(&self.shape),
             Algorithm::ReduceAcross(a) => a.scratch_bytes(&self.shape),
+            Algorithm::Staged(a) => a.scratch_bytes(),
             Algorithm::Nothing
             | Algorithm::Dissemination(_)
             | Algorithm::PipelinedTree(_)
@@ -148,6 +158,7 @@ impl Schedule {
     pub fn turns(&self) -> u64 {
         match &self.algorithm {
             Algorithm::OnBoard(a) => a.turns(&self.shape),
+            Algorithm::Staged(a) => a.turns(),
             _ => 0,
         }
     }
@@ -180,10 +191,13 @@ pub struct Operations {
 }
 
 impl Operations {
-    /// The call that they are for.
+    /// The call that they are for; of stages the one that is under way.
     #[inline]
     pub(super) fn shape(&self) -> &Shape {
-        &self.shape
+        match &self.algorithm {
+            Algorithm::Staged(a) => a.shape(),
+            _ => &self.shape,
+        }
     }
 }
 
@@ -196,35 +210,40 @@ impl Iterator for Operations {
             if let Some(operation) = self.round.take() {
                 return Some(operation);
             }
-            let (shape, out) = (&self.shape, &mut self.round);
-            let more = match &mut self.algorithm {
-                Algorithm::Nothing => false,
-                Algorithm::Dissemination(a) => a.generate(shape, out),
-                Algorithm::PipelinedTree(a) => a.generate(shape, out),
-                Algorithm::ScatterRing(a) => a.generate(shape, out),
-                Algorithm::TreeReduce(a) => a.generate(shape, out),
-                Algorithm::RecursiveDoubling(a) => a.generate(shape, out),
-                Algorithm::Halving(a) => a.generate(shape, out),
-                Algorithm::SubtreeGather(a) => a.generate(shape, out),
-                Algorithm::Linear(a) => a.generate(shape, out),
-                Algorithm::Gossip(a) => a.generate(shape, out),
-                Algorithm::Ring(a) => a.generate(shape, out),
-                Algorithm::UnequalRing(a) => a.generate(shape, out),
-                Algorithm::SubtreeScatter(a) => a.generate(shape, out),
-                Algorithm::LinearScatter(a) => a.generate(shape, out),
-                Algorithm::Pairwise(a) => a.generate(shape, out),
-                Algorithm::Exchange(a) => a.generate(out),
-                Algorithm::ReduceScatter(a) => a.generate(shape, out),
-                Algorithm::Scan(a) => a.generate(shape, out),
-                Algorithm::Exscan(a) => a.generate(shape, out),
-                Algorithm::ReduceAcross(a) => a.generate(shape, out),
-                Algorithm::TellBoth(a) => a.generate(shape, out),
-                Algorithm::OnBoard(a) => a.generate(shape, out),
-            };
-            if !more {
+            if !generate(&mut self.algorithm, &self.shape, &mut self.round) {
                 return None;
             }
         }
+    }
+}
+
+/// The next operations of an algorithm. Returns whether there may be more.
+#[inline]
+pub(super) fn generate(algorithm: &mut Algorithm, shape: &Shape, out: &mut Round) -> bool {
+    match algorithm {
+        Algorithm::Nothing => false,
+        Algorithm::Dissemination(a) => a.generate(shape, out),
+        Algorithm::PipelinedTree(a) => a.generate(shape, out),
+        Algorithm::ScatterRing(a) => a.generate(shape, out),
+        Algorithm::TreeReduce(a) => a.generate(shape, out),
+        Algorithm::RecursiveDoubling(a) => a.generate(shape, out),
+        Algorithm::Halving(a) => a.generate(shape, out),
+        Algorithm::SubtreeGather(a) => a.generate(shape, out),
+        Algorithm::Linear(a) => a.generate(shape, out),
+        Algorithm::Gossip(a) => a.generate(shape, out),
+        Algorithm::Ring(a) => a.generate(shape, out),
+        Algorithm::UnequalRing(a) => a.generate(shape, out),
+        Algorithm::SubtreeScatter(a) => a.generate(shape, out),
+        Algorithm::LinearScatter(a) => a.generate(shape, out),
+        Algorithm::Pairwise(a) => a.generate(shape, out),
+        Algorithm::Exchange(a) => a.generate(out),
+        Algorithm::ReduceScatter(a) => a.generate(shape, out),
+        Algorithm::Scan(a) => a.generate(shape, out),
+        Algorithm::Exscan(a) => a.generate(shape, out),
+        Algorithm::ReduceAcross(a) => a.generate(shape, out),
+        Algorithm::TellBoth(a) => a.generate(shape, out),
+        Algorithm::OnBoard(a) => a.generate(shape, out),
+        Algorithm::Staged(a) => a.generate(out),
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Thresholds {
     pub allgather_ring: usize,
     /// Vectors and blocks of up to this many bytes go over a board.
     pub board: BoardLimits,
+    /// Calls of up to this many bytes go within nodes and between them where a communicator spans several.
+    pub by_nodes: usize,
     /// Vectors of up to this many bytes are combined on a board by everybody who wants the result, longer ones in slices where that is all.
     pub board_flat: usize,
 }
@@ -47,7 +49,7 @@ pub struct Thresholds {
 pub(crate) type Named = (&'static str, fn(&mut Thresholds) -> &mut usize);
 
 /// All of them, for who chooses otherwise than we do. `board` ones are for more than two ranks, those that end in `2` for two.
-pub(crate) const NAMED: [Named; 25] = [
+pub(crate) const NAMED: [Named; 26] = [
     ("bcast_scatter", |t| &mut t.bcast_scatter),
     ("bcast_block", |t| &mut t.bcast_block),
     ("bcast_segment", |t| &mut t.bcast_segment),
@@ -56,6 +58,7 @@ pub(crate) const NAMED: [Named; 25] = [
     ("gather_linear", |t| &mut t.gather_linear),
     ("scatter_linear", |t| &mut t.scatter_linear),
     ("allgather_ring", |t| &mut t.allgather_ring),
+    ("by_nodes", |t| &mut t.by_nodes),
     ("board_flat", |t| &mut t.board_flat),
     ("board_bcast", |t| &mut t.board.bcast[1]),
     ("board_bcast2", |t| &mut t.board.bcast[0]),
@@ -97,6 +100,18 @@ pub struct BoardLimits {
 }
 
 impl BoardLimits {
+    #[cfg(test)]
+    pub(super) const ALWAYS: BoardLimits = BoardLimits {
+        bcast: [usize::MAX; 2],
+        reduce: [usize::MAX; 2],
+        allreduce: [usize::MAX; 2],
+        gather: [usize::MAX; 2],
+        allgather: [usize::MAX; 2],
+        scatter: [usize::MAX; 2],
+        alltoall: [usize::MAX; 2],
+        reduce_scatter: [usize::MAX; 2],
+    };
+
     fn of(&self, what: What, size: u32) -> usize {
         let limits = match what {
             What::Barrier => return usize::MAX,
@@ -134,6 +149,7 @@ impl Thresholds {
             alltoall: [16 << 10, 16 << 10],
             reduce_scatter: [16 << 10, 16 << 10],
         },
+        by_nodes: 1 << 30,
         board_flat: 1 << 10,
     };
 }

@@ -65,7 +65,8 @@ struct Network {
     awake: Vec<i32>,
     is_awake: Vec<bool>,
     withdrawn: usize,
-    board: Board,
+    /// By members.
+    boards: BTreeMap<Vec<u32>, Board>,
     /// Sends that may still succeed.
     sends_left: usize,
 }
@@ -80,9 +81,17 @@ impl Network {
             awake: (0..size as i32).collect(),
             is_awake: vec![true; size],
             withdrawn: 0,
-            board: Board::new(size),
+            boards: BTreeMap::new(),
             sends_left: usize::MAX,
         }
+    }
+
+    /// The board that a rank uses in a case.
+    fn board(&mut self, case: &Case, rank: i32) -> (&mut Board, u32) {
+        let (own, members) = case.around(rank as u32);
+        let size = members.len();
+        let board = self.boards.entry(members);
+        (board.or_insert_with(|| Board::new(size)), own)
     }
 
     /// Something happened that every rank may wait for.
@@ -254,42 +263,53 @@ impl Wire for Rank<'_> {
     }
 
     fn slot(&self, member: u32, turn: u64, in_line: bool) -> *mut u8 {
-        self.network.borrow_mut().board.bytes(member, turn, in_line)
+        let network = &mut *self.network.borrow_mut();
+        let (board, _) = network.board(self.case, self.rank);
+        board.bytes(member, turn, in_line)
     }
 
     fn is_free(&self, turn: u64) -> bool {
-        self.network.borrow().board.is_free(turn)
+        let network = &mut *self.network.borrow_mut();
+        network.board(self.case, self.rank).0.is_free(turn)
     }
 
     fn announce(&mut self, turn: u64, bytes: u64) {
         let network = &mut *self.network.borrow_mut();
-        network.board.slot(self.rank as u32, turn).announced = bytes;
+        let (board, own) = network.board(self.case, self.rank);
+        board.slot(own, turn).announced = bytes;
     }
 
     fn announced(&self, member: u32, turn: u64) -> u64 {
-        self.network.borrow_mut().board.slot(member, turn).announced
+        let network = &mut *self.network.borrow_mut();
+        let (board, _) = network.board(self.case, self.rank);
+        board.slot(member, turn).announced
     }
 
     fn post(&mut self, turn: u64, step: u8) {
         let network = &mut *self.network.borrow_mut();
-        let slot = network.board.slot(self.rank as u32, turn);
+        let (board, own) = network.board(self.case, self.rank);
+        let slot = board.slot(own, turn);
         assert!(slot.posted < (turn, step), "steps in another order");
         slot.posted = (turn, step);
         network.wake_all();
     }
 
     fn has_posted(&self, member: u32, turn: u64, step: u8) -> bool {
-        self.network.borrow_mut().board.slot(member, turn).posted >= (turn, step)
+        let network = &mut *self.network.borrow_mut();
+        let (board, _) = network.board(self.case, self.rank);
+        board.slot(member, turn).posted >= (turn, step)
     }
 
     fn finish_turn(&mut self, turn: u64) {
         let network = &mut *self.network.borrow_mut();
-        let slot = network.board.slot(self.rank as u32, turn);
+        let mut random = Random::new(network.random.next());
+        let (board, own) = network.board(self.case, self.rank);
+        let slot = board.slot(own, turn);
         assert!(slot.finished < turn, "a turn finished twice");
         slot.finished = turn;
-        if network.board.is_free(turn + SLOTS) {
+        if board.is_free(turn + SLOTS) {
             // Whoever reads it now is late.
-            network.board.spoil(turn, &mut network.random);
+            board.spoil(turn, &mut random);
         }
         network.wake_all();
     }
@@ -425,24 +445,28 @@ pub(super) fn simulate<const WINDOW: usize>(cases: &[Case], seed: u64) {
     let mut random = Random::new(seed);
     let mut parties = Vec::<Party<WINDOW>>::new();
     let mut contributions = Vec::new();
-    let mut turn = ferrite_shm::Board::FIRST_TURN;
+    // By board and rank.
+    let mut turns: BTreeMap<(Vec<u32>, u32), u64> = BTreeMap::new();
     for (call, case) in cases.iter().enumerate() {
         contributions.push(
             (0..size)
                 .map(|rank| random.bytes(case.contribution(rank)))
                 .collect::<Vec<_>>(),
         );
-        for (rank, contribution) in contributions[call].iter().enumerate() {
+        for (rank, contribution) in (0..).zip(&contributions[call]) {
+            let turn = turns
+                .entry((case.around(rank).1, rank))
+                .or_insert(ferrite_shm::Board::FIRST_TURN);
             parties.push(Party::new(
                 case,
                 call,
-                turn,
-                rank as u32,
+                *turn,
+                rank,
                 contribution,
                 &mut random,
             ));
+            *turn += case.schedule(rank).turns();
         }
-        turn += case.schedule(0).turns();
     }
     let network = RefCell::new(Network::new(size as usize, seed));
     loop {
@@ -514,6 +538,7 @@ fn after_an_error_nothing_is_under_way() {
     let case = Case {
         kind: Kind::Bcast,
         choose: |shape| select::bcast(shape, &Thresholds::DEFAULT),
+        placed: None,
         size: 64,
         root: 0,
         count: 100,

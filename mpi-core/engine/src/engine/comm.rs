@@ -7,6 +7,7 @@ use ferrite_shm::Board;
 
 use super::Engine;
 use crate::attribute::{Attributes, Owner};
+use crate::collective::nodes::Nodes;
 use crate::errhandler::{Attached, Place};
 use crate::group::Members;
 use crate::handle::{Comm, Group, Info};
@@ -82,8 +83,11 @@ pub struct CommData {
     inter: Option<Inter>,
     /// Collective operations begun, which tells those under way at the same time apart.
     sequence: AtomicI32,
-    /// Where the members work together, if all are on one node and there was room. Set before the first collective that may use it.
+    /// Where the members of this node work together, if they are several and there was room. Set before the first collective that may use
+    /// it.
     board: OnceLock<Board>,
+    /// Where the members are, if they are on several nodes and some share one. Known from the first question on.
+    nodes: OnceLock<Option<Arc<Nodes>>>,
     /// The next turn of the board.
     turn: AtomicU64,
     /// Who is whose neighbour. Set before the maker gives the handle away.
@@ -142,6 +146,7 @@ impl CommData {
             route: Route::new(context, rank, members),
             sequence: AtomicI32::new(0),
             board: OnceLock::new(),
+            nodes: OnceLock::new(),
             turn: AtomicU64::new(Board::FIRST_TURN),
             topology: OnceLock::new(),
             hints: ClassLock::new(Class::Leaf, Vec::new()),
@@ -239,16 +244,35 @@ impl CommData {
         self.next_sequence() | PERSISTENT
     }
 
-    /// The board, where there is one.
+    /// The board of all members, where there is one.
     #[inline]
     pub(crate) fn board(&self) -> Option<&Board> {
+        self.any_board()
+            .filter(|board| board.members() == self.size as usize)
+    }
+
+    /// The board of those members that are on this node, where there is one.
+    #[inline]
+    pub(crate) fn any_board(&self) -> Option<&Board> {
         self.board.get()
+    }
+
+    /// Where the members are; `node_of` is the node of each process of the job. `None` where it makes no difference.
+    pub(crate) fn nodes(&self, node_of: &[u32]) -> Option<&Arc<Nodes>> {
+        if node_of.is_empty() {
+            return None;
+        }
+        let found = self.nodes.get_or_init(|| {
+            let processes = (0..self.size).map(|rank| self.members().process(rank as u32));
+            Nodes::new(processes.map(|process| node_of[process as usize])).map(Arc::new)
+        });
+        found.as_ref()
     }
 
     /// The board of a communicator whose collective operations use it.
     #[inline]
     pub(super) fn expect_board(&self) -> &Board {
-        let board = self.board();
+        let board = self.any_board();
         board.expect("a schedule takes turns of a board only where the shape has one")
     }
 

@@ -237,33 +237,49 @@ impl Engine {
         Ok(made)
     }
 
-    /// Gives a new communicator a board if all its members are on one node and there is room, which its rank 0 finds out. Collective
-    /// over the new communicator.
+    /// Gives the members of a new communicator that are on one node a board, if they are several and there is room, which the first of them
+    /// finds out. Collective over the new communicator.
     pub(super) fn agree_on_board(&self, comm: Comm) -> Result<()> {
         let data = self.comm(comm)?;
-        let Some(shm) = &self.shm else {
-            return Ok(());
+        let everybody = || (0..data.size()).map(|rank| data.process(rank)).collect();
+        let all: Vec<u32> = match data.nodes(&self.job.nodes) {
+            Some(nodes) => {
+                let around = nodes.around(data.rank() as u32).iter();
+                around.map(|rank| data.process(*rank as i32)).collect()
+            }
+            None => everybody(),
         };
-        let processes = || (0..data.size()).map(|rank| data.process(rank));
-        if data.size() < 2 || !processes().all(|process| shm.is_local(process)) {
+        let is_local = |process: &u32| match &self.shm {
+            Some(shm) => shm.is_local(*process),
+            None => false,
+        };
+        // Without nodes only those who share memory with everybody talk of it; they all do then.
+        let tag = data.next_sequence();
+        let shares = all.iter().all(is_local);
+        if all.len() < 2 || !shares && all.len() == data.size() as usize {
             return Ok(());
         }
         const NONE: u32 = u32::MAX;
-        let taken = match data.rank() {
-            0 => shm.take_board(data.size() as usize),
+        let taken = match &self.shm {
+            Some(shm) if shares && all[0] == self.job.rank => shm.take_board(all.len()),
             _ => None,
         };
         let mut id = taken.map_or(NONE, |id| id.0).to_le_bytes();
-        self.tell_all(comm, &mut id)?;
+        self.tell_some(comm, Arc::new(Members::new(all.clone())), tag, &mut id)?;
         let id = u32::from_le_bytes(id);
         if id == NONE {
             return Ok(());
         }
         // The others will use it: going on without would be to talk past them.
-        let board = shm.open_board(BoardId(id), processes()).ok_or_else(|| {
+        let opened = self.shm.as_ref();
+        let opened = opened.and_then(|shm| shm.open_board(BoardId(id), all.iter().copied()));
+        let board = opened.ok_or_else(|| {
             Error::new(
                 ErrorClass::INTERN,
-                format!("the board {id} that rank 0 took in shared memory cannot be opened"),
+                format!(
+                    "the board {id} that rank {} of the job took in shared memory cannot be opened",
+                    all[0]
+                ),
             )
         })?;
         data.set_board(board);

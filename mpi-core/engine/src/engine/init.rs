@@ -156,8 +156,15 @@ impl Engine {
         // SAFETY: a null pointer is all zeros, so zeroed memory is `size` null pointers.
         let peers = unsafe { Box::new_zeroed_slice(size as usize).assume_init() };
         let world = CommData::new(Contexts::WORLD, own, everybody, "MPI_COMM_WORLD");
-        if let Some(shm) = shm.as_ref().filter(|_| job.local.len() as u32 == size) {
-            world.set_board(shm.board_of_all());
+        if let Some(shm) = &shm {
+            let is_whole = job.local.len() as u32 == size;
+            let is_node = || {
+                let nodes = world.nodes(&job.nodes);
+                nodes.is_some_and(|nodes| nodes.around(own)[..] == job.local)
+            };
+            if is_whole || is_node() {
+                world.set_board(shm.board_of_all());
+            }
         }
         Ok(Engine {
             bootstrap,

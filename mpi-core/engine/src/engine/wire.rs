@@ -45,7 +45,7 @@ impl Engine {
             engine: self,
             route: data.route(),
             some: None,
-            board: data.board(),
+            board: data.any_board(),
             handle: comm,
         };
         let tag = data.next_sequence();

@@ -25,6 +25,7 @@ pub(crate) fn job(rank: u32, size: u32, segment: impl AsFd) -> Job {
         size,
         local: (0..size).collect(),
         neighbours: size - 1,
+        nodes: Vec::new(),
         cpus: 2,
         appnum: 0,
         launcher: 0,

@@ -31,6 +31,7 @@ fn attachments(size: u32) -> Vec<Attachment> {
             size,
             local: (0..size).collect(),
             neighbours: size - 1,
+            nodes: Vec::new(),
             cpus: 2,
             appnum: 0,
             launcher: 0,

@@ -285,6 +285,7 @@ impl Over {
                             None => vec![number],
                         },
                         neighbours: if crowded { size - 1 } else { 0 },
+                        nodes: Vec::new(),
                         segment: shares.map(|segment| segment.try_clone().unwrap()),
                         ..job_of(number, size)
                     };
@@ -391,6 +392,7 @@ fn on_a_node(size: u32, variables: &[(&str, &str)], rank: &(dyn Fn(&Engine) + Sy
                 let job = Job {
                     local: (0..size).collect(),
                     neighbours: size - 1,
+                    nodes: Vec::new(),
                     segment: Some(segment),
                     ..job_of(number, size)
                 };

@@ -141,6 +141,7 @@ pub(super) fn job_of(rank: u32, size: u32) -> Job {
         size,
         local: vec![rank],
         neighbours: 0,
+        nodes: Vec::new(),
         cpus: 1,
         appnum: 0,
         launcher: 0,
