@@ -7,7 +7,7 @@ use ferrite_engine::Comm;
 use ferrite_engine::status::UNDEFINED;
 
 use crate::universe::enter;
-use crate::{Error, ErrorClass, Result};
+use crate::{Destination, Error, ErrorClass, Result};
 
 /// A group of processes with message traffic of its own. Cloning gives another name of the same communicator, which is freed
 /// with its last name; [`Communicator::dup`] makes another communicator. Any thread may use it (see [`Threading`](crate::Threading)).
@@ -43,6 +43,12 @@ impl Communicator {
     #[inline(always)]
     pub(crate) fn comm(&self) -> Comm {
         self.0.comm
+    }
+
+    /// What the engine calls whom a message goes to.
+    #[inline(always)]
+    pub(crate) fn destination(&self, dest: impl Into<Destination>) -> Result<i32> {
+        dest.into().raw_among(self.size())
     }
 
     /// The communicator for the messages of collective calls. The first call is collective, as is what asks for it.

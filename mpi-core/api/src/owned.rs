@@ -240,7 +240,10 @@ impl Communicator {
         tag: i32,
     ) -> Result<OwnedRequest<B>> {
         let engine = enter()?;
-        let (items, dest) = (ManuallyDrop::new(buffer.into_vec()), dest.into().raw()?);
+        let (items, dest) = (
+            ManuallyDrop::new(buffer.into_vec()),
+            self.destination(dest)?,
+        );
         let bytes = if B::Item::PLAIN {
             None
         } else {

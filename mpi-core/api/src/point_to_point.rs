@@ -35,7 +35,7 @@ impl Communicator {
         tag: i32,
     ) -> Result<()> {
         let engine = enter()?;
-        let (items, dest) = (buffer.items(), dest.into().raw()?);
+        let (items, dest) = (buffer.items(), self.destination(dest)?);
         if B::Item::PLAIN {
             let (count, of) = engine_items::<B::Item>(items.len());
             // SAFETY: the items are borrowed until the call returns.
@@ -70,7 +70,7 @@ impl Communicator {
         tag: i32,
     ) -> Result<()> {
         let engine = enter()?;
-        let (items, dest, mode) = (buffer.items(), dest.into().raw()?, Mode::Synchronous);
+        let (items, dest, mode) = (buffer.items(), self.destination(dest)?, Mode::Synchronous);
         if B::Item::PLAIN {
             let (count, of) = engine_items::<B::Item>(items.len());
             // SAFETY: the items are borrowed until the call returns.
@@ -216,7 +216,7 @@ impl Communicator {
         recv_tag: impl Into<Tag>,
     ) -> Result<Status> {
         let engine = enter()?;
-        let dest = dest.into().raw()?;
+        let dest = self.destination(dest)?;
         let (source, recv_tag) = (source.into().raw()?, recv_tag.into().raw()?);
         let out;
         let (sent, (count, of)) = if B::Item::PLAIN {

@@ -254,7 +254,7 @@ impl Communicator {
         tag: i32,
     ) -> Result<Request<'scope>> {
         let engine = enter()?;
-        let (items, dest) = (buffer.items(), dest.into().raw()?);
+        let (items, dest) = (buffer.items(), self.destination(dest)?);
         if B::Item::PLAIN {
             let (count, of) = engine_items::<B::Item>(items.len());
             let start = items.as_ptr().cast();
@@ -295,7 +295,7 @@ impl Communicator {
         tag: i32,
     ) -> Result<Request<'scope>> {
         let engine = enter()?;
-        let (items, dest, mode) = (buffer.items(), dest.into().raw()?, Mode::Synchronous);
+        let (items, dest, mode) = (buffer.items(), self.destination(dest)?, Mode::Synchronous);
         let (bytes, (start, (count, of))) = if B::Item::PLAIN {
             (
                 None,

@@ -55,8 +55,18 @@ fn no_tag(tag: i32) -> Error {
 }
 
 impl Destination {
+    /// What the engine calls it; `size` is that of the communicator.
     #[inline(always)]
-    pub(crate) fn raw(self) -> Result<i32> {
+    pub(crate) fn raw_among(self, size: usize) -> Result<i32> {
+        match self {
+            Destination::Rank(rank) if (rank as u64) < size as u64 => Ok(rank as i32),
+            _ => self.raw(),
+        }
+    }
+
+    /// The same for a rank that the engine will refuse, if there is none.
+    #[cold]
+    fn raw(self) -> Result<i32> {
         match self {
             Destination::Rank(value) => rank(value),
             Destination::Null => Ok(PROC_NULL),

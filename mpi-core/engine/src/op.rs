@@ -217,7 +217,7 @@ impl Reduction {
         // SAFETY: the caller's promise is what every way asks for; a kernel was chosen for the datatype's layout.
         unsafe {
             match &self.0 {
-                Way::Loop { kernel, numbers } => kernel(input, inout, count * numbers),
+                Way::Loop { kernel, numbers } => kernel.onto(input, inout, count * numbers),
                 Way::Function(function, datatype) => function.call(input, inout, count, *datatype),
                 Way::Whole(function, datatype, Vector { items, address }) => {
                     debug_assert_eq!(count, 1);
@@ -228,6 +228,29 @@ impl Reduction {
                 Way::Replace(extent) => copy_nonoverlapping(input, inout, count * extent),
                 Way::Keep => {}
             }
+        }
+    }
+
+    /// Computes `result = left OP right` for `count` items, each `width` bytes from the next.
+    ///
+    /// # Safety
+    /// `left` and `right` are readable and `result` writable for `count` items of the datatype (gaps excepted); `result` overlaps neither.
+    /// For an operation of the program, no lock is held.
+    #[inline]
+    pub(crate) unsafe fn combine(
+        &self,
+        left: *const u8,
+        right: *const u8,
+        result: *mut u8,
+        (count, width): (usize, usize),
+    ) {
+        // SAFETY: the caller's promise; a copy of the right operand is one that the result may take the place of.
+        unsafe {
+            if let Way::Loop { kernel, numbers } = &self.0 {
+                return kernel.apart(left, right, result, count * numbers);
+            }
+            copy_nonoverlapping(right, result, count * width);
+            self.apply(left, result, count);
         }
     }
 }

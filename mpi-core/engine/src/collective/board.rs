@@ -1,6 +1,6 @@
 //! Collectives of a node's ranks over a [board](ferrite_shm::Board): memory that all of them reach, instead of messages.
 //!
-//! A call is cut into chunks that fit a member's slot; each takes one turn of the board, and several may be under way. In a turn every
+//! A call is cut into chunks that fit a member's slot, with blocks for all members into chunks of each block; each takes one turn of the board, and several may be under way. In a turn every
 //! member that contributes puts its chunk into its slot and posts it; whoever needs it waits for that and reads. Vectors of some length that all
 //! want are reduced in slices, each member its own, and collected in a second step; others by everybody who wants the result.
 //!
@@ -66,6 +66,8 @@ pub struct OnBoard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Fill,
+    /// Put the part of the block for this member into the slot.
+    FillBlock(u32),
     /// The slot is filled: tell the others.
     Filled,
     /// Wait for this member, and take what it has.
@@ -84,7 +86,7 @@ const REDUCED: u8 = 2;
 
 impl OnBoard {
     /// For a board whose slots have `payload` bytes. Vectors of up to `flat` bytes are combined by everybody who wants the result. `None` if
-    /// an element, or a block for each member, does not fit, or the call is better done by messages.
+    /// there is nobody else, an element for each member does not fit, or the call is better done by messages.
     pub(super) fn new(what: What, shape: &Shape, payload: usize, flat: usize) -> Option<OnBoard> {
         let share = if what.has_blocks() {
             payload / shape.size as usize
@@ -96,8 +98,7 @@ impl OnBoard {
             && shape.size > 2
             && shape.bytes() > flat
             && shape.count >= shape.size as usize;
-        let takes_turns = what.has_blocks() && chunk < shape.count;
-        if chunk == 0 || takes_turns || sliced && !shape.commutative {
+        if shape.size == 1 || chunk == 0 || sliced && !shape.commutative {
             return None;
         }
         Some(OnBoard {
@@ -158,6 +159,10 @@ impl OnBoard {
                     return true;
                 }
                 self.last = out.enter(self.turn);
+                if self.what.has_blocks() && count < shape.count {
+                    self.phase = Phase::FillBlock(0);
+                    return true;
+                }
                 self.phase = Phase::Filled;
                 let (from, bytes) = match self.what {
                     What::Bcast => (Place::output(at), bytes),
@@ -170,13 +175,22 @@ impl OnBoard {
                 };
                 self.last = out.copy(from, self.slot(own, 0), bytes, &[self.last]);
             }
+            Phase::FillBlock(member) => {
+                let from = Place::input(member as usize * shape.bytes() + at);
+                let into = self.slot(own, member as usize * bytes);
+                self.last = out.copy(from, into, bytes, &[self.last]);
+                self.phase = match member + 1 == shape.size {
+                    true => Phase::Filled,
+                    false => Phase::FillBlock(member + 1),
+                };
+            }
             Phase::Filled => {
                 self.last = out.post(self.turn, FILLED, &[self.last]);
                 self.keep_own(shape, at, bytes, out);
                 self.phase = match self.what {
                     What::Allreduce if self.sliced => Phase::Slice(0),
-                    What::Allreduce | What::ReduceScatter => Phase::Take(shape.size),
-                    What::Reduce if is_root => Phase::Take(shape.size),
+                    What::Allreduce | What::ReduceScatter => Phase::Take(shape.size - 1),
+                    What::Reduce if is_root => Phase::Take(shape.size - 1),
                     What::Allgather | What::Alltoall if shape.size > 1 => {
                         Phase::Take(shape.size - 1)
                     }
@@ -273,11 +287,12 @@ impl OnBoard {
             }
             _ => {
                 // From the last rank to the first: each operand goes to the left of what there is.
-                let from = self.slot(left - 1, mine);
-                self.last = if left == shape.size {
-                    out.copy(from, Place::output(at), bytes, &[self.last])
+                let (from, into) = (self.slot(left - 1, mine), Place::output(at));
+                self.last = if left + 1 == shape.size {
+                    let with = self.slot(left, mine);
+                    out.combine((from, with), into, count, &[self.last])
                 } else {
-                    out.reduce(from, Place::output(at), count, &[self.last])
+                    out.reduce(from, into, count, &[self.last])
                 };
             }
         }

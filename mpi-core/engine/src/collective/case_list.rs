@@ -192,16 +192,25 @@ const ALGORITHMS: &[(Kind, Choose)] = &[
     }),
 ];
 
-/// Over a board, or by messages what a board is not for: an allreduce whose operation does not commute, and many blocks.
-fn on_board(what: What, shape: Shape, flat: usize) -> Schedule {
-    match OnBoard::new(what, &shape, PAYLOAD, flat) {
+/// Over a board, or by messages what a board is not for: nobody else, or an allreduce whose operation does not commute.
+fn on_board(what: What, shape: Shape, flat_bytes: usize) -> Schedule {
+    match OnBoard::new(what, &shape, PAYLOAD, flat_bytes) {
         Some(algorithm) => Schedule::new(Algorithm::OnBoard(algorithm), shape),
-        None => match what {
-            What::Scatter => select::scatter(shape, &TINY),
-            What::Alltoall => select::alltoall(shape, &TINY),
-            What::ReduceScatter => select::reduce_scatter(shape, Parts::Equal, &TINY),
-            _ => select::allreduce(shape, &TINY),
-        },
+        None => flat(what, shape),
+    }
+}
+
+fn flat(what: What, shape: Shape) -> Schedule {
+    match what {
+        What::Barrier => select::barrier(shape),
+        What::Bcast => select::bcast(shape, &TINY),
+        What::Reduce => select::reduce(shape, &TINY),
+        What::Allreduce => select::allreduce(shape, &TINY),
+        What::Gather => select::gather(shape, &TINY),
+        What::Allgather => select::allgather(shape, &TINY),
+        What::Scatter => select::scatter(shape, &TINY),
+        What::Alltoall => select::alltoall(shape, &TINY),
+        What::ReduceScatter => select::reduce_scatter(shape, Parts::Equal, &TINY),
     }
 }
 
@@ -262,13 +271,7 @@ fn by_nodes(what: What, shape: Shape, placed: Placed, with_board: bool) -> Sched
     };
     let board = with_board.then_some(PAYLOAD);
     let found = nodes.and_then(|nodes| nodes::by_nodes(what, &shape, (&nodes, board), &limits));
-    found.unwrap_or_else(|| match what {
-        What::Barrier => select::barrier(shape),
-        What::Bcast => select::bcast(shape, &TINY),
-        What::Reduce => select::reduce(shape, &TINY),
-        What::Allgather => select::allgather(shape, &TINY),
-        _ => select::allreduce(shape, &TINY),
-    })
+    found.unwrap_or_else(|| flat(what, shape))
 }
 
 /// Thresholds that the counts of these tests lie on both sides of.

@@ -173,11 +173,16 @@ fn accesses_of(operation: &Operation, width: usize) -> Vec<Access> {
     let mut accesses = match operation.action {
         Action::Send { from, bytes, .. } => vec![access(from, bytes, false)],
         Action::Recv { into, bytes, .. } => vec![access(into, bytes, true)],
-        Action::Reduce { from, into, count } => {
+        Action::Reduce {
+            from,
+            with,
+            into,
+            count,
+        } => {
             let bytes = count * width;
             vec![
                 access(from, bytes, false),
-                access(into, bytes, false),
+                access(with, bytes, false),
                 access(into, bytes, true),
             ]
         }

@@ -198,11 +198,12 @@ impl<W: Watch> Turn<'_, W> {
     ) -> Result<()> {
         self.wait_for_all()?;
         let reduction = reduction.expect("a call that reduces has an operation");
-        let last = self.shape.size - 1;
-        // SAFETY: the caller's promise; all slots are written and stay so until this turn is finished.
+        let (last, items) = (self.shape.size - 1, (self.shape.count, self.shape.width));
+        // SAFETY: the caller's promise; all slots are written and stay so until this turn is finished. A board has two members at least.
         unsafe {
-            copy_nonoverlapping(self.slot(slot, last), into, self.shape.bytes());
-            for member in (0..last).rev() {
+            let operands = (self.slot(slot, last - 1), self.slot(slot, last));
+            reduction.combine(operands.0, operands.1, into, items);
+            for member in (0..last - 1).rev() {
                 reduction.apply(self.slot(slot, member), into, self.shape.count);
             }
         }

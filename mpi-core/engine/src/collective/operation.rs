@@ -113,11 +113,13 @@ pub enum Action {
         /// Length.
         bytes: usize,
     },
-    /// `into = from OP into`, so `from` is the operand of the lower ranks where the order matters.
+    /// `into = from OP with`, so `from` is the operand of the lower ranks where the order matters.
     Reduce {
         /// The left operand.
         from: Place,
-        /// The right operand, and the result.
+        /// The right operand. It may be where the result is, otherwise it does not overlap it.
+        with: Place,
+        /// The result.
         into: Place,
         /// Elements.
         count: usize,
@@ -249,10 +251,28 @@ impl Round {
     /// Generates a reduction; nothing when there are no elements.
     #[inline]
     pub(super) fn reduce(&mut self, from: Place, into: Place, count: usize, after: &[Id]) -> Id {
+        self.combine((from, into), into, count, after)
+    }
+
+    /// Generates a reduction whose result is elsewhere than its operands {left, right}; nothing when there are no elements.
+    #[inline]
+    pub(super) fn combine(
+        &mut self,
+        (from, with): (Place, Place),
+        into: Place,
+        count: usize,
+        after: &[Id],
+    ) -> Id {
         if count == 0 {
             return Id::NONE;
         }
-        self.push(Action::Reduce { from, into, count }, after)
+        let action = Action::Reduce {
+            from,
+            with,
+            into,
+            count,
+        };
+        self.push(action, after)
     }
 
     /// Generates a copy; nothing when there are no bytes.
@@ -349,7 +369,14 @@ impl Round {
                     *from = rank(*from);
                     moved(into);
                 }
-                Action::Reduce { from, into, .. } | Action::Copy { from, into, .. } => {
+                Action::Reduce {
+                    from, with, into, ..
+                } => {
+                    moved(from);
+                    moved(with);
+                    moved(into);
+                }
+                Action::Copy { from, into, .. } => {
                     moved(from);
                     moved(into);
                 }
@@ -395,8 +422,17 @@ impl fmt::Display for Operation {
         match self.action {
             Action::Send { to, from, bytes } => write!(f, "send {from}, {bytes} B, to {to}")?,
             Action::Recv { from, into, bytes } => write!(f, "recv {into}, {bytes} B, from {from}")?,
-            Action::Reduce { from, into, count } => {
-                write!(f, "reduce {from} into {into}, {count} elements")?
+            Action::Reduce {
+                from,
+                with,
+                into,
+                count,
+            } => {
+                write!(f, "reduce {from}")?;
+                if with != into {
+                    write!(f, " and {with}")?;
+                }
+                write!(f, " into {into}, {count} elements")?
             }
             Action::Copy { from, into, bytes } => write!(f, "copy {from} to {into}, {bytes} B")?,
             Action::Enter { turn } => write!(f, "enter turn {turn}")?,

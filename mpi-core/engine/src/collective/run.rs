@@ -319,11 +319,22 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                         len: bytes,
                     },
                 ),
-                Action::Reduce { from, into, count } => {
+                Action::Reduce {
+                    from,
+                    with,
+                    into,
+                    count,
+                } => {
                     let reduction = reduction
                         .as_ref()
                         .expect("a schedule that reduces has an operation");
-                    reduction.apply(self.source(wire, from), self.target(wire, into), count);
+                    let (left, result) = (self.source(wire, from), self.target(wire, into));
+                    if with == into {
+                        reduction.apply(left, result, count);
+                    } else {
+                        let items = (count, self.operations.shape().width);
+                        reduction.combine(left, self.source(wire, with), result, items);
+                    }
                     Ok(None)
                 }
                 Action::Copy { from, into, bytes } => {

@@ -78,7 +78,8 @@ pub(crate) const NAMED: [Named; 26] = [
     ("board_reduce_scatter2", |t| &mut t.board.reduce_scatter[0]),
 ];
 
-/// For two ranks, and for more. Two copies through the cache are cheaper than one message, until a message is copied once, from memory to memory.
+/// For two ranks, and for more. Two copies through the cache are cheaper than one from memory to memory by system call, and wait less often
+/// than messages do; where every rank has another block for every other, a turn has little room for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BoardLimits {
     /// Broadcasts.
@@ -91,11 +92,11 @@ pub struct BoardLimits {
     pub gather: [usize; 2],
     /// Blocks of an allgather.
     pub allgather: [usize; 2],
-    /// Blocks that are scattered. All together: they fit a slot, or go by messages.
+    /// Blocks that are scattered, all together.
     pub scatter: [usize; 2],
-    /// Blocks of an alltoall. All together: they fit a slot, or go by messages.
+    /// Blocks of an alltoall, all together.
     pub alltoall: [usize; 2],
-    /// Blocks of a reduce-scatter. All together: they fit a slot, or go by messages.
+    /// Blocks of a reduce-scatter, all together.
     pub reduce_scatter: [usize; 2],
 }
 
@@ -140,14 +141,14 @@ impl Thresholds {
         scatter_linear: 4 << 10,
         allgather_ring: 4 << 10,
         board: BoardLimits {
-            bcast: [16 << 10, 1 << 20],
-            reduce: [16 << 10, 4 << 10],
-            allreduce: [32 << 10, 16 << 10],
-            gather: [16 << 10, 4 << 10],
-            allgather: [16 << 10, 256 << 10],
-            scatter: [16 << 10, 16 << 10],
-            alltoall: [16 << 10, 16 << 10],
-            reduce_scatter: [16 << 10, 16 << 10],
+            bcast: [usize::MAX; 2],
+            reduce: [usize::MAX; 2],
+            allreduce: [usize::MAX; 2],
+            gather: [usize::MAX; 2],
+            allgather: [usize::MAX; 2],
+            scatter: [usize::MAX, 128 << 10],
+            alltoall: [usize::MAX, 1 << 20],
+            reduce_scatter: [usize::MAX, 2 << 20],
         },
         by_nodes: 1 << 30,
         board_flat: 1 << 10,
@@ -162,10 +163,8 @@ fn on_board(what: What, shape: &Shape, limits: &Thresholds) -> Option<Schedule> 
     } else {
         1
     };
-    if shape.bytes().saturating_mul(blocks) > limits.board.of(what, shape.size)
-        || shape.count == 0 && what != What::Barrier
-        || shape.size == 1
-    {
+    let bytes = shape.bytes().saturating_mul(blocks);
+    if bytes > limits.board.of(what, shape.size) || shape.count == 0 && what != What::Barrier {
         return None;
     }
     let algorithm = OnBoard::new(what, shape, payload, limits.board_flat)?;

@@ -12,8 +12,43 @@ use super::number::F80;
 use super::number::{F16, F128, Number};
 use crate::datatype::Scalar;
 
-/// Computes `inout = input OP inout` for a number of numbers.
-pub(super) type Kernel = unsafe fn(*const u8, *mut u8, usize);
+/// A loop over a number of numbers: `result = left OP right`.
+type Loop = unsafe fn(left: *const u8, right: *const u8, result: *mut u8, count: usize);
+
+/// The loops of an operation on a representation.
+#[derive(Clone, Copy)]
+pub(super) struct Kernel {
+    onto: Loop,
+    apart: Loop,
+}
+
+impl Kernel {
+    /// Computes `inout = input OP inout` for a number of numbers.
+    ///
+    /// # Safety
+    /// `input` is readable and `inout` writable for `count` numbers; they do not overlap.
+    #[inline]
+    pub(super) unsafe fn onto(self, input: *const u8, inout: *mut u8, count: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { (self.onto)(input, inout, inout, count) }
+    }
+
+    /// Computes `result = left OP right` for a number of numbers.
+    ///
+    /// # Safety
+    /// `left` and `right` are readable and `result` writable for `count` numbers; it overlaps neither.
+    #[inline]
+    pub(super) unsafe fn apart(
+        self,
+        left: *const u8,
+        right: *const u8,
+        result: *mut u8,
+        count: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { (self.apart)(left, right, result, count) }
+    }
+}
 
 /// An operation on a representation: `input OP inout`.
 trait Combine<T> {
@@ -105,18 +140,24 @@ impl<T: Number> Combine<Complex<T>> for Product {
     }
 }
 
-/// The loop.
+/// The loop. `ONTO`: the result takes the place of the right operand, which the compiler should know.
 ///
 /// # Safety
-/// `input` is readable and `inout` writable for `count` values; they do not overlap.
+/// `left` and `right` are readable and `result` writable for `count` values. `result` is `right` with `ONTO`; other buffers do not overlap.
 #[inline(always)]
-unsafe fn each<T: Copy, C: Combine<T>>(input: *const u8, inout: *mut u8, count: usize) {
-    let (input, inout) = (input.cast::<T>(), inout.cast::<T>());
+unsafe fn each<T: Copy, C: Combine<T>, const ONTO: bool>(
+    left: *const u8,
+    right: *const u8,
+    result: *mut u8,
+    count: usize,
+) {
+    let right = if ONTO { result.cast_const() } else { right };
+    let (left, right, result) = (left.cast::<T>(), right.cast::<T>(), result.cast::<T>());
     for i in 0..count {
-        // SAFETY: value `i` lies within both buffers, which the caller vouches for; all bits are a value of `T`.
+        // SAFETY: value `i` lies within all buffers, which the caller vouches for; all bits are a value of `T`.
         unsafe {
-            let combined = C::combine(input.add(i).read_unaligned(), inout.add(i).read_unaligned());
-            inout.add(i).write_unaligned(combined);
+            let combined = C::combine(left.add(i).read_unaligned(), right.add(i).read_unaligned());
+            result.add(i).write_unaligned(combined);
         }
     }
 }
@@ -125,22 +166,37 @@ unsafe fn each<T: Copy, C: Combine<T>>(input: *const u8, inout: *mut u8, count: 
 ///
 /// # Safety
 /// As of [`each`].
-unsafe fn vectorised<T: Copy, C: Combine<T>>(input: *const u8, inout: *mut u8, count: usize) {
+unsafe fn vector_loop<T: Copy, C: Combine<T>, const ONTO: bool>(
+    left: *const u8,
+    right: *const u8,
+    result: *mut u8,
+    count: usize,
+) {
     #[cfg(target_arch = "x86_64")]
     {
         /// # Safety
         /// As of [`each`], and the processor has AVX2.
         #[target_feature(enable = "avx2")]
-        unsafe fn avx2<T: Copy, C: Combine<T>>(input: *const u8, inout: *mut u8, count: usize) {
+        unsafe fn avx2<T: Copy, C: Combine<T>, const ONTO: bool>(
+            left: *const u8,
+            right: *const u8,
+            result: *mut u8,
+            count: usize,
+        ) {
             // SAFETY: the caller's promise.
-            unsafe { each::<T, C>(input, inout, count) }
+            unsafe { each::<T, C, ONTO>(left, right, result, count) }
         }
         /// # Safety
         /// As of [`each`], and the processor has these parts of AVX-512.
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-        unsafe fn avx512<T: Copy, C: Combine<T>>(input: *const u8, inout: *mut u8, count: usize) {
+        unsafe fn avx512<T: Copy, C: Combine<T>, const ONTO: bool>(
+            left: *const u8,
+            right: *const u8,
+            result: *mut u8,
+            count: usize,
+        ) {
             // SAFETY: the caller's promise.
-            unsafe { each::<T, C>(input, inout, count) }
+            unsafe { each::<T, C, ONTO>(left, right, result, count) }
         }
         // A cache line or two are done before a choice is made.
         if count * size_of::<T>() > 128 {
@@ -151,40 +207,59 @@ unsafe fn vectorised<T: Copy, C: Combine<T>>(input: *const u8, inout: *mut u8, c
             // SAFETY: the processor has been asked; otherwise the caller's promise.
             unsafe {
                 if has_avx512 {
-                    return avx512::<T, C>(input, inout, count);
+                    return avx512::<T, C, ONTO>(left, right, result, count);
                 }
                 if is_x86_feature_detected!("avx2") {
-                    return avx2::<T, C>(input, inout, count);
+                    return avx2::<T, C, ONTO>(left, right, result, count);
                 }
             }
         }
     }
     // SAFETY: the caller's promise.
-    unsafe { each::<T, C>(input, inout, count) }
+    unsafe { each::<T, C, ONTO>(left, right, result, count) }
 }
 
 /// The loop for representations that vector instructions do not know.
 ///
 /// # Safety
 /// As of [`each`].
-unsafe fn one_by_one<T: Copy, C: Combine<T>>(input: *const u8, inout: *mut u8, count: usize) {
+unsafe fn plain_loop<T: Copy, C: Combine<T>, const ONTO: bool>(
+    left: *const u8,
+    right: *const u8,
+    result: *mut u8,
+    count: usize,
+) {
     // SAFETY: the caller's promise.
-    unsafe { each::<T, C>(input, inout, count) }
+    unsafe { each::<T, C, ONTO>(left, right, result, count) }
 }
 
-pub(super) const BITWISE_AND: Kernel = vectorised::<u8, BitwiseAnd>;
-pub(super) const BITWISE_OR: Kernel = vectorised::<u8, BitwiseOr>;
-pub(super) const BITWISE_XOR: Kernel = vectorised::<u8, BitwiseXor>;
+const fn vectorised<T: Copy, C: Combine<T>>() -> Kernel {
+    Kernel {
+        onto: vector_loop::<T, C, true>,
+        apart: vector_loop::<T, C, false>,
+    }
+}
+
+const fn one_by_one<T: Copy, C: Combine<T>>() -> Kernel {
+    Kernel {
+        onto: plain_loop::<T, C, true>,
+        apart: plain_loop::<T, C, false>,
+    }
+}
+
+pub(super) const BITWISE_AND: Kernel = vectorised::<u8, BitwiseAnd>();
+pub(super) const BITWISE_OR: Kernel = vectorised::<u8, BitwiseOr>();
+pub(super) const BITWISE_XOR: Kernel = vectorised::<u8, BitwiseXor>();
 
 /// Chooses the loop of an operation that does not tell signed from unsigned integers.
 macro_rules! modular {
     ($operation:ty, $scalar:expr) => {
         Some(match $scalar {
-            Scalar::I8 | Scalar::U8 => vectorised::<u8, $operation>,
-            Scalar::I16 | Scalar::U16 => vectorised::<u16, $operation>,
-            Scalar::I32 | Scalar::U32 => vectorised::<u32, $operation>,
-            Scalar::I64 | Scalar::U64 => vectorised::<u64, $operation>,
-            Scalar::I128 | Scalar::U128 => one_by_one::<u128, $operation>,
+            Scalar::I8 | Scalar::U8 => vectorised::<u8, $operation>(),
+            Scalar::I16 | Scalar::U16 => vectorised::<u16, $operation>(),
+            Scalar::I32 | Scalar::U32 => vectorised::<u32, $operation>(),
+            Scalar::I64 | Scalar::U64 => vectorised::<u64, $operation>(),
+            Scalar::I128 | Scalar::U128 => one_by_one::<u128, $operation>(),
             floating => return floating!($operation, floating),
         })
     };
@@ -194,16 +269,16 @@ macro_rules! modular {
 macro_rules! ordered {
     ($operation:ty, $scalar:expr) => {
         Some(match $scalar {
-            Scalar::I8 => vectorised::<i8, $operation>,
-            Scalar::I16 => vectorised::<i16, $operation>,
-            Scalar::I32 => vectorised::<i32, $operation>,
-            Scalar::I64 => vectorised::<i64, $operation>,
-            Scalar::I128 => one_by_one::<i128, $operation>,
-            Scalar::U8 => vectorised::<u8, $operation>,
-            Scalar::U16 => vectorised::<u16, $operation>,
-            Scalar::U32 => vectorised::<u32, $operation>,
-            Scalar::U64 => vectorised::<u64, $operation>,
-            Scalar::U128 => one_by_one::<u128, $operation>,
+            Scalar::I8 => vectorised::<i8, $operation>(),
+            Scalar::I16 => vectorised::<i16, $operation>(),
+            Scalar::I32 => vectorised::<i32, $operation>(),
+            Scalar::I64 => vectorised::<i64, $operation>(),
+            Scalar::I128 => one_by_one::<i128, $operation>(),
+            Scalar::U8 => vectorised::<u8, $operation>(),
+            Scalar::U16 => vectorised::<u16, $operation>(),
+            Scalar::U32 => vectorised::<u32, $operation>(),
+            Scalar::U64 => vectorised::<u64, $operation>(),
+            Scalar::U128 => one_by_one::<u128, $operation>(),
             floating => return floating!($operation, floating),
         })
     };
@@ -212,12 +287,12 @@ macro_rules! ordered {
 macro_rules! floating {
     ($operation:ty, $scalar:expr) => {
         match $scalar {
-            Scalar::F16 => Some(one_by_one::<F16, $operation>),
-            Scalar::F32 => Some(vectorised::<f32, $operation>),
-            Scalar::F64 => Some(vectorised::<f64, $operation>),
+            Scalar::F16 => Some(one_by_one::<F16, $operation>()),
+            Scalar::F32 => Some(vectorised::<f32, $operation>()),
+            Scalar::F64 => Some(vectorised::<f64, $operation>()),
             #[cfg(target_arch = "x86_64")]
-            Scalar::F80 => Some(one_by_one::<F80, $operation>),
-            Scalar::F128 => Some(one_by_one::<F128, $operation>),
+            Scalar::F80 => Some(one_by_one::<F80, $operation>()),
+            Scalar::F128 => Some(one_by_one::<F128, $operation>()),
             _ => None,
         }
     };
@@ -226,11 +301,11 @@ macro_rules! floating {
 macro_rules! logical {
     ($operation:ty, $scalar:expr) => {
         match $scalar {
-            Scalar::I8 | Scalar::U8 => Some(vectorised::<u8, $operation>),
-            Scalar::I16 | Scalar::U16 => Some(vectorised::<u16, $operation>),
-            Scalar::I32 | Scalar::U32 => Some(vectorised::<u32, $operation>),
-            Scalar::I64 | Scalar::U64 => Some(vectorised::<u64, $operation>),
-            Scalar::I128 | Scalar::U128 => Some(one_by_one::<u128, $operation>),
+            Scalar::I8 | Scalar::U8 => Some(vectorised::<u8, $operation>()),
+            Scalar::I16 | Scalar::U16 => Some(vectorised::<u16, $operation>()),
+            Scalar::I32 | Scalar::U32 => Some(vectorised::<u32, $operation>()),
+            Scalar::I64 | Scalar::U64 => Some(vectorised::<u64, $operation>()),
+            Scalar::I128 | Scalar::U128 => Some(one_by_one::<u128, $operation>()),
             _ => None,
         }
     };
@@ -266,12 +341,12 @@ pub(super) fn logical_xor(scalar: Scalar) -> Option<Kernel> {
 
 pub(super) fn complex_product(part: Scalar) -> Option<Kernel> {
     match part {
-        Scalar::F16 => Some(one_by_one::<Complex<F16>, Product>),
-        Scalar::F32 => Some(vectorised::<Complex<f32>, Product>),
-        Scalar::F64 => Some(vectorised::<Complex<f64>, Product>),
+        Scalar::F16 => Some(one_by_one::<Complex<F16>, Product>()),
+        Scalar::F32 => Some(vectorised::<Complex<f32>, Product>()),
+        Scalar::F64 => Some(vectorised::<Complex<f64>, Product>()),
         #[cfg(target_arch = "x86_64")]
-        Scalar::F80 => Some(one_by_one::<Complex<F80>, Product>),
-        Scalar::F128 => Some(one_by_one::<Complex<F128>, Product>),
+        Scalar::F80 => Some(one_by_one::<Complex<F80>, Product>()),
+        Scalar::F128 => Some(one_by_one::<Complex<F128>, Product>()),
         _ => None,
     }
 }
@@ -310,26 +385,36 @@ impl<V: Number> Better<V> for Greatest {
 struct WithIndex<V, I, B>(PhantomData<(V, I, B)>);
 
 impl<V: Number, I: Number, B: Better<V>> WithIndex<V, I, B> {
+    const KERNEL: Kernel = Kernel {
+        onto: Self::each,
+        apart: Self::each,
+    };
+
     /// # Safety
     /// As of [`each`], for pairs in the layout of C.
-    unsafe fn each(input: *const u8, inout: *mut u8, count: usize) {
+    unsafe fn each(left: *const u8, right: *const u8, result: *mut u8, count: usize) {
         let value = offset_of!(Pair<V, I>, value);
         let index = offset_of!(Pair<V, I>, index);
         for i in 0..count {
             let at = i * size_of::<Pair<V, I>>();
-            // SAFETY: pair `i` lies within both buffers, which the caller vouches for; all bits are values of `V`, `I`.
+            // SAFETY: pair `i` lies within all buffers, which the caller vouches for; all bits are values of `V`, `I`.
             unsafe {
-                let (input, inout) = (input.add(at), inout.add(at));
-                let ours: V = input.add(value).cast::<V>().read_unaligned();
-                let theirs: V = inout.add(value).cast::<V>().read_unaligned();
-                let our_index: I = input.add(index).cast::<I>().read_unaligned();
-                let their_index: I = inout.add(index).cast::<I>().read_unaligned();
-                let better = B::is_better(ours, theirs);
-                let equal = !better && !B::is_better(theirs, ours);
-                if better || equal && our_index.is_less(their_index) {
-                    inout.add(value).cast::<V>().write_unaligned(ours);
-                    inout.add(index).cast::<I>().write_unaligned(our_index);
-                }
+                let pair = |from: *const u8| {
+                    let (value, index) = (from.add(at + value), from.add(at + index));
+                    let value: V = value.cast::<V>().read_unaligned();
+                    let index: I = index.cast::<I>().read_unaligned();
+                    (value, index)
+                };
+                let (ours, theirs) = (pair(left), pair(right));
+                let better = B::is_better(ours.0, theirs.0);
+                let equal = !better && !B::is_better(theirs.0, ours.0);
+                let best = match better || equal && ours.1.is_less(theirs.1) {
+                    true => ours,
+                    false => theirs,
+                };
+                let result = result.add(at);
+                result.add(value).cast::<V>().write_unaligned(best.0);
+                result.add(index).cast::<I>().write_unaligned(best.1);
             }
         }
     }
@@ -338,16 +423,16 @@ impl<V: Number, I: Number, B: Better<V>> WithIndex<V, I, B> {
 macro_rules! with_index {
     ($better:ty, $value:expr, $index:expr) => {
         match ($value, $index) {
-            (Scalar::F32, Scalar::I32) => Some(WithIndex::<f32, i32, $better>::each),
-            (Scalar::F64, Scalar::I32) => Some(WithIndex::<f64, i32, $better>::each),
-            (Scalar::I64, Scalar::I32) => Some(WithIndex::<i64, i32, $better>::each),
-            (Scalar::I32, Scalar::I32) => Some(WithIndex::<i32, i32, $better>::each),
-            (Scalar::I16, Scalar::I32) => Some(WithIndex::<i16, i32, $better>::each),
+            (Scalar::F32, Scalar::I32) => Some(WithIndex::<f32, i32, $better>::KERNEL),
+            (Scalar::F64, Scalar::I32) => Some(WithIndex::<f64, i32, $better>::KERNEL),
+            (Scalar::I64, Scalar::I32) => Some(WithIndex::<i64, i32, $better>::KERNEL),
+            (Scalar::I32, Scalar::I32) => Some(WithIndex::<i32, i32, $better>::KERNEL),
+            (Scalar::I16, Scalar::I32) => Some(WithIndex::<i16, i32, $better>::KERNEL),
             #[cfg(target_arch = "x86_64")]
-            (Scalar::F80, Scalar::I32) => Some(WithIndex::<F80, i32, $better>::each),
-            (Scalar::F128, Scalar::I32) => Some(WithIndex::<F128, i32, $better>::each),
-            (Scalar::F32, Scalar::F32) => Some(WithIndex::<f32, f32, $better>::each),
-            (Scalar::F64, Scalar::F64) => Some(WithIndex::<f64, f64, $better>::each),
+            (Scalar::F80, Scalar::I32) => Some(WithIndex::<F80, i32, $better>::KERNEL),
+            (Scalar::F128, Scalar::I32) => Some(WithIndex::<F128, i32, $better>::KERNEL),
+            (Scalar::F32, Scalar::F32) => Some(WithIndex::<f32, f32, $better>::KERNEL),
+            (Scalar::F64, Scalar::F64) => Some(WithIndex::<f64, f64, $better>::KERNEL),
             _ => None,
         }
     };
