@@ -4,6 +4,8 @@
 //! member that contributes puts its chunk into its slot and posts it; whoever needs it waits for that and reads. Vectors of some length that all
 //! want are reduced in slices, each member its own, and collected in a second step; others by everybody who wants the result.
 //!
+//! A member takes its own operand from its own memory: reading a slot that others read at the same time was measured to be slower.
+//!
 //! Operands are combined in the order of rank, or each slice by one member only, so that every rank gets the same bits.
 
 use super::operation::{Id, Place, Round};
@@ -173,6 +175,17 @@ impl OnBoard {
                     what if what.has_blocks() => (Place::input(0), shape.size as usize * bytes),
                     _ => (Place::input(at), bytes),
                 };
+                if self.sliced {
+                    // Nobody else needs this member's slice.
+                    let (first, slice) = slice_of(own, shape.size, count);
+                    let (begin, end) = (first * shape.width, (first + slice) * shape.width);
+                    let before = out.copy(from, self.slot(own, 0), begin, &[self.last]);
+                    self.last = before.or(self.last);
+                    let from = Place::input(at + end);
+                    let behind = out.copy(from, self.slot(own, end), bytes - end, &[self.last]);
+                    self.last = behind.or(self.last);
+                    return true;
+                }
                 self.last = out.copy(from, self.slot(own, 0), bytes, &[self.last]);
             }
             Phase::FillBlock(member) => {
@@ -216,13 +229,20 @@ impl OnBoard {
             Phase::Slice(step) => {
                 let (first, slice) = slice_of(own, shape.size, count);
                 let offset = first * shape.width;
-                let other = shape.above(step + 1);
-                let (from, into) = (self.slot(other, offset), self.slot(own, offset));
-                self.last = out.reduce(from, into, slice, &[self.last]).or(self.last);
+                let (input, result) = (Place::input(at + offset), Place::output(at + offset));
+                let from = self.slot(shape.above(step + 1), offset);
+                let with = match step {
+                    0 if !shape.in_place => input,
+                    _ => result,
+                };
+                let reduced = out.combine((from, with), result, slice, &[self.last]);
+                self.last = reduced.or(self.last);
                 self.phase = Phase::Slice(step + 1);
                 if step + 2 == shape.size {
-                    self.last = out.post(self.turn, REDUCED, &[self.last]);
-                    self.phase = Phase::Collect(0);
+                    let into = self.slot(own, offset);
+                    let copied = out.copy(result, into, slice * shape.width, &[self.last]);
+                    self.last = out.post(self.turn, REDUCED, &[copied.or(self.last)]);
+                    self.phase = Phase::Collect(1);
                 }
             }
             Phase::Collect(step) => {
@@ -287,10 +307,17 @@ impl OnBoard {
             }
             _ => {
                 // From the last rank to the first: each operand goes to the left of what there is.
-                let (from, into) = (self.slot(left - 1, mine), Place::output(at));
+                let operand = |member| match member == shape.rank && !shape.in_place {
+                    // Nobody else looks at it: that is faster than one's own slot, which others are reading.
+                    true if self.what.has_blocks() => {
+                        Place::input(shape.rank as usize * shape.bytes() + at)
+                    }
+                    true => Place::input(at),
+                    false => self.slot(member, mine),
+                };
+                let (from, into) = (operand(left - 1), Place::output(at));
                 self.last = if left + 1 == shape.size {
-                    let with = self.slot(left, mine);
-                    out.combine((from, with), into, count, &[self.last])
+                    out.combine((from, operand(left)), into, count, &[self.last])
                 } else {
                     out.reduce(from, into, count, &[self.last])
                 };

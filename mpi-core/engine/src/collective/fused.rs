@@ -87,12 +87,13 @@ impl<W: Watch> Turn<'_, W> {
                 What::Reduce | What::Allreduce => {
                     self.fill(slot, input.ptr, block);
                     if what == What::Allreduce || is_root {
-                        return self.combine(slot, output.ptr, reduction);
+                        return self.combine(slot, input.ptr, output.ptr, reduction);
                     }
                 }
                 What::ReduceScatter => {
                     self.fill(slot, input.ptr, shape.size as usize * block);
-                    return self.combine(slot, output.ptr, reduction);
+                    let own = input.ptr.wrapping_add(mine);
+                    return self.combine(slot, own, output.ptr, reduction);
                 }
                 What::Scatter if is_root => {
                     self.fill(slot, input.ptr, shape.size as usize * block);
@@ -185,7 +186,8 @@ impl<W: Watch> Turn<'_, W> {
         (0..self.shape.size).try_for_each(|member| self.wait_for(member))
     }
 
-    /// Combines all members' data, from the last to the first, so that each operand goes to the left of what there is.
+    /// Combines all members' data, from the last to the first, so that each operand goes to the left of what there is. `own`: this member's,
+    /// which in place lies where the result goes to, so that its slot is read instead.
     ///
     /// # Safety
     /// `into` is writable for the shape's bytes.
@@ -193,6 +195,7 @@ impl<W: Watch> Turn<'_, W> {
     unsafe fn combine(
         &self,
         slot: Slot,
+        own: *const u8,
         into: *mut u8,
         reduction: Option<&Reduction>,
     ) -> Result<()> {
@@ -201,10 +204,13 @@ impl<W: Watch> Turn<'_, W> {
         let (last, items) = (self.shape.size - 1, (self.shape.count, self.shape.width));
         // SAFETY: the caller's promise; all slots are written and stay so until this turn is finished. A board has two members at least.
         unsafe {
-            let operands = (self.slot(slot, last - 1), self.slot(slot, last));
-            reduction.combine(operands.0, operands.1, into, items);
+            let operand = |member| match member == self.shape.rank && !self.shape.in_place {
+                true => own,
+                false => self.slot(slot, member).cast_const(),
+            };
+            reduction.combine(operand(last - 1), operand(last), into, items);
             for member in (0..last - 1).rev() {
-                reduction.apply(self.slot(slot, member), into, self.shape.count);
+                reduction.apply(operand(member), into, self.shape.count);
             }
         }
         Ok(())
