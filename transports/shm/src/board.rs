@@ -23,8 +23,8 @@ pub const IN_LINE: usize = 40;
 
 /// Bytes of a unit of the pool.
 const UNIT: usize = 64 << 10;
-/// Units of the pool: 1 GiB of address space, used only where touched.
-const UNITS: usize = 16384;
+/// Units of the pool: 2 GiB of address space, used only where touched.
+const UNITS: usize = 32768;
 /// Turn 0 is never played: zeroed memory means that it is finished.
 const FIRST: u64 = 1;
 
@@ -66,10 +66,11 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn of(members: usize) -> Plan {
         let payload = match members {
-            0..=8 => 128 << 10,
-            9..=16 => 64 << 10,
-            17..=64 => 16 << 10,
-            _ => 4 << 10,
+            0..=8 => 256 << 10,
+            9..=16 => 128 << 10,
+            17..=32 => 64 << 10,
+            33..=64 => 32 << 10,
+            _ => 8 << 10,
         };
         Plan { members, payload }
     }
