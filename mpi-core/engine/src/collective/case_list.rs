@@ -296,6 +296,7 @@ pub(super) const TINY: Thresholds = Thresholds {
     },
     by_nodes: usize::MAX,
     board_flat: 0,
+    board_flat_crowded: 0,
 };
 
 /// Calls of this size, from small to large; `counts` and `roots` are made distinct here.

@@ -43,13 +43,15 @@ pub struct Thresholds {
     pub by_nodes: usize,
     /// Vectors of up to this many bytes are combined on a board by everybody who wants the result, longer ones in slices where that is all.
     pub board_flat: usize,
+    /// The same where ranks take turns on a processor, and waiting once more costs more.
+    pub board_flat_crowded: usize,
 }
 
 /// A threshold that has a name.
 pub(crate) type Named = (&'static str, fn(&mut Thresholds) -> &mut usize);
 
 /// All of them, for who chooses otherwise than we do. `board` ones are for more than two ranks, those that end in `2` for two.
-pub(crate) const NAMED: [Named; 26] = [
+pub(crate) const NAMED: [Named; 27] = [
     ("bcast_scatter", |t| &mut t.bcast_scatter),
     ("bcast_block", |t| &mut t.bcast_block),
     ("bcast_segment", |t| &mut t.bcast_segment),
@@ -60,6 +62,7 @@ pub(crate) const NAMED: [Named; 26] = [
     ("allgather_ring", |t| &mut t.allgather_ring),
     ("by_nodes", |t| &mut t.by_nodes),
     ("board_flat", |t| &mut t.board_flat),
+    ("board_flat_crowded", |t| &mut t.board_flat_crowded),
     ("board_bcast", |t| &mut t.board.bcast[1]),
     ("board_bcast2", |t| &mut t.board.bcast[0]),
     ("board_reduce", |t| &mut t.board.reduce[1]),
@@ -152,6 +155,7 @@ impl Thresholds {
         },
         by_nodes: 1 << 30,
         board_flat: 1 << 10,
+        board_flat_crowded: 32 << 10,
     };
 }
 

@@ -124,7 +124,7 @@ impl Engine {
 
     pub(super) fn make(
         level: ThreadLevel,
-        settings: Settings,
+        mut settings: Settings,
         job: Job,
         bootstrap: Arc<dyn Bootstrap>,
         shm: Option<Attachment>,
@@ -143,6 +143,9 @@ impl Engine {
             (None, None) => Bed::None,
         };
         let processors = job.cpus.saturating_sub(job.neighbours);
+        if is_crowded(&job) {
+            settings.collectives.board_flat = settings.collectives.board_flat_crowded;
+        }
         let waiting = Waiting::new(bed, processors, settings.spin, settings.yield_for);
         let ports = Ports {
             shm: shm.as_ref().map(|shm| shm.port()),
@@ -268,6 +271,11 @@ impl Engine {
     }
 }
 
+/// Whether ranks of this node take turns on a processor. The same for all that share memory.
+fn is_crowded(job: &Job) -> bool {
+    job.neighbours >= job.cpus
+}
+
 /// This process's part in shared memory and in a network, as far as its job has processes for them and the settings allow.
 type Joined = (Option<Attachment>, Option<Arc<dyn Network>>);
 
@@ -322,7 +330,7 @@ fn open(
     let options = Options {
         interfaces: settings.network.clone(),
         ports: settings.ports.0,
-        crowded: job.neighbours >= job.cpus,
+        crowded: is_crowded(job),
     };
     let mut why = Vec::new();
     for transport in transports {
