@@ -1,7 +1,7 @@
 //! Communicators: who may talk to whom, apart from all others (MPI 5.0, chapter 7).
 
 use core::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use ferrite_engine::Comm;
 use ferrite_engine::status::UNDEFINED;
@@ -20,8 +20,6 @@ struct Inner {
     ours: bool,
     rank: usize,
     size: usize,
-    /// For the messages that collective calls consist of, so that they meet none of the program's.
-    inner: OnceLock<Communicator>,
 }
 
 impl Communicator {
@@ -36,7 +34,6 @@ impl Communicator {
             ours,
             rank: engine.comm_rank(comm)? as usize,
             size: engine.comm_size(comm)? as usize,
-            inner: OnceLock::new(),
         })))
     }
 
@@ -49,15 +46,6 @@ impl Communicator {
     #[inline(always)]
     pub(crate) fn destination(&self, dest: impl Into<Destination>) -> Result<i32> {
         dest.into().raw_among(self.size())
-    }
-
-    /// The communicator for the messages of collective calls. The first call is collective, as is what asks for it.
-    pub(crate) fn inner(&self) -> Result<&Communicator> {
-        if let Some(inner) = self.0.inner.get() {
-            return Ok(inner);
-        }
-        let made = self.dup()?;
-        Ok(self.0.inner.get_or_init(|| made))
     }
 
     /// This process's rank: its number among the members.

@@ -1,13 +1,83 @@
-//! Collective operations that are made of messages here: those with blocks of different lengths, whose lengths are exchanged
-//! first, scatter, all-to-all, and the prefix reductions (MPI 5.0, sections 6.5 to 6.11).
-//!
-//! The messages travel on a communicator of their own. Between two ranks they are told apart by their order alone, as all
-//! ranks call collective operations in the same order.
+//! Collective operations that deal out different items: scatter, all-to-all, those with blocks of any lengths, which the members tell
+//! each other first, and the prefix reductions (MPI 5.0, sections 6.5 to 6.11).
 
+use core::iter::repeat_n;
+
+use ferrite_engine::collective::{Types, Vectors, Waits};
+
+use crate::buffer::collect_vec;
+use crate::collective::{Into, Out};
+use crate::datatype::engine_items;
 use crate::op::Op;
-use crate::{Buffer, Communicator, Datatype, Error, ErrorClass, Result, scope};
+use crate::reduction::with_operation;
+use crate::universe::enter;
+use crate::{Buffer, Communicator, Datatype, Error, ErrorClass, Result};
 
-const TAG: i32 = 0;
+/// Blocks in a row, as the engine wants to be told of them.
+struct Blocks {
+    items: usize,
+    counts: Vec<i64>,
+    displacements: Vec<i64>,
+}
+
+impl Blocks {
+    fn new<T: Datatype>(lengths: &[usize]) -> Blocks {
+        let of = |items: usize| engine_items::<T>(items).0;
+        let mut items = 0;
+        let begin = lengths.iter().map(|length| {
+            items += length;
+            of(items - length)
+        });
+        let displacements = begin.collect();
+        let counts = lengths.iter().map(|length| of(*length)).collect();
+        Blocks {
+            items,
+            counts,
+            displacements,
+        }
+    }
+
+    fn at<T: Datatype>(&self, buf: *mut u8) -> Vectors<'_> {
+        Vectors {
+            buf,
+            counts: &self.counts,
+            displacements: &self.displacements,
+            types: Types::One(engine_items::<T>(0).1),
+        }
+    }
+
+    /// Blocks that `receive` receives.
+    fn collect<T: Datatype>(
+        &self,
+        lengths: &[usize],
+        receive: impl FnOnce(Vectors<'_>) -> Result<()>,
+    ) -> Result<Vec<Vec<T>>> {
+        let fill = |start: *mut T| {
+            // SAFETY: `collect_vec` makes room.
+            let mut into = unsafe { Into::new(start, self.items) };
+            receive(self.at::<T>(into.start()))?;
+            into.finish();
+            Ok(())
+        };
+        // SAFETY: all items were zeroed, or unpacked.
+        let all: Vec<T> = unsafe { collect_vec(self.items, fill)? };
+        let mut rest = &all[..];
+        let part = |length: &usize| {
+            let (part, behind) = rest.split_at(*length);
+            rest = behind;
+            part.to_vec()
+        };
+        Ok(lengths.iter().map(part).collect())
+    }
+}
+
+/// No blocks: what others than the root receive or send.
+const NOTHING: Vectors<'static> = Vectors {
+    buf: core::ptr::null_mut(),
+    counts: &[],
+    displacements: &[],
+    types: Types::Each(&[]),
+};
 
 impl Communicator {
     /// All members' items for the root, one vector a rank, however many each has. `None` elsewhere.
@@ -19,20 +89,22 @@ impl Communicator {
         buffer: &B,
         root: usize,
     ) -> Result<Option<Vec<Vec<B::Item>>>> {
-        self.checked_root(root)?;
-        let inner = self.inner()?;
-        if self.rank() != root {
-            inner.send(buffer.items(), root, TAG)?;
-            return Ok(None);
+        let (engine, root_rank, items) = (enter()?, self.checked_root(root)?, buffer.items());
+        let lengths = self.gather(&items.len(), root)?;
+        let (out, (count, of)) = (Out::new(items), engine_items::<B::Item>(items.len()));
+        let gather = |received: Vectors<'_>| {
+            let comm = self.comm();
+            let (start, here) = (out.start(), Waits::Here);
+            let call = engine.plan_gatherv(here, start, count, of, received, root_rank, comm)?;
+            // SAFETY: the items are borrowed until the call returns; at the root there is room for all that is received.
+            Ok(unsafe { engine.run(comm, call)? })
+        };
+        match lengths {
+            Some(lengths) => Blocks::new::<B::Item>(&lengths)
+                .collect(&lengths, gather)
+                .map(Some),
+            None => gather(NOTHING).map(|()| None),
         }
-        let mut all = Vec::with_capacity(self.size());
-        for rank in 0..self.size() {
-            all.push(match rank == root {
-                true => buffer.items().to_vec(),
-                false => inner.recv_vec(rank, TAG)?.0,
-            });
-        }
-        Ok(Some(all))
     }
 
     /// All members' items for all, one vector a rank, however many each has.
@@ -40,21 +112,15 @@ impl Communicator {
     /// # Errors
     /// When a member is lost.
     pub fn all_gather_v<B: Buffer + ?Sized>(&self, buffer: &B) -> Result<Vec<Vec<B::Item>>> {
-        let (inner, rank, size) = (self.inner()?, self.rank(), self.size());
-        let mut all = vec![Vec::new(); size];
-        all[rank] = buffer.items().to_vec();
-        let (next, previous) = ((rank + 1) % size, (rank + size - 1) % size);
-        // Round a ring: each passes on what it got last.
-        for step in 1..size {
-            let (passed, got) = ((rank + size + 1 - step) % size, (rank + size - step) % size);
-            let block = &all[passed];
-            let received = scope(|s| {
-                inner.isend(s, block, next, TAG)?;
-                Ok(inner.recv_vec(previous, TAG)?.0)
-            })?;
-            all[got] = received;
-        }
-        Ok(all)
+        let (engine, items) = (enter()?, buffer.items());
+        let lengths = self.all_gather(&items.len())?;
+        let (out, (count, of)) = (Out::new(items), engine_items::<B::Item>(items.len()));
+        Blocks::new::<B::Item>(&lengths).collect(&lengths, |received| {
+            let (comm, start) = (self.comm(), out.start());
+            let call = engine.plan_allgatherv(Waits::Here, start, count, of, received, comm)?;
+            // SAFETY: the items are borrowed until the call returns, and there is room for all that is received.
+            Ok(unsafe { engine.run(comm, call)? })
+        })
     }
 
     /// Equal parts of the root's items, one for each member in the order of rank. Others than the root say `None`.
@@ -71,27 +137,27 @@ impl Communicator {
     /// # Errors
     /// When the items cannot be divided equally or the root has none (then at all ranks); as [`Communicator::broadcast`].
     pub fn scatter<T: Datatype>(&self, items: Option<&[T]>, root: usize) -> Result<Vec<T>> {
-        self.checked_root(root)?;
-        let mut wrong = match items {
-            None => self.rank() == root,
-            Some(items) => self.rank() == root && items.len() % self.size() != 0,
-        };
-        self.broadcast(&mut wrong, root)?;
-        if wrong {
+        let (engine, root_rank) = (enter()?, self.checked_root(root)?);
+        let items = items.filter(|_| self.rank() == root);
+        let mut width = items
+            .filter(|items| items.len() % self.size() == 0)
+            .map_or(WRONG, |items| items.len() / self.size());
+        self.broadcast(&mut width, root)?;
+        if width == WRONG {
             let sentence = format!(
                 "root {root} must give items, in equal parts for {} ranks: scatter_v takes parts of different lengths",
                 self.size()
             );
             return Err(Error::new(ErrorClass::COUNT, sentence));
         }
-        match items {
-            Some(items) if self.rank() == root => {
-                let width = items.len() / self.size();
-                let part = |rank: usize| &items[rank * width..(rank + 1) * width];
-                self.scatter_parts(part)
-            }
-            _ => Ok(self.inner()?.recv_vec(root, TAG)?.0),
-        }
+        let out = Out::new(items.unwrap_or(&[]));
+        self.received(width, |into| {
+            let ((count, of), start) = (engine_items::<T>(width), out.start());
+            // SAFETY: the items are borrowed until the call returns, and there is room for a part.
+            Ok(unsafe {
+                engine.scatter(start, count, of, into, count, of, root_rank, self.comm())?
+            })
+        })
     }
 
     /// Parts of any lengths, which the root has for the members in the order of rank. Others than the root say `None`.
@@ -99,33 +165,50 @@ impl Communicator {
     /// # Errors
     /// When the root has not one part for each member (then at all ranks); as [`Communicator::broadcast`].
     pub fn scatter_v<T: Datatype>(&self, parts: Option<&[Vec<T>]>, root: usize) -> Result<Vec<T>> {
-        self.checked_root(root)?;
-        let mut wrong = self.rank() == root && parts.is_none_or(|parts| parts.len() != self.size());
-        self.broadcast(&mut wrong, root)?;
-        if wrong {
+        let (engine, root_rank) = (enter()?, self.checked_root(root)?);
+        let parts = parts.filter(|_| self.rank() == root);
+        let lengths = parts
+            .filter(|parts| parts.len() == self.size())
+            .map(lengths);
+        let wrong = (self.rank() == root && lengths.is_none())
+            .then(|| repeat_n(WRONG, self.size()).collect());
+        let lengths: Option<Vec<usize>> = lengths.or(wrong);
+        let length = self.scatter(lengths.as_deref(), root)?[0];
+        if length == WRONG {
             let sentence = format!(
                 "root {root} must give one part for each of {} ranks",
                 self.size()
             );
             return Err(Error::new(ErrorClass::COUNT, sentence));
         }
-        match parts {
-            Some(parts) if self.rank() == root => self.scatter_parts(|rank| &parts[rank]),
-            _ => Ok(self.inner()?.recv_vec(root, TAG)?.0),
-        }
+        let all = parts.map_or_else(Vec::new, <[_]>::concat);
+        let (out, blocks) = (Out::new(&all), lengths.as_deref().map(Blocks::new::<T>));
+        self.received(length, |into| {
+            let sent = blocks
+                .as_ref()
+                .map_or(NOTHING, |blocks| blocks.at::<T>(out.start().cast_mut()));
+            let ((count, of), here, comm) = (engine_items::<T>(length), Waits::Here, self.comm());
+            let call = engine.plan_scatterv(here, sent, into, count, of, root_rank, comm)?;
+            // SAFETY: the items are borrowed until the call returns, and there is room for a part.
+            Ok(unsafe { engine.run(comm, call)? })
+        })
     }
 
-    fn scatter_parts<'a, T: Datatype>(&self, part: impl Fn(usize) -> &'a [T]) -> Result<Vec<T>> {
-        let inner = self.inner()?;
-        let parts: Vec<&[T]> = (0..self.size()).map(part).collect();
-        scope(|s| {
-            for (rank, part) in parts.iter().enumerate() {
-                if rank != self.rank() {
-                    inner.isend(s, *part, rank, TAG)?;
-                }
-            }
-            Ok(parts[self.rank()].to_vec())
-        })
+    /// Items that `receive` receives.
+    fn received<T: Datatype>(
+        &self,
+        items: usize,
+        receive: impl FnOnce(*mut u8) -> Result<()>,
+    ) -> Result<Vec<T>> {
+        let fill = |start: *mut T| {
+            // SAFETY: `collect_vec` makes room.
+            let mut into = unsafe { Into::new(start, items) };
+            receive(into.start())?;
+            into.finish();
+            Ok(())
+        };
+        // SAFETY: all items were zeroed, or unpacked.
+        unsafe { collect_vec(items, fill) }
     }
 
     /// Equal parts of each member's items, one for each member; each receives one part of every member, in the order of rank.
@@ -133,39 +216,23 @@ impl Communicator {
     /// # Errors
     /// When the items cannot be divided equally; when a member is lost.
     pub fn all_to_all<B: Buffer + ?Sized>(&self, buffer: &B) -> Result<Vec<B::Item>> {
-        let (items, size) = (buffer.items(), self.size());
-        if items.len() % size != 0 {
-            let sentence = format!(
-                "{} items are not equal parts for {size} ranks: all_to_all_v takes any",
-                items.len()
-            );
-            return Err(Error::new(ErrorClass::COUNT, sentence));
+        let (engine, items) = (enter()?, buffer.items());
+        let width = self.equal_part(items.len(), "all_to_all_v takes any")?;
+        let out = Out::new(items);
+        self.received(items.len(), |into| {
+            let ((count, of), start) = (engine_items::<B::Item>(width), out.start());
+            // SAFETY: the items are borrowed until the call returns, and there is room for as many.
+            Ok(unsafe { engine.alltoall(start, count, of, into, count, of, self.comm())? })
+        })
+    }
+
+    fn equal_part(&self, items: usize, otherwise: &str) -> Result<usize> {
+        let size = self.size();
+        if items.is_multiple_of(size) {
+            return Ok(items / size);
         }
-        let width = items.len() / size;
-        let mut received = items.to_vec();
-        if width == 0 {
-            return Ok(received);
-        }
-        let inner = self.inner()?;
-        let own = self.rank() * width;
-        scope(|s| {
-            // Nearest ranks first, so that not all send to one at a time.
-            let mut places: Vec<(usize, &mut [B::Item])> =
-                received.chunks_mut(width).enumerate().collect();
-            places.sort_by_key(|(rank, _)| (self.rank() + size - rank) % size);
-            for (rank, place) in places {
-                if rank != self.rank() {
-                    inner.irecv(s, place, rank, TAG)?;
-                }
-            }
-            for step in 1..size {
-                let rank = (self.rank() + step) % size;
-                inner.isend(s, &items[rank * width..(rank + 1) * width], rank, TAG)?;
-            }
-            Ok(())
-        })?;
-        received[own..own + width].copy_from_slice(&items[own..own + width]);
-        Ok(received)
+        let sentence = format!("{items} items are not equal parts for {size} ranks: {otherwise}");
+        Err(Error::new(ErrorClass::COUNT, sentence))
     }
 
     /// A part of any length for each member; each receives one part of every member, in the order of rank.
@@ -173,21 +240,21 @@ impl Communicator {
     /// # Errors
     /// When there is not one part for each member; when a member is lost.
     pub fn all_to_all_v<T: Datatype>(&self, parts: &[Vec<T>]) -> Result<Vec<Vec<T>>> {
-        let (inner, rank, size) = (self.inner()?, self.rank(), self.size());
+        let (engine, size) = (enter()?, self.size());
         if parts.len() != size {
             let sentence = format!("{} parts are not one for each of {size} ranks", parts.len());
             return Err(Error::new(ErrorClass::COUNT, sentence));
         }
-        let mut received = vec![Vec::new(); size];
-        received[rank] = parts[rank].clone();
-        for step in 1..size {
-            let (to, from) = ((rank + step) % size, (rank + size - step) % size);
-            received[from] = scope(|s| {
-                inner.isend(s, &parts[to], to, TAG)?;
-                Ok(inner.recv_vec(from, TAG)?.0)
-            })?;
-        }
-        Ok(received)
+        let sent = lengths(parts);
+        let came = self.all_to_all(&sent)?;
+        let all = parts.concat();
+        let (out, blocks) = (Out::new(&all), Blocks::new::<T>(&sent));
+        Blocks::new::<T>(&came).collect(&came, |received| {
+            let (sent, comm) = (blocks.at::<T>(out.start().cast_mut()), self.comm());
+            let call = engine.plan_alltoallv(Waits::Here, Some(sent), received, comm)?;
+            // SAFETY: the items are borrowed until the call returns, and there is room for all that is received.
+            Ok(unsafe { engine.run(comm, call)? })
+        })
     }
 
     /// The items of this member and those of lower rank, combined item by item.
@@ -195,13 +262,11 @@ impl Communicator {
     /// # Errors
     /// When members have different numbers of items; when a member is lost.
     pub fn scan<B: Buffer + ?Sized>(&self, buffer: &B, op: Op<'_, B::Item>) -> Result<B::Owned> {
-        let items = buffer.items();
-        let below = self.combined_below(items, &op)?;
-        let combined: Vec<B::Item> = match below {
-            Some(below) => combine(&below, items, &op),
-            None => items.to_vec(),
-        };
-        filled(buffer, &combined)
+        let (engine, items) = (enter()?, buffer.items());
+        self.reduced(buffer, op, items.len(), |out, into, (count, of), handle| {
+            // SAFETY: `reduced` has room for the result; the items are borrowed until the call returns.
+            unsafe { engine.scan(out, into, count, of, handle, self.comm()) }
+        })
     }
 
     /// The items of the members of lower rank, combined item by item. `None` at rank 0.
@@ -213,38 +278,12 @@ impl Communicator {
         buffer: &B,
         op: Op<'_, B::Item>,
     ) -> Result<Option<B::Owned>> {
-        let below = self.combined_below(buffer.items(), &op)?;
-        below.map(|below| filled(buffer, &below)).transpose()
-    }
-
-    /// By doubling distances: `window` is combined from this rank and the `distance - 1` ranks below it.
-    fn combined_below<T: Datatype>(&self, items: &[T], op: &Op<'_, T>) -> Result<Option<Vec<T>>> {
-        let (inner, rank, size) = (self.inner()?, self.rank(), self.size());
-        let mut window = items.to_vec();
-        let mut below: Option<Vec<T>> = None;
-        let mut distance = 1;
-        while distance < size {
-            let to = (rank + distance < size).then_some(rank + distance);
-            let got = scope(|s| {
-                inner.isend(s, &window, to, TAG)?;
-                match rank.checked_sub(distance) {
-                    Some(from) => Ok(Some(inner.recv_vec::<T>(from, TAG)?.0)),
-                    None => Ok(None),
-                }
-            })?;
-            if let Some(got) = got {
-                if got.len() != items.len() {
-                    return Err(different(items.len(), got.len()));
-                }
-                below = Some(match below {
-                    Some(below) => combine(&got, &below, op),
-                    None => got.clone(),
-                });
-                window = combine(&got, &window, op);
-            }
-            distance *= 2;
-        }
-        Ok(below)
+        let (engine, items) = (enter()?, buffer.items());
+        let below = self.reduced(buffer, op, items.len(), |out, into, (count, of), handle| {
+            // SAFETY: `reduced` has room for the result; the items are borrowed until the call returns.
+            unsafe { engine.exscan(out, into, count, of, handle, self.comm()) }
+        })?;
+        Ok((self.rank() > 0).then_some(below))
     }
 
     /// Combines all members' items, item by item, and gives each member an equal part of the result, in the order of rank.
@@ -256,41 +295,22 @@ impl Communicator {
         buffer: &B,
         op: Op<'_, B::Item>,
     ) -> Result<Vec<B::Item>> {
-        // Each member combines its own part of everybody's items: the least that can be sent.
-        let parts = self.all_to_all(buffer)?;
-        let width = parts.len() / self.size();
-        let mut combined = parts[..width].to_vec();
-        for rank in 1..self.size() {
-            combined = combine(&combined, &parts[rank * width..(rank + 1) * width], &op);
-        }
-        Ok(combined)
+        let (engine, items) = (enter()?, buffer.items());
+        let width = self.equal_part(items.len(), "reduce_scatter deals out equal ones")?;
+        let out = Out::new(items);
+        self.received(width, |into| {
+            with_operation(&op, width, |(count, of), handle| {
+                let (start, comm) = (out.start(), self.comm());
+                // SAFETY: the items are borrowed until the call returns, and there is room for a part.
+                Ok(unsafe { engine.reduce_scatter_block(start, into, count, of, handle, comm)? })
+            })
+        })
     }
 }
 
-fn combine<T: Datatype>(left: &[T], right: &[T], op: &Op<'_, T>) -> Vec<T> {
-    left.iter()
-        .zip(right)
-        .map(|(&left, &right)| (op.combine)(left, right))
-        .collect()
-}
+/// A length that says: the root was called with something wrong.
+const WRONG: usize = usize::MAX;
 
-/// A result of the buffer's kind.
-fn filled<B: Buffer + ?Sized>(buffer: &B, items: &[B::Item]) -> Result<B::Owned> {
-    let expected = buffer.items().len();
-    if items.len() != expected {
-        return Err(different(expected, items.len()));
-    }
-    let fill = |start: *mut B::Item| {
-        // SAFETY: `collect` makes room for as many items.
-        unsafe { start.copy_from_nonoverlapping(items.as_ptr(), items.len()) };
-        Ok(())
-    };
-    // SAFETY: all items are written.
-    unsafe { buffer.collect(fill) }
-}
-
-fn different(own: usize, other: usize) -> Error {
-    let sentence =
-        format!("another rank has {other} items, this one {own}: all must have equally many");
-    Error::new(ErrorClass::COUNT, sentence)
+fn lengths<T>(parts: &[Vec<T>]) -> Vec<usize> {
+    parts.iter().map(Vec::len).collect()
 }

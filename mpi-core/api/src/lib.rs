@@ -19,7 +19,7 @@
 //! * [`test`](macro@test) runs a test on several ranks, without a launcher.
 //!
 //! This crate is a composition root, as the C ABI is: it offers transports to the engine and asks the launcher's client for the job.
-//! It holds no MPI semantics of its own but the collective operations that are made of messages ([`Communicator::scatter`] and others).
+//! It holds no MPI semantics of its own.
 
 mod buffer;
 mod collective;
@@ -30,6 +30,7 @@ mod exchange;
 pub mod op;
 mod owned;
 mod point_to_point;
+mod reduction;
 mod scope;
 mod status;
 pub mod testing;

@@ -109,6 +109,16 @@ fn all(world: &Communicator) -> Result<()> {
             .collect();
         assert_eq!(world.reduce_scatter(&sent, op::sum())?, sums);
     }
+    // Nothing, of a type whose empty vectors begin at address 1.
+    let (mut nothing, mut pairs) = (Vec::<u8>::new(), Vec::<(u8, u16)>::new());
+    world.broadcast(&mut nothing, 0)?;
+    world.broadcast(&mut pairs, 0)?;
+    assert_eq!(world.gather(&pairs, 0)?, (rank == 0).then(Vec::new));
+    assert_eq!(world.all_gather(&nothing)?, nothing);
+    assert_eq!(world.all_gather_v(&nothing)?, vec![nothing.clone(); size]);
+    assert_eq!(world.all_reduce(&nothing, op::sum())?, nothing);
+    assert_eq!(world.scan(&nothing, op::max())?, nothing);
+    assert_eq!(world.scatter((rank == 0).then_some(&pairs[..]), 0)?, pairs);
     // Order is kept, in every form.
     let product = |ranks: std::ops::Range<usize>| ranks.map(matrix).reduce(times);
     let own = matrix(rank);
