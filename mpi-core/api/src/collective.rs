@@ -71,6 +71,18 @@ impl<T: Datatype> Into<T> {
         }
     }
 
+    /// Room that has items already.
+    ///
+    /// # Safety
+    /// As of [`Into::new`].
+    pub(crate) unsafe fn filled(items: &mut [T]) -> Into<T> {
+        Into {
+            items: items.as_mut_ptr(),
+            count: items.len(),
+            packed: (!T::PLAIN).then(|| packed(items)),
+        }
+    }
+
     /// All items have been received.
     pub(crate) fn finish(self) {
         if let Some(bytes) = self.packed {
@@ -254,7 +266,7 @@ impl Communicator {
     ) -> Result<B::Owned> {
         let out = Out::new(buffer.items());
         let fill = |start: *mut B::Item| {
-            with_operation(&op, items, |of, handle| {
+            with_operation(op, items, |of, handle| {
                 // SAFETY: `collect` makes room.
                 let mut into = unsafe { Into::new(start, items) };
                 run(out.start(), into.start(), of, handle)?;
@@ -286,7 +298,7 @@ impl Communicator {
             return self.reduced(buffer, op, items.len(), reduce).map(Some);
         }
         let out = Out::new(items);
-        with_operation(&op, items.len(), |of, handle| {
+        with_operation(op, items.len(), |of, handle| {
             Ok(reduce(out.start(), core::ptr::null_mut(), of, handle)?)
         })?;
         Ok(None)

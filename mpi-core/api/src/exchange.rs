@@ -97,7 +97,7 @@ impl Communicator {
             let (start, here) = (out.start(), Waits::Here);
             let call = engine.plan_gatherv(here, start, count, of, received, root_rank, comm)?;
             // SAFETY: the items are borrowed until the call returns; at the root there is room for all that is received.
-            Ok(unsafe { engine.run(comm, call)? })
+            unsafe { engine.run(comm, call) }.map_err(Error::from)
         };
         match lengths {
             Some(lengths) => Blocks::new::<B::Item>(&lengths)
@@ -119,7 +119,7 @@ impl Communicator {
             let (comm, start) = (self.comm(), out.start());
             let call = engine.plan_allgatherv(Waits::Here, start, count, of, received, comm)?;
             // SAFETY: the items are borrowed until the call returns, and there is room for all that is received.
-            Ok(unsafe { engine.run(comm, call)? })
+            unsafe { engine.run(comm, call) }.map_err(Error::from)
         })
     }
 
@@ -154,9 +154,8 @@ impl Communicator {
         self.received(width, |into| {
             let ((count, of), start) = (engine_items::<T>(width), out.start());
             // SAFETY: the items are borrowed until the call returns, and there is room for a part.
-            Ok(unsafe {
-                engine.scatter(start, count, of, into, count, of, root_rank, self.comm())?
-            })
+            unsafe { engine.scatter(start, count, of, into, count, of, root_rank, self.comm()) }
+                .map_err(Error::from)
         })
     }
 
@@ -190,7 +189,7 @@ impl Communicator {
             let ((count, of), here, comm) = (engine_items::<T>(length), Waits::Here, self.comm());
             let call = engine.plan_scatterv(here, sent, into, count, of, root_rank, comm)?;
             // SAFETY: the items are borrowed until the call returns, and there is room for a part.
-            Ok(unsafe { engine.run(comm, call)? })
+            unsafe { engine.run(comm, call) }.map_err(Error::from)
         })
     }
 
@@ -222,11 +221,12 @@ impl Communicator {
         self.received(items.len(), |into| {
             let ((count, of), start) = (engine_items::<B::Item>(width), out.start());
             // SAFETY: the items are borrowed until the call returns, and there is room for as many.
-            Ok(unsafe { engine.alltoall(start, count, of, into, count, of, self.comm())? })
+            unsafe { engine.alltoall(start, count, of, into, count, of, self.comm()) }
+                .map_err(Error::from)
         })
     }
 
-    fn equal_part(&self, items: usize, otherwise: &str) -> Result<usize> {
+    pub(crate) fn equal_part(&self, items: usize, otherwise: &str) -> Result<usize> {
         let size = self.size();
         if items.is_multiple_of(size) {
             return Ok(items / size);
@@ -253,7 +253,7 @@ impl Communicator {
             let (sent, comm) = (blocks.at::<T>(out.start().cast_mut()), self.comm());
             let call = engine.plan_alltoallv(Waits::Here, Some(sent), received, comm)?;
             // SAFETY: the items are borrowed until the call returns, and there is room for all that is received.
-            Ok(unsafe { engine.run(comm, call)? })
+            unsafe { engine.run(comm, call) }.map_err(Error::from)
         })
     }
 
@@ -299,10 +299,11 @@ impl Communicator {
         let width = self.equal_part(items.len(), "reduce_scatter deals out equal ones")?;
         let out = Out::new(items);
         self.received(width, |into| {
-            with_operation(&op, width, |(count, of), handle| {
+            with_operation(op, width, |(count, of), handle| {
                 let (start, comm) = (out.start(), self.comm());
                 // SAFETY: the items are borrowed until the call returns, and there is room for a part.
-                Ok(unsafe { engine.reduce_scatter_block(start, into, count, of, handle, comm)? })
+                unsafe { engine.reduce_scatter_block(start, into, count, of, handle, comm) }
+                    .map_err(Error::from)
             })
         })
     }

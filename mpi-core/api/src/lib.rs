@@ -27,6 +27,7 @@ mod communicator;
 mod datatype;
 mod error;
 mod exchange;
+mod nonblocking;
 pub mod op;
 mod owned;
 mod point_to_point;

@@ -15,10 +15,13 @@ use crate::datatype::engine_items;
 use crate::op::Op;
 use crate::{Datatype, Result};
 
+/// What a closure panicked with.
+pub(crate) type Panic = Box<dyn Any + Send>;
+
 /// A closure as the engine's callback sees it.
-struct Closure<'a, T> {
-    combine: &'a (dyn Fn(T, T) -> T + Sync),
-    panic: Mutex<Option<Box<dyn Any + Send>>>,
+struct Closure<'f, T> {
+    combine: Box<dyn Fn(T, T) -> T + Sync + 'f>,
+    panic: Mutex<Option<Panic>>,
 }
 
 /// Calls a closure for a row of items. It must not unwind into the engine, so a panic is kept for later.
@@ -56,28 +59,6 @@ unsafe fn call_closure<T: Datatype>(
     }
 }
 
-/// Has `run` reduce with a closure.
-fn with_closure<T: Datatype, R>(
-    op: &Op<'_, T>,
-    run: impl FnOnce(OpHandle) -> Result<R>,
-) -> Result<R> {
-    let closure = Closure {
-        combine: &*op.combine,
-        panic: Mutex::new(None),
-    };
-    let address = (&raw const closure).expose_provenance();
-    // SAFETY: the closure may be called from any thread, until `free` below; `run` does not unwind, as it calls the engine only.
-    let callback = unsafe { Callback::new(address, call_closure::<T> as ReduceFunction) };
-    let handle = op::create(callback, op.is_commutative)?;
-    let answer = run(handle);
-    let _ = op::free(handle);
-    let panic = closure.panic.into_inner();
-    if let Some(panic) = panic.unwrap_or_else(PoisonError::into_inner) {
-        resume_unwind(panic);
-    }
-    answer
-}
-
 /// Whether the engine counts items of `T` one by one, so that it can hand them to a closure.
 const fn is_one_element<T: Datatype>() -> bool {
     match T::ELEMENT {
@@ -86,23 +67,79 @@ const fn is_one_element<T: Datatype>() -> bool {
     }
 }
 
-/// Has `run` reduce `items` items: it is told how many of what type they are to the engine, and the operation.
+/// An operation on some items, for as long as the engine may need it.
+pub(crate) struct Operation<'f, T: Datatype> {
+    /// How many of what type the items are to the engine.
+    pub(crate) of: (i64, Handle),
+    pub(crate) handle: OpHandle,
+    /// Neither is predefined.
+    closure: Option<Box<Closure<'f, T>>>,
+    packed: bool,
+}
+
+impl<'f, T: Datatype> Operation<'f, T> {
+    pub(crate) fn new(op: Op<'f, T>, items: usize) -> Result<Operation<'f, T>> {
+        if let (Some(handle), Some(_)) = (op.predefined, T::ELEMENT) {
+            return Ok(Operation {
+                of: engine_items::<T>(items),
+                handle,
+                closure: None,
+                packed: false,
+            });
+        }
+        let closure = Box::new(Closure {
+            combine: op.combine,
+            panic: Mutex::new(None),
+        });
+        let address = (&raw const *closure).expose_provenance();
+        // SAFETY: the closure may be called from any thread, and stays where it is until the operation is dropped.
+        let callback = unsafe { Callback::new(address, call_closure::<T> as ReduceFunction) };
+        let mut operation = Operation {
+            of: engine_items::<T>(items),
+            handle: op::create(callback, op.is_commutative)?,
+            closure: Some(closure),
+            packed: false,
+        };
+        if !is_one_element::<T>() {
+            let packed = datatype::contiguous(Form::Large, T::PACKED as i64, Handle::BYTE)?;
+            operation.of = (items as i64, packed);
+            operation.packed = true;
+            datatype::commit(packed)?;
+        }
+        Ok(operation)
+    }
+
+    /// What the closure panicked with, once the engine is done with it.
+    pub(crate) fn panic(&self) -> Option<Panic> {
+        let panic = &self.closure.as_ref()?.panic;
+        panic.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<T: Datatype> Drop for Operation<'_, T> {
+    fn drop(&mut self) {
+        // Made here, so that freeing them succeeds.
+        if self.closure.is_some() {
+            let _ = op::free(self.handle);
+        }
+        if self.packed {
+            let _ = datatype::free(&mut self.of.1);
+        }
+    }
+}
+
+/// Has `run` reduce `items` items to its end: it is told how many of what type they are to the engine, and the operation. A panic of a closure
+/// goes on afterwards.
 pub(crate) fn with_operation<T: Datatype, R>(
-    op: &Op<'_, T>,
+    op: Op<'_, T>,
     items: usize,
     run: impl FnOnce((i64, Handle), OpHandle) -> Result<R>,
 ) -> Result<R> {
-    if let (Some(handle), Some(_)) = (op.predefined, T::ELEMENT) {
-        return run(engine_items::<T>(items), handle);
+    let operation = Operation::new(op, items)?;
+    let answer = run(operation.of, operation.handle);
+    if let Some(panic) = operation.panic() {
+        drop(operation);
+        resume_unwind(panic);
     }
-    with_closure(op, |handle| {
-        if is_one_element::<T>() {
-            return run(engine_items::<T>(items), handle);
-        }
-        let mut packed = datatype::contiguous(Form::Large, T::PACKED as i64, Handle::BYTE)?;
-        datatype::commit(packed)?;
-        let answer = run((items as i64, packed), handle);
-        let _ = datatype::free(&mut packed);
-        answer
-    })
+    answer
 }

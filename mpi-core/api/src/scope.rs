@@ -6,10 +6,12 @@
 use core::cell::RefCell;
 use core::marker::PhantomData;
 use core::sync::atomic::Ordering;
+use std::panic::resume_unwind;
 
 use ferrite_engine::{Datatype as Predefined, Engine, Mode, Request as Handle, SENT};
 
 use crate::datatype::{engine_items, packed, unpack_items};
+use crate::reduction::Panic;
 use crate::universe::{BORROWING, enter};
 use crate::{Buffer, BufferMut, Communicator, Datatype, Destination, Result, Source, Status, Tag};
 
@@ -29,7 +31,14 @@ struct Started {
     packed: Option<Box<[u8]>>,
     /// What is to be done with it: unpack this many bytes into the buffer.
     unpack: Option<Unpack>,
+    /// What a collective operation needs until it is complete, and what follows then.
+    then: Option<Then>,
+    /// What a closure panicked with.
+    panic: Option<Panic>,
 }
+
+/// What follows a collective operation. Its answer: what a closure of the program panicked with.
+pub(crate) type Then = Box<dyn FnOnce() -> Option<Panic>>;
 
 /// Where a packed form goes, and how.
 pub(crate) struct Unpack {
@@ -145,12 +154,16 @@ pub fn scope<'env, R>(
 }
 
 fn complete_all(started: &RefCell<Vec<Started>>) -> Result<()> {
-    let mut all = Ok(());
+    let (mut all, mut panic) = (Ok(()), None);
     for started in started.borrow_mut().iter_mut() {
         let done = started.complete();
         if all.is_ok() {
             all = done.map(drop);
         }
+        panic = panic.or(started.panic.take());
+    }
+    if let Some(panic) = panic {
+        resume_unwind(panic);
     }
     all
 }
@@ -169,8 +182,9 @@ impl Started {
         self.handle = Handle::NULL;
         // Release: the engine is done with the buffer before `end` sees it.
         BORROWING.fetch_sub(1, Ordering::Release);
-        let packed = self.packed.take();
+        let (packed, then) = (self.packed.take(), self.then.take());
         let status = Status(done?);
+        self.panic = then.and_then(|then| then());
         if let (Some(unpack), Some(packed)) = (self.unpack.take(), packed) {
             // SAFETY: the bytes were received into `packed`, which has room for as many items as the buffer.
             unsafe { unpack.run(&packed, status.bytes()) };
@@ -204,15 +218,31 @@ pub struct Request<'scope> {
 }
 
 impl Request<'_> {
+    /// Of an operation that is.
+    #[inline]
+    pub(crate) fn complete() -> Self {
+        Request {
+            number: 0,
+            started: None,
+        }
+    }
+
     /// Waits until the operation is complete.
     ///
     /// # Errors
     /// That of the operation.
     pub fn wait(self) -> Result<Status> {
-        match self.started {
-            Some(started) => started.borrow_mut()[self.number].complete(),
-            None => Ok(Status(ferrite_engine::Status::EMPTY)),
+        let Some(all) = self.started else {
+            return Ok(Status(ferrite_engine::Status::EMPTY));
+        };
+        let mut all = all.borrow_mut();
+        let started = &mut all[self.number];
+        let done = started.complete();
+        if let Some(panic) = started.panic.take() {
+            drop(all);
+            resume_unwind(panic);
         }
+        done
     }
 
     /// Whether the operation is complete: its status, or the request again.
@@ -236,7 +266,12 @@ impl Request<'_> {
             Ok(Some(status)) => Ok(status),
             Err(error) => Err(error),
         };
-        started.finish(done).map(Ok)
+        let done = started.finish(done);
+        if let Some(panic) = started.panic.take() {
+            drop(all);
+            resume_unwind(panic);
+        }
+        done.map(Ok)
     }
 }
 
@@ -261,10 +296,7 @@ impl Communicator {
             // SAFETY: the items are borrowed until the scope ends, which completes the operation.
             let handle = unsafe { engine.isend(start, count, of, dest, tag, self.comm())? };
             if handle == SENT {
-                return Ok(Request {
-                    number: 0,
-                    started: None,
-                });
+                return Ok(Request::complete());
             }
             return Ok(keep(scope, engine, handle, None, None));
         }
@@ -343,6 +375,33 @@ impl Communicator {
     }
 }
 
+/// A collective operation that was started, with what is the operation's until it is complete and what follows then.
+///
+/// # Safety
+/// `then` may borrow what lives as long as `'scope`.
+pub(crate) unsafe fn keep_collective<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    engine: &'static Engine,
+    handle: Handle,
+    then: Box<dyn FnOnce() -> Option<Panic> + 'scope>,
+) -> Request<'scope> {
+    // SAFETY: the scope completes all its operations before it ends, which takes `then` away.
+    let then =
+        unsafe { core::mem::transmute::<Box<dyn FnOnce() -> Option<Panic> + 'scope>, Then>(then) };
+    let number = scope.add(Started {
+        engine,
+        handle,
+        packed: None,
+        unpack: None,
+        then: Some(then),
+        panic: None,
+    });
+    Request {
+        number,
+        started: Some(&scope.started),
+    }
+}
+
 /// Out of line: a short message is complete when its send returns.
 #[inline(never)]
 fn keep<'scope>(
@@ -357,6 +416,8 @@ fn keep<'scope>(
         handle,
         packed,
         unpack,
+        then: None,
+        panic: None,
     });
     Request {
         number,

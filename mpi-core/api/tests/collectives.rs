@@ -298,3 +298,107 @@ fn values_of_serde(world: Communicator) -> Result<()> {
     );
     Ok(())
 }
+
+fn nonblocking(world: &Communicator) -> Result<()> {
+    let (rank, size) = (world.rank(), world.size());
+    for length in [0, 1, 1000, 40_000] {
+        let of = |rank: usize| -> Vec<(u8, i64)> {
+            (0..length)
+                .map(|at| (rank as u8, (at * rank) as i64))
+                .collect()
+        };
+        let numbers =
+            |rank: usize| -> Vec<u32> { (0..length).map(|at| (at + rank) as u32).collect() };
+        let everybody: Vec<(u8, i64)> = (0..size).flat_map(of).collect();
+        let (pairs, own) = (of(rank), numbers(rank));
+        let mut told = if rank == size - 1 {
+            pairs.clone()
+        } else {
+            of(size)
+        };
+        let mut gathered = everybody.clone();
+        gathered.fill((0, 0));
+        let parts: Vec<u32> = (0..size)
+            .flat_map(|to| vec![(rank * size + to) as u32; length])
+            .collect();
+        let mut dealt = vec![0; parts.len()];
+        let (mut sums, mut last, mut at_root) = (vec![0; length], pairs.clone(), vec![0; length]);
+        let offset = 3;
+        mpi_core::scope(|s| {
+            // All under way at once.
+            let barrier = world.ibarrier(s)?;
+            world.ibroadcast(s, &mut told, size - 1)?;
+            world.iall_gather(s, &pairs, &mut gathered)?;
+            world.iall_to_all(s, &parts, &mut dealt)?;
+            world.iall_reduce(s, &own, &mut sums, op::sum())?;
+            // Pairs, of which the engine has no type, and a closure that borrows.
+            world.iall_reduce(
+                s,
+                &pairs,
+                &mut last,
+                op::function(|a: (u8, i64), b: (u8, i64)| (b.0, a.1 + b.1 + offset)),
+            )?;
+            world.ireduce(s, &own, (rank == 0).then_some(&mut at_root), op::max(), 0)?;
+            barrier.wait()?;
+            Ok(())
+        })?;
+        assert_eq!(told, of(size - 1));
+        assert_eq!(gathered, everybody);
+        let expected: Vec<u32> = (0..size)
+            .flat_map(|from| vec![(from * size + rank) as u32; length])
+            .collect();
+        assert_eq!(dealt, expected);
+        let all = |at: usize| (0..size).map(move |rank| (at + rank) as u32);
+        assert_eq!(
+            sums,
+            (0..length).map(|at| all(at).sum()).collect::<Vec<u32>>()
+        );
+        let sum = |at: usize| {
+            (0..size).map(|rank| (at * rank) as i64).sum::<i64>() + offset * (size as i64 - 1)
+        };
+        let expected: Vec<_> = (0..length).map(|at| (size as u8 - 1, sum(at))).collect();
+        assert_eq!(last, expected);
+        if rank == 0 {
+            assert_eq!(
+                at_root,
+                (0..length)
+                    .map(|at| (at + size - 1) as u32)
+                    .collect::<Vec<_>>()
+            );
+        }
+    }
+    Ok(())
+}
+
+#[mpi_core::test(ranks = 1)]
+fn nonblocking_on_one(world: Communicator) {
+    nonblocking(&world).unwrap();
+}
+
+#[mpi_core::test(ranks = 4)]
+fn nonblocking_on_four(world: Communicator) {
+    nonblocking(&world).unwrap();
+}
+
+#[mpi_core::test(ranks = 2)]
+fn a_nonblocking_operation_that_panics_ends_all_of_its_scope(world: Communicator) {
+    let (own, mut sum, mut all) = (world.rank(), 0, vec![9; 2]);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        mpi_core::scope(|s| {
+            world.iall_gather(s, &own, &mut all)?;
+            world.iall_reduce(
+                s,
+                &own,
+                &mut sum,
+                op::function(|_: usize, _| panic!("as asked")),
+            )?;
+            Ok(())
+        })
+    }));
+    let payload = panicked.expect_err("the closure panicked");
+    assert_eq!(payload.downcast_ref::<&str>(), Some(&"as asked"));
+    assert_eq!(all, [0, 1]);
+    let room = mpi_core::scope(|s| world.iall_gather(s, &own, &mut sum).map(|_| ()));
+    assert_eq!(room.unwrap_err().class(), ErrorClass::COUNT);
+    world.barrier().unwrap();
+}

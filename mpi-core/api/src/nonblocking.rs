@@ -1,0 +1,237 @@
+//! Nonblocking collective operations (MPI 5.0, section 6.12). All members start them in the same order, among the blocking ones too; what
+//! is computed meanwhile overlaps.
+
+use core::mem::size_of_val;
+use std::panic::resume_unwind;
+
+use ferrite_engine::{Engine, Request as Handle, SENT};
+
+use crate::collective::{Into, Out};
+use crate::datatype::engine_items;
+use crate::op::Op;
+use crate::reduction::{Operation, Panic};
+use crate::scope::keep_collective;
+use crate::universe::enter;
+use crate::{Buffer, BufferMut, Communicator, Datatype, Error, ErrorClass, Request, Result, Scope};
+
+impl Communicator {
+    /// Starts a barrier: it is complete when all members have started it.
+    ///
+    /// # Errors
+    /// When a member is lost.
+    pub fn ibarrier<'scope>(&self, scope: &'scope Scope<'scope, '_>) -> Result<Request<'scope>> {
+        let engine = enter()?;
+        let handle = engine.ibarrier(self.comm())?;
+        Ok(started(scope, engine, handle, || None))
+    }
+
+    /// Starts to give the root's items to all.
+    ///
+    /// # Errors
+    /// As [`Communicator::broadcast`].
+    pub fn ibroadcast<'scope, B: BufferMut + ?Sized>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+        buffer: &'scope mut B,
+        root: usize,
+    ) -> Result<Request<'scope>> {
+        let (engine, root_rank) = (enter()?, self.checked_root(root)?);
+        let items = buffer.items_mut();
+        // SAFETY: the items are borrowed until the scope ends.
+        let mut both = unsafe { Into::filled(items) };
+        let (count, of) = engine_items::<B::Item>(items.len());
+        // SAFETY: the items are borrowed, and the packed form is the operation's, until it is complete.
+        let handle = unsafe { engine.ibcast(both.start(), count, of, root_rank, self.comm())? };
+        Ok(started(scope, engine, handle, move || {
+            both.finish();
+            None
+        }))
+    }
+
+    /// Starts to give all members' items to all, in the order of rank: `into` has room for as many from each.
+    ///
+    /// # Errors
+    /// When there is other room; as [`Communicator::all_gather`].
+    pub fn iall_gather<'scope, B, C>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+        buffer: &'scope B,
+        into: &'scope mut C,
+    ) -> Result<Request<'scope>>
+    where
+        B: Buffer + ?Sized,
+        C: BufferMut<Item = B::Item> + ?Sized,
+    {
+        let (engine, items, room) = (enter()?, buffer.items(), into.items_mut());
+        check_room(room, items.len() * self.size())?;
+        let (count, of) = engine_items::<B::Item>(items.len());
+        let (out, mut into) = exchanged(items, room);
+        // SAFETY: the items are borrowed, and packed forms are the operation's, until it is complete.
+        let handle = unsafe {
+            engine.iallgather(out.start(), count, of, into.start(), count, of, self.comm())?
+        };
+        Ok(received(scope, engine, handle, out, into))
+    }
+
+    /// Starts to give each member an equal part of everybody's items: `into` has room for as many as the member gives.
+    ///
+    /// # Errors
+    /// When there is other room; as [`Communicator::all_to_all`].
+    pub fn iall_to_all<'scope, B, C>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+        buffer: &'scope B,
+        into: &'scope mut C,
+    ) -> Result<Request<'scope>>
+    where
+        B: Buffer + ?Sized,
+        C: BufferMut<Item = B::Item> + ?Sized,
+    {
+        let (engine, items, room) = (enter()?, buffer.items(), into.items_mut());
+        let width = self.equal_part(items.len(), "iall_to_all deals out equal ones")?;
+        check_room(room, items.len())?;
+        let (count, of) = engine_items::<B::Item>(width);
+        let (out, mut into) = exchanged(items, room);
+        // SAFETY: the items are borrowed, and packed forms are the operation's, until it is complete.
+        let handle = unsafe {
+            engine.ialltoall(out.start(), count, of, into.start(), count, of, self.comm())?
+        };
+        Ok(received(scope, engine, handle, out, into))
+    }
+
+    /// Starts to combine all members' items, item by item, for all: `into` has room for as many as the buffer has.
+    ///
+    /// ```
+    /// use mpi_core::op;
+    /// # let universe = mpi_core::init()?;
+    /// let world = universe.world();
+    /// let (mine, mut sum) = ([1, 2], [0; 2]);
+    /// mpi_core::scope(|s| {
+    ///     let all = world.iall_reduce(s, &mine, &mut sum, op::sum())?;
+    ///     // Computation that does not need the sum.
+    ///     all.wait()?;
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(sum, [world.size() as i32, 2 * world.size() as i32]);
+    /// # mpi_core::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there is other room; as [`Communicator::all_reduce`].
+    pub fn iall_reduce<'scope, B, C>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+        buffer: &'scope B,
+        into: &'scope mut C,
+        op: Op<'scope, B::Item>,
+    ) -> Result<Request<'scope>>
+    where
+        B: Buffer + ?Sized,
+        C: BufferMut<Item = B::Item> + ?Sized,
+    {
+        let (engine, items, room) = (enter()?, buffer.items(), into.items_mut());
+        check_room(room, items.len())?;
+        let operation = Operation::new(op, items.len())?;
+        let ((count, of), handle) = (operation.of, operation.handle);
+        let (out, mut into) = exchanged(items, room);
+        // SAFETY: the items are borrowed, and packed forms and the closure are the operation's, until it is complete.
+        let handle = unsafe {
+            engine.iallreduce(out.start(), into.start(), count, of, handle, self.comm())?
+        };
+        Ok(started(scope, engine, handle, move || {
+            drop(out);
+            into.finish();
+            operation.panic()
+        }))
+    }
+
+    /// Starts to combine all members' items, item by item, for the root, which says where to: `into` has room for as many as the buffer has.
+    /// Others may say `None`.
+    ///
+    /// # Errors
+    /// When the root has no room, or other room; as [`Communicator::reduce`].
+    pub fn ireduce<'scope, B, C>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+        buffer: &'scope B,
+        into: Option<&'scope mut C>,
+        op: Op<'scope, B::Item>,
+        root: usize,
+    ) -> Result<Request<'scope>>
+    where
+        B: Buffer + ?Sized,
+        C: BufferMut<Item = B::Item> + ?Sized,
+    {
+        let (engine, root_rank, items) = (enter()?, self.checked_root(root)?, buffer.items());
+        let room = match into.filter(|_| self.rank() == root) {
+            Some(into) => into.items_mut(),
+            None => &mut [],
+        };
+        if self.rank() == root {
+            check_room(room, items.len())?;
+        }
+        let operation = Operation::new(op, items.len())?;
+        let ((count, of), handle) = (operation.of, operation.handle);
+        let (out, mut into) = exchanged(items, room);
+        let (from, to) = (out.start(), into.start());
+        // SAFETY: the items are borrowed, and packed forms and the closure are the operation's, until it is complete.
+        let handle =
+            unsafe { engine.ireduce(from, to, count, of, handle, root_rank, self.comm())? };
+        Ok(started(scope, engine, handle, move || {
+            drop(out);
+            into.finish();
+            operation.panic()
+        }))
+    }
+}
+
+/// What to send and where to receive.
+fn exchanged<T: Datatype>(items: &[T], room: &mut [T]) -> (Out<T>, Into<T>) {
+    let (start, count) = (room.as_mut_ptr(), room.len());
+    // SAFETY: whoever calls has borrowed the room for longer than it uses this.
+    (Out::new(items), unsafe { Into::new(start, count) })
+}
+
+fn received<'scope, T: Datatype>(
+    scope: &'scope Scope<'scope, '_>,
+    engine: &'static Engine,
+    handle: Handle,
+    out: Out<T>,
+    into: Into<T>,
+) -> Request<'scope> {
+    started(scope, engine, handle, move || {
+        drop(out);
+        into.finish();
+        None
+    })
+}
+
+/// A request of the scope's. `then`, which has what the operation needs, runs when it is complete.
+fn started<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    engine: &'static Engine,
+    handle: Handle,
+    then: impl FnOnce() -> Option<Panic> + 'scope,
+) -> Request<'scope> {
+    if handle == SENT {
+        // Complete already.
+        if let Some(panic) = then() {
+            resume_unwind(panic);
+        }
+        return Request::complete();
+    }
+    // SAFETY: `then` lives as long as the scope.
+    unsafe { keep_collective(scope, engine, handle, Box::new(then)) }
+}
+
+fn check_room<T>(room: &[T], items: usize) -> Result<()> {
+    if room.len() == items {
+        return Ok(());
+    }
+    let sentence = format!(
+        "there is room for {} items ({} bytes) where {items} will come",
+        room.len(),
+        size_of_val(room)
+    );
+    Err(Error::new(ErrorClass::COUNT, sentence))
+}
