@@ -1,20 +1,17 @@
 //! The collective calls with blocks of any length, and of any type: as [`super::api`].
 
-use std::sync::Arc;
-
 use ferrite_fabric::{RawBuf, RawBufMut};
 
 use super::api::{Waits, receive, send, shape};
 use super::api_across;
 use super::arguments::{check_buffer, check_own, check_root};
-use super::call::{Builder, Call, Items, Operand};
+use super::call::{Builder, Call, Items};
 use super::exchange::Block;
 use super::operation::Place;
-use super::reduce_scatter::Parts;
 use super::{IN_PLACE, Shape, select};
 use crate::datatype::Argument;
 use crate::engine::{CommData, Engine};
-use crate::handle::{Comm, Datatype, Op};
+use crate::handle::{Comm, Datatype};
 use crate::{Error, ErrorClass, Result};
 
 /// The types of blocks, and so what their displacements count.
@@ -343,44 +340,6 @@ impl Engine {
         let receives = list(&peers, &into, Place::output);
         let schedule = select::exchange(shape(c, waits, 0, 0), sends, receives);
         Ok(builder.call(schedule, from.buffer.as_buf(), into.buffer, None))
-    }
-
-    /// `MPI_Reduce_scatter`: `recvcounts` has a count for each rank. `sendbuf` may be [`IN_PLACE`], on all ranks; then the operand is at
-    /// `recvbuf`.
-    #[allow(clippy::too_many_arguments)] // MPI's own list.
-    pub fn plan_reduce_scatter(
-        &self,
-        waits: Waits,
-        sendbuf: *const u8,
-        recvbuf: *mut u8,
-        recvcounts: &[i64],
-        dt: Datatype,
-        op: Op,
-        comm: Comm,
-    ) -> Result<Call> {
-        let c = self.comm(comm)?;
-        let mut starts = vec![0usize];
-        let mut all = 0i64;
-        for (rank, count) in recvcounts.iter().enumerate() {
-            let sum = (*count >= 0).then(|| all.checked_add(*count)).flatten();
-            all = sum.ok_or_else(|| {
-                Error::new(
-                    ErrorClass::COUNT,
-                    format!("the receive count {count} of rank {rank} is negative or too large"),
-                )
-            })?;
-            starts.push(all as usize);
-        }
-        let operand = Operand::new(all, dt, op)?;
-        let own = c.rank() as usize;
-        let own = (starts[own] as i64, recvcounts[own]);
-        // The other group of an intercommunicator does not see whether these are equal.
-        let equal = !c.is_inter() && recvcounts.iter().all(|count| *count == own.1);
-        let parts = match equal {
-            true => Parts::Equal,
-            false => Parts::Unequal(Arc::from(starts)),
-        };
-        self.reduce_scatter_of(waits, (sendbuf, recvbuf), operand, own, parts, comm)
     }
 }
 

@@ -20,6 +20,7 @@ pub mod allreduce;
 pub mod alltoall;
 mod api;
 mod api_across;
+mod api_reduce;
 mod api_v;
 mod arguments;
 pub mod barrier;
