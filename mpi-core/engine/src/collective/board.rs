@@ -74,8 +74,8 @@ enum Phase {
     Filled,
     /// Wait for this member, and take what it has.
     Take(u32),
-    /// Combine what this member has with this rank's slice, counted from the one above it.
-    Slice(u32),
+    /// Combine what this member has with this rank's slice, counted from the one above it, from this element of the slice on.
+    Slice(usize, u32),
     /// Fetch this member's slice, counted from this rank.
     Collect(u32),
     End,
@@ -83,6 +83,9 @@ enum Phase {
 
 /// First step of a turn: the chunk is in the slot.
 pub(super) const FILLED: u8 = 1;
+/// Bytes that all operands are combined for before the next ones: the result stays in the nearest cache.
+pub(super) const BLOCK: usize = if cfg!(test) { 32 } else { 8 << 10 };
+
 /// Second step: the slice is reduced.
 const REDUCED: u8 = 2;
 
@@ -201,7 +204,7 @@ impl OnBoard {
                 self.last = out.post(self.turn, FILLED, &[self.last]);
                 self.keep_own(shape, at, bytes, out);
                 self.phase = match self.what {
-                    What::Allreduce if self.sliced => Phase::Slice(0),
+                    What::Allreduce if self.sliced => Phase::Slice(0, 0),
                     What::Allreduce | What::ReduceScatter => Phase::Take(shape.size - 1),
                     What::Reduce if is_root => Phase::Take(shape.size - 1),
                     What::Allgather | What::Alltoall if shape.size > 1 => {
@@ -226,23 +229,32 @@ impl OnBoard {
                     Phase::Take(left - 1)
                 };
             }
-            Phase::Slice(step) => {
+            Phase::Slice(done, step) => {
                 let (first, slice) = slice_of(own, shape.size, count);
-                let offset = first * shape.width;
+                let block = (BLOCK / shape.width).max(1).min(slice - done);
+                let offset = (first + done) * shape.width;
                 let (input, result) = (Place::input(at + offset), Place::output(at + offset));
                 let from = self.slot(shape.above(step + 1), offset);
                 let with = match step {
                     0 if !shape.in_place => input,
                     _ => result,
                 };
-                let reduced = out.combine((from, with), result, slice, &[self.last]);
+                let reduced = out.combine((from, with), result, block, &[self.last]);
                 self.last = reduced.or(self.last);
-                self.phase = Phase::Slice(step + 1);
+                self.phase = Phase::Slice(done, step + 1);
                 if step + 2 == shape.size {
-                    let into = self.slot(own, offset);
-                    let copied = out.copy(result, into, slice * shape.width, &[self.last]);
-                    self.last = out.post(self.turn, REDUCED, &[copied.or(self.last)]);
-                    self.phase = Phase::Collect(1);
+                    let copied = out.copy(
+                        result,
+                        self.slot(own, offset),
+                        block * shape.width,
+                        &[self.last],
+                    );
+                    self.last = copied.or(self.last);
+                    self.phase = Phase::Slice(done + block, 0);
+                    if done + block == slice {
+                        self.last = out.post(self.turn, REDUCED, &[self.last]);
+                        self.phase = Phase::Collect(1);
+                    }
                 }
             }
             Phase::Collect(step) => {

@@ -8,7 +8,7 @@ use core::ptr::copy_nonoverlapping;
 use ferrite_fabric::{RawBuf, RawBufMut};
 use ferrite_shm::Board;
 
-use super::board::{FILLED, What, fits_line, in_agreement};
+use super::board::{BLOCK, FILLED, What, fits_line, in_agreement};
 use super::shape::Shape;
 use crate::Result;
 use crate::op::Reduction;
@@ -201,16 +201,23 @@ impl<W: Watch> Turn<'_, W> {
     ) -> Result<()> {
         self.wait_for_all()?;
         let reduction = reduction.expect("a call that reduces has an operation");
-        let (last, items) = (self.shape.size - 1, (self.shape.count, self.shape.width));
-        // SAFETY: the caller's promise; all slots are written and stay so until this turn is finished. A board has two members at least.
-        unsafe {
-            let operand = |member| match member == self.shape.rank && !self.shape.in_place {
-                true => own,
-                false => self.slot(slot, member).cast_const(),
-            };
-            reduction.combine(operand(last - 1), operand(last), into, items);
-            for member in (0..last - 1).rev() {
-                reduction.apply(operand(member), into, self.shape.count);
+        let (last, shape) = (self.shape.size - 1, self.shape);
+        let operand = |member| match member == shape.rank && !shape.in_place {
+            true => own,
+            false => self.slot(slot, member).cast_const(),
+        };
+        let block = (BLOCK / shape.width).max(1);
+        for first in (0..shape.count).step_by(block) {
+            let (items, at) = (block.min(shape.count - first), first * shape.width);
+            let result = into.wrapping_add(at);
+            let operand = |member| operand(member).wrapping_add(at);
+            // SAFETY: the caller's promise; all slots are written and stay so until this turn is finished. A board has two members at least.
+            unsafe {
+                let (left, right) = (operand(last - 1), operand(last));
+                reduction.combine(left, right, result, (items, shape.width));
+                for member in (0..last - 1).rev() {
+                    reduction.apply(operand(member), result, items);
+                }
             }
         }
         Ok(())
