@@ -178,23 +178,33 @@ impl OnBoard {
                     what if what.has_blocks() => (Place::input(0), shape.size as usize * bytes),
                     _ => (Place::input(at), bytes),
                 };
-                if self.sliced {
-                    // Nobody else needs this member's slice.
-                    let (first, slice) = slice_of(own, shape.size, count);
-                    let (begin, end) = (first * shape.width, (first + slice) * shape.width);
-                    let before = out.copy(from, self.slot(own, 0), begin, &[self.last]);
-                    self.last = before.or(self.last);
-                    let from = Place::input(at + end);
-                    let behind = out.copy(from, self.slot(own, end), bytes - end, &[self.last]);
-                    self.last = behind.or(self.last);
-                    return true;
-                }
-                self.last = out.copy(from, self.slot(own, 0), bytes, &[self.last]);
+                // What this member keeps for itself, nobody else needs.
+                let kept = match self.what {
+                    _ if self.sliced => {
+                        let (first, slice) = slice_of(own, shape.size, count);
+                        first * shape.width..(first + slice) * shape.width
+                    }
+                    what if what.has_blocks() => {
+                        own as usize * shape.bytes()..(own as usize + 1) * shape.bytes()
+                    }
+                    _ => 0..0,
+                };
+                let before = out.copy(from, self.slot(own, 0), kept.start, &[self.last]);
+                self.last = before.or(self.last);
+                let from = Place {
+                    offset: from.offset + kept.end,
+                    ..from
+                };
+                let into = self.slot(own, kept.end);
+                let behind = out.copy(from, into, bytes - kept.end, &[self.last]);
+                self.last = behind.or(self.last);
             }
             Phase::FillBlock(member) => {
                 let from = Place::input(member as usize * shape.bytes() + at);
                 let into = self.slot(own, member as usize * bytes);
-                self.last = out.copy(from, into, bytes, &[self.last]);
+                if member != own {
+                    self.last = out.copy(from, into, bytes, &[self.last]);
+                }
                 self.phase = match member + 1 == shape.size {
                     true => Phase::Filled,
                     false => Phase::FillBlock(member + 1),

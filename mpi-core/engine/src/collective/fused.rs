@@ -91,12 +91,12 @@ impl<W: Watch> Turn<'_, W> {
                     }
                 }
                 What::ReduceScatter => {
-                    self.fill(slot, input.ptr, shape.size as usize * block);
+                    self.fill_for_others(slot, input.ptr);
                     let own = input.ptr.wrapping_add(mine);
                     return self.combine(slot, own, output.ptr, reduction);
                 }
                 What::Scatter if is_root => {
-                    self.fill(slot, input.ptr, shape.size as usize * block);
+                    self.fill_for_others(slot, input.ptr);
                     if !shape.in_place {
                         copy_nonoverlapping(input.ptr.wrapping_add(mine), output.ptr, block);
                     }
@@ -104,7 +104,7 @@ impl<W: Watch> Turn<'_, W> {
                 What::Scatter => return self.take(slot, shape.root, output.ptr),
                 What::Gather if !is_root => self.fill(slot, input.ptr, block),
                 What::Alltoall => {
-                    self.fill(slot, input.ptr, shape.size as usize * block);
+                    self.fill_for_others(slot, input.ptr);
                     let own = output.ptr.wrapping_add(mine);
                     copy_nonoverlapping(input.ptr.wrapping_add(mine), own, block);
                     return self.collect(slot, output.ptr);
@@ -135,15 +135,43 @@ impl<W: Watch> Turn<'_, W> {
     /// `from` is readable for as many bytes, which fit.
     #[inline]
     unsafe fn fill(&self, slot: Slot, from: *const u8, bytes: usize) {
-        let (board, number) = (self.board, self.number);
-        self.watch.watch(|| board.is_free(number));
-        let into = self
-            .board
-            .bytes(self.shape.rank as usize, number, slot.in_line);
+        let into = self.own_slot(slot);
         // SAFETY: the caller's promise; nobody reads the slot any more.
         unsafe { copy_nonoverlapping(from, into, bytes) };
-        board.announce(number, self.shape.bytes() as u64);
-        board.post(number, FILLED);
+        self.post();
+    }
+
+    /// Puts this member's blocks for the others into its slot, once it may.
+    ///
+    /// # Safety
+    /// `from` is readable for the shape's bytes for each member, which fit.
+    #[inline]
+    unsafe fn fill_for_others(&self, slot: Slot, from: *const u8) {
+        let (into, block) = (self.own_slot(slot), self.shape.bytes());
+        let own = self.shape.rank as usize * block;
+        let (behind, end) = (own + block, self.shape.size as usize * block);
+        // SAFETY: the caller's promise; nobody reads the slot any more.
+        unsafe {
+            copy_nonoverlapping(from, into, own);
+            let (from, into) = (from.wrapping_add(behind), into.wrapping_add(behind));
+            copy_nonoverlapping(from, into, end - behind);
+        }
+        self.post();
+    }
+
+    /// This member's slot, once it may be written.
+    #[inline]
+    fn own_slot(&self, slot: Slot) -> *mut u8 {
+        let (board, number) = (self.board, self.number);
+        self.watch.watch(|| board.is_free(number));
+        board.bytes(self.shape.rank as usize, number, slot.in_line)
+    }
+
+    #[inline]
+    fn post(&self) {
+        let bytes = self.shape.bytes() as u64;
+        self.board.announce(self.number, bytes);
+        self.board.post(self.number, FILLED);
     }
 
     /// Copies a member's data, once they are there.
