@@ -187,22 +187,29 @@ static void everybody(enum form form, int n)
     for (int from = 0; from < size; from++)
         expect(out, from * n, n, from, 0, "allgather in place");
 
-    int counts[64], places[64], all = 0;
-    for (int i = size - 1; i >= 0; i--) {
-        counts[i] = i % 3 == 2 ? 0 : n + i;
-        places[i] = all;
-        all += counts[i] + 1;
+    /* Blocks of different lengths; of one length, which lie elsewhere on each rank: in a row, or apart and in reverse order. */
+    for (int equal = 0; equal < 2; equal++) {
+        int counts[64], places[64], all = 0, apart = !(equal && rank % 2);
+        for (int i = size - 1; i >= 0; i--) {
+            counts[i] = equal ? n : i % 3 == 2 ? 0 : n + i;
+            places[i] = apart ? all : i * n;
+            all += counts[i] + 1;
+        }
+        fresh();
+        put(in, 0, counts[rank], rank, 0);
+        CALL(form, Allgatherv, allgatherv, in, counts[rank], type, out, counts, places, type, MPI_COMM_WORLD);
+        for (int from = 0; from < size; from++) {
+            expect(out, places[from], counts[from], from, 0, "allgatherv");
+            if (apart)
+                EQUAL(out[(places[from] + counts[from]) * step], -7);
+        }
+        for (int from = 0; from < size; from++)
+            if (from != rank)
+                put(out, places[from], counts[from], 0, 3);
+        CALL(form, Allgatherv, allgatherv, MPI_IN_PLACE, counts[rank], type, out, counts, places, type, MPI_COMM_WORLD);
+        for (int from = 0; from < size; from++)
+            expect(out, places[from], counts[from], from, 0, "allgatherv in place");
     }
-    fresh();
-    put(in, 0, counts[rank], rank, 0);
-    CALL(form, Allgatherv, allgatherv, in, counts[rank], type, out, counts, places, type, MPI_COMM_WORLD);
-    for (int from = 0; from < size; from++) {
-        expect(out, places[from], counts[from], from, 0, "allgatherv");
-        EQUAL(out[(places[from] + counts[from]) * step], -7);
-    }
-    CALL(form, Allgatherv, allgatherv, MPI_IN_PLACE, counts[rank], type, out, counts, places, type, MPI_COMM_WORLD);
-    for (int from = 0; from < size; from++)
-        expect(out, places[from], counts[from], from, 0, "allgatherv in place");
 
     fresh();
     for (int to = 0; to < size; to++)

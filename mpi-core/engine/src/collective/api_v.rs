@@ -8,7 +8,7 @@ use super::arguments::{check_buffer, check_own, check_root};
 use super::call::{Builder, Call, Items};
 use super::exchange::Block;
 use super::operation::Place;
-use super::{IN_PLACE, Shape, select};
+use super::{IN_PLACE, Shape, What, select};
 use crate::datatype::Argument;
 use crate::engine::{CommData, Engine};
 use crate::handle::{Comm, Datatype};
@@ -137,10 +137,20 @@ fn lay_copies(builder: &mut Builder, all: &[Items]) -> Laid {
 
 /// Blocks to receive; the one of number `own` is in its place already, and sent from there.
 pub(super) fn lay_received(builder: &mut Builder, all: &[Items], own: Option<usize>) -> Laid {
-    lay(builder, all, true, |builder, at, items, place| match own {
+    lay(builder, all, true, put_back(own))
+}
+
+/// The same in memory of the call's own, one behind the other.
+fn lay_in_a_row(builder: &mut Builder, all: &[Items], own: Option<usize>) -> Laid {
+    lay(builder, all, false, put_back(own))
+}
+
+/// What to do with blocks to receive that are not in their place.
+fn put_back(own: Option<usize>) -> impl FnMut(&mut Builder, usize, &Items, *mut u8) {
+    move |builder, at, items, place| match own {
         Some(own) if own == at => builder.pack(items, place),
         _ => builder.unpack(items, place),
-    })
+    }
 }
 
 /// Blocks from or to these ranks. Empty ones are no messages.
@@ -276,18 +286,31 @@ impl Engine {
         let own = c.rank() as usize;
         let received = received.check("receive buffer")?;
         let in_place = sendbuf == IN_PLACE;
-        let laid = lay_received(&mut builder, &received, in_place.then_some(own));
+        let bytes = received[own].bytes;
+        // All see the same lengths, but only for themselves where the blocks lie.
+        let is_equal = received.iter().all(|block| block.bytes == bytes);
+        let kept = in_place.then_some(own);
+        let mut laid = lay_received(&mut builder, &received, kept);
+        let places = laid.blocks.iter().enumerate();
+        let mut places = places.map(|(rank, (offset, _))| (rank * bytes, *offset));
+        if is_equal && places.any(|(expected, offset)| expected != offset) {
+            laid = lay_in_a_row(&mut builder, &received, kept);
+        }
         let input = if in_place {
             laid.buffer.as_buf()
         } else {
             let input = send(&mut builder, sendbuf, sendcount, sendtype)?;
-            check_own(input.len, received[own].bytes)?;
+            check_own(input.len, bytes)?;
             input
         };
         let shape = Shape {
             in_place,
-            ..shape(c, waits, 0, 0)
+            ..shape(c, waits, 0, if is_equal { bytes } else { 0 })
         };
+        if is_equal {
+            let schedule = self.choose(What::Allgather, (c, waits), shape, select::allgather);
+            return Ok(builder.call(schedule, input, laid.buffer, None));
+        }
         let total: usize = laid.blocks.iter().map(|(_, bytes)| bytes).sum();
         let schedule = if c.size() <= DIRECT_RANKS && total / received.len() <= DIRECT_BYTES {
             let (offset, bytes) = laid.blocks[own];

@@ -33,6 +33,10 @@ pub enum What {
     Alltoall,
     /// All vectors, combined, a block for each.
     ReduceScatter,
+    /// The vectors of the ranks up to each one, combined.
+    Scan,
+    /// The vectors of the ranks below each one, combined; nothing for rank 0.
+    Exscan,
 }
 
 impl What {
@@ -40,6 +44,18 @@ impl What {
     #[inline]
     pub(super) fn has_blocks(self) -> bool {
         matches!(self, What::Scatter | What::Alltoall | What::ReduceScatter)
+    }
+
+    /// Of how many members, from the first on, this rank combines the vectors.
+    #[inline]
+    pub(super) fn operands(self, shape: &Shape) -> u32 {
+        match self {
+            What::Allreduce | What::ReduceScatter => shape.size,
+            What::Reduce if shape.rank == shape.root => shape.size,
+            What::Scan => shape.rank + 1,
+            What::Exscan => shape.rank,
+            _ => 0,
+        }
     }
 
     /// Whether this rank fills its slot.
@@ -129,6 +145,8 @@ impl OnBoard {
             What::Scatter => "scatter on the board",
             What::Alltoall => "alltoall on the board",
             What::ReduceScatter => "reduce-scatter on the board",
+            What::Scan => "scan on the board",
+            What::Exscan => "exscan on the board",
         }
     }
 
@@ -214,22 +232,24 @@ impl OnBoard {
                 self.last = out.post(self.turn, FILLED, &[self.last]);
                 self.keep_own(shape, at, bytes, out);
                 self.phase = match self.what {
-                    What::Allreduce if self.sliced => Phase::Slice(0, 0),
-                    What::Allreduce | What::ReduceScatter => Phase::Take(shape.size - 1),
-                    What::Reduce if is_root => Phase::Take(shape.size - 1),
+                    What::Allreduce if self.sliced => {
+                        let all = 0..shape.size;
+                        self.last = out.wait_for(self.turn, FILLED, all, &[self.last]);
+                        Phase::Slice(0, 0)
+                    }
+                    what if what.operands(shape) > 0 => {
+                        let operands = what.operands(shape);
+                        let all = 0..operands;
+                        self.last = out.wait_for(self.turn, FILLED, all, &[self.last]);
+                        // The first two are combined at once.
+                        Phase::Take((operands - 1).max(1))
+                    }
                     What::Allgather | What::Alltoall if shape.size > 1 => {
                         Phase::Take(shape.size - 1)
                     }
                     What::Gather if is_root && shape.size > 1 => Phase::Take(shape.size - 1),
                     _ => Phase::End,
                 };
-                let combines = matches!(
-                    self.what,
-                    What::Reduce | What::Allreduce | What::ReduceScatter
-                );
-                if combines && self.phase != Phase::End {
-                    self.last = out.wait_for(self.turn, FILLED, 0..shape.size, &[self.last]);
-                }
             }
             Phase::Take(left) => {
                 self.take(shape, left, at, count, out);
@@ -338,10 +358,14 @@ impl OnBoard {
                     false => self.slot(member, mine),
                 };
                 let (from, into) = (operand(left - 1), Place::output(at));
-                self.last = if left + 1 == shape.size {
-                    out.combine((from, operand(left)), into, count, &[self.last])
-                } else {
-                    out.reduce(from, into, count, &[self.last])
+                self.last = match self.what.operands(shape) {
+                    // It is there already.
+                    1 if shape.in_place && shape.rank == 0 => return,
+                    1 => out.copy(from, into, bytes, &[self.last]),
+                    operands if left + 1 == operands => {
+                        out.combine((from, operand(left)), into, count, &[self.last])
+                    }
+                    _ => out.reduce(from, into, count, &[self.last]),
                 };
             }
         }

@@ -176,8 +176,8 @@ const ALGORITHMS: &[(Kind, Choose)] = &[
         let sides = Sides::of(&s);
         select::tell_both(sides.shape(s), sides.is_first, sides.others)
     }),
-    (Kind::Scan, select::scan),
-    (Kind::Exscan, select::exscan),
+    (Kind::Scan, |s| select::scan(s, &TINY)),
+    (Kind::Exscan, |s| select::exscan(s, &TINY)),
     (Kind::Barrier, |s| on_board(What::Barrier, s, 0)),
     (Kind::Bcast, |s| on_board(What::Bcast, s, 0)),
     (Kind::Reduce, |s| on_board(What::Reduce, s, 1 << 20)),
@@ -187,6 +187,8 @@ const ALGORITHMS: &[(Kind, Choose)] = &[
     (Kind::Allgather, |s| on_board(What::Allgather, s, 0)),
     (Kind::Scatter, |s| on_board(What::Scatter, s, 0)),
     (Kind::Alltoall, |s| on_board(What::Alltoall, s, 0)),
+    (Kind::Scan, |s| on_board(What::Scan, s, 0)),
+    (Kind::Exscan, |s| on_board(What::Exscan, s, 0)),
     (Kind::ReduceScatterBlock, |s| {
         on_board(What::ReduceScatter, s, 0)
     }),
@@ -211,6 +213,8 @@ fn flat(what: What, shape: Shape) -> Schedule {
         What::Scatter => select::scatter(shape, &TINY),
         What::Alltoall => select::alltoall(shape, &TINY),
         What::ReduceScatter => select::reduce_scatter(shape, Parts::Equal, &TINY),
+        What::Scan => select::scan(shape, &TINY),
+        What::Exscan => select::exscan(shape, &TINY),
     }
 }
 
@@ -293,6 +297,7 @@ pub(super) const TINY: Thresholds = Thresholds {
         scatter: [0; 2],
         alltoall: [0; 2],
         reduce_scatter: [0; 2],
+        scan: [0; 2],
     },
     by_nodes: usize::MAX,
     board_flat: 0,

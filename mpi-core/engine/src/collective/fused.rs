@@ -84,16 +84,14 @@ impl<W: Watch> Turn<'_, W> {
                 }
                 What::Bcast if is_root => self.fill(slot, output.ptr, block),
                 What::Bcast => return self.take(slot, shape.root, output.ptr),
-                What::Reduce | What::Allreduce => {
+                What::Reduce | What::Allreduce | What::Scan | What::Exscan => {
                     self.fill(slot, input.ptr, block);
-                    if what == What::Allreduce || is_root {
-                        return self.combine(slot, input.ptr, output.ptr, reduction);
-                    }
+                    return self.combine(what, slot, input.ptr, output.ptr, reduction);
                 }
                 What::ReduceScatter => {
                     self.fill_for_others(slot, input.ptr);
                     let own = input.ptr.wrapping_add(mine);
-                    return self.combine(slot, own, output.ptr, reduction);
+                    return self.combine(what, slot, own, output.ptr, reduction);
                 }
                 What::Scatter if is_root => {
                     self.fill_for_others(slot, input.ptr);
@@ -214,7 +212,7 @@ impl<W: Watch> Turn<'_, W> {
         (0..self.shape.size).try_for_each(|member| self.wait_for(member))
     }
 
-    /// Combines all members' data, from the last to the first, so that each operand goes to the left of what there is. `own`: this member's,
+    /// Combines the data of the members that this one wants, from the last to the first, so that each operand goes to the left of what there is. `own`: this member's,
     /// which in place lies where the result goes to, so that its slot is read instead.
     ///
     /// # Safety
@@ -222,24 +220,37 @@ impl<W: Watch> Turn<'_, W> {
     #[inline]
     unsafe fn combine(
         &self,
+        what: What,
         slot: Slot,
         own: *const u8,
         into: *mut u8,
         reduction: Option<&Reduction>,
     ) -> Result<()> {
-        self.wait_for_all()?;
+        let operands = what.operands(self.shape);
+        (0..operands).try_for_each(|member| self.wait_for(member))?;
         let reduction = reduction.expect("a call that reduces has an operation");
-        let (last, shape) = (self.shape.size - 1, self.shape);
+        let shape = self.shape;
         let operand = |member| match member == shape.rank && !shape.in_place {
             true => own,
             false => self.slot(slot, member).cast_const(),
+        };
+        let last = match operands {
+            0 => return Ok(()),
+            // It is there already.
+            1 if shape.in_place && shape.rank == 0 => return Ok(()),
+            1 => {
+                // SAFETY: the caller's promise; the slot is written and stays so until this turn is finished.
+                unsafe { copy_nonoverlapping(operand(0), into, shape.bytes()) };
+                return Ok(());
+            }
+            operands => operands - 1,
         };
         let block = (BLOCK / shape.width).max(1);
         for first in (0..shape.count).step_by(block) {
             let (items, at) = (block.min(shape.count - first), first * shape.width);
             let result = into.wrapping_add(at);
             let operand = |member| operand(member).wrapping_add(at);
-            // SAFETY: the caller's promise; all slots are written and stay so until this turn is finished. A board has two members at least.
+            // SAFETY: the caller's promise; all slots are written and stay so until this turn is finished.
             unsafe {
                 let (left, right) = (operand(last - 1), operand(last));
                 reduction.combine(left, right, result, (items, shape.width));

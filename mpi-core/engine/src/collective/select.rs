@@ -51,7 +51,7 @@ pub struct Thresholds {
 pub(crate) type Named = (&'static str, fn(&mut Thresholds) -> &mut usize);
 
 /// All of them, for who chooses otherwise than we do. `board` ones are for more than two ranks, those that end in `2` for two.
-pub(crate) const NAMED: [Named; 27] = [
+pub(crate) const NAMED: [Named; 29] = [
     ("bcast_scatter", |t| &mut t.bcast_scatter),
     ("bcast_block", |t| &mut t.bcast_block),
     ("bcast_segment", |t| &mut t.bcast_segment),
@@ -79,6 +79,8 @@ pub(crate) const NAMED: [Named; 27] = [
     ("board_alltoall2", |t| &mut t.board.alltoall[0]),
     ("board_reduce_scatter", |t| &mut t.board.reduce_scatter[1]),
     ("board_reduce_scatter2", |t| &mut t.board.reduce_scatter[0]),
+    ("board_scan", |t| &mut t.board.scan[1]),
+    ("board_scan2", |t| &mut t.board.scan[0]),
 ];
 
 /// For two ranks, and for more. Two copies through the cache are cheaper than one from memory to memory by system call, and wait less often
@@ -101,6 +103,8 @@ pub struct BoardLimits {
     pub alltoall: [usize; 2],
     /// Blocks of a reduce-scatter, all together.
     pub reduce_scatter: [usize; 2],
+    /// Scan and exscan.
+    pub scan: [usize; 2],
 }
 
 impl BoardLimits {
@@ -114,6 +118,7 @@ impl BoardLimits {
         scatter: [usize::MAX; 2],
         alltoall: [usize::MAX; 2],
         reduce_scatter: [usize::MAX; 2],
+        scan: [usize::MAX; 2],
     };
 
     fn of(&self, what: What, size: u32) -> usize {
@@ -127,6 +132,7 @@ impl BoardLimits {
             What::Scatter => self.scatter,
             What::Alltoall => self.alltoall,
             What::ReduceScatter => self.reduce_scatter,
+            What::Scan | What::Exscan => self.scan,
         };
         limits[usize::from(size > 2)]
     }
@@ -152,6 +158,7 @@ impl Thresholds {
             scatter: [usize::MAX, 512 << 10],
             alltoall: [usize::MAX, 2 << 20],
             reduce_scatter: [usize::MAX, 8 << 20],
+            scan: [usize::MAX, 64 << 10],
         },
         by_nodes: 1 << 30,
         board_flat: 1 << 10,
@@ -311,12 +318,18 @@ pub fn reduce_scatter(shape: Shape, parts: Parts, limits: &Thresholds) -> Schedu
 }
 
 /// For each rank the reduction of the ranks up to it.
-pub fn scan(shape: Shape) -> Schedule {
+pub fn scan(shape: Shape, limits: &Thresholds) -> Schedule {
+    if let Some(schedule) = on_board(What::Scan, &shape, limits) {
+        return schedule;
+    }
     Schedule::new(Algorithm::Scan(Scan::START), shape)
 }
 
 /// For each rank but the first the reduction of the ranks below it.
-pub fn exscan(shape: Shape) -> Schedule {
+pub fn exscan(shape: Shape, limits: &Thresholds) -> Schedule {
+    if let Some(schedule) = on_board(What::Exscan, &shape, limits) {
+        return schedule;
+    }
     Schedule::new(Algorithm::Exscan(Exscan::START), shape)
 }
 

@@ -139,7 +139,7 @@ impl Member<'_> {
     }
 }
 
-const CALLS: [What; 9] = [
+const CALLS: [What; 11] = [
     What::Barrier,
     What::Bcast,
     What::Reduce,
@@ -149,6 +149,8 @@ const CALLS: [What; 9] = [
     What::Scatter,
     What::Alltoall,
     What::ReduceScatter,
+    What::Scan,
+    What::Exscan,
 ];
 
 fn schedule(what: What, shape: Shape) -> Schedule {
@@ -163,6 +165,8 @@ fn schedule(what: What, shape: Shape) -> Schedule {
         What::Scatter => select::scatter(shape, limits),
         What::Alltoall => select::alltoall(shape, limits),
         What::ReduceScatter => select::reduce_scatter(shape, Parts::Equal, limits),
+        What::Scan => select::scan(shape, limits),
+        What::Exscan => select::exscan(shape, limits),
     }
 }
 
@@ -248,9 +252,15 @@ fn random_call(member: &Member<'_>, rank: u32, size: u32, call: u64, seed: u64) 
     let expected: Vec<u64> = match what {
         What::Barrier => Vec::new(),
         What::Bcast => (0..count).map(|at| element(call, root, at)).collect(),
-        What::Reduce | What::Allreduce => (0..count)
-            .map(|at| everybody.clone().map(|from| element(call, from, at)).sum())
-            .collect(),
+        What::Reduce | What::Allreduce | What::Scan | What::Exscan => {
+            let combined = match what {
+                What::Scan => 0..rank + 1,
+                What::Exscan => 0..rank,
+                _ => everybody,
+            };
+            let of = |at| combined.clone().map(move |from| element(call, from, at));
+            (0..count).map(|at| of(at).sum()).collect()
+        }
         What::Gather | What::Allgather => everybody
             .flat_map(|from| (0..count).map(move |at| element(call, from, at)))
             .collect(),
@@ -272,6 +282,7 @@ fn random_call(member: &Member<'_>, rank: u32, size: u32, call: u64, seed: u64) 
     let is_told = match what {
         What::Reduce | What::Gather => rank == root,
         What::Scatter => !in_place,
+        What::Exscan => rank > 0,
         _ => true,
     };
     if is_told {

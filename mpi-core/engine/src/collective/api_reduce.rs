@@ -1,0 +1,285 @@
+//! The reductions: from the arguments of MPI to a [`Call`] (MPI 5.0, sections 6.9 to 6.11), as [`super::api`]. Operands of predefined types
+//! travel with their gaps, and of derived ones a whole vector is one element.
+
+use std::sync::Arc;
+
+use ferrite_fabric::{RawBuf, RawBufMut};
+
+use super::api::shape;
+use super::api_across;
+use super::arguments::{all_counts, check_buffer, check_overlap, check_root};
+use super::call::{Builder, Call, Items, Operand};
+use super::reduce_scatter::Parts;
+use super::{IN_PLACE, Shape, Waits, What, select};
+use crate::datatype::Argument;
+use crate::engine::{Engine, check_intra};
+use crate::handle::{Comm, Datatype, Op};
+use crate::{Error, ErrorClass, Result};
+
+impl Engine {
+    /// `MPI_Reduce`: `recvbuf` counts at the root only, where `sendbuf` may be [`IN_PLACE`].
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub(crate) fn plan_reduce(
+        &self,
+        waits: Waits,
+        sendbuf: *const u8,
+        recvbuf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        op: Op,
+        root: i32,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        if c.is_inter() {
+            let operand = Operand::new(count, dt, op)?;
+            return api_across::reduce(c, (sendbuf, recvbuf), &operand, root);
+        }
+        let root = check_root(c, root)?;
+        let operand = Operand::new(count, dt, op)?;
+        let mut builder = Builder::default();
+        let (input, output, in_place) = if c.rank() as u32 == root {
+            operands(&mut builder, &operand, sendbuf, recvbuf)?
+        } else {
+            check_buffer("send buffer", sendbuf, operand.bytes())?;
+            (operand.send(&mut builder, sendbuf), RawBufMut::EMPTY, false)
+        };
+        let shape = Shape {
+            in_place,
+            ..operand.shape(shape(c, waits, root, 0))
+        };
+        let waits = operand.waits(waits);
+        let schedule = self.choose(What::Reduce, (c, waits), shape, select::reduce);
+        Ok(builder.call(schedule, input, output, Some(operand.reduction)))
+    }
+
+    /// `MPI_Allreduce`: `sendbuf` may be [`IN_PLACE`], on all ranks.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub(crate) fn plan_allreduce(
+        &self,
+        waits: Waits,
+        sendbuf: *const u8,
+        recvbuf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        op: Op,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        let operand = Operand::new(count, dt, op)?;
+        if c.is_inter() {
+            return api_across::allreduce(c, (sendbuf, recvbuf), &operand);
+        }
+        let mut builder = Builder::default();
+        let (input, output, in_place) = operands(&mut builder, &operand, sendbuf, recvbuf)?;
+        let shape = Shape {
+            in_place,
+            ..operand.shape(shape(c, waits, 0, 0))
+        };
+        let waits = operand.waits(waits);
+        let schedule = self.choose(What::Allreduce, (c, waits), shape, select::allreduce);
+        Ok(builder.call(schedule, input, output, Some(operand.reduction)))
+    }
+
+    /// `MPI_Scan`: `sendbuf` may be [`IN_PLACE`].
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub(crate) fn plan_scan(
+        &self,
+        waits: Waits,
+        sendbuf: *const u8,
+        recvbuf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        op: Op,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        check_intra(c)?;
+        let operand = Operand::new(count, dt, op)?;
+        let mut builder = Builder::default();
+        let (input, output, in_place) = operands(&mut builder, &operand, sendbuf, recvbuf)?;
+        let shape = Shape {
+            in_place,
+            ..operand.shape(shape(c, waits, 0, 0))
+        };
+        Ok(builder.call(
+            select::scan(shape, self.limits()),
+            input,
+            output,
+            Some(operand.reduction),
+        ))
+    }
+
+    /// `MPI_Exscan`: `sendbuf` may be [`IN_PLACE`]. Rank 0's `recvbuf` stays as it is.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub(crate) fn plan_exscan(
+        &self,
+        waits: Waits,
+        sendbuf: *const u8,
+        recvbuf: *mut u8,
+        count: i64,
+        dt: Datatype,
+        op: Op,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        check_intra(c)?;
+        let operand = Operand::new(count, dt, op)?;
+        let mut builder = Builder::default();
+        let (input, output, in_place) = if c.rank() > 0 {
+            operands(&mut builder, &operand, sendbuf, recvbuf)?
+        } else if sendbuf == IN_PLACE {
+            check_buffer("receive buffer", recvbuf, operand.bytes())?;
+            (operand.send(&mut builder, recvbuf), RawBufMut::EMPTY, false)
+        } else {
+            check_buffer("send buffer", sendbuf, operand.bytes())?;
+            (operand.send(&mut builder, sendbuf), RawBufMut::EMPTY, false)
+        };
+        let shape = Shape {
+            in_place,
+            ..operand.shape(shape(c, waits, 0, 0))
+        };
+        Ok(builder.call(
+            select::exscan(shape, self.limits()),
+            input,
+            output,
+            Some(operand.reduction),
+        ))
+    }
+
+    /// `MPI_Reduce_scatter_block`: `recvcount` is for one rank. `sendbuf` may be [`IN_PLACE`], on all ranks; then the operand is at
+    /// `recvbuf`.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub(crate) fn plan_reduce_scatter_block(
+        &self,
+        waits: Waits,
+        sendbuf: *const u8,
+        recvbuf: *mut u8,
+        recvcount: i64,
+        dt: Datatype,
+        op: Op,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        let all = all_counts(recvcount, c.size())?;
+        let operand = Operand::new(all, dt, op)?;
+        let own = (i64::from(c.rank()) * recvcount, recvcount);
+        let buffers = (sendbuf, recvbuf);
+        self.reduce_scatter_of(waits, buffers, operand, own, Parts::Equal, comm)
+    }
+
+    /// The operand is all blocks together, `own` the first item and the number of items of this rank's.
+    pub(super) fn reduce_scatter_of(
+        &self,
+        waits: Waits,
+        (sendbuf, recvbuf): (*const u8, *mut u8),
+        operand: Operand,
+        own: (i64, i64),
+        parts: Parts,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        if c.is_inter() {
+            return api_across::reduce_scatter(c, (sendbuf, recvbuf), &operand, own, &parts);
+        }
+        let mut builder = Builder::default();
+        let in_place = sendbuf == IN_PLACE;
+        let from = if in_place {
+            recvbuf.cast_const()
+        } else {
+            sendbuf
+        };
+        check_buffer("send buffer", from, operand.bytes())?;
+        let reduction = Some(operand.reduction);
+        if !operand.is_split() {
+            // The elements of the schedule are whole vectors: everybody reduces all, and keeps its block.
+            check_buffer("receive buffer", recvbuf, own.1 as usize)?;
+            let input = operand.send(&mut builder, from);
+            let output = operand.receive_part(&mut builder, recvbuf, own.0, own.1);
+            let shape = operand.shape(shape(c, waits, 0, 0));
+            let schedule = select::allreduce(shape, self.limits());
+            return Ok(builder.call(schedule, input, output, reduction));
+        }
+        let len = own.1 as usize * operand.width;
+        check_buffer("receive buffer", recvbuf, len)?;
+        let output = RawBufMut { ptr: recvbuf, len };
+        let input = if in_place {
+            let at = recvbuf;
+            let bytes = operand.bytes();
+            let items = Items::new("receive buffer", at, bytes as i64, Argument::Plain(1))?;
+            builder.copy_of(&items).as_buf()
+        } else {
+            let input = operand.send(&mut builder, sendbuf);
+            check_overlap(input, output, 0)?;
+            input
+        };
+        let count = match parts {
+            Parts::Equal => own.1 as usize,
+            Parts::Unequal(_) => operand.count,
+        };
+        let shape = Shape {
+            count,
+            ..operand.shape(shape(c, waits, 0, 0))
+        };
+        let schedule = select::reduce_scatter(shape, parts, self.limits());
+        Ok(builder.call(schedule, input, output, reduction))
+    }
+
+    /// `MPI_Reduce_scatter`: `recvcounts` has a count for each rank. `sendbuf` may be [`IN_PLACE`], on all ranks; then the operand is at
+    /// `recvbuf`.
+    #[allow(clippy::too_many_arguments)] // MPI's own list.
+    pub fn plan_reduce_scatter(
+        &self,
+        waits: Waits,
+        sendbuf: *const u8,
+        recvbuf: *mut u8,
+        recvcounts: &[i64],
+        dt: Datatype,
+        op: Op,
+        comm: Comm,
+    ) -> Result<Call> {
+        let c = self.comm(comm)?;
+        let mut starts = vec![0usize];
+        let mut all = 0i64;
+        for (rank, count) in recvcounts.iter().enumerate() {
+            let sum = (*count >= 0).then(|| all.checked_add(*count)).flatten();
+            all = sum.ok_or_else(|| {
+                Error::new(
+                    ErrorClass::COUNT,
+                    format!("the receive count {count} of rank {rank} is negative or too large"),
+                )
+            })?;
+            starts.push(all as usize);
+        }
+        let operand = Operand::new(all, dt, op)?;
+        let own = c.rank() as usize;
+        let own = (starts[own] as i64, recvcounts[own]);
+        // The other group of an intercommunicator does not see whether these are equal.
+        let equal = !c.is_inter() && recvcounts.iter().all(|count| *count == own.1);
+        let parts = match equal {
+            true => Parts::Equal,
+            false => Parts::Unequal(Arc::from(starts)),
+        };
+        self.reduce_scatter_of(waits, (sendbuf, recvbuf), operand, own, parts, comm)
+    }
+}
+
+/// The buffers of a rank that gives an operand and gets a result, and whether the one lies in the place of the other.
+fn operands(
+    builder: &mut Builder,
+    operand: &Operand,
+    sendbuf: *const u8,
+    recvbuf: *mut u8,
+) -> Result<(RawBuf, RawBufMut, bool)> {
+    let len = operand.bytes();
+    check_buffer("receive buffer", recvbuf, len)?;
+    let in_place = sendbuf == IN_PLACE;
+    let output = operand.receive(builder, recvbuf, in_place);
+    if in_place {
+        return Ok((output.as_buf(), output, true));
+    }
+    check_buffer("send buffer", sendbuf, len)?;
+    let input = operand.send(builder, sendbuf);
+    check_overlap(input, output, 0)?;
+    Ok((input, output, false))
+}
