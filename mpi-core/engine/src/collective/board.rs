@@ -99,11 +99,11 @@ enum Phase {
 
 /// First step of a turn: the chunk is in the slot.
 pub(super) const FILLED: u8 = 1;
-/// Bytes that all operands are combined for before the next ones: the result stays in the nearest cache.
-pub(super) const BLOCK: usize = if cfg!(test) { 32 } else { 8 << 10 };
-
 /// Second step: the slice is reduced.
 const REDUCED: u8 = 2;
+
+/// Bytes that all operands are combined for before the next ones: the result stays in the nearest cache.
+pub(super) const BLOCK: usize = if cfg!(test) { 32 } else { 8 << 10 };
 
 impl OnBoard {
     /// For a board whose slots have `payload` bytes. Vectors of up to `flat` bytes are combined by everybody who wants the result. `None` if

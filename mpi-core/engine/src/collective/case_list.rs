@@ -299,6 +299,7 @@ pub(super) const TINY: Thresholds = Thresholds {
         reduce_scatter: [0; 2],
         scan: [0; 2],
     },
+    board_turns: usize::MAX,
     by_nodes: usize::MAX,
     board_flat: 0,
     board_flat_crowded: 0,

@@ -39,6 +39,8 @@ pub struct Thresholds {
     pub allgather_ring: usize,
     /// Vectors and blocks of up to this many bytes go over a board.
     pub board: BoardLimits,
+    /// The most turns of a board that a call takes: with many members, whose slots are short, messages wait less often.
+    pub board_turns: usize,
     /// Calls of up to this many bytes go within nodes and between them where a communicator spans several.
     pub by_nodes: usize,
     /// Vectors of up to this many bytes are combined on a board by everybody who wants the result, longer ones in slices where that is all.
@@ -51,7 +53,7 @@ pub struct Thresholds {
 pub(crate) type Named = (&'static str, fn(&mut Thresholds) -> &mut usize);
 
 /// All of them, for who chooses otherwise than we do. `board` ones are for more than two ranks, those that end in `2` for two.
-pub(crate) const NAMED: [Named; 29] = [
+pub(crate) const NAMED: [Named; 30] = [
     ("bcast_scatter", |t| &mut t.bcast_scatter),
     ("bcast_block", |t| &mut t.bcast_block),
     ("bcast_segment", |t| &mut t.bcast_segment),
@@ -61,6 +63,7 @@ pub(crate) const NAMED: [Named; 29] = [
     ("scatter_linear", |t| &mut t.scatter_linear),
     ("allgather_ring", |t| &mut t.allgather_ring),
     ("by_nodes", |t| &mut t.by_nodes),
+    ("board_turns", |t| &mut t.board_turns),
     ("board_flat", |t| &mut t.board_flat),
     ("board_flat_crowded", |t| &mut t.board_flat_crowded),
     ("board_bcast", |t| &mut t.board.bcast[1]),
@@ -139,7 +142,8 @@ impl BoardLimits {
 }
 
 impl Thresholds {
-    /// From the cost of a message against that of a byte in shared memory, where the two are equal at a few KiB.
+    /// Those of messages from the cost of one against that of a byte in shared memory, which are equal at a few KiB; those of boards were
+    /// measured with two to eight ranks on two processors.
     pub const DEFAULT: Thresholds = Thresholds {
         bcast_scatter: 64 << 10,
         bcast_block: 4 << 10,
@@ -160,6 +164,7 @@ impl Thresholds {
             reduce_scatter: [usize::MAX, 8 << 20],
             scan: [usize::MAX, 64 << 10],
         },
+        board_turns: 64,
         by_nodes: 1 << 30,
         board_flat: 1 << 10,
         board_flat_crowded: 32 << 10,
@@ -179,98 +184,97 @@ fn on_board(what: What, shape: &Shape, limits: &Thresholds) -> Option<Schedule> 
         return None;
     }
     let algorithm = OnBoard::new(what, shape, payload, limits.board_flat)?;
+    if algorithm.turns(shape) > limits.board_turns as u64 {
+        return None;
+    }
     Some(Schedule::new(Algorithm::OnBoard(algorithm), *shape))
+}
+
+/// The call over the board, or by messages.
+fn board_or(
+    what: What,
+    shape: Shape,
+    limits: &Thresholds,
+    messages: impl FnOnce() -> Algorithm,
+) -> Schedule {
+    on_board(what, &shape, limits).unwrap_or_else(|| Schedule::new(messages(), shape))
 }
 
 /// A barrier.
 pub fn barrier(shape: Shape) -> Schedule {
-    if let Some(schedule) = on_board(What::Barrier, &shape, &Thresholds::DEFAULT) {
-        return schedule;
-    }
-    Schedule::new(Algorithm::Dissemination(Dissemination::START), shape)
+    board_or(What::Barrier, shape, &Thresholds::DEFAULT, || {
+        Algorithm::Dissemination(Dissemination::START)
+    })
 }
 
 /// A broadcast of `shape.bytes()` from the root; the buffer is the output on all ranks.
 pub fn bcast(shape: Shape, limits: &Thresholds) -> Schedule {
-    if let Some(schedule) = on_board(What::Bcast, &shape, limits) {
-        return schedule;
-    }
-    let (bytes, size) = (shape.bytes(), shape.size as usize);
-    let algorithm = if bytes == 0 || size == 1 {
-        Algorithm::Nothing
-    } else if size == 2 {
-        // Nobody passes anything on, so segments would gain nothing.
-        Algorithm::PipelinedTree(PipelinedTree::new(bytes))
-    } else if bytes >= limits.bcast_scatter && bytes / size >= limits.bcast_block {
-        Algorithm::ScatterRing(ScatterRing::START)
-    } else {
-        Algorithm::PipelinedTree(PipelinedTree::new(limits.bcast_segment.max(1)))
-    };
-    Schedule::new(algorithm, shape)
+    board_or(What::Bcast, shape, limits, || {
+        let (bytes, size) = (shape.bytes(), shape.size as usize);
+        if bytes == 0 || size == 1 {
+            Algorithm::Nothing
+        } else if size == 2 {
+            // Nobody passes anything on, so segments would gain nothing.
+            Algorithm::PipelinedTree(PipelinedTree::new(bytes))
+        } else if bytes >= limits.bcast_scatter && bytes / size >= limits.bcast_block {
+            Algorithm::ScatterRing(ScatterRing::START)
+        } else {
+            Algorithm::PipelinedTree(PipelinedTree::new(limits.bcast_segment.max(1)))
+        }
+    })
 }
 
 /// A reduction of `shape.count` elements to the root.
 pub fn reduce(shape: Shape, limits: &Thresholds) -> Schedule {
-    if let Some(schedule) = on_board(What::Reduce, &shape, limits) {
-        return schedule;
-    }
-    Schedule::new(
-        Algorithm::TreeReduce(TreeReduce::new(limits.reduce_segment, &shape)),
-        shape,
-    )
+    board_or(What::Reduce, shape, limits, || {
+        Algorithm::TreeReduce(TreeReduce::new(limits.reduce_segment, &shape))
+    })
 }
 
 /// A reduction of `shape.count` elements whose result every rank gets.
 pub fn allreduce(shape: Shape, limits: &Thresholds) -> Schedule {
-    if let Some(schedule) = on_board(What::Allreduce, &shape, limits) {
-        return schedule;
-    }
-    let algorithm = if shape.count == 0 {
-        Algorithm::Nothing
-    } else if shape.bytes() >= limits.allreduce_halving && shape.count >= shape.size as usize {
-        Algorithm::Halving(Halving::START)
-    } else {
-        Algorithm::RecursiveDoubling(RecursiveDoubling::START)
-    };
-    Schedule::new(algorithm, shape)
+    board_or(What::Allreduce, shape, limits, || {
+        if shape.count == 0 {
+            Algorithm::Nothing
+        } else if shape.bytes() >= limits.allreduce_halving && shape.count >= shape.size as usize {
+            Algorithm::Halving(Halving::START)
+        } else {
+            Algorithm::RecursiveDoubling(RecursiveDoubling::START)
+        }
+    })
 }
 
 /// Every rank's `shape.bytes()` to the root, whose output has them in the order of ranks.
 pub fn gather(shape: Shape, limits: &Thresholds) -> Schedule {
-    if let Some(schedule) = on_board(What::Gather, &shape, limits) {
-        return schedule;
-    }
-    let algorithm = if shape.bytes() == 0 {
-        Algorithm::Nothing
-    } else if shape.bytes() >= limits.gather_linear {
-        Algorithm::Linear(Linear::START)
-    } else {
-        Algorithm::SubtreeGather(SubtreeGather::START)
-    };
-    Schedule::new(algorithm, shape)
+    board_or(What::Gather, shape, limits, || {
+        if shape.bytes() == 0 {
+            Algorithm::Nothing
+        } else if shape.bytes() >= limits.gather_linear {
+            Algorithm::Linear(Linear::START)
+        } else {
+            Algorithm::SubtreeGather(SubtreeGather::START)
+        }
+    })
 }
 
 /// A block of `shape.bytes()` from the root's input for each rank, in the order of ranks.
 pub fn scatter(shape: Shape, limits: &Thresholds) -> Schedule {
-    if let Some(schedule) = on_board(What::Scatter, &shape, limits) {
-        return schedule;
-    }
-    let algorithm = if shape.bytes() == 0 {
-        Algorithm::Nothing
-    } else if shape.bytes() >= limits.scatter_linear {
-        Algorithm::LinearScatter(LinearScatter::START)
-    } else {
-        Algorithm::SubtreeScatter(SubtreeScatter::START)
-    };
-    Schedule::new(algorithm, shape)
+    board_or(What::Scatter, shape, limits, || {
+        if shape.bytes() == 0 {
+            Algorithm::Nothing
+        } else if shape.bytes() >= limits.scatter_linear {
+            Algorithm::LinearScatter(LinearScatter::START)
+        } else {
+            Algorithm::SubtreeScatter(SubtreeScatter::START)
+        }
+    })
 }
 
 /// A block of `shape.bytes()` from every rank for every rank. Not in place.
 pub fn alltoall(shape: Shape, limits: &Thresholds) -> Schedule {
-    if let Some(schedule) = on_board(What::Alltoall, &shape, limits) {
-        return schedule;
-    }
-    Schedule::new(Algorithm::Pairwise(Pairwise::START), shape)
+    board_or(What::Alltoall, shape, limits, || {
+        Algorithm::Pairwise(Pairwise::START)
+    })
 }
 
 /// These blocks from any rank to any other.
@@ -319,31 +323,25 @@ pub fn reduce_scatter(shape: Shape, parts: Parts, limits: &Thresholds) -> Schedu
 
 /// For each rank the reduction of the ranks up to it.
 pub fn scan(shape: Shape, limits: &Thresholds) -> Schedule {
-    if let Some(schedule) = on_board(What::Scan, &shape, limits) {
-        return schedule;
-    }
-    Schedule::new(Algorithm::Scan(Scan::START), shape)
+    board_or(What::Scan, shape, limits, || Algorithm::Scan(Scan::START))
 }
 
 /// For each rank but the first the reduction of the ranks below it.
 pub fn exscan(shape: Shape, limits: &Thresholds) -> Schedule {
-    if let Some(schedule) = on_board(What::Exscan, &shape, limits) {
-        return schedule;
-    }
-    Schedule::new(Algorithm::Exscan(Exscan::START), shape)
+    board_or(What::Exscan, shape, limits, || {
+        Algorithm::Exscan(Exscan::START)
+    })
 }
 
 /// Every rank's `shape.bytes()` to every rank, in the order of ranks.
 pub fn allgather(shape: Shape, limits: &Thresholds) -> Schedule {
-    if let Some(schedule) = on_board(What::Allgather, &shape, limits) {
-        return schedule;
-    }
-    let algorithm = if shape.bytes() == 0 {
-        Algorithm::Nothing
-    } else if shape.bytes() >= limits.allgather_ring {
-        Algorithm::Ring(Ring::START)
-    } else {
-        Algorithm::Gossip(Gossip::START)
-    };
-    Schedule::new(algorithm, shape)
+    board_or(What::Allgather, shape, limits, || {
+        if shape.bytes() == 0 {
+            Algorithm::Nothing
+        } else if shape.bytes() >= limits.allgather_ring {
+            Algorithm::Ring(Ring::START)
+        } else {
+            Algorithm::Gossip(Gossip::START)
+        }
+    })
 }
