@@ -39,7 +39,7 @@ pub struct Thresholds {
     pub allgather_ring: usize,
     /// Vectors and blocks of up to this many bytes go over a board.
     pub board: BoardLimits,
-    /// The most turns of a board that a call takes: with many members, whose slots are short, messages wait less often.
+    /// The most turns of a board with short slots that a call takes: where members are many, messages wait less often.
     pub board_turns: usize,
     /// Calls of up to this many bytes go within nodes and between them where a communicator spans several.
     pub by_nodes: usize,
@@ -171,6 +171,9 @@ impl Thresholds {
     };
 }
 
+/// Slots of fewer bytes are short: those of boards with more than 32 members.
+const SHORT: usize = 64 << 10;
+
 /// The call over the communicator's board, if it has one and the call is for it.
 fn on_board(what: What, shape: &Shape, limits: &Thresholds) -> Option<Schedule> {
     let payload = shape.board?;
@@ -184,7 +187,7 @@ fn on_board(what: What, shape: &Shape, limits: &Thresholds) -> Option<Schedule> 
         return None;
     }
     let algorithm = OnBoard::new(what, shape, payload, limits.board_flat)?;
-    if algorithm.turns(shape) > limits.board_turns as u64 {
+    if payload < SHORT && algorithm.turns(shape) > limits.board_turns as u64 {
         return None;
     }
     Some(Schedule::new(Algorithm::OnBoard(algorithm), *shape))
