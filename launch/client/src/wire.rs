@@ -233,9 +233,9 @@ impl fmt::Display for Reply {
                     w.appnum,
                     w.launcher
                 )?;
-                if !w.nodes.is_empty() {
+                if (1..=MOST as usize).contains(&w.nodes.len()) {
                     let text = mapping::format(&w.nodes);
-                    // Nobody needs to know a placement that has no order, and a line has an end.
+                    // A placement without order is not told, as a line has an end: collectives take all ranks for equally far then.
                     if text.len() <= MAX_NODES {
                         write!(f, " nodes={text}")?;
                     }

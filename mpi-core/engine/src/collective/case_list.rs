@@ -268,7 +268,7 @@ fn by_nodes(what: What, shape: Shape, placed: Placed, with_board: bool) -> Sched
     let nodes = Nodes::new((0..shape.size).map(|rank| placed(rank, shape.size)));
     let limits = match with_board {
         true => Thresholds {
-            board: BoardLimits::ALWAYS,
+            board: ALWAYS,
             ..TINY
         },
         false => TINY,
@@ -277,6 +277,19 @@ fn by_nodes(what: What, shape: Shape, placed: Placed, with_board: bool) -> Sched
     let found = nodes.and_then(|nodes| nodes::by_nodes(what, &shape, (&nodes, board), &limits));
     found.unwrap_or_else(|| flat(what, shape))
 }
+
+/// Whatever the length.
+const ALWAYS: BoardLimits = BoardLimits {
+    bcast: [usize::MAX; 2],
+    reduce: [usize::MAX; 2],
+    allreduce: [usize::MAX; 2],
+    gather: [usize::MAX; 2],
+    allgather: [usize::MAX; 2],
+    scatter: [usize::MAX; 2],
+    alltoall: [usize::MAX; 2],
+    reduce_scatter: [usize::MAX; 2],
+    scan: [usize::MAX; 2],
+};
 
 /// Thresholds that the counts of these tests lie on both sides of.
 pub(super) const TINY: Thresholds = Thresholds {

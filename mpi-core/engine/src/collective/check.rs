@@ -328,6 +328,25 @@ fn several_collectives_of_a_communicator_can_be_under_way() {
 }
 
 #[test]
+fn what_nodes_are_for_goes_by_nodes() {
+    // Otherwise the other tests would check flat algorithms in their place.
+    let mut with_board = 0;
+    for case in cases(9, &[1, 40], &[0, 4]) {
+        if case.placed.is_some() && case.commutative {
+            let schedules: Vec<Schedule> = (0..9).map(|rank| case.schedule(rank)).collect();
+            for schedule in &schedules {
+                assert_eq!(schedule.name(), "within and between nodes", "{case:?}");
+            }
+            with_board += usize::from(schedules.iter().any(|schedule| schedule.turns() > 0));
+        }
+    }
+    assert!(
+        with_board > 10,
+        "only {with_board} calls use a node's board"
+    );
+}
+
+#[test]
 fn selection_switches_algorithms_where_the_thresholds_say() {
     let shape = Shape {
         rank: 3,

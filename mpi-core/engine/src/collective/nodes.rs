@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::board::What;
-use super::operation::{Place, Round};
+use super::operation::{Buffer, Place, Round};
 use super::schedule::{Algorithm, Schedule, generate};
 use super::scratch::LINE;
 use super::select::{self, Thresholds};
@@ -146,10 +146,10 @@ impl Staged {
             out.relocate(
                 |rank| stage.ranks[rank as usize],
                 |buffer| match buffer {
-                    super::Buffer::Input => Some(stage.input),
-                    super::Buffer::Output => Some(stage.output),
-                    super::Buffer::Scratch => Some(Place::scratch(stage.scratch)),
-                    super::Buffer::Slot { .. } => None,
+                    Buffer::Input => Some(stage.input),
+                    Buffer::Output => Some(stage.output),
+                    Buffer::Scratch => Some(Place::scratch(stage.scratch)),
+                    Buffer::Slot { .. } => None,
                 },
                 self.turns,
             );

@@ -39,7 +39,7 @@ pub struct Thresholds {
     pub allgather_ring: usize,
     /// Vectors and blocks of up to this many bytes go over a board.
     pub board: BoardLimits,
-    /// The most turns of a board with short slots that a call takes: where members are many, messages wait less often.
+    /// The most turns of a board that a call takes. Many members have short slots, for which a long call would wait often.
     pub board_turns: usize,
     /// Calls of up to this many bytes go within nodes and between them where a communicator spans several.
     pub by_nodes: usize,
@@ -111,19 +111,6 @@ pub struct BoardLimits {
 }
 
 impl BoardLimits {
-    #[cfg(test)]
-    pub(super) const ALWAYS: BoardLimits = BoardLimits {
-        bcast: [usize::MAX; 2],
-        reduce: [usize::MAX; 2],
-        allreduce: [usize::MAX; 2],
-        gather: [usize::MAX; 2],
-        allgather: [usize::MAX; 2],
-        scatter: [usize::MAX; 2],
-        alltoall: [usize::MAX; 2],
-        reduce_scatter: [usize::MAX; 2],
-        scan: [usize::MAX; 2],
-    };
-
     fn of(&self, what: What, size: u32) -> usize {
         let limits = match what {
             What::Barrier => return usize::MAX,
@@ -164,15 +151,12 @@ impl Thresholds {
             reduce_scatter: [usize::MAX, 8 << 20],
             scan: [usize::MAX, 64 << 10],
         },
-        board_turns: 64,
+        board_turns: 256,
         by_nodes: 1 << 30,
         board_flat: 1 << 10,
         board_flat_crowded: 32 << 10,
     };
 }
-
-/// Slots of fewer bytes are short: those of boards with more than 32 members.
-const SHORT: usize = 64 << 10;
 
 /// The call over the communicator's board, if it has one and the call is for it.
 fn on_board(what: What, shape: &Shape, limits: &Thresholds) -> Option<Schedule> {
@@ -187,7 +171,7 @@ fn on_board(what: What, shape: &Shape, limits: &Thresholds) -> Option<Schedule> 
         return None;
     }
     let algorithm = OnBoard::new(what, shape, payload, limits.board_flat)?;
-    if payload < SHORT && algorithm.turns(shape) > limits.board_turns as u64 {
+    if algorithm.turns(shape) > limits.board_turns as u64 {
         return None;
     }
     Some(Schedule::new(Algorithm::OnBoard(algorithm), *shape))

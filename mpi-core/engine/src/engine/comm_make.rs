@@ -241,44 +241,40 @@ impl Engine {
     /// finds out. Collective over the new communicator.
     pub(super) fn agree_on_board(&self, comm: Comm) -> Result<()> {
         let data = self.comm(comm)?;
-        let everybody = || (0..data.size()).map(|rank| data.process(rank)).collect();
-        let all: Vec<u32> = match data.nodes(&self.job.nodes) {
+        let members = match data.nodes(&self.job.nodes) {
             Some(nodes) => {
                 let around = nodes.around(data.rank() as u32).iter();
-                around.map(|rank| data.process(*rank as i32)).collect()
+                let processes = around.map(|rank| data.process(*rank as i32));
+                Arc::new(Members::new(processes.collect::<Vec<_>>()))
             }
-            None => everybody(),
+            None => data.members().clone(),
         };
-        let is_local = |process: &u32| match &self.shm {
-            Some(shm) => shm.is_local(*process),
-            None => false,
-        };
-        // Without nodes only those who share memory with everybody talk of it; they all do then.
-        let tag = data.next_sequence();
-        let shares = all.iter().all(is_local);
-        if all.len() < 2 || !shares && all.len() == data.size() as usize {
+        let (size, tag) = (members.size(), data.next_sequence());
+        let processes = || (0..size).map(|rank| members.process(rank));
+        let shm = self.shm.as_ref();
+        let shm = shm.filter(|shm| processes().all(|process| shm.is_local(process)));
+        // Where nodes make no difference, those who share memory with everybody talk of it: all members or none.
+        if size < 2 || shm.is_none() && size as i32 == data.size() {
             return Ok(());
         }
         const NONE: u32 = u32::MAX;
-        let taken = match &self.shm {
-            Some(shm) if shares && all[0] == self.job.rank => shm.take_board(all.len()),
-            _ => None,
-        };
+        let first = members.process(0);
+        let taken = shm
+            .filter(|_| first == self.job.rank)
+            .and_then(|shm| shm.take_board(size as usize));
         let mut id = taken.map_or(NONE, |id| id.0).to_le_bytes();
-        self.tell_some(comm, Arc::new(Members::new(all.clone())), tag, &mut id)?;
+        self.tell_some(comm, members.clone(), tag, &mut id)?;
         let id = u32::from_le_bytes(id);
         if id == NONE {
             return Ok(());
         }
         // The others will use it: going on without would be to talk past them.
-        let opened = self.shm.as_ref();
-        let opened = opened.and_then(|shm| shm.open_board(BoardId(id), all.iter().copied()));
+        let opened = shm.and_then(|shm| shm.open_board(BoardId(id), processes()));
         let board = opened.ok_or_else(|| {
             Error::new(
                 ErrorClass::INTERN,
                 format!(
-                    "the board {id} that rank {} of the job took in shared memory cannot be opened",
-                    all[0]
+                    "the board {id} that rank {first} of the job took in shared memory cannot be opened"
                 ),
             )
         })?;

@@ -285,7 +285,10 @@ impl Over {
                             None => vec![number],
                         },
                         neighbours: if crowded { size - 1 } else { 0 },
-                        nodes: Vec::new(),
+                        nodes: match node {
+                            Some(_) => (0..size).map(|rank| rank.max(1)).collect(),
+                            None => Vec::new(),
+                        },
                         segment: shares.map(|segment| segment.try_clone().unwrap()),
                         ..job_of(number, size)
                     };
