@@ -3,6 +3,7 @@
 //! What is tested stands in [`point_to_point`] and [`random`]; where it runs, in [`over`]: shared memory, TCP, the simulator, a
 //! network of the completion kind. [`seeds`] runs all of it over many simulated networks.
 
+mod collective;
 mod lanes;
 mod over;
 mod point_to_point;
@@ -58,6 +59,7 @@ macro_rules! over_everything {
 }
 
 over_everything! {
+    collective: everybody_works_together,
     random: random_programs_receive_what_was_sent,
     point_to_point: every_size_arrives_in_every_mode_and_protocol,
     point_to_point: many_at_once_keep_their_order,
