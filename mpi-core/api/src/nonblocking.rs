@@ -22,7 +22,7 @@ impl Communicator {
     pub fn ibarrier<'scope>(&self, scope: &'scope Scope<'scope, '_>) -> Result<Request<'scope>> {
         let engine = enter()?;
         let handle = engine.ibarrier(self.comm())?;
-        Ok(started(scope, engine, handle, || None))
+        Ok(started(scope, engine, handle, nothing))
     }
 
     /// Starts to give the root's items to all.
@@ -65,12 +65,10 @@ impl Communicator {
         let (engine, items, room) = (enter()?, buffer.items(), into.items_mut());
         check_room(room, items.len() * self.size())?;
         let (count, of) = engine_items::<B::Item>(items.len());
-        let (out, mut into) = exchanged(items, room);
-        // SAFETY: the items are borrowed, and packed forms are the operation's, until it is complete.
-        let handle = unsafe {
-            engine.iallgather(out.start(), count, of, into.start(), count, of, self.comm())?
-        };
-        Ok(received(scope, engine, handle, out, into))
+        exchanging(scope, engine, (items, room), nothing, |from, to| {
+            // SAFETY: as `exchanging` promises.
+            unsafe { engine.iallgather(from, count, of, to, count, of, self.comm()) }
+        })
     }
 
     /// Starts to give each member an equal part of everybody's items: `into` has room for as many as the member gives.
@@ -91,12 +89,10 @@ impl Communicator {
         let width = self.equal_part(items.len(), "iall_to_all deals out equal ones")?;
         check_room(room, items.len())?;
         let (count, of) = engine_items::<B::Item>(width);
-        let (out, mut into) = exchanged(items, room);
-        // SAFETY: the items are borrowed, and packed forms are the operation's, until it is complete.
-        let handle = unsafe {
-            engine.ialltoall(out.start(), count, of, into.start(), count, of, self.comm())?
-        };
-        Ok(received(scope, engine, handle, out, into))
+        exchanging(scope, engine, (items, room), nothing, |from, to| {
+            // SAFETY: as `exchanging` promises.
+            unsafe { engine.ialltoall(from, count, of, to, count, of, self.comm()) }
+        })
     }
 
     /// Starts to combine all members' items, item by item, for all: `into` has room for as many as the buffer has.
@@ -133,16 +129,11 @@ impl Communicator {
         check_room(room, items.len())?;
         let operation = Operation::new(op, items.len())?;
         let ((count, of), handle) = (operation.of, operation.handle);
-        let (out, mut into) = exchanged(items, room);
-        // SAFETY: the items are borrowed, and packed forms and the closure are the operation's, until it is complete.
-        let handle = unsafe {
-            engine.iallreduce(out.start(), into.start(), count, of, handle, self.comm())?
-        };
-        Ok(started(scope, engine, handle, move || {
-            drop(out);
-            into.finish();
-            operation.panic()
-        }))
+        let after = move || operation.panic();
+        exchanging(scope, engine, (items, room), after, |from, to| {
+            // SAFETY: as `exchanging` promises; it keeps the closure, too.
+            unsafe { engine.iallreduce(from, to, count, of, handle, self.comm()) }
+        })
     }
 
     /// Starts to combine all members' items, item by item, for the root, which says where to: `into` has room for as many as the buffer has.
@@ -172,38 +163,37 @@ impl Communicator {
         }
         let operation = Operation::new(op, items.len())?;
         let ((count, of), handle) = (operation.of, operation.handle);
-        let (out, mut into) = exchanged(items, room);
-        let (from, to) = (out.start(), into.start());
-        // SAFETY: the items are borrowed, and packed forms and the closure are the operation's, until it is complete.
-        let handle =
-            unsafe { engine.ireduce(from, to, count, of, handle, root_rank, self.comm())? };
-        Ok(started(scope, engine, handle, move || {
-            drop(out);
-            into.finish();
-            operation.panic()
-        }))
+        let after = move || operation.panic();
+        exchanging(scope, engine, (items, room), after, |from, to| {
+            // SAFETY: as `exchanging` promises; it keeps the closure, too.
+            unsafe { engine.ireduce(from, to, count, of, handle, root_rank, self.comm()) }
+        })
     }
 }
 
-/// What to send and where to receive.
-fn exchanged<T: Datatype>(items: &[T], room: &mut [T]) -> (Out<T>, Into<T>) {
-    let (start, count) = (room.as_mut_ptr(), room.len());
-    // SAFETY: whoever calls has borrowed the room for longer than it uses this.
-    (Out::new(items), unsafe { Into::new(start, count) })
+/// What follows where nothing does.
+fn nothing() -> Option<Panic> {
+    None
 }
 
-fn received<'scope, T: Datatype>(
+/// Has `start` start an operation that sends some items and receives into room for others, which are borrowed, or packed in memory of the
+/// operation's own, until it is complete. `after` and what it has are kept as long; it runs then.
+fn exchanging<'scope, T: Datatype>(
     scope: &'scope Scope<'scope, '_>,
     engine: &'static Engine,
-    handle: Handle,
-    out: Out<T>,
-    into: Into<T>,
-) -> Request<'scope> {
-    started(scope, engine, handle, move || {
+    (items, room): (&'scope [T], &'scope mut [T]),
+    after: impl FnOnce() -> Option<Panic> + 'scope,
+    start: impl FnOnce(*const u8, *mut u8) -> core::result::Result<Handle, ferrite_engine::Error>,
+) -> Result<Request<'scope>> {
+    let out = Out::new(items);
+    // SAFETY: the room is borrowed for the scope.
+    let mut into = unsafe { Into::new(room.as_mut_ptr(), room.len()) };
+    let handle = start(out.start(), into.start())?;
+    Ok(started(scope, engine, handle, move || {
         drop(out);
         into.finish();
-        None
-    })
+        after()
+    }))
 }
 
 /// A request of the scope's. `then`, which has what the operation needs, runs when it is complete.

@@ -235,13 +235,8 @@ impl Request<'_> {
         let Some(all) = self.started else {
             return Ok(Status(ferrite_engine::Status::EMPTY));
         };
-        let mut all = all.borrow_mut();
-        let started = &mut all[self.number];
-        let done = started.complete();
-        if let Some(panic) = started.panic.take() {
-            drop(all);
-            resume_unwind(panic);
-        }
+        let done = all.borrow_mut()[self.number].complete();
+        go_on_panicking(all, self.number);
         done
     }
 
@@ -250,10 +245,10 @@ impl Request<'_> {
     /// # Errors
     /// That of the operation.
     pub fn test(self) -> Result<core::result::Result<Status, Self>> {
-        let Some(all) = self.started else {
+        let Some(list) = self.started else {
             return Ok(Ok(Status(ferrite_engine::Status::EMPTY)));
         };
-        let mut all = all.borrow_mut();
+        let mut all = list.borrow_mut();
         let started = &mut all[self.number];
         if started.handle == Handle::NULL {
             return Ok(Ok(Status(ferrite_engine::Status::EMPTY)));
@@ -267,11 +262,17 @@ impl Request<'_> {
             Err(error) => Err(error),
         };
         let done = started.finish(done);
-        if let Some(panic) = started.panic.take() {
-            drop(all);
-            resume_unwind(panic);
-        }
+        drop(all);
+        go_on_panicking(list, self.number);
         done.map(Ok)
+    }
+}
+
+/// Where a closure of the operation of this number has panicked.
+fn go_on_panicking(started: &RefCell<Vec<Started>>, number: usize) {
+    let panic = started.borrow_mut()[number].panic.take();
+    if let Some(panic) = panic {
+        resume_unwind(panic);
     }
 }
 

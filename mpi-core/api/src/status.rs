@@ -64,7 +64,7 @@ impl Destination {
         }
     }
 
-    /// The same for a rank that the engine will refuse, if there is none.
+    /// The same for what is no rank there: nobody, or a number that the engine or this will refuse.
     #[cold]
     fn raw(self) -> Result<i32> {
         match self {

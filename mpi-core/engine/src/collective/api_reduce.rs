@@ -10,11 +10,14 @@ use super::api_across;
 use super::arguments::{all_counts, check_buffer, check_overlap, check_root};
 use super::call::{Builder, Call, Items, Operand};
 use super::reduce_scatter::Parts;
-use super::{IN_PLACE, Shape, Waits, What, select};
+use super::{IN_PLACE, Schedule, Shape, Thresholds, Waits, What, select};
 use crate::datatype::Argument;
-use crate::engine::{Engine, check_intra};
+use crate::engine::{CommData, Engine, check_intra};
 use crate::handle::{Comm, Datatype, Op};
 use crate::{Error, ErrorClass, Result};
+
+/// Chooses the algorithm for those who take all ranks for equally far.
+type Flat = fn(Shape, &Thresholds) -> Schedule;
 
 impl Engine {
     /// `MPI_Reduce`: `recvbuf` counts at the root only, where `sendbuf` may be [`IN_PLACE`].
@@ -38,19 +41,31 @@ impl Engine {
         let root = check_root(c, root)?;
         let operand = Operand::new(count, dt, op)?;
         let mut builder = Builder::default();
-        let (input, output, in_place) = if c.rank() as u32 == root {
+        let buffers = if c.rank() as u32 == root {
             operands(&mut builder, &operand, sendbuf, recvbuf)?
         } else {
             check_buffer("send buffer", sendbuf, operand.bytes())?;
             (operand.send(&mut builder, sendbuf), RawBufMut::EMPTY, false)
         };
+        let kind = (What::Reduce, select::reduce as Flat);
+        Ok(self.reduction(builder, (c, waits, root), &operand, buffers, kind))
+    }
+
+    /// A reduction of whole vectors with these buffers {input, output, whether they are one}, by nodes or flat.
+    fn reduction(
+        &self,
+        builder: Builder,
+        (comm, waits, root): (&CommData, Waits, u32),
+        operand: &Operand,
+        (input, output, in_place): (RawBuf, RawBufMut, bool),
+        (what, flat): (What, Flat),
+    ) -> Call {
         let shape = Shape {
             in_place,
-            ..operand.shape(shape(c, waits, root, 0))
+            ..operand.shape(shape(comm, waits, root, 0))
         };
-        let waits = operand.waits(waits);
-        let schedule = self.choose(What::Reduce, (c, waits), shape, select::reduce);
-        Ok(builder.call(schedule, input, output, Some(operand.reduction)))
+        let schedule = self.choose(what, (comm, operand.waits(waits)), shape, flat);
+        builder.call(schedule, input, output, Some(operand.reduction))
     }
 
     /// `MPI_Allreduce`: `sendbuf` may be [`IN_PLACE`], on all ranks.
@@ -71,14 +86,9 @@ impl Engine {
             return api_across::allreduce(c, (sendbuf, recvbuf), &operand);
         }
         let mut builder = Builder::default();
-        let (input, output, in_place) = operands(&mut builder, &operand, sendbuf, recvbuf)?;
-        let shape = Shape {
-            in_place,
-            ..operand.shape(shape(c, waits, 0, 0))
-        };
-        let waits = operand.waits(waits);
-        let schedule = self.choose(What::Allreduce, (c, waits), shape, select::allreduce);
-        Ok(builder.call(schedule, input, output, Some(operand.reduction)))
+        let buffers = operands(&mut builder, &operand, sendbuf, recvbuf)?;
+        let kind = (What::Allreduce, select::allreduce as Flat);
+        Ok(self.reduction(builder, (c, waits, 0), &operand, buffers, kind))
     }
 
     /// `MPI_Scan`: `sendbuf` may be [`IN_PLACE`].
@@ -97,17 +107,9 @@ impl Engine {
         check_intra(c)?;
         let operand = Operand::new(count, dt, op)?;
         let mut builder = Builder::default();
-        let (input, output, in_place) = operands(&mut builder, &operand, sendbuf, recvbuf)?;
-        let shape = Shape {
-            in_place,
-            ..operand.shape(shape(c, waits, 0, 0))
-        };
-        Ok(builder.call(
-            select::scan(shape, self.limits()),
-            input,
-            output,
-            Some(operand.reduction),
-        ))
+        let buffers = operands(&mut builder, &operand, sendbuf, recvbuf)?;
+        let kind = (What::Scan, select::scan as Flat);
+        Ok(self.reduction(builder, (c, waits, 0), &operand, buffers, kind))
     }
 
     /// `MPI_Exscan`: `sendbuf` may be [`IN_PLACE`]. Rank 0's `recvbuf` stays as it is.
@@ -126,7 +128,7 @@ impl Engine {
         check_intra(c)?;
         let operand = Operand::new(count, dt, op)?;
         let mut builder = Builder::default();
-        let (input, output, in_place) = if c.rank() > 0 {
+        let buffers = if c.rank() > 0 {
             operands(&mut builder, &operand, sendbuf, recvbuf)?
         } else if sendbuf == IN_PLACE {
             check_buffer("receive buffer", recvbuf, operand.bytes())?;
@@ -135,16 +137,8 @@ impl Engine {
             check_buffer("send buffer", sendbuf, operand.bytes())?;
             (operand.send(&mut builder, sendbuf), RawBufMut::EMPTY, false)
         };
-        let shape = Shape {
-            in_place,
-            ..operand.shape(shape(c, waits, 0, 0))
-        };
-        Ok(builder.call(
-            select::exscan(shape, self.limits()),
-            input,
-            output,
-            Some(operand.reduction),
-        ))
+        let kind = (What::Exscan, select::exscan as Flat);
+        Ok(self.reduction(builder, (c, waits, 0), &operand, buffers, kind))
     }
 
     /// `MPI_Reduce_scatter_block`: `recvcount` is for one rank. `sendbuf` may be [`IN_PLACE`], on all ranks; then the operand is at
