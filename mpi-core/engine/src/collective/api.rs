@@ -125,8 +125,7 @@ impl Engine {
             return Ok(api_across::barrier(c));
         }
         let shape = shape(c, waits, 0, 0);
-        let flat = |shape, _: &Thresholds| select::barrier(shape);
-        let schedule = self.choose(What::Barrier, (c, waits), shape, flat);
+        let schedule = self.choose(What::Barrier, (c, waits), shape, select::barrier);
         Ok(Builder::default().call(schedule, RawBuf::EMPTY, RawBufMut::EMPTY, None))
     }
 

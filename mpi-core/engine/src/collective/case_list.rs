@@ -21,7 +21,7 @@ type Choose = fn(Shape) -> Schedule;
 
 /// Every algorithm, whatever the thresholds say, and the selection itself.
 const ALGORITHMS: &[(Kind, Choose)] = &[
-    (Kind::Barrier, select::barrier),
+    (Kind::Barrier, |s| select::barrier(s, &TINY)),
     (Kind::Bcast, |s| {
         Schedule::new(Algorithm::PipelinedTree(PipelinedTree::new(1 << 20)), s)
     }),
@@ -204,7 +204,7 @@ fn on_board(what: What, shape: Shape, flat_bytes: usize) -> Schedule {
 
 fn flat(what: What, shape: Shape) -> Schedule {
     match what {
-        What::Barrier => select::barrier(shape),
+        What::Barrier => select::barrier(shape, &TINY),
         What::Bcast => select::bcast(shape, &TINY),
         What::Reduce => select::reduce(shape, &TINY),
         What::Allreduce => select::allreduce(shape, &TINY),

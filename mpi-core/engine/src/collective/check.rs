@@ -397,7 +397,7 @@ fn a_million_ranks_need_a_logarithm_of_operations() {
     for rank in [0, 7, 8, 524_287, 524_288, size - 1] {
         let shape = Shape { rank, ..shape };
         for schedule in [
-            select::barrier(shape),
+            select::barrier(shape, limits),
             select::bcast(shape, limits),
             select::reduce(shape, limits),
             select::allreduce(shape, limits),

@@ -324,9 +324,9 @@ pub(super) fn by_nodes(
 fn barrier(shape: &Shape, place: Where<'_>, limits: &Thresholds) -> Schedule {
     let mut plan = Plan::new(shape, place, limits, false);
     let (within, between) = (plan.within(), plan.between(0));
-    plan.add_within(select::barrier(within), INPUT, OUTPUT, 0);
-    plan.add_between(select::barrier(between), INPUT, OUTPUT, 0);
-    plan.add_within(select::barrier(within), INPUT, OUTPUT, 0);
+    plan.add_within(select::barrier(within, limits), INPUT, OUTPUT, 0);
+    plan.add_between(select::barrier(between, limits), INPUT, OUTPUT, 0);
+    plan.add_within(select::barrier(within, limits), INPUT, OUTPUT, 0);
     plan.schedule()
 }
 

@@ -188,8 +188,8 @@ fn board_or(
 }
 
 /// A barrier.
-pub fn barrier(shape: Shape) -> Schedule {
-    board_or(What::Barrier, shape, &Thresholds::DEFAULT, || {
+pub fn barrier(shape: Shape, limits: &Thresholds) -> Schedule {
+    board_or(What::Barrier, shape, limits, || {
         Algorithm::Dissemination(Dissemination::START)
     })
 }

@@ -157,7 +157,7 @@ impl Engine {
 
     /// Waits until all members of a communicator have come here.
     pub(crate) fn meet(&self, comm: Comm) -> Result<()> {
-        let schedule = select::barrier(self.shape(comm, 0)?);
+        let schedule = select::barrier(self.shape(comm, 0)?, self.limits());
         let buffers = (RawBuf::EMPTY, RawBufMut::EMPTY);
         // SAFETY: a barrier has no buffers.
         unsafe { self.run_collective(comm, &schedule, buffers, None) }

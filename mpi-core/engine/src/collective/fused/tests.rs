@@ -156,7 +156,7 @@ const CALLS: [What; 11] = [
 fn schedule(what: What, shape: Shape) -> Schedule {
     let limits = &Thresholds::DEFAULT;
     match what {
-        What::Barrier => select::barrier(shape),
+        What::Barrier => select::barrier(shape, limits),
         What::Bcast => select::bcast(shape, limits),
         What::Reduce => select::reduce(shape, limits),
         What::Allreduce => select::allreduce(shape, limits),
@@ -341,7 +341,11 @@ fn nobody_leaves_a_barrier_before_all_have_come() {
             let straight = (round + rank).is_multiple_of(2);
             let buffers = (RawBuf::EMPTY, RawBufMut::EMPTY);
             member
-                .call(&select::barrier(shape), straight, buffers)
+                .call(
+                    &select::barrier(shape, &Thresholds::DEFAULT),
+                    straight,
+                    buffers,
+                )
                 .expect("a barrier");
             assert_eq!(come.load(Ordering::Relaxed), size * round);
             between.wait();
