@@ -4,7 +4,7 @@
 //! member that contributes puts its chunk into its slot and posts it; whoever needs it waits for that and reads. Vectors of some length that all
 //! want are reduced in slices, each member its own, and collected in a second step; others by everybody who wants the result.
 //!
-//! A member takes its own operand from its own memory: reading a slot that others read at the same time was measured to be slower.
+//! A member takes its own operand from its own memory, but in place: reading a slot that others read at the same time was measured to be slower.
 //!
 //! Operands are combined in the order of rank, or each slice by one member only, so that every rank gets the same bits.
 
