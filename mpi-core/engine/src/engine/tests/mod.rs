@@ -59,7 +59,6 @@ macro_rules! over_everything {
 }
 
 over_everything! {
-    collective: everybody_works_together,
     random: random_programs_receive_what_was_sent,
     point_to_point: every_size_arrives_in_every_mode_and_protocol,
     point_to_point: many_at_once_keep_their_order,
@@ -75,6 +74,17 @@ over_everything! {
     point_to_point: types_with_gaps_travel_packed,
     point_to_point: splitting_and_freeing,
     point_to_point: what_was_sent_needs_its_sender_no_more,
+}
+
+#[test]
+fn everybody_works_together() {
+    collective::everybody_works_together(&Over::shm());
+    collective::everybody_works_together(&Over::tcp());
+    for seed in Seeds::new("everybody works together", 5) {
+        for over in [Over::completion, Over::sim, Over::sim_mixed] {
+            collective::everybody_works_together(&over(seed, "everybody_works_together"));
+        }
+    }
 }
 
 #[test]
