@@ -96,16 +96,8 @@ impl Engine {
                 return Err(no_room(body.len, room, used, buffers.attached.is_some()));
             }
         }
-        if body.extra.as_ref().is_none_or(|extra| extra.copy.is_none()) {
-            let mut copy = Box::<[u8]>::new_uninit_slice(body.len);
-            // SAFETY: the sender's buffer is readable for `len` bytes; all of `copy` is written.
-            let copy = unsafe {
-                core::ptr::copy_nonoverlapping(body.buf, copy.as_mut_ptr().cast(), body.len);
-                copy.assume_init()
-            };
-            body.buf = copy.as_ptr().cast_mut();
-            body.extra().copy = Some(copy);
-        }
+        // SAFETY: the sender's buffer is readable, as whoever made the body promised.
+        unsafe { body.keep_copy() };
         let request = self.add_request(|| body)?;
         self.buffers.lock().under_way.push((request, cost));
         self.dispatch(request, false);

@@ -264,7 +264,6 @@ impl Engine {
     /// [`Engine::finish`] for a request with more to it.
     #[cold]
     fn finish_extra(&self, request: &mut Request, body: &mut Body) -> Result<Status> {
-        body.unpack();
         let (status, error) = (body.status, body.error.take());
         let comm = body.comm;
         if body.is_persistent() {

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use super::Engine;
 use super::receive::idle_body;
 use super::request::{Body, Kind, RequestRef};
-use super::send::{Outbound, send_body};
+use super::send::send_body;
 use crate::Result;
 use crate::datatype::Argument;
 use crate::handle::{Comm, Datatype, Request};
@@ -113,7 +113,7 @@ impl Engine {
         )?;
         // SAFETY: the caller's promise.
         let send = unsafe { self.outbound(sendbuf, sendcount, sendtype, dest, sendtag, comm)? };
-        self.exchange(send, receive, comm)
+        self.exchange(send.map(|out| send_body(out, comm)), receive, comm)
     }
 
     /// `MPI_Isendrecv_replace`: the message received takes the place of the one sent, a copy of which goes out.
@@ -135,24 +135,17 @@ impl Engine {
         let receive =
             self.checked_receive_body(buf, count, Argument::new(dt)?, source, recvtag, comm)?;
         // SAFETY: the caller's promise.
-        let mut send = unsafe { self.outbound(buf, count, dt, dest, sendtag, comm)? };
-        if let Some(out) = &mut send
-            && out.copy.is_none()
-        {
-            let mut copy = Box::<[u8]>::new_uninit_slice(out.len);
-            // SAFETY: the caller's buffer is readable for `len` bytes; all of `copy` is written.
-            let copy = unsafe {
-                core::ptr::copy_nonoverlapping(out.buf, copy.as_mut_ptr().cast(), out.len);
-                copy.assume_init()
-            };
-            out.buf = copy.as_ptr();
-            out.copy = Some(copy);
+        let send = unsafe { self.outbound(buf, count, dt, dest, sendtag, comm)? };
+        let mut send = send.map(|out| send_body(out, comm));
+        if let Some(send) = &mut send {
+            // SAFETY: the caller's promise.
+            unsafe { send.keep_copy() };
         }
         self.exchange(send, receive, comm)
     }
 
     /// Starts both parts of an exchange. Without a send there is nothing to send.
-    fn exchange(&self, send: Option<Outbound<'_>>, receive: Body, comm: Comm) -> Result<Request> {
+    fn exchange(&self, send: Option<Body>, receive: Body, comm: Comm) -> Result<Request> {
         let whole = self.add_request(|| idle_body(Kind::Exchange, comm, receive.envelope))?;
         let handle = whole.handle();
         let parts = 1 + u32::from(send.is_some());
@@ -162,8 +155,8 @@ impl Engine {
         };
         let receive = self.add_part(receive, &whole)?;
         self.post(receive);
-        if let Some(out) = send {
-            let send = self.add_part(send_body(out, comm), &whole)?;
+        if let Some(send) = send {
+            let send = self.add_part(send, &whole)?;
             self.dispatch(send, false);
         }
         Ok(handle)
@@ -181,7 +174,6 @@ impl Engine {
     #[cold]
     pub(super) fn part_done(&self, part: &mut Body, whole: Whole) {
         if part.kind == Kind::Recv {
-            part.unpack();
             // SAFETY: until the last part is done the whole is nobody's but the receiving part's.
             let body = unsafe { whole.request.body() };
             body.status = part.status;

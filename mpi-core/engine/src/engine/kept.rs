@@ -95,25 +95,32 @@ impl Kept {
         }
     }
 
+    /// A copy of a whole message.
+    ///
     /// # Safety
     /// `data` is readable.
     pub(super) unsafe fn copy_of(process: u32, data: RawBuf) -> Kept {
-        let data = if data.len <= ferrite_shm::INLINE {
+        // SAFETY: the caller's promise; the place has room for all bytes, which are written.
+        unsafe { Kept::filled(process, data.len, |to| data.copy_to(to)) }
+    }
+
+    /// A message of `len` bytes, which `fill` writes.
+    ///
+    /// # Safety
+    /// `fill` writes them all.
+    pub(super) unsafe fn filled(process: u32, len: usize, fill: impl FnOnce(*mut u8)) -> Kept {
+        let data = if len <= ferrite_shm::INLINE {
             let mut bytes = [0u8; ferrite_shm::INLINE];
-            // SAFETY: the caller's promise; the length fits.
-            unsafe { data.copy_to(bytes.as_mut_ptr()) };
+            fill(bytes.as_mut_ptr());
             KeptData::Small {
                 bytes,
-                len: data.len as u8,
+                len: len as u8,
             }
         } else {
-            let mut bytes = Box::<[u8]>::new_uninit_slice(data.len);
-            // SAFETY: the caller's promise; all `data.len` bytes of the box are written.
-            let bytes = unsafe {
-                data.copy_to(bytes.as_mut_ptr().cast());
-                bytes.assume_init()
-            };
-            KeptData::Whole(bytes)
+            let mut bytes = Box::<[u8]>::new_uninit_slice(len);
+            fill(bytes.as_mut_ptr().cast());
+            // SAFETY: written by `fill`.
+            KeptData::Whole(unsafe { bytes.assume_init() })
         };
         Kept { process, data }
     }

@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 
-use ferrite_fabric::{Header, Kind as FrameKind, Landing, RawBufMut};
+use ferrite_fabric::{Header, Kind as FrameKind, Landing, RawBuf, RawBufMut};
 
 use super::Engine;
 use super::kept::{Kept, KeptData};
-use super::protocol::{envelope_of, truncated};
+use super::protocol::envelope_of;
 use super::request::RequestRef;
 
 /// By process: the frame that is arriving from it. Under the port's lock.
@@ -19,6 +19,8 @@ pub(super) type Landings = HashMap<u32, Arrival>;
 pub(super) enum Arrival {
     /// A message's receive is complete.
     Message(RequestRef),
+    /// A message for a receive whose items have gaps.
+    Spread(RequestRef, Box<[u8]>),
     /// A message that had no receive when it began to arrive.
     Unexpected(Box<[u8]>),
     /// A piece of a rendezvous.
@@ -35,8 +37,13 @@ impl Engine {
         let (arrival, place) = match FrameKind::from_u8(head.kind) {
             Some(FrameKind::Eager) => self.place_message(process, head),
             Some(FrameKind::Data) => match self.place_of_data(process, head) {
-                Some((request, place)) => (Arrival::Piece(request), place),
-                None => return Landing::Anywhere,
+                // SAFETY: a matched receive whose data are on their way belongs to the port, whose lock is held.
+                Some((request, at)) if let Some(run) = unsafe { request.body() }.run() => {
+                    let ptr = run.ptr.cast_mut().wrapping_add(at);
+                    let len = head.len as usize;
+                    (Arrival::Piece(request), RawBufMut { ptr, len })
+                }
+                _ => return Landing::Anywhere,
             },
             _ => return Landing::Anywhere,
         };
@@ -56,13 +63,11 @@ impl Engine {
         };
         // SAFETY: matched just now, so the receive is ours.
         let body = unsafe { receive.body() };
-        let taken = len.min(body.len);
-        body.process = process;
-        body.status.source = envelope.source;
-        body.status.tag = envelope.tag;
-        body.status.bytes = taken as i64;
-        if len > body.len {
-            body.error = Some(truncated(envelope, len, body.len));
+        let taken = body.matched(envelope, process, len);
+        if body.run().is_none() {
+            let mut memory = vec![0u8; taken].into_boxed_slice();
+            let place = RawBufMut::of(&mut memory);
+            return (Arrival::Spread(receive, memory), place);
         }
         let place = RawBufMut {
             ptr: body.buf,
@@ -75,6 +80,11 @@ impl Engine {
     pub(super) fn landed(&self, process: u32, head: &Header, arrival: Arrival) {
         match arrival {
             Arrival::Message(receive) => self.complete(receive),
+            Arrival::Spread(receive, memory) => {
+                // SAFETY: matched when it began to arrive, so the receive is ours, with room for what was taken of the message.
+                unsafe { receive.body().store(0, RawBuf::of(&memory)) };
+                self.complete(receive);
+            }
             Arrival::Piece(request) => self.data_landed(request, head.len as usize),
             Arrival::Unexpected(memory) => {
                 let kept = Kept {

@@ -18,6 +18,7 @@ mod intercomm;
 mod kept;
 mod landing;
 mod matching;
+mod message;
 mod own;
 mod peer;
 mod probe;

@@ -1,12 +1,8 @@
 //! Messages of a process to itself: delivered at once, never sent.
 
-use ferrite_fabric::RawBuf;
-
 use super::Engine;
 use super::kept::Kept;
-use super::matching::Envelope;
-use super::request::RequestRef;
-use super::send::Outbound;
+use super::request::{Body, RequestRef};
 
 impl Engine {
     /// Delivers a message to this process.
@@ -22,56 +18,44 @@ impl Engine {
             lane.keep(body.envelope, Kept::own(self.job.rank, request));
             return;
         }
-        // SAFETY: the user's buffer is readable for `len` bytes.
-        let kept = unsafe {
-            Kept::copy_of(
-                self.job.rank,
-                RawBuf {
-                    ptr: body.buf,
-                    len: body.len,
-                },
-            )
-        };
-        lane.keep(body.envelope, kept);
+        lane.keep(body.envelope, self.copy_of_own(body));
         drop(lane);
         self.complete(request);
     }
 
     /// Delivers a copy of a message to this process, whatever its length.
-    pub(super) fn deliver_copy_to_self(&self, out: Outbound<'_>) {
-        let envelope = Envelope {
-            context: out.comm.context(),
-            source: out.comm.rank(),
-            tag: out.tag,
-        };
-        let data = RawBuf {
-            ptr: out.buf,
-            len: out.len,
-        };
-        let mut lane = self.lane(envelope.context).lock();
-        match lane.match_posted(envelope) {
+    pub(super) fn deliver_copy_to_self(&self, mut send: Body) {
+        let mut lane = self.lane(send.envelope.context).lock();
+        match lane.match_posted(send.envelope) {
             Some(receive) => {
                 drop(lane);
-                // SAFETY: matched just now, so the receive is ours; the user's buffer is readable.
-                unsafe { self.land(receive, envelope, out.process, data) };
-                self.complete(receive);
+                self.land_own(&mut send, receive);
             }
-            // SAFETY: the user's buffer is readable.
-            None => lane.keep(envelope, unsafe { Kept::copy_of(self.job.rank, data) }),
+            None => lane.keep(send.envelope, self.copy_of_own(&mut send)),
         }
     }
 
     /// Copies from a send to a matched receive of this process; both are done.
     pub(super) fn hand_over(&self, send: RequestRef, receive: RequestRef) {
         // SAFETY: the message is matched: both bodies are ours.
-        let body = unsafe { send.body() };
-        let data = RawBuf {
-            ptr: body.buf,
-            len: body.len,
-        };
-        // SAFETY: as above; the sender's buffer is readable.
-        unsafe { self.land(receive, body.envelope, self.job.rank, data) };
-        self.complete(receive);
+        self.land_own(unsafe { send.body() }, receive);
         self.complete(send);
+    }
+
+    fn copy_of_own(&self, send: &mut Body) -> Kept {
+        let (rank, len) = (self.job.rank, send.len);
+        // SAFETY: the sender's buffer is readable, and all of it is copied.
+        unsafe { Kept::filled(rank, len, |to| send.load(0..len, to)) }
+    }
+
+    /// Copies a message of this process to its receive, which is done then.
+    fn land_own(&self, send: &mut Body, receive: RequestRef) {
+        // SAFETY: matched, so the receive is ours; the sender's buffer is readable, and the receiver's has room for so many bytes.
+        unsafe {
+            let body = receive.body();
+            let len = body.matched(send.envelope, self.job.rank, send.len);
+            body.store_from(send, len);
+        }
+        self.complete(receive);
     }
 }

@@ -1,5 +1,6 @@
 //! The sending side of one process: its link, and what waits for room there.
 
+use core::ops::Range;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
@@ -8,7 +9,7 @@ use ferrite_fabric::{
 };
 use ferrite_shm::ShmLink;
 
-use super::request::RequestRef;
+use super::request::{Body, RequestRef};
 use crate::sync::{Class, ClassLock};
 
 /// The longest body of a control frame: a rendezvous with a key of 64 bytes.
@@ -66,6 +67,8 @@ pub(crate) struct Stream {
     pub(crate) remote: u32,
     pub(crate) offset: usize,
     pub(crate) end: usize,
+    /// Bytes that the receiver wants in a frame at most.
+    pub(crate) piece: usize,
 }
 
 /// What is protected by a link's lock.
@@ -218,6 +221,30 @@ impl Outgoing {
                 Path::Shm(link) => link.try_send(header, body, token),
                 Path::Net(link) => link.try_send(header, body, token),
             }
+        }
+    }
+
+    /// Sends the bytes `part` of a message in one frame. Items with gaps are packed into the frame itself, where the link has memory for it.
+    ///
+    /// # Safety
+    /// The message's buffer is readable, `part` lies within the message. After `Queued` all this holds until the completion, and
+    /// until then no other part of a message with gaps is sent.
+    #[inline]
+    pub(crate) unsafe fn try_send_part(
+        &mut self,
+        header: &Header,
+        message: &mut Body,
+        part: Range<usize>,
+        token: Token,
+    ) -> Sent {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if message.run().is_none()
+                && let Path::Shm(link) = &mut self.path
+            {
+                return link.try_send_filled(header, part.len(), |to| message.load(part, to));
+            }
+            self.try_send(header, message.packed(part), token)
         }
     }
 

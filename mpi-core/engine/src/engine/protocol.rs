@@ -4,31 +4,33 @@
 //!
 //! | kind | context | tag | source | body |
 //! |---|---|---|---|---|
-//! | `Clear` | bytes wanted | sender's request | receiver's request | |
+//! | `Clear` | bytes wanted | sender's request | receiver's request; [`PIECES`] in the flags | |
 //! | `Data` | offset of the piece | receiver's request | | the piece |
 //! | `Finished` | | sender's request | | |
 //! | `Credit` | 1: send envelopes only, 0: no longer | | | |
 //! | `Cancel` | | sender's request | | |
 //! | `Cancelled` | 1: taken back, 0: too late | sender's request | | |
 //!
-//! `Clear` and `Finished` with flags: see [`super::share`].
+//! `Clear` and `Finished` with other flags: see [`super::share`].
 //!
 //! Requests in frames are handles: one that is stale or invented is found out and the frame is dropped.
 
 use core::sync::atomic::Ordering;
 
-use ferrite_fabric::{
-    Header, Kind as FrameKind, Landing, LinkDown, RawBuf, RawBufMut, Sink, Token, Transfer,
-};
+use ferrite_fabric::{Header, Kind as FrameKind, Landing, LinkDown, RawBuf, Sink, Token, Transfer};
 
 use super::kept::{Kept, KeptData, Offer};
 use super::landing::Landings;
 use super::matching::Envelope;
-use super::peer::{CONTROL, Stream};
-use super::request::{Kind, RequestRef};
+use super::message::{PIECE, Reading};
+use super::peer::{CONTROL, Outgoing, QueuedBody, Stream};
+use super::request::{Body, Kind, RequestRef};
 use super::send::header;
 use super::{Engine, share};
 use crate::{Error, ErrorClass};
+
+/// Flags of a `Clear` frame from a receiver whose items have gaps: it unpacks every frame, so they are to be short.
+const PIECES: u8 = 2;
 
 /// Takes what a port receives. Used under the port's lock.
 pub(super) struct Receiver<'a> {
@@ -124,6 +126,11 @@ impl Engine {
                     let len = unsafe { request.body() }.len;
                     let end = (head.context as usize).min(len);
                     let remote = head.source as u32;
+                    let piece = if head.flags == PIECES {
+                        PIECE
+                    } else {
+                        usize::MAX
+                    };
                     self.stream(
                         process,
                         Stream {
@@ -131,6 +138,7 @@ impl Engine {
                             remote,
                             offset: 0,
                             end,
+                            piece,
                         },
                     );
                 }
@@ -242,86 +250,100 @@ impl Engine {
     ) {
         // SAFETY: the caller's promise.
         let body = unsafe { receive.body() };
-        body.process = process;
-        body.status.source = envelope.source;
-        body.status.tag = envelope.tag;
-        let mut len = data.len;
-        if len > body.len {
-            len = body.len;
-            body.error = Some(truncated(envelope, data.len, body.len));
-        }
-        body.status.bytes = len as i64;
-        // SAFETY: the caller's promise for `data`; the user's (or our) buffer has `body.len` bytes of room.
-        unsafe { copy(data.part(0, len), body.buf) };
+        let len = body.matched(envelope, process, data.len);
+        // SAFETY: the caller's promise for `data`; the user's buffer has room for what is left of it.
+        unsafe { body.store(0, data.part(0, len)) };
     }
 
     /// Moves the data of a rendezvous whose envelope has been matched.
     fn accept(&self, receive: RequestRef, envelope: Envelope, process: u32, offer: Offer) {
         // SAFETY: matched, so the receive is ours.
         let body = unsafe { receive.body() };
-        let len = offer.len.min(body.len);
-        body.process = process;
-        body.status.source = envelope.source;
-        body.status.tag = envelope.tag;
-        body.status.bytes = len as i64;
+        let len = body.matched(envelope, process, offer.len);
         body.remaining = len;
-        if offer.len > body.len {
-            body.error = Some(truncated(envelope, offer.len, body.len));
-        }
         if let Some(region) = &offer.region
+            && body.run().is_some()
             && self.share(receive, process, &offer, region, len)
         {
             return;
         }
-        let into = RawBufMut { ptr: body.buf, len };
-        let moved = match &offer.region {
+        let mut out = self.peer(process).out.lock();
+        let moved = match offer.region {
             _ if len == 0 => Transfer::Done,
-            Some(region) => {
-                let mut out = self.peer(process).out.lock();
-                if out.caps().read {
-                    // Before the read begins: it may be done before this thread goes on.
-                    body.extra().sender = offer.request;
-                    // SAFETY: the receive's buffer is writable until the request is done.
-                    unsafe { out.read(into, region, 0, Token(u64::from(receive.handle().0))) }
-                } else {
-                    Transfer::Unavailable
-                }
+            Some(region) if out.caps().read => {
+                body.extra().reading = Some(Reading::new(region, offer.request));
+                self.read_on(&mut out, receive)
             }
-            None => Transfer::Unavailable,
+            _ => Transfer::Unavailable,
         };
-        match moved {
+        self.moved(&mut out, receive, offer.request, moved);
+    }
+
+    /// What follows when so much of an offered message as could be read has been. `sender`: its sender's request.
+    fn moved(&self, out: &mut Outgoing, receive: RequestRef, sender: u32, moved: Transfer) {
+        // SAFETY: a matched receive whose data are not on their way belongs to the link, whose lock is held.
+        let body = unsafe { receive.body() };
+        let process = body.process;
+        let mut answer = Envelope {
+            context: 0,
+            source: 0,
+            tag: sender as i32,
+        };
+        let head = match moved {
+            // `operation_done` goes on.
+            Transfer::Queued(_) => return,
             Transfer::Done => {
                 self.complete(receive);
-                self.answer(FrameKind::Finished, process, offer.request, 0, 0);
+                header(FrameKind::Finished, answer)
             }
             Transfer::Failed => {
-                body.error = Some(unreadable(envelope));
+                body.error = Some(unreadable(body.envelope));
                 self.complete(receive);
-                self.answer(FrameKind::Finished, process, offer.request, 0, 0);
+                header(FrameKind::Finished, answer)
             }
-            // `operation_done` goes on.
-            Transfer::Queued(_) => {}
             Transfer::Unavailable => {
-                let (wanted, token) = (len as u64, receive.handle().0);
-                self.answer(FrameKind::Clear, process, offer.request, wanted, token);
+                answer.context = body.status.bytes as u64;
+                answer.source = receive.handle().0 as i32;
+                let flags = if body.run().is_some() { 0 } else { PIECES };
+                let clear = header(FrameKind::Clear, answer);
+                Header { flags, ..clear }
+            }
+        };
+        let nothing = QueuedBody::Control {
+            bytes: [0; CONTROL],
+            len: 0,
+        };
+        self.push(self.peer(process), out, head, nothing);
+    }
+
+    /// Reads what is left of a message from its sender's memory, which its link can reach. `Queued`: `operation_done` goes on.
+    fn read_on(&self, out: &mut Outgoing, receive: RequestRef) -> Transfer {
+        let token = Token(u64::from(receive.handle().0));
+        // SAFETY: a receive whose message is being read belongs to the link, whose lock is held.
+        let body = unsafe { receive.body() };
+        while let Some(into) = body.next_piece() {
+            let reading = body.extra().reading.as_ref().expect("it is being read");
+            let (region, at) = (reading.region, reading.done as u64);
+            // SAFETY: the receive's buffer is writable until the request is done, as is the memory of a piece.
+            match unsafe { out.read(into, &region, at, token) } {
+                // SAFETY: the user's buffer is writable.
+                Transfer::Done => unsafe { body.piece_read() },
+                otherwise => return otherwise,
             }
         }
+        Transfer::Done
     }
 
     fn data_arrived(&self, process: u32, head: &Header, data: RawBuf) {
-        if let Some((request, place)) = self.place_of_data(process, head) {
-            // SAFETY: `place` is as long as `data`, which is readable during `Sink::frame`.
-            unsafe { copy(data, place.ptr) };
+        if let Some((request, at)) = self.place_of_data(process, head) {
+            // SAFETY: the receive is the port's, whose lock is held, and has room for the piece, which is readable during `Sink::frame`.
+            unsafe { request.body().store(at, data) };
             self.data_landed(request, data.len);
         }
     }
 
-    /// Where a piece of a rendezvous goes, and the receive that it belongs to; `None` for one that nobody waits for.
-    pub(super) fn place_of_data(
-        &self,
-        process: u32,
-        head: &Header,
-    ) -> Option<(RequestRef, RawBufMut)> {
+    /// The receive that a piece of a rendezvous belongs to, and where in the message it lies; `None` for one that nobody waits for.
+    pub(super) fn place_of_data(&self, process: u32, head: &Header) -> Option<(RequestRef, usize)> {
         let request = self.pending_to(head.tag as u32, Kind::Recv, process)?;
         // SAFETY: a matched receive whose data are on their way belongs to the port, whose lock is held.
         let body = unsafe { request.body() };
@@ -329,11 +351,7 @@ impl Engine {
         let at = usize::try_from(head.context)
             .ok()
             .filter(|at| *at <= total)?;
-        if len > total - at || len > body.remaining {
-            return None;
-        }
-        let ptr = body.buf.wrapping_add(at);
-        Some((request, RawBufMut { ptr, len }))
+        (len <= total - at && len <= body.remaining).then_some((request, at))
     }
 
     pub(super) fn data_landed(&self, request: RequestRef, len: usize) {
@@ -357,25 +375,22 @@ impl Engine {
                 ));
             }
             self.piece_gone(request);
+            // A message with gaps sends a piece when the one before it has left.
+            self.pump(&mut out);
         } else if let Some(receive) = self.pending_to(handle, Kind::Recv, process) {
             // SAFETY: a receive whose message is being read belongs to the link, whose lock is held.
             let body = unsafe { receive.body() };
-            let sender = body.extra().sender;
-            if !ok {
-                body.error = Some(unreadable(body.envelope));
-            }
-            self.complete(receive);
-            let answer = Envelope {
-                context: 0,
-                source: 0,
-                tag: sender as i32,
+            let Some(Reading { sender, .. }) = body.extra().reading else {
+                return;
             };
-            let done = super::peer::QueuedBody::Control {
-                bytes: [0; CONTROL],
-                len: 0,
+            let moved = if ok {
+                // SAFETY: the user's buffer is writable.
+                unsafe { body.piece_read() };
+                self.read_on(&mut out, receive)
+            } else {
+                Transfer::Failed
             };
-            let head = header(FrameKind::Finished, answer);
-            self.push(self.peer(process), &mut out, head, done);
+            self.moved(&mut out, receive, sender, moved);
         }
     }
 
@@ -466,45 +481,11 @@ impl Engine {
                 source: 0,
                 tag: 0,
             };
-            let body = super::peer::QueuedBody::Control {
+            let body = QueuedBody::Control {
                 bytes: [0; CONTROL],
                 len: 0,
             };
             self.push(peer, &mut out, header(FrameKind::Credit, envelope), body);
-        }
-    }
-}
-
-/// Copies a message; the short ones, which are most, without a call.
-///
-/// # Safety
-/// As [`RawBuf::copy_to`].
-#[inline(always)]
-unsafe fn copy(data: RawBuf, to: *mut u8) {
-    let (from, len) = (data.ptr, data.len);
-    // SAFETY: the caller's promise. Two accesses that overlap in the middle cover a length between two powers of two.
-    unsafe {
-        match len {
-            0 => {}
-            1 => to.write(from.read()),
-            8 => to.cast::<[u8; 8]>().write(from.cast::<[u8; 8]>().read()),
-            4..=7 => {
-                let ends = (
-                    from.cast::<[u8; 4]>().read(),
-                    from.add(len - 4).cast::<[u8; 4]>().read(),
-                );
-                to.cast::<[u8; 4]>().write(ends.0);
-                to.add(len - 4).cast::<[u8; 4]>().write(ends.1);
-            }
-            9..=16 => {
-                let ends = (
-                    from.cast::<[u8; 8]>().read(),
-                    from.add(len - 8).cast::<[u8; 8]>().read(),
-                );
-                to.cast::<[u8; 8]>().write(ends.0);
-                to.add(len - 8).cast::<[u8; 8]>().write(ends.1);
-            }
-            _ => data.copy_to(to),
         }
     }
 }
@@ -514,6 +495,22 @@ pub(super) fn envelope_of(header: &Header) -> Envelope {
         context: header.context,
         source: header.source,
         tag: header.tag,
+    }
+}
+
+impl Body {
+    /// Notes which message a receive has been matched with. Returns how many of its `len` bytes there is room for.
+    #[inline(always)]
+    pub(super) fn matched(&mut self, envelope: Envelope, process: u32, len: usize) -> usize {
+        self.process = process;
+        self.status.source = envelope.source;
+        self.status.tag = envelope.tag;
+        let taken = len.min(self.len);
+        self.status.bytes = taken as i64;
+        if len > taken {
+            self.error = Some(truncated(envelope, len, taken));
+        }
+        taken
     }
 }
 
@@ -529,7 +526,7 @@ fn unreadable(envelope: Envelope) -> Error {
 }
 
 #[cold]
-pub(super) fn truncated(envelope: Envelope, len: usize, room: usize) -> Error {
+fn truncated(envelope: Envelope, len: usize, room: usize) -> Error {
     Error::new(
         ErrorClass::TRUNCATE,
         format!(

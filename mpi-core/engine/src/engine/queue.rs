@@ -7,6 +7,7 @@ use ferrite_fabric::{Header, Kind as FrameKind, RawBuf, Sent, Token};
 
 use super::Engine;
 use super::kept::Offer;
+use super::message::PIECE;
 use super::peer::{CONTROL, Outgoing, Peer, Queued, QueuedBody, Stream};
 use super::request::RequestRef;
 use super::send::header;
@@ -16,17 +17,9 @@ impl Engine {
     pub(super) fn rendezvous(&self, out: &mut Outgoing, request: RequestRef) -> Queued {
         // SAFETY: the link, whose lock is held, owns a send until its envelope has gone.
         let body = unsafe { request.body() };
-        let region = if body.len >= self.settings.cma_limit {
-            // SAFETY: the buffer stays until the request is done, which the receiver's answer brings about.
-            unsafe {
-                out.expose(RawBuf {
-                    ptr: body.buf,
-                    len: body.len,
-                })
-            }
-        } else {
-            None
-        };
+        let run = body.run().filter(|run| run.len >= self.settings.cma_limit);
+        // SAFETY: the buffer stays until the request is done, which the receiver's answer brings about.
+        let region = run.and_then(|run| unsafe { out.expose(run) });
         let offer = Offer {
             len: body.len,
             request: request.handle().0,
@@ -66,12 +59,9 @@ impl Engine {
             QueuedBody::Message(request) => {
                 // SAFETY: the link's queue owns the body of a send that waits in it.
                 let body = unsafe { request.body() };
-                let data = RawBuf {
-                    ptr: body.buf,
-                    len: body.len,
-                };
+                let whole = 0..body.len;
                 // SAFETY: the user's buffer is readable until the request is done.
-                match unsafe { out.try_send(&queued.header, data, token(*request)) } {
+                match unsafe { out.try_send_part(&queued.header, body, whole, token(*request)) } {
                     Sent::Full => false,
                     Sent::Queued(_) => {
                         body.remaining = 1;
@@ -125,22 +115,33 @@ impl Engine {
         }
         out.update();
         let limit = out.frame_limit();
-        while let Some(mut stream) = out.streams.pop_front() {
+        // Streams in a row that have nothing for the link now.
+        let mut paused = 0;
+        while paused < out.streams.len()
+            && let Some(mut stream) = out.streams.pop_front()
+        {
             // SAFETY: the link's queue owns the body of a send that streams.
             let body = unsafe { stream.request.body() };
+            let mut limit = limit.min(stream.piece);
+            if body.run().is_none() {
+                if body.remaining > 1 {
+                    // Its memory for packed data is in use until the piece before has left.
+                    paused += 1;
+                    out.streams.push_back(stream);
+                    continue;
+                }
+                limit = limit.min(PIECE);
+            }
+            paused = 0;
             let len = (stream.end - stream.offset).min(limit);
             let header = Header {
                 context: stream.offset as u64,
                 tag: stream.remote as i32,
                 ..header(FrameKind::Data, body.envelope)
             };
-            let data = RawBuf {
-                ptr: body.buf,
-                len: body.len,
-            }
-            .part(stream.offset, len);
+            let part = stream.offset..stream.offset + len;
             // SAFETY: the user's buffer is readable until the request is done.
-            match unsafe { out.try_send(&header, data, token(stream.request)) } {
+            match unsafe { out.try_send_part(&header, body, part, token(stream.request)) } {
                 Sent::Full => {
                     out.streams.push_front(stream);
                     return;

@@ -4,9 +4,9 @@ use super::Engine;
 use super::collectives::cannot_cancel;
 use super::comm::CommData;
 use super::matching::{Entry, Envelope};
-use super::request::{Body, Kind, Mode, RequestRef, SENT, Scatter, Template};
+use super::request::{Body, Kind, Mode, RequestRef, SENT, Template};
 use super::send::nothing_at;
-use crate::datatype::{Argument, Type};
+use crate::datatype::Argument;
 use crate::handle::{Comm, Datatype, Request};
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};
 use crate::{Error, ErrorClass, Result};
@@ -31,7 +31,7 @@ impl Engine {
         let request = self.add_request(|| receive_body(buf, len, wanted, comm))?;
         if let Argument::Typed(items) = items {
             // SAFETY: nobody else knows of the request yet.
-            land_typed(unsafe { request.body() }, count, items);
+            unsafe { request.body() }.set_items(count, items);
         }
         self.post(request);
         Ok(request.handle())
@@ -238,7 +238,7 @@ impl Engine {
         let (wanted, len) = self.check_receive(buf, count, &items, source, tag, comm)?;
         let mut body = receive_body(buf, len, wanted, comm);
         if let Argument::Typed(items) = items {
-            land_typed(&mut body, count, items);
+            body.set_items(count, items);
         }
         Ok(body)
     }
@@ -317,20 +317,6 @@ pub(super) fn receive_body(buf: *mut u8, len: usize, wanted: Envelope, comm: Com
     body.buf = buf;
     body.len = len;
     body
-}
-
-/// Has a receive land where the type's data are if they are one run; otherwise packed, in memory of its own.
-#[cold]
-fn land_typed(body: &mut Body, count: i64, items: Type) {
-    if let Some(offset) = items.as_run(count as u64) {
-        body.buf = body.buf.wrapping_offset(offset as isize);
-        return;
-    }
-    let mut landing = vec![0u8; body.len].into_boxed_slice();
-    let buf = std::mem::replace(&mut body.buf, landing.as_mut_ptr());
-    let extra = body.extra();
-    extra.copy = Some(landing);
-    extra.scatter = Some(Scatter { items, count, buf });
 }
 
 /// In the place of a process not known yet.

@@ -11,8 +11,9 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use super::collectives::Collective;
 use super::exchange::Whole;
 use super::matching::{Entry, Envelope};
+use super::message::{Reading, Spread};
 use super::share::Share;
-use crate::datatype::{Argument, Type};
+use crate::datatype::Argument;
 use crate::handle::{Comm, HandleKind, Request, compose};
 use crate::status::Status;
 use crate::sync::threaded;
@@ -62,18 +63,11 @@ pub(crate) struct Template {
     pub(crate) comm: Comm,
 }
 
-/// Items of a type with gaps, to be filled from packed data.
-pub(crate) struct Scatter {
-    pub(crate) items: Type,
-    pub(crate) count: i64,
-    pub(crate) buf: *mut u8,
-}
-
 pub(crate) struct Body {
     pub(crate) kind: Kind,
     /// Of a persistent request: started and not yet waited for. Others: true.
     pub(crate) active: bool,
-    /// The user's buffer; of a send it is only read.
+    /// The user's buffer, of a send only read; nothing where the data are spread over it.
     pub(crate) buf: *mut u8,
     /// Bytes to send, or room to receive.
     pub(crate) len: usize,
@@ -93,16 +87,16 @@ pub(crate) struct Body {
 
 #[derive(Default)]
 pub(crate) struct Extra {
-    /// Packed or buffered data that `buf` points into.
+    /// A copy of the data, which `buf` points into.
     pub(crate) copy: Option<Box<[u8]>>,
-    /// Where received data go that are not contiguous in the user's buffer; they land in `copy` first.
-    pub(crate) scatter: Option<Scatter>,
+    /// The data, where they are not in a row.
+    pub(crate) spread: Option<Spread>,
     pub(crate) persistent: Option<Box<Template>>,
     pub(crate) collective: Option<Box<Collective>>,
     /// The exchange that this is a part of.
     pub(crate) whole: Option<Whole>,
-    /// The sender's request, of a message that is being read.
-    pub(crate) sender: u32,
+    /// The message is read from its sender's memory.
+    pub(crate) reading: Option<Reading>,
     /// The message is copied by both sides.
     pub(crate) share: Option<Share>,
 }
@@ -111,18 +105,6 @@ impl Body {
     /// What few requests have, to be filled in.
     pub(crate) fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
-    }
-
-    /// Brings received items of a type with gaps to their places.
-    pub(crate) fn unpack(&mut self) {
-        let bytes = self.status.bytes as usize;
-        let Some(extra) = &mut self.extra else { return };
-        if let Some(Scatter { items, count, buf }) = extra.scatter.take() {
-            let packed = extra.copy.take().unwrap_or_default();
-            // SAFETY: whoever started the receive promised room for the items; a message has no more bytes than the receive has room for,
-            // and `packed` holds them.
-            unsafe { items.unpack(count as usize, buf, 0..bytes, packed.as_ptr()) };
-        }
     }
 
     pub(crate) fn is_persistent(&self) -> bool {

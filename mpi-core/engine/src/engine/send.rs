@@ -13,7 +13,7 @@ use super::matching::Envelope;
 use super::peer::{ALLOWANCE, CONTROL, Queued, QueuedBody, cost};
 use super::receive::idle_body;
 use super::request::{Body, Kind, Mode, RequestRef, SENT};
-use crate::datatype::Argument;
+use crate::datatype::{Argument, Type};
 use crate::handle::{Comm, Datatype, Request};
 use crate::status::PROC_NULL;
 use crate::sync::threaded;
@@ -29,8 +29,8 @@ pub(super) struct Outbound<'a> {
     pub(super) tag: i32,
     pub(super) buf: *const u8,
     pub(super) len: usize,
-    /// Packed data that `buf` points into, when the user's are not contiguous.
-    pub(super) copy: Option<Box<[u8]>>,
+    /// What `buf` has `count` of, where it is not `len` bytes.
+    pub(super) items: Option<(i64, Type)>,
 }
 
 impl Engine {
@@ -152,7 +152,7 @@ impl Engine {
         };
         if out.process == self.job.rank && mode == Mode::Standard {
             // Waiting for a receive that this very thread would have to post could last forever.
-            self.deliver_copy_to_self(out);
+            self.deliver_copy_to_self(send_body(out, comm));
             return Ok(());
         }
         let peer = self.peer(out.process);
@@ -236,7 +236,7 @@ impl Engine {
             tag,
             buf,
             len,
-            copy: None,
+            items: None,
         };
         let Argument::Typed(items) = items else {
             if buf.is_null() && len > 0 {
@@ -251,29 +251,17 @@ impl Engine {
         if buf.wrapping_offset(items.true_lb() as isize).is_null() {
             return Err(nothing_at("sent", len));
         }
-        match items.as_run(count as u64) {
-            Some(offset) => out.buf = buf.wrapping_offset(offset as isize),
-            None => {
-                let mut packed = Box::new_uninit_slice(len);
-                // SAFETY: the caller's promise; `packed` has room for the data of `count` items, and all of it is written.
-                let packed = unsafe {
-                    items.pack(count as usize, buf, 0..len, packed.as_mut_ptr().cast());
-                    packed.assume_init()
-                };
-                out.buf = packed.as_ptr();
-                out.copy = Some(packed);
-            }
-        }
+        out.items = Some((count, items));
         Ok(Some(out))
     }
 
     /// Sends a checked message. The request is `SENT` when nothing remains to be done.
     pub(super) fn launch_send(&self, mode: Mode, out: Outbound<'_>, comm: Comm) -> Result<Request> {
-        let body = send_body(out, comm);
+        let mut body = send_body(out, comm);
         if mode == Mode::Buffered {
             return self.launch_buffered(body);
         }
-        if mode != Mode::Synchronous && self.send_whole(&body) {
+        if mode != Mode::Synchronous && self.send_whole(&mut body) {
             return Ok(SENT);
         }
         let request = self.add_request(|| body)?;
@@ -349,7 +337,7 @@ impl Engine {
     }
 
     /// Sends an eager message without a request, if the link takes it now.
-    pub(super) fn send_whole(&self, body: &Body) -> bool {
+    pub(super) fn send_whole(&self, body: &mut Body) -> bool {
         if body.process == self.job.rank {
             return false;
         }
@@ -374,14 +362,9 @@ impl Engine {
         // A link never keeps a body as short as this, so no request is needed to wait for.
         out.is_open() && {
             out.allowance -= cost;
-            let data = RawBuf {
-                ptr: body.buf,
-                len: body.len,
-            };
-            // SAFETY: the user's buffer (or the packed copy, alive in `body`) is readable during the call.
-            unsafe {
-                out.try_send(&header(FrameKind::Eager, body.envelope), data, Token(0)) == Sent::Done
-            }
+            let header = header(FrameKind::Eager, body.envelope);
+            // SAFETY: the user's buffer is readable during the call.
+            unsafe { out.try_send_part(&header, body, 0..body.len, Token(0)) == Sent::Done }
         }
     }
 
@@ -399,13 +382,7 @@ impl Engine {
             let mut bytes = [0u8; CONTROL];
             bytes[..8].copy_from_slice(&u64::from(request.handle().0).to_le_bytes());
             // SAFETY: the user's buffer is readable for `len` bytes, which fit.
-            unsafe {
-                RawBuf {
-                    ptr: body.buf,
-                    len: body.len,
-                }
-                .copy_to(bytes[8..].as_mut_ptr())
-            };
+            unsafe { body.load(0..body.len, bytes[8..].as_mut_ptr()) };
             let header = header(FrameKind::EagerSync, body.envelope);
             self.push(
                 peer,
@@ -437,8 +414,8 @@ pub(super) fn send_body(out: Outbound<'_>, comm: Comm) -> Body {
     body.buf = out.buf.cast_mut();
     body.len = out.len;
     body.process = out.process;
-    if out.copy.is_some() {
-        body.extra().copy = out.copy;
+    if let Some((count, items)) = out.items {
+        body.set_items(count, items);
     }
     body
 }

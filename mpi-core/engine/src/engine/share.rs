@@ -251,18 +251,15 @@ impl Engine {
             key_len: 0,
             key: [0; 64],
         };
-        let written = if help.len > body.len {
-            Transfer::Failed
-        } else {
-            let from = RawBuf {
-                ptr: body.buf,
-                len: body.len,
+        let written = match body.run() {
+            Some(run) if help.len <= run.len => {
+                let token = Token(u64::from(help.send));
+                let mut out = self.peer(help.process).out.lock();
+                // SAFETY: the user's buffer is readable until the send is done.
+                unsafe { out.write(run.part(at, length), &region, at as u64, token) }
             }
-            .part(at, length);
-            let token = Token(u64::from(help.send));
-            let mut out = self.peer(help.process).out.lock();
-            // SAFETY: the user's buffer is readable until the send is done.
-            unsafe { out.write(from, &region, at as u64, token) }
+            // Only a receiver that has gone wild asks for help with what it was not offered.
+            _ => Transfer::Failed,
         };
         if written != Transfer::Done {
             self.tell_receiver(RETURNED, help.process, help.receive, number);

@@ -218,7 +218,7 @@ impl Wire for CollectiveWire<'_> {
         body.buf = buffer.ptr.cast_mut();
         body.len = buffer.len;
         body.process = self.route.process(self.peer(peer));
-        if self.engine.send_whole(&body) {
+        if self.engine.send_whole(&mut body) {
             return Ok(None);
         }
         let request = self.engine.add_request(|| body)?;

@@ -1,9 +1,10 @@
 //! The engine, several ranks in one process: each rank is a thread with an engine of its own.
 //!
-//! What is tested stands in [`point_to_point`] and [`random`]; where it runs, in [`over`]: shared memory, TCP, the simulator, a
+//! What is tested stands in [`point_to_point`], [`gaps`] and [`random`]; where it runs, in [`over`]: shared memory, TCP, the simulator, a
 //! network of the completion kind. [`seeds`] runs all of it over many simulated networks.
 
 mod collective;
+mod gaps;
 mod lanes;
 mod over;
 mod point_to_point;
@@ -71,7 +72,8 @@ over_everything! {
     point_to_point: persistent_operations_run_again_and_again,
     point_to_point: exchanges_are_done_when_both_parts_are,
     point_to_point: messages_to_oneself,
-    point_to_point: types_with_gaps_travel_packed,
+    gaps: gaps_on_either_side_or_on_both,
+    gaps: gaps_in_messages_to_oneself_and_in_replaced_ones,
     point_to_point: splitting_and_freeing,
     point_to_point: what_was_sent_needs_its_sender_no_more,
 }

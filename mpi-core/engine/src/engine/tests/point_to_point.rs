@@ -416,45 +416,6 @@ pub(super) fn messages_to_oneself(over: &Over) {
     });
 }
 
-pub(super) fn types_with_gaps_travel_packed(over: &Over) {
-    #[repr(C)]
-    #[derive(Clone, Copy, Debug, PartialEq)]
-    struct DoubleInt(f64, i32);
-    over.job(2, &[], |e| {
-        let data: Vec<DoubleInt> = (0..1000).map(|i| DoubleInt(f64::from(i), -i)).collect();
-        if e.job_rank() == 0 {
-            // SAFETY: `data` has 1000 items.
-            unsafe {
-                e.send(
-                    data.as_ptr().cast(),
-                    1000,
-                    Datatype::DOUBLE_INT,
-                    1,
-                    0,
-                    WORLD,
-                )
-                .unwrap();
-            }
-        } else {
-            let mut room = vec![DoubleInt(0.0, 0); 1001];
-            // SAFETY: `room` has 1001 items.
-            let status = unsafe {
-                e.recv(
-                    room.as_mut_ptr().cast(),
-                    1001,
-                    Datatype::DOUBLE_INT,
-                    0,
-                    0,
-                    WORLD,
-                )
-                .unwrap()
-            };
-            assert_eq!(status.bytes, 12_000);
-            assert_eq!(room[..1000], data);
-        }
-    });
-}
-
 pub(super) fn splitting_and_freeing(over: &Over) {
     over.job(6, &[], |e| {
         let me = e.job_rank() as i32;

@@ -1,0 +1,262 @@
+//! The data of a message, as its request has them: bytes in a row, or items of a type with gaps.
+//!
+//! Items are packed and unpacked piece by piece, out of and into what a transport moves, so that a long message never has a second copy of
+//! its whole length.
+
+use core::ops::Range;
+
+use ferrite_fabric::{RawBuf, RawBufMut, Region};
+
+use super::request::Body;
+use crate::datatype::Type;
+
+/// Bytes of a piece of a message with gaps: so many stay in a processor's cache while they are packed, moved and unpacked.
+pub(super) const PIECE: usize = 64 << 10;
+
+/// Items of a type with gaps.
+pub(crate) struct Spread {
+    items: Type,
+    count: usize,
+    at: *mut u8,
+    /// Some bytes of the message, packed: those `range` of it, unless nothing was packed yet or it is being received.
+    packed: Vec<u8>,
+    range: Range<usize>,
+}
+
+/// A message that is read from its sender's memory: the first `done` bytes are here, the next `asked` on their way.
+pub(crate) struct Reading {
+    pub(super) region: Region,
+    /// The sender's request.
+    pub(super) sender: u32,
+    pub(super) done: usize,
+    asked: usize,
+}
+
+impl Reading {
+    pub(super) fn new(region: Region, sender: u32) -> Reading {
+        Reading {
+            region,
+            sender,
+            done: 0,
+            asked: 0,
+        }
+    }
+}
+
+impl Body {
+    /// Says that `buf` has `count` items of this type.
+    #[cold]
+    pub(super) fn set_items(&mut self, count: i64, items: Type) {
+        if let Some(offset) = items.as_run(count as u64) {
+            self.buf = self.buf.wrapping_offset(offset as isize);
+            return;
+        }
+        let at = std::mem::replace(&mut self.buf, core::ptr::null_mut());
+        self.extra().spread = Some(Spread {
+            items,
+            count: count as usize,
+            at,
+            packed: Vec::new(),
+            range: 0..0,
+        });
+    }
+
+    fn spread(&mut self) -> Option<&mut Spread> {
+        self.extra.as_mut()?.spread.as_mut()
+    }
+
+    /// Where the data lie, if that is in a row.
+    #[inline]
+    pub(super) fn run(&self) -> Option<RawBuf> {
+        let extra = self.extra.as_deref();
+        let is_spread = extra.is_some_and(|extra| extra.spread.is_some());
+        (!is_spread).then_some(RawBuf {
+            ptr: self.buf,
+            len: self.len,
+        })
+    }
+
+    /// Copies the bytes `range` of the message to `to`.
+    ///
+    /// # Safety
+    /// The program's buffer is readable, `to` writable for the bytes of `range`, which lies within the message.
+    pub(super) unsafe fn load(&mut self, range: Range<usize>, to: *mut u8) {
+        let run = RawBuf {
+            ptr: self.buf,
+            len: self.len,
+        };
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.spread() {
+                Some(spread) => spread.items.pack(spread.count, spread.at, range, to),
+                None => run.part(range.start, range.len()).copy_to(to),
+            }
+        }
+    }
+
+    /// The bytes `range` of the message in a row: where they lie, or packed, in memory of the message's own until the next such call.
+    ///
+    /// # Safety
+    /// The program's buffer is readable, and `range` lies within the message.
+    pub(super) unsafe fn packed(&mut self, range: Range<usize>) -> RawBuf {
+        if let Some(run) = self.run() {
+            return run.part(range.start, range.len());
+        }
+        let spread = self.spread().expect("not a run");
+        if spread.range != range {
+            spread.packed.clear();
+            spread.packed.reserve_exact(range.len());
+            let to = spread.packed.as_mut_ptr();
+            // SAFETY: the caller's promise; there is room for the bytes of `range`, all of which are written.
+            unsafe {
+                spread
+                    .items
+                    .pack(spread.count, spread.at, range.clone(), to);
+                spread.packed.set_len(range.len());
+            }
+            spread.range = range;
+        }
+        RawBuf::of(&spread.packed)
+    }
+
+    /// Has the message's data copied to memory of its own, so that the program's buffer is not needed any more.
+    ///
+    /// # Safety
+    /// The program's buffer is readable.
+    pub(super) unsafe fn keep_copy(&mut self) {
+        let mut copy = Box::<[u8]>::new_uninit_slice(self.len);
+        // SAFETY: the caller's promise; all of `copy` is written.
+        let copy = unsafe {
+            self.load(0..self.len, copy.as_mut_ptr().cast());
+            copy.assume_init()
+        };
+        self.buf = copy.as_ptr().cast_mut();
+        let extra = self.extra();
+        extra.spread = None;
+        extra.copy = Some(copy);
+    }
+
+    /// Puts bytes that have arrived to their place: `data` from byte `at` of the message.
+    ///
+    /// # Safety
+    /// `data` is readable, the program's buffer writable, and they lie within the room that the receive has.
+    #[inline(always)]
+    pub(super) unsafe fn store(&mut self, at: usize, data: RawBuf) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.extra.is_none() {
+                copy(data, self.buf.wrapping_add(at));
+            } else {
+                self.store_anywhere(at, data);
+            }
+        }
+    }
+
+    /// # Safety
+    /// As of [`Body::store`].
+    #[cold]
+    unsafe fn store_anywhere(&mut self, at: usize, data: RawBuf) {
+        let run = self.buf;
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.spread() {
+                Some(Spread {
+                    items,
+                    count,
+                    at: buf,
+                    ..
+                }) => items.unpack(*count, *buf, at..at + data.len, data.ptr),
+                None => data.copy_to(run.wrapping_add(at)),
+            }
+        }
+    }
+
+    /// Puts the first `len` bytes of another message of this process to their place.
+    ///
+    /// # Safety
+    /// The sender's buffer is readable, the receiver's writable, and both have as many bytes.
+    pub(super) unsafe fn store_from(&mut self, send: &mut Body, len: usize) {
+        // SAFETY: the caller's promise, for the parts of it.
+        unsafe {
+            match (send.run(), self.run()) {
+                (Some(run), _) => self.store(0, run.part(0, len)),
+                (None, Some(_)) => send.load(0..len, self.buf),
+                (None, None) => {
+                    for at in (0..len).step_by(PIECE) {
+                        let piece = send.packed(at..len.min(at + PIECE));
+                        self.store(at, piece);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Memory for the next piece of a message that is being read; `None` when all of it is here.
+    pub(super) fn next_piece(&mut self) -> Option<RawBufMut> {
+        let (total, buf) = (self.status.bytes as usize, self.buf);
+        let extra = self.extra();
+        let reading = extra.reading.as_mut().expect("it is being read");
+        let left = total - reading.done;
+        if left == 0 {
+            return None;
+        }
+        let Some(spread) = &mut extra.spread else {
+            reading.asked = left;
+            let ptr = buf.wrapping_add(reading.done);
+            return Some(RawBufMut { ptr, len: left });
+        };
+        reading.asked = left.min(PIECE);
+        spread.packed.resize(reading.asked, 0);
+        Some(RawBufMut::of(&mut spread.packed))
+    }
+
+    /// The memory given by [`Body::next_piece`] was filled.
+    ///
+    /// # Safety
+    /// The program's buffer is writable.
+    pub(super) unsafe fn piece_read(&mut self) {
+        let extra = self.extra();
+        let reading = extra.reading.as_mut().expect("it is being read");
+        let at = reading.done;
+        reading.done += reading.asked;
+        if let Some(spread) = &extra.spread {
+            let data = RawBuf::of(&spread.packed);
+            // SAFETY: the caller's promise; the piece lies within the message. Storing reads `packed` and changes nothing of the request.
+            unsafe { self.store(at, data) };
+        }
+    }
+}
+
+/// Copies a message; the short ones, which are most, without a call.
+///
+/// # Safety
+/// As [`RawBuf::copy_to`].
+#[inline(always)]
+unsafe fn copy(data: RawBuf, to: *mut u8) {
+    let (from, len) = (data.ptr, data.len);
+    // SAFETY: the caller's promise. Two accesses that overlap in the middle cover a length between two powers of two.
+    unsafe {
+        match len {
+            0 => {}
+            1 => to.write(from.read()),
+            8 => to.cast::<[u8; 8]>().write(from.cast::<[u8; 8]>().read()),
+            4..=7 => {
+                let ends = (
+                    from.cast::<[u8; 4]>().read(),
+                    from.add(len - 4).cast::<[u8; 4]>().read(),
+                );
+                to.cast::<[u8; 4]>().write(ends.0);
+                to.add(len - 4).cast::<[u8; 4]>().write(ends.1);
+            }
+            9..=16 => {
+                let ends = (
+                    from.cast::<[u8; 8]>().read(),
+                    from.add(len - 8).cast::<[u8; 8]>().read(),
+                );
+                to.cast::<[u8; 8]>().write(ends.0);
+                to.add(len - 8).cast::<[u8; 8]>().write(ends.1);
+            }
+            _ => data.copy_to(to),
+        }
+    }
+}
