@@ -79,6 +79,10 @@ def main():
         about = page.about(where, "Each library runs the same C program.", options.rounds)
         measured = more.measure_packing(everyone, options, cores, progress)
         sections[page.PACKING] = more.packing_section(about, everyone, measured)
+    if "gaps" in options.parts:
+        about = page.about(where, "Each library runs the same C program.", options.rounds)
+        measured = more.measure_gaps(everyone, options, cores, progress)
+        sections[page.GAPS] = more.gaps_section(about, everyone, measured)
     previous = options.output.read_text() if options.output.exists() else ""
     text = page.page(sections, previous)
     options.output.write_text(text)
@@ -96,7 +100,7 @@ def arguments():
     parser.add_argument("--osu", type=Path, help="sources of OSU's micro-benchmarks 7.4")
     parser.add_argument("--rounds", type=positive, default=5, help="(%(default)s)")
     parser.add_argument("--peers", type=words_of(known), default=known, help=f"some of {','.join(known)}")
-    parts = ["transfers", "start", "collectives", "packing"]
+    parts = ["transfers", "start", "collectives", "packing", "gaps"]
     parser.add_argument("--parts", type=words_of(parts), default=parts, help=f"some of {','.join(parts)}")
     parser.add_argument("--fabric", choices=["shm", "tcp", "all"], default="all", help="of the transfers (%(default)s)")
     parser.add_argument("--output", type=Path, default=HERE.parent / "RESULTS.md", help="(%(default)s)")

@@ -1,4 +1,4 @@
-"""What is compared beside transfers and starts: collectives on few and many processes, and packing."""
+"""What is compared beside transfers and starts: collectives on few and many processes, packing, and messages with gaps."""
 
 import math
 from pathlib import Path
@@ -97,28 +97,43 @@ def collectives_section(about, everyone, measured):
     return [*about, "", *page.used(everyone), "", *page.table(heading, rows), "", *notes]
 
 
-def measure_packing(everyone, options, cores, progress):
-    """{shape: {library's key: ([pack], [unpack])}}"""
+def measure_lines(name, processes, everyone, options, cores, progress):
+    """{first word of a line: {library's key: [the numbers behind it, of each round]}} of the C program of this name."""
     measured = {}
     for number in range(1, options.rounds + 1):
-        progress(f"round {number} of {options.rounds}: packing")
+        progress(f"round {number} of {options.rounds}: {name}")
         for library in everyone:
-            program = options.cache.resolve() / "packing" / library.key / "packing"
+            program = options.cache.resolve() / name / library.key / name
             if number == 1:
-                library.compile([HERE / "packing.c"], [], program)
-            words = library.command(1, program, [], cores)
+                library.compile([HERE / f"{name}.c"], [], program)
+            words = library.command(processes, program, [], cores)
             try:
-                output = jobs.finish(words, library.variables(1, cores, False))[0]
+                output = jobs.finish(words, library.variables(processes, cores, False))[0]
             except jobs.Failed as failure:
                 progress(f"{library.name}: {failure}")
                 continue
             for line in output.splitlines():
-                fields = line.split()
-                if len(fields) == 3:
-                    values = measured.setdefault(fields[0], {}).setdefault(library.key, ([], []))
-                    values[0].append(float(fields[1]))
-                    values[1].append(float(fields[2]))
+                first, *numbers = line.split()
+                measured.setdefault(first, {}).setdefault(library.key, []).append([float(each) for each in numbers])
     return measured
+
+
+def measure_packing(everyone, options, cores, progress):
+    """{shape: {library's key: [(pack, unpack)]}}"""
+    return measure_lines("packing", 1, everyone, options, cores, progress)
+
+
+def measure_gaps(everyone, options, cores, progress):
+    """{"side,block,bytes": {library's key: [(time,)]}}"""
+    return measure_lines("gaps", 2, everyone, options, cores, progress)
+
+
+def beside(values, everyone, at):
+    """Each library's median of the numbers at a place, as a row has them, and Ferrite's by the best peer's."""
+    medians = {key: median(numbers[at] for numbers in rounds) for key, rounds in values.items()}
+    row = [f"{medians[library.key]:.2f}" if library.key in medians else FAILED for library in everyone]
+    others = [value for key, value in medians.items() if key != "ferrite"]
+    return row, f"{medians['ferrite'] / min(others):.2f}" if others and "ferrite" in medians else "-"
 
 
 def packing_section(about, everyone, measured):
@@ -127,11 +142,17 @@ def packing_section(about, everyone, measured):
     heading += ["pack, Ferrite / best peer", "unpack, Ferrite / best peer"]
     rows = []
     for name, values in measured.items():
-        row, ratios = [name], []
-        for way in (0, 1):
-            medians = {key: median(both[way]) for key, both in values.items()}
-            row += [f"{medians[library.key]:.2f}" if library.key in medians else FAILED for library in everyone]
-            others = [value for key, value in medians.items() if key != "ferrite"]
-            ratios.append(f"{medians['ferrite'] / min(others):.2f}" if others and "ferrite" in medians else "-")
-        rows.append([*row, *ratios])
+        (pack, pack_ratio), (unpack, unpack_ratio) = (beside(values, everyone, at) for at in (0, 1))
+        rows.append([name, *pack, *unpack, pack_ratio, unpack_ratio])
     return [*about, "", *page.table(heading, rows), "", "Microseconds for one item; `bench/compare/packing.c` says what the shapes are."]
+
+
+def gaps_section(about, everyone, measured):
+    """The lines of the section: a row a case."""
+    heading = ["gaps of", "block, B", "data, B", *(library.name for library in everyone), "Ferrite / best peer"]
+    rows = []
+    for name, values in measured.items():
+        row, ratio = beside(values, everyone, 0)
+        rows.append([*name.split(","), *row, ratio])
+    note = "Microseconds for a message and its empty answer; `bench/compare/gaps.c` says what is sent."
+    return [*about, "", *page.used(everyone), "", *page.table(heading, rows), "", note]

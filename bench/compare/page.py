@@ -16,7 +16,8 @@ TCP = "Two processes, TCP over loopback"
 START = "Start-up"
 COLLECTIVES = "Collectives, shared memory"
 PACKING = "Packing"
-ORDER = [SHARED_MEMORY, TCP, COLLECTIVES, PACKING, START]
+GAPS = "Messages with gaps, two processes, shared memory"
+ORDER = [SHARED_MEMORY, TCP, COLLECTIVES, PACKING, GAPS, START]
 UNITS = "1 MiB is 1,048,576 bytes, 1 MB/s is 10^6 bytes per second."
 
 

@@ -9,6 +9,7 @@ use ferrite_fabric::{
 };
 use ferrite_shm::ShmLink;
 
+use super::message::{NET_PIECE, PIECE};
 use super::request::{Body, RequestRef};
 use crate::sync::{Class, ClassLock};
 
@@ -67,8 +68,8 @@ pub(crate) struct Stream {
     pub(crate) remote: u32,
     pub(crate) offset: usize,
     pub(crate) end: usize,
-    /// Bytes that the receiver wants in a frame at most.
-    pub(crate) piece: usize,
+    /// The receiver unpacks every frame.
+    pub(crate) is_unpacked: bool,
 }
 
 /// What is protected by a link's lock.
@@ -200,6 +201,16 @@ impl Outgoing {
             Path::Shm(link) => link.limits().frame,
             Path::Net(link) => link.limits().frame,
         }
+    }
+
+    /// The longest body of a frame that is packed or unpacked, in bytes: what a processor's cache keeps from one end of a ring to the other,
+    /// or what a network takes in one go.
+    pub(crate) fn piece_limit(&self) -> usize {
+        let best = match &self.path {
+            Path::Own | Path::Shm(_) => PIECE,
+            Path::Net(_) => NET_PIECE,
+        };
+        best.min(self.frame_limit())
     }
 
     pub(crate) fn caps(&self) -> Caps {

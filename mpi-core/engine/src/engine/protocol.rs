@@ -4,7 +4,7 @@
 //!
 //! | kind | context | tag | source | body |
 //! |---|---|---|---|---|
-//! | `Clear` | bytes wanted | sender's request | receiver's request; [`PIECES`] in the flags | |
+//! | `Clear` | bytes wanted | sender's request | receiver's request; [`UNPACKED`] in the flags | |
 //! | `Data` | offset of the piece | receiver's request | | the piece |
 //! | `Finished` | | sender's request | | |
 //! | `Credit` | 1: send envelopes only, 0: no longer | | | |
@@ -17,20 +17,21 @@
 
 use core::sync::atomic::Ordering;
 
-use ferrite_fabric::{Header, Kind as FrameKind, Landing, LinkDown, RawBuf, Sink, Token, Transfer};
+use ferrite_fabric::{
+    Header, Kind as FrameKind, Landing, LinkDown, RawBuf, RawBufMut, Sink, Token, Transfer,
+};
 
 use super::kept::{Kept, KeptData, Offer};
 use super::landing::Landings;
 use super::matching::Envelope;
-use super::message::{PIECE, Reading};
 use super::peer::{CONTROL, Outgoing, QueuedBody, Stream};
 use super::request::{Body, Kind, RequestRef};
 use super::send::header;
 use super::{Engine, share};
 use crate::{Error, ErrorClass};
 
-/// Flags of a `Clear` frame from a receiver whose items have gaps: it unpacks every frame, so they are to be short.
-const PIECES: u8 = 2;
+/// Flags of a `Clear` frame from a receiver whose items have gaps: it unpacks every frame.
+const UNPACKED: u8 = 2;
 
 /// Takes what a port receives. Used under the port's lock.
 pub(super) struct Receiver<'a> {
@@ -126,11 +127,6 @@ impl Engine {
                     let len = unsafe { request.body() }.len;
                     let end = (head.context as usize).min(len);
                     let remote = head.source as u32;
-                    let piece = if head.flags == PIECES {
-                        PIECE
-                    } else {
-                        usize::MAX
-                    };
                     self.stream(
                         process,
                         Stream {
@@ -138,7 +134,7 @@ impl Engine {
                             remote,
                             offset: 0,
                             end,
-                            piece,
+                            is_unpacked: head.flags == UNPACKED,
                         },
                     );
                 }
@@ -261,25 +257,30 @@ impl Engine {
         let body = unsafe { receive.body() };
         let len = body.matched(envelope, process, offer.len);
         body.remaining = len;
-        if let Some(region) = &offer.region
-            && body.run().is_some()
+        // Memory of another process is read into one run. What is to be unpacked comes in frames, which is faster than pieces by system call.
+        let region = offer.region.filter(|_| body.run().is_some());
+        if let Some(region) = &region
             && self.share(receive, process, &offer, region, len)
         {
             return;
         }
         let mut out = self.peer(process).out.lock();
-        let moved = match offer.region {
+        let moved = match &region {
             _ if len == 0 => Transfer::Done,
             Some(region) if out.caps().read => {
-                body.extra().reading = Some(Reading::new(region, offer.request));
-                self.read_on(&mut out, receive)
+                let ptr = body.buf;
+                // Before the read begins: `operation_done` answers with it.
+                body.extra().sender = offer.request;
+                let token = Token(u64::from(receive.handle().0));
+                // SAFETY: the receive's buffer is writable until the request is done.
+                unsafe { out.read(RawBufMut { ptr, len }, region, 0, token) }
             }
             _ => Transfer::Unavailable,
         };
         self.moved(&mut out, receive, offer.request, moved);
     }
 
-    /// What follows when so much of an offered message as could be read has been. `sender`: its sender's request.
+    /// What follows an attempt to read a message. `sender`: its sender's request.
     fn moved(&self, out: &mut Outgoing, receive: RequestRef, sender: u32, moved: Transfer) {
         // SAFETY: a matched receive whose data are not on their way belongs to the link, whose lock is held.
         let body = unsafe { receive.body() };
@@ -304,7 +305,7 @@ impl Engine {
             Transfer::Unavailable => {
                 answer.context = body.status.bytes as u64;
                 answer.source = receive.handle().0 as i32;
-                let flags = if body.run().is_some() { 0 } else { PIECES };
+                let flags = if body.run().is_some() { 0 } else { UNPACKED };
                 let clear = header(FrameKind::Clear, answer);
                 Header { flags, ..clear }
             }
@@ -314,24 +315,6 @@ impl Engine {
             len: 0,
         };
         self.push(self.peer(process), out, head, nothing);
-    }
-
-    /// Reads what is left of a message from its sender's memory, which its link can reach. `Queued`: `operation_done` goes on.
-    fn read_on(&self, out: &mut Outgoing, receive: RequestRef) -> Transfer {
-        let token = Token(u64::from(receive.handle().0));
-        // SAFETY: a receive whose message is being read belongs to the link, whose lock is held.
-        let body = unsafe { receive.body() };
-        while let Some(into) = body.next_piece() {
-            let reading = body.extra().reading.as_ref().expect("it is being read");
-            let (region, at) = (reading.region, reading.done as u64);
-            // SAFETY: the receive's buffer is writable until the request is done, as is the memory of a piece.
-            match unsafe { out.read(into, &region, at, token) } {
-                // SAFETY: the user's buffer is writable.
-                Transfer::Done => unsafe { body.piece_read() },
-                otherwise => return otherwise,
-            }
-        }
-        Transfer::Done
     }
 
     fn data_arrived(&self, process: u32, head: &Header, data: RawBuf) {
@@ -380,16 +363,8 @@ impl Engine {
         } else if let Some(receive) = self.pending_to(handle, Kind::Recv, process) {
             // SAFETY: a receive whose message is being read belongs to the link, whose lock is held.
             let body = unsafe { receive.body() };
-            let Some(Reading { sender, .. }) = body.extra().reading else {
-                return;
-            };
-            let moved = if ok {
-                // SAFETY: the user's buffer is writable.
-                unsafe { body.piece_read() };
-                self.read_on(&mut out, receive)
-            } else {
-                Transfer::Failed
-            };
+            let sender = body.extra().sender;
+            let moved = if ok { Transfer::Done } else { Transfer::Failed };
             self.moved(&mut out, receive, sender, moved);
         }
     }

@@ -7,7 +7,6 @@ use ferrite_fabric::{Header, Kind as FrameKind, RawBuf, Sent, Token};
 
 use super::Engine;
 use super::kept::Offer;
-use super::message::PIECE;
 use super::peer::{CONTROL, Outgoing, Peer, Queued, QueuedBody, Stream};
 use super::request::RequestRef;
 use super::send::header;
@@ -122,17 +121,19 @@ impl Engine {
         {
             // SAFETY: the link's queue owns the body of a send that streams.
             let body = unsafe { stream.request.body() };
-            let mut limit = limit.min(stream.piece);
-            if body.run().is_none() {
-                if body.remaining > 1 {
-                    // Its memory for packed data is in use until the piece before has left.
-                    paused += 1;
-                    out.streams.push_back(stream);
-                    continue;
-                }
-                limit = limit.min(PIECE);
+            let is_packed = body.run().is_none();
+            if is_packed && body.remaining > 1 {
+                // Its memory for packed data is in use until the piece before has left.
+                paused += 1;
+                out.streams.push_back(stream);
+                continue;
             }
             paused = 0;
+            let limit = if is_packed || stream.is_unpacked {
+                out.piece_limit()
+            } else {
+                limit
+            };
             let len = (stream.end - stream.offset).min(limit);
             let header = Header {
                 context: stream.offset as u64,

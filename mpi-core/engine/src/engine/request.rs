@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use super::collectives::Collective;
 use super::exchange::Whole;
 use super::matching::{Entry, Envelope};
-use super::message::{Reading, Spread};
+use super::message::Spread;
 use super::share::Share;
 use crate::datatype::Argument;
 use crate::handle::{Comm, HandleKind, Request, compose};
@@ -95,8 +95,8 @@ pub(crate) struct Extra {
     pub(crate) collective: Option<Box<Collective>>,
     /// The exchange that this is a part of.
     pub(crate) whole: Option<Whole>,
-    /// The message is read from its sender's memory.
-    pub(crate) reading: Option<Reading>,
+    /// The sender's request, of a message that is being read.
+    pub(crate) sender: u32,
     /// The message is copied by both sides.
     pub(crate) share: Option<Share>,
 }
