@@ -100,39 +100,6 @@ impl Producer {
             // SAFETY: the caller's promise.
             return unsafe { self.push_inline(head, body, len) };
         }
-        let ring = self.ring;
-        // SAFETY: the caller's promise; `push_long` gives a place for as many bytes that is the producer's.
-        unsafe { self.push_long(head, len, |at| write_blocks(&ring, at, body, len)) }
-    }
-
-    /// Sends a frame whose body `fill` writes, at the address that it is given; otherwise as [`Producer::push`].
-    ///
-    /// # Safety
-    /// `fill` writes `len` bytes and no more.
-    #[cfg(not(loom))]
-    pub unsafe fn push_filled(
-        &mut self,
-        head: [u64; 3],
-        len: usize,
-        fill: impl FnOnce(*mut u8),
-    ) -> Pushed {
-        if len <= INLINE {
-            let mut body = [0u8; INLINE];
-            fill(body.as_mut_ptr());
-            // SAFETY: a local array.
-            return unsafe { self.push_inline(head, body.as_ptr(), len) };
-        }
-        let ring = self.ring;
-        // SAFETY: the caller's promise.
-        unsafe { self.push_long(head, len, |at| fill(block(&ring, at))) }
-    }
-
-    /// Sends a frame whose body `write` puts to a position in the ring of bytes.
-    ///
-    /// # Safety
-    /// `write` writes `len` bytes there and no more.
-    #[inline(always)]
-    unsafe fn push_long(&mut self, head: [u64; 3], len: usize, write: impl FnOnce(u64)) -> Pushed {
         assert!(
             len <= self.longest(),
             "a body of {len} bytes, but at most {}",
@@ -144,9 +111,9 @@ impl Producer {
         let Some(at) = self.place(len) else {
             return Pushed::Full;
         };
-        write(at);
-        // SAFETY: the slot, and the bytes before, are ours to write until the stamp is stored, by the invariant of `Producer`.
+        // SAFETY: the bytes and the slot are ours to write until the stamp is stored, by the invariant of `Producer`.
         unsafe {
+            write_blocks(&self.ring, at, body, len);
             (*self.slot).rest.with_mut(|rest| {
                 let rest = rest.cast::<u64>();
                 rest.write(head[1]);
@@ -272,15 +239,9 @@ unsafe fn move_as<T>(from: *const u8, to: *mut u8, offset: usize) {
 #[cfg(not(loom))]
 #[inline(always)]
 unsafe fn write_blocks(ring: &Ring, at: u64, from: *const u8, len: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { copy_nonoverlapping(from, block(ring, at), len) }
-}
-
-/// The address of a position in the ring of bytes.
-#[cfg(not(loom))]
-fn block(ring: &Ring, at: u64) -> *mut u8 {
     let offset = (at & u64::from(ring.shape.body - 1)) as usize;
-    ring.blocks.cast::<u8>().wrapping_add(offset).cast_mut()
+    // SAFETY: the caller's promise.
+    unsafe { copy_nonoverlapping(from, ring.blocks.cast::<u8>().add(offset).cast_mut(), len) }
 }
 
 /// As above, line by line, so that loom sees every line written.

@@ -53,21 +53,6 @@ impl ShmLink {
         self.sent(pushed)
     }
 
-    /// [`Link::try_send`] for a body that `fill` writes, at the address that it is given, if there is room.
-    ///
-    /// # Safety
-    /// `fill` writes `len` bytes and no more.
-    pub unsafe fn try_send_filled(
-        &mut self,
-        header: &Header,
-        len: usize,
-        fill: impl FnOnce(*mut u8),
-    ) -> Sent {
-        // SAFETY: the caller's promise.
-        let pushed = unsafe { self.producer.push_filled(words(header), len, fill) };
-        self.sent(pushed)
-    }
-
     #[inline(always)]
     fn sent(&self, pushed: Pushed) -> Sent {
         match pushed {

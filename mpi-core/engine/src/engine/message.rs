@@ -10,8 +10,8 @@ use ferrite_fabric::RawBuf;
 use super::request::Body;
 use crate::datatype::Type;
 
-/// Bytes of a piece of a message with gaps, in shared memory: measured, while 16 KiB are packed at one end 16 KiB are unpacked at the other,
-/// all in cache.
+/// Bytes of a piece of a message with gaps, in shared memory: while one is packed at one end the last one is unpacked at the other, both in the nearest
+/// cache.
 pub(super) const PIECE: usize = 16 << 10;
 /// The same over a network, which keeps a piece until it has left, so that short ones would wait for each other.
 pub(super) const NET_PIECE: usize = 256 << 10;
