@@ -241,7 +241,15 @@ unsafe fn move_as<T>(from: *const u8, to: *mut u8, offset: usize) {
 unsafe fn write_blocks(ring: &Ring, at: u64, from: *const u8, len: usize) {
     let offset = (at & u64::from(ring.shape.body - 1)) as usize;
     // SAFETY: the caller's promise.
-    unsafe { copy_nonoverlapping(from, ring.blocks.cast::<u8>().add(offset).cast_mut(), len) }
+    unsafe {
+        let to = ring.blocks.cast::<u8>().add(offset).cast_mut();
+        if len <= 2048 {
+            for line in (0..len).step_by(64) {
+                core::arch::asm!("prefetchw [{}]", in(reg) to.add(line), options(nostack, preserves_flags));
+            }
+        }
+        copy_nonoverlapping(from, to, len)
+    }
 }
 
 /// As above, line by line, so that loom sees every line written.

@@ -8,7 +8,7 @@ use super::arguments::{check_buffer, check_own, check_root};
 use super::call::{Builder, Call, Items};
 use super::exchange::Block;
 use super::operation::Place;
-use super::{IN_PLACE, Shape, What, select};
+use super::{IN_PLACE, Schedule, Shape, Thresholds, Unequal, What, select};
 use crate::datatype::Argument;
 use crate::engine::{CommData, Engine};
 use crate::handle::{Comm, Datatype};
@@ -165,6 +165,35 @@ pub(super) fn list(peers: &[i32], laid: &Laid, place: fn(usize) -> Place) -> Vec
     blocks.collect()
 }
 
+/// Blocks over the board, if there is one, as far as its turns have room for them, and by messages. `longest` is the length of the longest
+/// block, where everybody knows.
+fn exchange(
+    (builder, limits): (&mut Builder, &Thresholds),
+    what: What,
+    shape: Shape,
+    longest: Option<usize>,
+    (sends, receives): (Vec<Block>, Vec<Block>),
+) -> Schedule {
+    let Some(payload) = shape.board else {
+        return select::exchange(shape, sends, receives);
+    };
+    let all = (sends.clone(), receives.clone());
+    let unequal = Unequal::new(what, &shape, payload, longest, all);
+    // Where all know how long it takes, it need not begin.
+    let in_time = |unequal: &Unequal| {
+        longest.is_none_or(|longest| {
+            let longest = longest as u64;
+            unequal.has_room(longest) || unequal.turns(longest, &shape, limits) > 1
+        })
+    };
+    let Some(unequal) = unequal.filter(in_time) else {
+        return select::exchange(shape, sends, receives);
+    };
+    let (sends, receives) = unequal.long();
+    builder.unequal = Some(Box::new(unequal));
+    select::exchange(shape, sends, receives)
+}
+
 fn everybody(comm: &CommData) -> Vec<i32> {
     (0..comm.size()).collect()
 }
@@ -203,7 +232,14 @@ impl Engine {
         if shape.rank != root {
             let input = send(&mut builder, sendbuf, sendcount, sendtype)?;
             let sends = to_root(root, input.len, Place::input(0));
-            let schedule = select::exchange(shape, sends, Vec::new());
+            let blocks = (sends, Vec::new());
+            let schedule = exchange(
+                (&mut builder, self.limits()),
+                What::Gather,
+                shape,
+                None,
+                blocks,
+            );
             return Ok(builder.call(schedule, input, RawBufMut::EMPTY, None));
         }
         let mut received = received.check("receive buffer")?;
@@ -220,7 +256,14 @@ impl Engine {
         }
         let laid = lay_received(&mut builder, &received, None);
         let receives = list(&everybody(c), &laid, Place::output);
-        let schedule = select::exchange(shape, sends, receives);
+        let blocks = (sends, receives);
+        let schedule = exchange(
+            (&mut builder, self.limits()),
+            What::Gather,
+            shape,
+            None,
+            blocks,
+        );
         Ok(builder.call(schedule, input, laid.buffer, None))
     }
 
@@ -247,7 +290,14 @@ impl Engine {
         if shape.rank != root {
             let output = receive(&mut builder, recvbuf, recvcount, recvtype)?;
             let receives = to_root(root, output.len, Place::output(0));
-            let schedule = select::exchange(shape, Vec::new(), receives);
+            let blocks = (Vec::new(), receives);
+            let schedule = exchange(
+                (&mut builder, self.limits()),
+                What::Scatter,
+                shape,
+                None,
+                blocks,
+            );
             return Ok(builder.call(schedule, RawBuf::EMPTY, output, None));
         }
         let mut sent = sent.check("send buffer")?;
@@ -262,8 +312,14 @@ impl Engine {
             receives = to_root(root, output.len, Place::output(0));
         }
         let laid = lay_sent(&mut builder, &sent);
-        let sends = list(&everybody(c), &laid, Place::input);
-        let schedule = select::exchange(shape, sends, receives);
+        let blocks = (list(&everybody(c), &laid, Place::input), receives);
+        let schedule = exchange(
+            (&mut builder, self.limits()),
+            What::Scatter,
+            shape,
+            None,
+            blocks,
+        );
         Ok(builder.call(schedule, laid.buffer.as_buf(), output, None))
     }
 
@@ -312,7 +368,8 @@ impl Engine {
             return Ok(builder.call(schedule, input, laid.buffer, None));
         }
         let total: usize = laid.blocks.iter().map(|(_, bytes)| bytes).sum();
-        let schedule = if c.size() <= DIRECT_RANKS && total / received.len() <= DIRECT_BYTES {
+        let few = c.size() <= DIRECT_RANKS && total / received.len() <= DIRECT_BYTES;
+        let schedule = if few || shape.board.is_some() {
             let (offset, bytes) = laid.blocks[own];
             let place = match in_place {
                 true => Place::output(offset),
@@ -321,7 +378,15 @@ impl Engine {
             let peers = (0..shape.size).filter(|_| bytes > 0);
             let sends = peers.map(|peer| Block { peer, place, bytes }).collect();
             let receives = list(&everybody(c), &laid, Place::output);
-            select::exchange(shape, sends, receives)
+            let longest = laid.blocks.iter().map(|(_, bytes)| *bytes).max();
+            let blocks = (sends, receives);
+            exchange(
+                (&mut builder, self.limits()),
+                What::Allgather,
+                shape,
+                longest,
+                blocks,
+            )
         } else {
             select::allgatherv(shape, laid.blocks.into())
         };
@@ -361,7 +426,14 @@ impl Engine {
         let peers = everybody(c);
         let sends = list(&peers, &from, Place::input);
         let receives = list(&peers, &into, Place::output);
-        let schedule = select::exchange(shape(c, waits, 0, 0), sends, receives);
+        let (shape, blocks) = (shape(c, waits, 0, 0), (sends, receives));
+        let schedule = exchange(
+            (&mut builder, self.limits()),
+            What::Alltoall,
+            shape,
+            None,
+            blocks,
+        );
         Ok(builder.call(schedule, from.buffer.as_buf(), into.buffer, None))
     }
 }

@@ -8,7 +8,7 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 use super::arguments::check_buffer;
 use super::schedule::Schedule;
 use super::scratch::Scratch;
-use super::{IN_PLACE, Shape, Waits};
+use super::{IN_PLACE, Shape, Unequal, Waits};
 use crate::datatype::{Argument, Type};
 use crate::handle::{Datatype, Op};
 use crate::op::{self, Reduction, Vector};
@@ -21,6 +21,8 @@ pub struct Call {
     pub(crate) output: RawBufMut,
     pub(crate) reduction: Option<Reduction>,
     pub(crate) staging: Option<Box<Staging>>,
+    /// Turns on a board that are played before the schedule, which has what they have no room for.
+    pub(crate) unequal: Option<Box<Unequal>>,
 }
 
 // SAFETY: the buffers are the program's, which has promised them until the operation ends, whichever thread drives it.
@@ -181,6 +183,7 @@ impl Items {
 #[derive(Default)]
 pub(super) struct Builder {
     staging: Option<Box<Staging>>,
+    pub(super) unequal: Option<Box<Unequal>>,
 }
 
 impl Builder {
@@ -270,6 +273,7 @@ impl Builder {
             output,
             reduction,
             staging: self.staging,
+            unequal: self.unequal,
         }
     }
 }

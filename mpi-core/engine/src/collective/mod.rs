@@ -50,6 +50,7 @@ pub mod select;
 mod shape;
 #[cfg(test)]
 mod simulate;
+mod unequal;
 
 pub use api::Waits;
 pub use api_v::{Types, Vectors};
@@ -62,6 +63,7 @@ pub use schedule::{Operations, Schedule};
 pub use scratch::Scratch;
 pub use select::Thresholds;
 pub use shape::Shape;
+pub(crate) use unequal::Unequal;
 
 /// `MPI_IN_PLACE`: given instead of a send buffer, says that the data are in the receive buffer already.
 pub const IN_PLACE: *const u8 = core::ptr::without_provenance(1);

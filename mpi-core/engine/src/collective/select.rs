@@ -111,7 +111,7 @@ pub struct BoardLimits {
 }
 
 impl BoardLimits {
-    fn of(&self, what: What, size: u32) -> usize {
+    pub(super) fn of(&self, what: What, size: u32) -> usize {
         let limits = match what {
             What::Barrier => return usize::MAX,
             What::Bcast => self.bcast,

@@ -68,12 +68,16 @@ impl Engine {
         let buffers = (call.input, call.output);
         // SAFETY: the caller's promise.
         unsafe {
-            let Some(staging) = &call.staging else {
-                return self.run_collective(comm, &call.schedule, buffers, call.reduction);
-            };
-            staging.fill();
-            self.run_collective(comm, &call.schedule, buffers, call.reduction)?;
-            staging.empty();
+            if let Some(staging) = &call.staging {
+                staging.fill();
+            }
+            match &call.unequal {
+                Some(unequal) => self.run_unequal(comm, unequal, &call.schedule, buffers)?,
+                None => self.run_collective(comm, &call.schedule, buffers, call.reduction)?,
+            }
+            if let Some(staging) = &call.staging {
+                staging.empty();
+            }
         }
         Ok(())
     }
@@ -182,6 +186,8 @@ impl Engine {
             output,
             reduction,
             ref staging,
+            // Only a call that waits itself has any.
+            unequal: _,
         } = collective.call;
         if let Some(staging) = staging {
             // SAFETY: the caller's promise.

@@ -12,7 +12,7 @@ use super::receive::idle_body;
 use super::request::{Kind, RequestRef};
 use crate::Result;
 use crate::collective::fused::{Turn, Watch};
-use crate::collective::{Operands, Running, Schedule, Shape, Thresholds, Wire, select};
+use crate::collective::{Operands, Running, Schedule, Shape, Thresholds, Unequal, Wire, select};
 use crate::group::Members;
 use crate::handle::{Comm, Request};
 use crate::op::Reduction;
@@ -59,6 +59,48 @@ impl Engine {
             (turn..turn + turns).for_each(|turn| data.expect_board().finish(turn));
         }
         outcome
+    }
+
+    /// Runs a call with blocks of unequal lengths: turns of the board, and, unless those are for all blocks, the schedule of the long ones.
+    ///
+    /// # Safety
+    /// As of [`Engine::run_collective`].
+    pub(super) unsafe fn run_unequal(
+        &self,
+        comm: Comm,
+        call: &Unequal,
+        schedule: &Schedule,
+        buffers: (RawBuf, RawBufMut),
+    ) -> Result<()> {
+        let data = self.comm(comm)?;
+        let shape = schedule.shape();
+        let play = |number: usize| {
+            let turn = Turn {
+                board: data.expect_board(),
+                number: data.next_turns(1),
+                shape,
+                watch: self,
+            };
+            // SAFETY: the caller's promise.
+            unsafe { turn.deal(call, number, buffers) }
+        };
+        let (longest, mut done) = play(0);
+        let turns = call.turns(longest, shape, self.limits());
+        for number in 1..turns {
+            // Also after an error, as the others wait for this member.
+            let (_, further) = play(number as usize);
+            done = done.and(further);
+        }
+        if turns > 1 {
+            return done;
+        }
+        if done.is_ok() && call.has_long() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.run_collective(comm, schedule, buffers, None) };
+        }
+        // Others may have long blocks, whose messages have this call's tag.
+        data.next_sequence();
+        done
     }
 
     /// Runs a schedule over a wire, with the tag and the first turn of its board that it has.

@@ -12,6 +12,7 @@ mod random;
 mod rank;
 mod seeds;
 mod threads;
+mod unequal;
 
 use ferrite_fabric::sim::Seeds;
 use over::Over;
@@ -87,6 +88,17 @@ fn everybody_works_together() {
             collective::everybody_works_together(&over(seed, "everybody_works_together"));
         }
     }
+}
+
+#[test]
+fn blocks_of_any_length_arrive() {
+    unequal::blocks_of_any_length_arrive(&Over::shm());
+    unequal::blocks_of_any_length_arrive(&Over::tcp());
+}
+
+#[test]
+fn lengths_that_do_not_agree_are_told() {
+    unequal::lengths_that_do_not_agree_are_told(&Over::shm());
 }
 
 #[test]

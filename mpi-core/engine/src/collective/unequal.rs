@@ -1,0 +1,273 @@
+//! Blocking collectives with blocks of unequal lengths over a board: the `v` and `w` forms.
+//!
+//! Sender and receiver of a block know its length, the others may not, so nobody can tell beforehand how many turns the call takes. All
+//! members play one; who has blocks for several puts each into a share of its slot, with its length before it. In that turn they learn how
+//! many more there are: a root that scatters says so, and where all send to all, everybody waits for everybody's longest block. Members
+//! that gather to a root shall not wait for it, so that is one turn always. Blocks that are longer than these turns have room for are messages.
+//!
+//! A receiver that expects another length than its sender means is told.
+
+use core::ptr::copy_nonoverlapping;
+
+use ferrite_fabric::{RawBuf, RawBufMut};
+use ferrite_shm::IN_LINE;
+
+use super::board::{FILLED, What};
+use super::exchange::Block;
+use super::fused::{Turn, Watch};
+use super::operation::{Buffer, Place};
+use super::select::Thresholds;
+use super::shape::Shape;
+use crate::{Error, ErrorClass, Result};
+
+/// Bytes of a block's length before it.
+const LENGTH: usize = size_of::<u64>();
+
+/// One rank's part in a gather, allgather, scatter or alltoall of unequal blocks.
+#[derive(Debug)]
+pub(crate) struct Unequal {
+    what: What,
+    /// What this rank keeps for itself: from where to where, and how long.
+    own: Option<(Place, Place, usize)>,
+    /// Blocks for others; where all get the same one, that one.
+    sends: Vec<Block>,
+    /// Blocks from others; the first is from the rank below.
+    receives: Vec<Block>,
+    /// Bytes of a slot for each block.
+    share: usize,
+    /// Bytes of a block that a turn has room for.
+    room: usize,
+    /// Bytes of the longest block, where everybody knows.
+    longest: Option<usize>,
+}
+
+impl Unequal {
+    /// For a board whose slots have `payload` bytes. `longest` is what everybody knows to be the length of the longest block, in an
+    /// allgather. `None` where there is nobody else, or too little room.
+    pub(super) fn new(
+        what: What,
+        shape: &Shape,
+        payload: usize,
+        longest: Option<usize>,
+        (mut sends, mut receives): (Vec<Block>, Vec<Block>),
+    ) -> Option<Unequal> {
+        let rank = shape.rank;
+        let has_shares = what.has_blocks();
+        let share = if has_shares {
+            (payload / shape.size as usize) & !(LENGTH - 1)
+        } else {
+            payload
+        };
+        let room = share.checked_sub(if has_shares { LENGTH } else { 0 })?;
+        if shape.size == 1 || room == 0 {
+            return None;
+        }
+        let take_own = |blocks: &mut Vec<Block>| {
+            let at = blocks.iter().position(|block| block.peer == rank)?;
+            Some(blocks.remove(at))
+        };
+        let own = take_own(&mut sends).zip(take_own(&mut receives));
+        let own = own.map(|(from, into)| (from.place, into.place, from.bytes.min(into.bytes)));
+        receives.sort_by_key(|block| (rank + shape.size - block.peer) % shape.size);
+        if what == What::Allgather {
+            sends.truncate(1);
+        }
+        Some(Unequal {
+            what,
+            own,
+            sends,
+            receives,
+            share,
+            room,
+            longest,
+        })
+    }
+
+    /// The blocks that are messages if the turns of the board are not for them: those to send and those to receive.
+    pub(super) fn long(&self) -> (Vec<Block>, Vec<Block>) {
+        let long = |blocks: &[Block]| {
+            let long = blocks.iter().filter(|block| block.bytes > self.room);
+            long.copied().collect()
+        };
+        (long(&self.sends), long(&self.receives))
+    }
+
+    /// Whether this rank fills its slot.
+    fn fills(&self, shape: &Shape) -> bool {
+        match self.what {
+            What::Gather => shape.rank != shape.root,
+            What::Scatter => shape.rank == shape.root,
+            _ => true,
+        }
+    }
+
+    /// Where in a block the part of a turn begins, and how long it is.
+    fn part(&self, block: &Block, turn: usize) -> (usize, usize) {
+        if self.what == What::Gather && block.bytes > self.room {
+            return (0, 0);
+        }
+        let at = block.bytes.min(turn * self.room);
+        (at, self.room.min(block.bytes - at))
+    }
+
+    /// How many turns the call takes, if the longest block has so many bytes. 1: longer ones are messages.
+    pub(crate) fn turns(&self, longest: u64, shape: &Shape, limits: &Thresholds) -> u64 {
+        let blocks = if self.what.has_blocks() {
+            u64::from(shape.size)
+        } else {
+            1
+        };
+        let most = limits.board.of(self.what, shape.size) as u64;
+        let turns = longest.div_ceil(self.room as u64).max(1);
+        let few = longest.saturating_mul(blocks) <= most && turns <= limits.board_turns as u64;
+        if few && self.what != What::Gather {
+            turns
+        } else {
+            1
+        }
+    }
+
+    /// Whether a turn has room for all of a block of so many bytes.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        bytes <= self.room as u64
+    }
+
+    /// Whether this rank has blocks that a turn has no room for.
+    pub(crate) fn has_long(&self) -> bool {
+        let mut all = self.sends.iter().chain(&self.receives);
+        all.any(|block| block.bytes > self.room)
+    }
+}
+
+impl<W: Watch> Turn<'_, W> {
+    /// Plays the turn of this number of a call, counted from 0. Returns the length of the longest block, as far as it matters, and an error when
+    /// members do not agree about a block's length; the turn is over then, too.
+    ///
+    /// # Safety
+    /// The blocks lie within the buffers, which are valid. All members play the turn of the same call. No lock is held.
+    pub(crate) unsafe fn deal(
+        &self,
+        call: &Unequal,
+        turn: usize,
+        buffers: (RawBuf, RawBufMut),
+    ) -> (u64, Result<()>) {
+        // SAFETY: the caller's promise.
+        let done = unsafe { self.exchange_unequal(call, turn, buffers) };
+        let told = |member| {
+            self.wait_for_post(member);
+            self.board.announced(member as usize, self.number)
+        };
+        let longest = match call.what {
+            _ if turn > 0 => 0,
+            What::Scatter => told(self.shape.root),
+            What::Alltoall => (0..self.shape.size).map(told).max().unwrap_or(0),
+            _ => call.longest.unwrap_or(0) as u64,
+        };
+        self.board.finish(self.number);
+        (longest, done)
+    }
+
+    /// # Safety
+    /// As of [`Turn::deal`].
+    unsafe fn exchange_unequal(
+        &self,
+        call: &Unequal,
+        turn: usize,
+        (input, output): (RawBuf, RawBufMut),
+    ) -> Result<()> {
+        let rank = self.shape.rank;
+        let from = |place: Place| match place.buffer {
+            Buffer::Input => input.ptr.wrapping_add(place.offset),
+            _ => output.ptr.wrapping_add(place.offset).cast_const(),
+        };
+        let into = |place: Place| output.ptr.wrapping_add(place.offset);
+        let longest = call.sends.iter().map(|block| block.bytes).max();
+        let longest = longest.unwrap_or(0) as u64;
+        // SAFETY: the caller's promise; the slot is written once it may be, and has room for the parts.
+        unsafe {
+            if call.fills(self.shape) {
+                self.watch.watch(|| self.board.is_free(self.number));
+                if call.what.has_blocks() && turn == 0 {
+                    for member in 0..self.shape.size {
+                        self.length(call, rank, member).write(0);
+                    }
+                }
+                for block in &call.sends {
+                    let (at, bytes) = call.part(block, turn);
+                    let to = self.place(call, rank, block.peer, block.bytes);
+                    copy_nonoverlapping(from(block.place).wrapping_add(at), to, bytes);
+                    if call.what.has_blocks() && turn == 0 {
+                        self.length(call, rank, block.peer)
+                            .write(block.bytes as u64);
+                    }
+                }
+                self.board.announce(self.number, longest);
+                self.board.post(self.number, FILLED);
+            }
+            if let Some((here, there, bytes)) = call.own
+                && turn == 0
+                && here != there
+            {
+                copy_nonoverlapping(from(here), into(there), bytes);
+            }
+            for block in &call.receives {
+                let (at, bytes) = call.part(block, turn);
+                if bytes == 0 && turn > 0 {
+                    continue;
+                }
+                self.wait_for_post(block.peer);
+                if turn == 0 {
+                    self.check_length(call, block)?;
+                }
+                let slot = self.place(call, block.peer, rank, block.bytes);
+                copy_nonoverlapping(slot, into(block.place).wrapping_add(at), bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_for_post(&self, member: u32) {
+        let (board, number) = (self.board, self.number);
+        self.watch
+            .watch(|| board.has_posted(member as usize, number, FILLED));
+    }
+
+    /// Where in `member`'s slot the data for `reader` are, of a block of so many bytes.
+    fn place(&self, call: &Unequal, member: u32, reader: u32, bytes: usize) -> *mut u8 {
+        if call.what.has_blocks() {
+            return self.length(call, member, reader).wrapping_add(1).cast();
+        }
+        self.board
+            .bytes(member as usize, self.number, bytes <= IN_LINE)
+    }
+
+    /// Where in `member`'s slot the length of its block for `reader` is, where it has one for each.
+    fn length(&self, call: &Unequal, member: u32, reader: u32) -> *mut u64 {
+        let slot = self.board.bytes(member as usize, self.number, false);
+        slot.wrapping_add(reader as usize * call.share).cast()
+    }
+
+    /// # Safety
+    /// The block's sender has posted the call's first turn.
+    unsafe fn check_length(&self, call: &Unequal, block: &Block) -> Result<()> {
+        let sent = if call.what.has_blocks() {
+            // SAFETY: the caller's promise; shares are aligned.
+            unsafe { self.length(call, block.peer, self.shape.rank).read() }
+        } else {
+            self.board.announced(block.peer as usize, self.number)
+        };
+        if sent == block.bytes as u64 {
+            return Ok(());
+        }
+        let class = if sent > block.bytes as u64 {
+            ErrorClass::TRUNCATE
+        } else {
+            ErrorClass::COUNT
+        };
+        let sentence = format!(
+            "rank {} sends {sent} bytes to rank {}, which expects {}: the counts and types of both must describe as much",
+            block.peer, self.shape.rank, block.bytes
+        );
+        Err(Error::new(class, sentence))
+    }
+}
