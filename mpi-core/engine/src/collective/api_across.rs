@@ -3,6 +3,8 @@
 //! All goes directly from rank to rank. In calls with a root its group says who it is: the root itself gives `MPI_ROOT`, the others of its
 //! group `MPI_PROC_NULL` and have no part, the other group gives its rank.
 
+use core::ops::Range;
+
 use ferrite_fabric::{RawBuf, RawBufMut};
 
 use super::api::{receive, send};
@@ -81,8 +83,8 @@ fn remote(comm: &CommData) -> core::ops::Range<u32> {
     0..comm.peers() as u32
 }
 
-fn remote_ranks(comm: &CommData) -> Vec<i32> {
-    (0..comm.peers()).collect()
+fn remote_ranks(comm: &CommData) -> Range<i32> {
+    0..comm.peers()
 }
 
 /// `count` items for each rank of the remote group.
@@ -166,7 +168,7 @@ pub(super) fn gatherv(
         Root::Here => {
             let all = received.check("receive buffer")?;
             let laid = lay_received(&mut builder, &all, None);
-            let receives = list(&remote_ranks(comm), &laid, Place::output);
+            let receives = list(remote_ranks(comm), &laid, Place::output);
             exchange(comm, builder, NOTHING_SENT, (laid.buffer, receives))
         }
         Root::There(root) => to_root(comm, builder, sent, root)?,
@@ -212,7 +214,7 @@ pub(super) fn scatterv(
         Root::Here => {
             let all = sent.check("send buffer")?;
             let laid = lay_sent(&mut builder, &all);
-            let sends = list(&remote_ranks(comm), &laid, Place::input);
+            let sends = list(remote_ranks(comm), &laid, Place::input);
             exchange(
                 comm,
                 builder,
@@ -257,7 +259,7 @@ pub(super) fn allgatherv(
     let all = received.check("receive buffer")?;
     let laid = lay_received(&mut builder, &all, None);
     let sends = same(remote(comm), Place::input(0), input.len);
-    let receives = list(&remote_ranks(comm), &laid, Place::output);
+    let receives = list(remote_ranks(comm), &laid, Place::output);
     Ok(exchange(
         comm,
         builder,
@@ -288,8 +290,8 @@ pub(super) fn alltoallv(comm: &CommData, sent: Vectors<'_>, received: Vectors<'_
     let from = lay_sent(&mut builder, &sent);
     let into = lay_received(&mut builder, &received, None);
     let peers = remote_ranks(comm);
-    let sends = list(&peers, &from, Place::input);
-    let receives = list(&peers, &into, Place::output);
+    let sends = list(peers.clone(), &from, Place::input);
+    let receives = list(peers, &into, Place::output);
     Ok(exchange(
         comm,
         builder,

@@ -8,9 +8,10 @@ use super::arguments::{check_buffer, check_own, check_root};
 use super::call::{Builder, Call, Items};
 use super::exchange::Block;
 use super::operation::Place;
+use super::unequal::Way;
 use super::{IN_PLACE, Schedule, Shape, Thresholds, Unequal, What, select};
 use crate::datatype::Argument;
-use crate::engine::{CommData, Engine};
+use crate::engine::Engine;
 use crate::handle::{Comm, Datatype};
 use crate::{Error, ErrorClass, Result};
 
@@ -154,11 +155,15 @@ fn put_back(own: Option<usize>) -> impl FnMut(&mut Builder, usize, &Items, *mut 
 }
 
 /// Blocks from or to these ranks. Empty ones are no messages.
-pub(super) fn list(peers: &[i32], laid: &Laid, place: fn(usize) -> Place) -> Vec<Block> {
-    let all = peers.iter().zip(&laid.blocks);
-    let filled = all.filter(|(peer, (_, bytes))| **peer >= 0 && *bytes > 0);
+pub(super) fn list(
+    peers: impl IntoIterator<Item = i32>,
+    laid: &Laid,
+    place: fn(usize) -> Place,
+) -> Vec<Block> {
+    let all = peers.into_iter().zip(&laid.blocks);
+    let filled = all.filter(|(peer, (_, bytes))| *peer >= 0 && *bytes > 0);
     let blocks = filled.map(|(peer, (offset, bytes))| Block {
-        peer: *peer as u32,
+        peer: peer as u32,
         place: place(*offset),
         bytes: *bytes,
     });
@@ -174,28 +179,16 @@ fn exchange(
     longest: Option<usize>,
     (sends, receives): (Vec<Block>, Vec<Block>),
 ) -> Schedule {
-    let Some(payload) = shape.board else {
+    let Some(way) = Way::new(what, &shape, longest, limits) else {
         return select::exchange(shape, sends, receives);
     };
-    let all = (sends.clone(), receives.clone());
-    let unequal = Unequal::new(what, &shape, payload, longest, all);
-    // Where all know how long it takes, it need not begin.
-    let in_time = |unequal: &Unequal| {
-        longest.is_none_or(|longest| {
-            let longest = longest as u64;
-            unequal.has_room(longest) || unequal.turns(longest, &shape, limits) > 1
-        })
+    let unequal = Unequal::new(way, &shape, sends, receives);
+    let schedule = match unequal.long() {
+        Some((sends, receives)) => select::exchange(shape, sends, receives),
+        None => select::nothing(shape),
     };
-    let Some(unequal) = unequal.filter(in_time) else {
-        return select::exchange(shape, sends, receives);
-    };
-    let (sends, receives) = unequal.long();
     builder.unequal = Some(Box::new(unequal));
-    select::exchange(shape, sends, receives)
-}
-
-fn everybody(comm: &CommData) -> Vec<i32> {
-    (0..comm.size()).collect()
+    schedule
 }
 
 /// At most this many ranks send each other short blocks directly instead of around a ring.
@@ -255,7 +248,7 @@ impl Engine {
             sends = to_root(root, input.len, Place::input(0));
         }
         let laid = lay_received(&mut builder, &received, None);
-        let receives = list(&everybody(c), &laid, Place::output);
+        let receives = list(0..c.size(), &laid, Place::output);
         let blocks = (sends, receives);
         let schedule = exchange(
             (&mut builder, self.limits()),
@@ -312,7 +305,7 @@ impl Engine {
             receives = to_root(root, output.len, Place::output(0));
         }
         let laid = lay_sent(&mut builder, &sent);
-        let blocks = (list(&everybody(c), &laid, Place::input), receives);
+        let blocks = (list(0..c.size(), &laid, Place::input), receives);
         let schedule = exchange(
             (&mut builder, self.limits()),
             What::Scatter,
@@ -377,7 +370,7 @@ impl Engine {
             };
             let peers = (0..shape.size).filter(|_| bytes > 0);
             let sends = peers.map(|peer| Block { peer, place, bytes }).collect();
-            let receives = list(&everybody(c), &laid, Place::output);
+            let receives = list(0..c.size(), &laid, Place::output);
             let longest = laid.blocks.iter().map(|(_, bytes)| *bytes).max();
             let blocks = (sends, receives);
             exchange(
@@ -423,9 +416,9 @@ impl Engine {
                 (from, lay_received(&mut builder, &received, None))
             }
         };
-        let peers = everybody(c);
-        let sends = list(&peers, &from, Place::input);
-        let receives = list(&peers, &into, Place::output);
+        let peers = 0..c.size();
+        let sends = list(peers.clone(), &from, Place::input);
+        let receives = list(peers, &into, Place::output);
         let (shape, blocks) = (shape(c, waits, 0, 0), (sends, receives));
         let schedule = exchange(
             (&mut builder, self.limits()),

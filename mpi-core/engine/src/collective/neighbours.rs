@@ -162,7 +162,7 @@ fn exchange_with(
 }
 
 fn between(shape: Shape, with: &Neighbours, from: &Laid, into: &Laid) -> Result<Schedule> {
-    let sends = list(&with.destinations, from, Place::input);
+    let sends = list(with.destinations.iter().copied(), from, Place::input);
     let receives = if with.paired {
         // What goes down a dimension arrives from above: where both neighbours are one member, its first block is for the second place.
         let mut peers = with.sources.clone();
@@ -175,9 +175,9 @@ fn between(shape: Shape, with: &Neighbours, from: &Laid, into: &Laid) -> Result<
             .blocks
             .chunks_exact_mut(2)
             .for_each(|pair| pair.swap(0, 1));
-        list(&peers, &swapped, Place::output)
+        list(peers, &swapped, Place::output)
     } else {
-        list(&with.sources, into, Place::output)
+        list(with.sources.iter().copied(), into, Place::output)
     };
     // What a member sends to itself, edge by edge.
     let own = |blocks: &[Block]| -> Vec<usize> {

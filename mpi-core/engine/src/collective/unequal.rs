@@ -1,7 +1,7 @@
 //! Blocking collectives with blocks of unequal lengths over a board: the `v` and `w` forms.
 //!
 //! Sender and receiver of a block know its length, the others may not, so nobody can tell beforehand how many turns the call takes. All
-//! members play one; who has blocks for several puts each into a share of its slot, with its length before it. In that turn they learn how
+//! members play one; who has blocks for several puts each into a share of its slot, and their lengths into a table. In that turn they learn how
 //! many more there are: a root that scatters says so, and where all send to all, everybody waits for everybody's longest block. Members
 //! that gather to a root shall not wait for it, so that is one turn always. Blocks that are longer than these turns have room for are messages.
 //!
@@ -20,85 +20,61 @@ use super::select::Thresholds;
 use super::shape::Shape;
 use crate::{Error, ErrorClass, Result};
 
-/// Bytes of a block's length before it.
-const LENGTH: usize = size_of::<u64>();
+/// A block's length in a table; a longer block than it can tell is a message.
+type Length = u32;
+/// Shares begin at a multiple of this, in bytes: a processor writes whole lines of another one's twice as fast as parts of them.
+const ALIGNED: usize = 64;
 
-/// One rank's part in a gather, allgather, scatter or alltoall of unequal blocks.
-#[derive(Debug)]
-pub(crate) struct Unequal {
+/// How blocks go over a board: what all ranks know.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
     what: What,
-    /// What this rank keeps for itself: from where to where, and how long.
-    own: Option<(Place, Place, usize)>,
-    /// Blocks for others; where all get the same one, that one.
-    sends: Vec<Block>,
-    /// Blocks from others; the first is from the rank below.
-    receives: Vec<Block>,
-    /// Bytes of a slot for each block.
-    share: usize,
-    /// Bytes of a block that a turn has room for.
+    /// A member's lengths of blocks are in its line.
+    in_line: bool,
+    /// Bytes of a slot before the shares, where the lengths are otherwise.
+    table: usize,
+    /// Bytes of a block that a turn has room for: of a share, or of the slot.
     room: usize,
     /// Bytes of the longest block, where everybody knows.
     longest: Option<usize>,
 }
 
-impl Unequal {
-    /// For a board whose slots have `payload` bytes. `longest` is what everybody knows to be the length of the longest block, in an
-    /// allgather. `None` where there is nobody else, or too little room.
+impl Way {
+    /// The way for a gather, allgather, scatter or alltoall. `longest` is what everybody knows to be the length of the longest block, in an
+    /// allgather. `None` where there is no board, nobody else, too little room, or known to be.
     pub(super) fn new(
         what: What,
         shape: &Shape,
-        payload: usize,
         longest: Option<usize>,
-        (mut sends, mut receives): (Vec<Block>, Vec<Block>),
-    ) -> Option<Unequal> {
-        let rank = shape.rank;
-        let has_shares = what.has_blocks();
-        let share = if has_shares {
-            (payload / shape.size as usize) & !(LENGTH - 1)
+        limits: &Thresholds,
+    ) -> Option<Way> {
+        let payload = shape.board.filter(|_| shape.size > 1)?;
+        let size = shape.size as usize;
+        let lengths = size * size_of::<Length>();
+        let in_line = lengths <= IN_LINE;
+        let (table, room) = if what.has_blocks() {
+            let table = if in_line {
+                0
+            } else {
+                lengths.next_multiple_of(ALIGNED)
+            };
+            let share = payload.checked_sub(table)? / size;
+            (table, share & !(ALIGNED - 1))
         } else {
-            payload
+            (0, payload)
         };
-        let room = share.checked_sub(if has_shares { LENGTH } else { 0 })?;
-        if shape.size == 1 || room == 0 {
-            return None;
-        }
-        let take_own = |blocks: &mut Vec<Block>| {
-            let at = blocks.iter().position(|block| block.peer == rank)?;
-            Some(blocks.remove(at))
-        };
-        let own = take_own(&mut sends).zip(take_own(&mut receives));
-        let own = own.map(|(from, into)| (from.place, into.place, from.bytes.min(into.bytes)));
-        receives.sort_by_key(|block| (rank + shape.size - block.peer) % shape.size);
-        if what == What::Allgather {
-            sends.truncate(1);
-        }
-        Some(Unequal {
+        let way = Way {
             what,
-            own,
-            sends,
-            receives,
-            share,
+            in_line,
+            table,
             room,
             longest,
-        })
-    }
-
-    /// The blocks that are messages if the turns of the board are not for them: those to send and those to receive.
-    pub(super) fn long(&self) -> (Vec<Block>, Vec<Block>) {
-        let long = |blocks: &[Block]| {
-            let long = blocks.iter().filter(|block| block.bytes > self.room);
-            long.copied().collect()
         };
-        (long(&self.sends), long(&self.receives))
-    }
-
-    /// Whether this rank fills its slot.
-    fn fills(&self, shape: &Shape) -> bool {
-        match self.what {
-            What::Gather => shape.rank != shape.root,
-            What::Scatter => shape.rank == shape.root,
-            _ => true,
-        }
+        let in_time = match longest.unwrap_or(0) {
+            longest if longest <= room => true,
+            longest => way.turns(longest as u64, shape, limits) > 1,
+        };
+        (room > 0 && in_time).then_some(way)
     }
 
     /// Where in a block the part of a turn begins, and how long it is.
@@ -110,8 +86,8 @@ impl Unequal {
         (at, self.room.min(block.bytes - at))
     }
 
-    /// How many turns the call takes, if the longest block has so many bytes. 1: longer ones are messages.
-    pub(crate) fn turns(&self, longest: u64, shape: &Shape, limits: &Thresholds) -> u64 {
+    /// How many turns the call takes, if the longest block has so many bytes. 1: longer ones than there is room for are messages.
+    fn turns(&self, longest: u64, shape: &Shape, limits: &Thresholds) -> u64 {
         let blocks = if self.what.has_blocks() {
             u64::from(shape.size)
         } else {
@@ -126,16 +102,74 @@ impl Unequal {
             1
         }
     }
+}
 
-    /// Whether a turn has room for all of a block of so many bytes.
-    pub(crate) fn has_room(&self, bytes: u64) -> bool {
-        bytes <= self.room as u64
+/// One rank's part in such a call.
+#[derive(Debug)]
+pub(crate) struct Unequal {
+    way: Way,
+    /// What this rank keeps for itself: from where to where, and how long.
+    own: Option<(Place, Place, usize)>,
+    /// Blocks for others; where all get the same one, that one.
+    sends: Vec<Block>,
+    /// Blocks from others; the first is from the rank below.
+    receives: Vec<Block>,
+}
+
+impl Unequal {
+    /// These blocks, at most one for each rank and from each.
+    pub(super) fn new(
+        way: Way,
+        shape: &Shape,
+        mut sends: Vec<Block>,
+        mut receives: Vec<Block>,
+    ) -> Unequal {
+        let rank = shape.rank;
+        let take_own = |blocks: &mut Vec<Block>| {
+            let at = blocks.iter().position(|block| block.peer == rank)?;
+            Some(blocks.remove(at))
+        };
+        let own = take_own(&mut sends).zip(take_own(&mut receives));
+        let own = own.map(|(from, into)| (from.place, into.place, from.bytes.min(into.bytes)));
+        receives.sort_by_key(|block| shape.below(block.peer));
+        if way.what == What::Allgather {
+            sends.truncate(1);
+        }
+        Unequal {
+            way,
+            own,
+            sends,
+            receives,
+        }
     }
 
     /// Whether this rank has blocks that a turn has no room for.
     pub(crate) fn has_long(&self) -> bool {
         let mut all = self.sends.iter().chain(&self.receives);
-        all.any(|block| block.bytes > self.room)
+        all.any(|block| block.bytes > self.way.room)
+    }
+
+    /// Those blocks, to send and to receive, which are messages if the turns of the board are not for them.
+    pub(super) fn long(&self) -> Option<(Vec<Block>, Vec<Block>)> {
+        let long = |blocks: &[Block]| {
+            let long = blocks.iter().filter(|block| block.bytes > self.way.room);
+            long.copied().collect()
+        };
+        (self.has_long()).then(|| (long(&self.sends), long(&self.receives)))
+    }
+
+    /// As of [`Way::turns`].
+    pub(crate) fn turns(&self, longest: u64, shape: &Shape, limits: &Thresholds) -> u64 {
+        self.way.turns(longest, shape, limits)
+    }
+
+    /// Whether this rank fills its slot.
+    fn fills(&self, shape: &Shape) -> bool {
+        match self.way.what {
+            What::Gather => shape.rank != shape.root,
+            What::Scatter => shape.rank == shape.root,
+            _ => true,
+        }
     }
 }
 
@@ -157,11 +191,11 @@ impl<W: Watch> Turn<'_, W> {
             self.wait_for_post(member);
             self.board.announced(member as usize, self.number)
         };
-        let longest = match call.what {
+        let longest = match call.way.what {
             _ if turn > 0 => 0,
             What::Scatter => told(self.shape.root),
             What::Alltoall => (0..self.shape.size).map(told).max().unwrap_or(0),
-            _ => call.longest.unwrap_or(0) as u64,
+            _ => call.way.longest.unwrap_or(0) as u64,
         };
         self.board.finish(self.number);
         (longest, done)
@@ -187,18 +221,18 @@ impl<W: Watch> Turn<'_, W> {
         unsafe {
             if call.fills(self.shape) {
                 self.watch.watch(|| self.board.is_free(self.number));
-                if call.what.has_blocks() && turn == 0 {
+                if call.way.what.has_blocks() && turn == 0 {
                     for member in 0..self.shape.size {
                         self.length(call, rank, member).write(0);
                     }
                 }
                 for block in &call.sends {
-                    let (at, bytes) = call.part(block, turn);
+                    let (at, bytes) = call.way.part(block, turn);
                     let to = self.place(call, rank, block.peer, block.bytes);
                     copy_nonoverlapping(from(block.place).wrapping_add(at), to, bytes);
-                    if call.what.has_blocks() && turn == 0 {
-                        self.length(call, rank, block.peer)
-                            .write(block.bytes as u64);
+                    if call.way.what.has_blocks() && turn == 0 {
+                        let length = Length::try_from(block.bytes).unwrap_or(Length::MAX);
+                        self.length(call, rank, block.peer).write(length);
                     }
                 }
                 self.board.announce(self.number, longest);
@@ -211,7 +245,7 @@ impl<W: Watch> Turn<'_, W> {
                 copy_nonoverlapping(from(here), into(there), bytes);
             }
             for block in &call.receives {
-                let (at, bytes) = call.part(block, turn);
+                let (at, bytes) = call.way.part(block, turn);
                 if bytes == 0 && turn > 0 {
                     continue;
                 }
@@ -234,25 +268,32 @@ impl<W: Watch> Turn<'_, W> {
 
     /// Where in `member`'s slot the data for `reader` are, of a block of so many bytes.
     fn place(&self, call: &Unequal, member: u32, reader: u32, bytes: usize) -> *mut u8 {
-        if call.what.has_blocks() {
-            return self.length(call, member, reader).wrapping_add(1).cast();
+        let member = member as usize;
+        if !call.way.what.has_blocks() {
+            let in_line = bytes <= IN_LINE;
+            return self.board.bytes(member, self.number, in_line);
         }
-        self.board
-            .bytes(member as usize, self.number, bytes <= IN_LINE)
+        let slot = self.board.bytes(member, self.number, false);
+        slot.wrapping_add(call.way.table + reader as usize * call.way.room)
     }
 
-    /// Where in `member`'s slot the length of its block for `reader` is, where it has one for each.
-    fn length(&self, call: &Unequal, member: u32, reader: u32) -> *mut u64 {
-        let slot = self.board.bytes(member as usize, self.number, false);
-        slot.wrapping_add(reader as usize * call.share).cast()
+    /// Where `member`'s table has the length of its block for `reader`, where it has one for each.
+    fn length(&self, call: &Unequal, member: u32, reader: u32) -> *mut Length {
+        let in_line = call.way.in_line;
+        let table = self.board.bytes(member as usize, self.number, in_line);
+        table.cast::<Length>().wrapping_add(reader as usize)
     }
 
     /// # Safety
     /// The block's sender has posted the call's first turn.
     unsafe fn check_length(&self, call: &Unequal, block: &Block) -> Result<()> {
-        let sent = if call.what.has_blocks() {
-            // SAFETY: the caller's promise; shares are aligned.
-            unsafe { self.length(call, block.peer, self.shape.rank).read() }
+        let sent = if call.way.what.has_blocks() {
+            // SAFETY: the caller's promise; tables are aligned.
+            let sent = unsafe { self.length(call, block.peer, self.shape.rank).read() };
+            if sent == Length::MAX && block.bytes >= sent as usize {
+                return Ok(());
+            }
+            u64::from(sent)
         } else {
             self.board.announced(block.peer as usize, self.number)
         };

@@ -148,7 +148,7 @@ fn rounds(e: &Engine, comm: Comm, rounds: usize) {
 }
 
 pub(super) fn blocks_of_any_length_arrive(over: &Over) {
-    for size in [1, 2, 3, 5] {
+    for size in [1, 2, 3, 5, 12] {
         over.job(size, &[], |e| {
             let mut made = e.comm_dup(WORLD).unwrap();
             rounds(e, WORLD, 12);
