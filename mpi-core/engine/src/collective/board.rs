@@ -40,6 +40,15 @@ pub enum What {
 }
 
 impl What {
+    /// Whether one member gives or gets everything.
+    #[inline]
+    pub(crate) fn has_root(self) -> bool {
+        matches!(
+            self,
+            What::Bcast | What::Scatter | What::Gather | What::Reduce
+        )
+    }
+
     /// Whether whoever fills a slot has a block for each member.
     #[inline]
     pub(super) fn has_blocks(self) -> bool {
@@ -148,6 +157,10 @@ impl OnBoard {
             What::Scan => "scan on the board",
             What::Exscan => "exscan on the board",
         }
+    }
+
+    pub(super) fn what(&self) -> What {
+        self.what
     }
 
     /// What is done, if it takes one turn and nobody reduces slices.

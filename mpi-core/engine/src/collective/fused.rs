@@ -40,6 +40,13 @@ pub struct Turn<'a, W> {
 }
 
 impl<W: Watch> Turn<'_, W> {
+    /// Whether all others have posted already.
+    pub(crate) fn is_last(&self) -> bool {
+        let (own, all) = (self.shape.rank, 0..self.shape.size);
+        let is_there = |member| self.board.has_posted(member as usize, self.number, FILLED);
+        all.filter(|member| *member != own).all(is_there)
+    }
+
     /// Does the call. After an error (members do not agree about its length) the turn is over, too.
     ///
     /// # Safety

@@ -163,6 +163,15 @@ impl Schedule {
         }
     }
 
+    /// What is done on the board, if anything.
+    #[inline]
+    pub fn on_board(&self) -> Option<What> {
+        match &self.algorithm {
+            Algorithm::OnBoard(a) => Some(a.what()),
+            _ => None,
+        }
+    }
+
     /// What is done on the board, if it takes one turn and nobody reduces slices.
     #[inline]
     pub fn in_one_turn(&self) -> Option<What> {

@@ -143,6 +143,11 @@ impl Unequal {
         }
     }
 
+    /// As of [`What::has_root`].
+    pub(crate) fn has_root(&self) -> bool {
+        self.way.what.has_root()
+    }
+
     /// Whether this rank has blocks that a turn has no room for.
     pub(crate) fn has_long(&self) -> bool {
         let mut all = self.sends.iter().chain(&self.receives);

@@ -1,6 +1,6 @@
 //! Communicators: what a communicator is, and the questions that can be asked of it (MPI 5.0, sections 7.4 and 7.8).
 
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ferrite_shm::Board;
@@ -90,6 +90,8 @@ pub struct CommData {
     nodes: OnceLock<Option<Arc<Nodes>>>,
     /// The next turn of the board.
     turn: AtomicU64,
+    /// The last call on the board had a root.
+    rooted: AtomicBool,
     /// Who is whose neighbour. Set before the maker gives the handle away.
     topology: OnceLock<Topology>,
     /// Hints that the program has given: what it promises not to do.
@@ -148,6 +150,7 @@ impl CommData {
             board: OnceLock::new(),
             nodes: OnceLock::new(),
             turn: AtomicU64::new(Board::FIRST_TURN),
+            rooted: AtomicBool::new(false),
             topology: OnceLock::new(),
             hints: ClassLock::new(Class::Leaf, Vec::new()),
             name: ClassLock::new(Class::Leaf, name.to_owned()),
@@ -296,6 +299,14 @@ impl CommData {
     /// The first of as many turns of the board for the next collective operation, the same on every member.
     pub(crate) fn next_turns(&self, turns: u64) -> u64 {
         self.turn.fetch_add(turns, Ordering::Relaxed)
+    }
+
+    /// Notes whether a call on the board has a root. Returns whether the one before had one. Relaxed: calls come one after the other.
+    #[inline]
+    pub(crate) fn replace_rooted(&self, rooted: bool) -> bool {
+        let before = self.rooted.load(Ordering::Relaxed);
+        self.rooted.store(rooted, Ordering::Relaxed);
+        before
     }
 
     /// Takes over the hints that are known. `MPI_ERR_INFO_VALUE` for one that is neither true nor false.

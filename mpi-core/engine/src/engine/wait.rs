@@ -220,6 +220,14 @@ impl Engine {
         *patience = Patience::default();
     }
 
+    /// Lets other ranks of this processor run, if there are any.
+    #[inline]
+    pub(super) fn give_way(&self) {
+        if self.waiting.is_crowded() {
+            sys::yield_now();
+        }
+    }
+
     /// Spins, yields or sleeps. Returns whether `done` was asked and said so.
     #[inline]
     fn be_patient(&self, patience: &mut Patience, done: &mut dyn FnMut() -> bool) -> bool {

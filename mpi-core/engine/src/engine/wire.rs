@@ -12,7 +12,9 @@ use super::receive::idle_body;
 use super::request::{Kind, RequestRef};
 use crate::Result;
 use crate::collective::fused::{Turn, Watch};
-use crate::collective::{Operands, Running, Schedule, Shape, Thresholds, Unequal, Wire, select};
+use crate::collective::{
+    Operands, Running, Schedule, Shape, Thresholds, Unequal, What, Wire, select,
+};
 use crate::group::Members;
 use crate::handle::{Comm, Request};
 use crate::op::Reduction;
@@ -31,6 +33,7 @@ impl Engine {
         reduction: Option<Reduction>,
     ) -> Result<()> {
         let data = self.comm(comm)?;
+        let had_root = data.replace_rooted(schedule.on_board().is_some_and(What::has_root));
         if let Some(what) = schedule.in_one_turn() {
             let turn = Turn {
                 board: data.expect_board(),
@@ -38,8 +41,14 @@ impl Engine {
                 shape: schedule.shape(),
                 watch: self,
             };
+            // Whoever comes last to a barrier has waited most for the call before it, and would for the next one of its kind.
+            let gives_way = had_root && what == What::Barrier && turn.is_last();
             // SAFETY: the caller's promise.
-            return unsafe { turn.play(what, (input, output), reduction.as_ref()) };
+            let done = unsafe { turn.play(what, (input, output), reduction.as_ref()) };
+            if gives_way {
+                self.give_way();
+            }
+            return done;
         }
         let wire = CollectiveWire {
             engine: self,
@@ -73,6 +82,7 @@ impl Engine {
         buffers: (RawBuf, RawBufMut),
     ) -> Result<()> {
         let data = self.comm(comm)?;
+        data.replace_rooted(call.has_root());
         let shape = schedule.shape();
         let play = |number: usize| {
             let turn = Turn {
