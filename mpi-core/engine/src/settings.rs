@@ -553,7 +553,7 @@ mod tests {
         let name = "FERRITE_COLLECTIVES";
         let given = "board_bcast=64k, allgather_ring=1k";
         let (mut settings, _) = parse(&[(name, given)]).unwrap();
-        assert_eq!(settings.collectives.board.bcast[1], 64 << 10);
+        assert_eq!(settings.collectives.board.bcast[2], 64 << 10);
         assert_eq!(settings.collectives.allgather_ring, 1 << 10);
         let built_in = Thresholds::DEFAULT;
         assert_eq!(settings.collectives.board.bcast[0], built_in.board.bcast[0]);

@@ -167,7 +167,7 @@ pub(super) fn gatherv(
         Root::Beside => nothing(comm),
         Root::Here => {
             let all = received.check("receive buffer")?;
-            let laid = lay_received(&mut builder, &all, None);
+            let laid = lay_received(&mut builder, all, None);
             let receives = list(remote_ranks(comm), &laid, Place::output);
             exchange(comm, builder, NOTHING_SENT, (laid.buffer, receives))
         }
@@ -213,7 +213,7 @@ pub(super) fn scatterv(
         Root::Beside => nothing(comm),
         Root::Here => {
             let all = sent.check("send buffer")?;
-            let laid = lay_sent(&mut builder, &all);
+            let laid = lay_sent(&mut builder, all);
             let sends = list(remote_ranks(comm), &laid, Place::input);
             exchange(
                 comm,
@@ -257,7 +257,7 @@ pub(super) fn allgatherv(
     let mut builder = Builder::default();
     let input = send(&mut builder, buf, count, dt)?;
     let all = received.check("receive buffer")?;
-    let laid = lay_received(&mut builder, &all, None);
+    let laid = lay_received(&mut builder, all, None);
     let sends = same(remote(comm), Place::input(0), input.len);
     let receives = list(remote_ranks(comm), &laid, Place::output);
     Ok(exchange(
@@ -287,8 +287,8 @@ pub(super) fn alltoallv(comm: &CommData, sent: Vectors<'_>, received: Vectors<'_
         sent.check("send buffer")?,
         received.check("receive buffer")?,
     );
-    let from = lay_sent(&mut builder, &sent);
-    let into = lay_received(&mut builder, &received, None);
+    let from = lay_sent(&mut builder, sent);
+    let into = lay_received(&mut builder, received, None);
     let peers = remote_ranks(comm);
     let sends = list(peers.clone(), &from, Place::input);
     let receives = list(peers, &into, Place::output);

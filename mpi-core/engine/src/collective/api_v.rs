@@ -37,8 +37,17 @@ pub struct Vectors<'a> {
     pub types: Types<'a>,
 }
 
+/// Blocks that have been checked.
+#[derive(Clone)]
+pub(super) enum Checked {
+    /// Bytes in a row each, as they are in the program's buffer.
+    Runs(Laid),
+    /// Items of any type.
+    Items(Vec<Items>),
+}
+
 impl Vectors<'_> {
-    pub(super) fn check(&self, name: &str) -> Result<Vec<Items>> {
+    pub(super) fn check(&self, name: &str) -> Result<Checked> {
         check_buffer(name, self.buf, 0)?;
         let one = match self.types {
             Types::One(datatype) => Some(Argument::new(datatype)?),
@@ -50,66 +59,139 @@ impl Vectors<'_> {
             None => 1,
         };
         let places = self.counts.iter().zip(self.displacements).enumerate();
-        let items = places.map(|(at, (count, displacement))| {
-            let items = match (&one, self.types) {
-                (Some(one), _) => one.clone(),
-                // A block of no items may have no type.
-                (None, _) if *count == 0 => Argument::Plain(1),
-                (None, Types::Each(types)) => Argument::new(types[at])?,
-                (None, Types::One(_)) => unreachable!("looked up above"),
-            };
+        let places = places.map(|(at, (count, displacement))| {
             let offset = displacement.checked_mul(extent).ok_or_else(|| {
                 Error::new(
                     ErrorClass::ARG,
                     format!("displacement {displacement} of block {at} is further than memory"),
                 )
             })?;
-            Items::new(
-                name,
-                self.buf.wrapping_offset(offset as isize),
-                *count,
-                items,
-            )
+            Ok((at, *count, offset as isize))
         });
-        items.collect()
+        if let Some(one @ Argument::Plain(_)) = &one {
+            let blocks = places.map(|place: Result<_>| {
+                let (_, count, offset) = place?;
+                let bytes = one.bytes(count)?;
+                if bytes > 0 {
+                    check_buffer(name, self.buf.wrapping_offset(offset), bytes)?;
+                }
+                Ok((offset, bytes))
+            });
+            return Ok(Checked::Runs(Laid::new(
+                self.buf,
+                blocks.collect::<Result<_>>()?,
+            )));
+        }
+        let items = places.map(|place| {
+            let (at, count, offset) = place?;
+            let items = match (&one, self.types) {
+                (Some(one), _) => one.clone(),
+                // A block of no items may have no type.
+                (None, _) if count == 0 => Argument::Plain(1),
+                (None, Types::Each(types)) => Argument::new(types[at])?,
+                (None, Types::One(_)) => unreachable!("looked up above"),
+            };
+            Items::new(name, self.buf.wrapping_offset(offset), count, items)
+        });
+        items.collect::<Result<_>>().map(Checked::Items)
+    }
+}
+
+impl Checked {
+    /// The length of each block.
+    fn lengths(&self) -> impl Iterator<Item = usize> {
+        let (runs, items) = match self {
+            Checked::Runs(laid) => (&laid.blocks[..], &[][..]),
+            Checked::Items(items) => (&[][..], &items[..]),
+        };
+        let runs = runs.iter().map(|(_, bytes)| *bytes);
+        runs.chain(items.iter().map(|items| items.bytes))
+    }
+
+    fn bytes(&self, at: usize) -> usize {
+        match self {
+            Checked::Runs(laid) => laid.blocks[at].1,
+            Checked::Items(items) => items[at].bytes,
+        }
+    }
+
+    /// This block stays where it is.
+    fn leave(&mut self, at: usize) {
+        match self {
+            Checked::Runs(laid) => laid.blocks[at].1 = 0,
+            Checked::Items(items) => items[at].bytes = 0,
+        }
+    }
+
+    fn into_items(self) -> Vec<Items> {
+        match self {
+            Checked::Items(items) => items,
+            Checked::Runs(Laid { buffer, blocks }) => {
+                let items = blocks.into_iter().map(|(offset, bytes)| Items {
+                    at: buffer.ptr.wrapping_add(offset),
+                    count: bytes as i64,
+                    items: Argument::Plain(1),
+                    bytes,
+                });
+                items.collect()
+            }
+        }
     }
 }
 
 /// Blocks as bytes in a row, {offset, length} from the beginning of one buffer.
+#[derive(Clone)]
 pub(super) struct Laid {
     pub(super) buffer: RawBufMut,
     pub(super) blocks: Vec<(usize, usize)>,
+}
+
+impl Laid {
+    /// These blocks, {offset, length} from an address: the buffer begins with the first of them that has any bytes.
+    fn new(at: *mut u8, blocks: Vec<(isize, usize)>) -> Laid {
+        let filled = blocks.iter().filter(|(_, bytes)| *bytes > 0);
+        let (mut first, mut end) = (isize::MAX, isize::MIN);
+        for (offset, bytes) in filled {
+            first = first.min(*offset);
+            end = end.max(offset.wrapping_add_unsigned(*bytes));
+        }
+        if end < first {
+            (first, end) = (0, 0);
+        }
+        let blocks = blocks.into_iter().map(|(offset, bytes)| match bytes {
+            0 => (0, 0),
+            _ => (offset.wrapping_sub(first) as usize, bytes),
+        });
+        Laid {
+            buffer: RawBufMut {
+                ptr: at.wrapping_offset(first),
+                len: end.wrapping_sub(first) as usize,
+            },
+            blocks: blocks.collect(),
+        }
+    }
 }
 
 /// Finds one buffer for all blocks: the program's if all are bytes in a row there, memory of the call's own otherwise. `direct` allows the
 /// former; what to do with the latter, `moved` is told.
 fn lay(
     builder: &mut Builder,
-    all: &[Items],
+    all: Checked,
     direct: bool,
     mut moved: impl FnMut(&mut Builder, usize, &Items, *mut u8),
 ) -> Laid {
-    let filled = || all.iter().filter(|items| items.bytes > 0);
-    let runs: Option<Vec<*mut u8>> = filled().map(Items::as_run).collect();
-    if direct && let Some(runs) = runs {
-        let base = runs.iter().copied().min_by_key(|run| run.addr());
-        let base = base.unwrap_or(core::ptr::null_mut());
-        let mut len = 0;
-        let mut runs = runs.into_iter();
-        let blocks = all.iter().map(|items| match items.bytes {
-            0 => (0, 0),
-            bytes => {
-                let run = runs.next().expect("one for each filled block");
-                let offset = run.addr() - base.addr();
-                len = len.max(offset + bytes);
-                (offset, bytes)
-            }
-        });
-        let blocks = blocks.collect();
-        return Laid {
-            buffer: RawBufMut { ptr: base, len },
-            blocks,
-        };
+    let all = match all {
+        Checked::Runs(laid) if direct => return laid,
+        all => all.into_items(),
+    };
+    let runs = all.iter().map(|items| {
+        let run = items.as_run()?;
+        Some((run.addr() as isize, items.bytes))
+    });
+    if direct && let Some(runs) = runs.collect() {
+        let any = all.iter().find(|items| items.bytes > 0);
+        let any = any.map_or(core::ptr::null_mut(), |items| items.at);
+        return Laid::new(any.with_addr(0), runs);
     }
     let buffer = builder.memory(all.iter().map(|items| items.bytes).sum());
     let mut end = 0;
@@ -123,26 +205,26 @@ fn lay(
 }
 
 /// Blocks to send.
-pub(super) fn lay_sent(builder: &mut Builder, all: &[Items]) -> Laid {
+pub(super) fn lay_sent(builder: &mut Builder, all: Checked) -> Laid {
     lay(builder, all, true, |builder, _, items, to| {
         builder.pack(items, to)
     })
 }
 
 /// A copy of blocks to send.
-fn lay_copies(builder: &mut Builder, all: &[Items]) -> Laid {
+fn lay_copies(builder: &mut Builder, all: Checked) -> Laid {
     lay(builder, all, false, |builder, _, items, to| {
         builder.pack(items, to)
     })
 }
 
 /// Blocks to receive; the one of number `own` is in its place already, and sent from there.
-pub(super) fn lay_received(builder: &mut Builder, all: &[Items], own: Option<usize>) -> Laid {
+pub(super) fn lay_received(builder: &mut Builder, all: Checked, own: Option<usize>) -> Laid {
     lay(builder, all, true, put_back(own))
 }
 
 /// The same in memory of the call's own, one behind the other.
-fn lay_in_a_row(builder: &mut Builder, all: &[Items], own: Option<usize>) -> Laid {
+fn lay_in_a_row(builder: &mut Builder, all: Checked, own: Option<usize>) -> Laid {
     lay(builder, all, false, put_back(own))
 }
 
@@ -241,13 +323,13 @@ impl Engine {
         let mut input = RawBuf::EMPTY;
         if in_place {
             // Stays where it is.
-            received[own].bytes = 0;
+            received.leave(own);
         } else {
             input = send(&mut builder, sendbuf, sendcount, sendtype)?;
-            check_own(input.len, received[own].bytes)?;
+            check_own(input.len, received.bytes(own))?;
             sends = to_root(root, input.len, Place::input(0));
         }
-        let laid = lay_received(&mut builder, &received, None);
+        let laid = lay_received(&mut builder, received, None);
         let receives = list(0..c.size(), &laid, Place::output);
         let blocks = (sends, receives);
         let schedule = exchange(
@@ -298,13 +380,13 @@ impl Engine {
         let mut output = RawBufMut::EMPTY;
         if recvbuf.cast_const() == IN_PLACE {
             // Stays where it is.
-            sent[own].bytes = 0;
+            sent.leave(own);
         } else {
             output = receive(&mut builder, recvbuf, recvcount, recvtype)?;
-            check_own(sent[own].bytes, output.len)?;
+            check_own(sent.bytes(own), output.len)?;
             receives = to_root(root, output.len, Place::output(0));
         }
-        let laid = lay_sent(&mut builder, &sent);
+        let laid = lay_sent(&mut builder, sent);
         let blocks = (list(0..c.size(), &laid, Place::input), receives);
         let schedule = exchange(
             (&mut builder, self.limits()),
@@ -335,15 +417,15 @@ impl Engine {
         let own = c.rank() as usize;
         let received = received.check("receive buffer")?;
         let in_place = sendbuf == IN_PLACE;
-        let bytes = received[own].bytes;
+        let bytes = received.bytes(own);
         // All see the same lengths, but only for themselves where the blocks lie.
-        let is_equal = received.iter().all(|block| block.bytes == bytes);
+        let is_equal = received.lengths().all(|length| length == bytes);
         let kept = in_place.then_some(own);
-        let mut laid = lay_received(&mut builder, &received, kept);
+        let mut laid = lay_received(&mut builder, received, kept);
         let places = laid.blocks.iter().enumerate();
         let mut places = places.map(|(rank, (offset, _))| (rank * bytes, *offset));
         if is_equal && places.any(|(expected, offset)| expected != offset) {
-            laid = lay_in_a_row(&mut builder, &received, kept);
+            laid = lay_in_a_row(&mut builder, Checked::Runs(laid), kept);
         }
         let input = if in_place {
             laid.buffer.as_buf()
@@ -361,7 +443,7 @@ impl Engine {
             return Ok(builder.call(schedule, input, laid.buffer, None));
         }
         let total: usize = laid.blocks.iter().map(|(_, bytes)| bytes).sum();
-        let few = c.size() <= DIRECT_RANKS && total / received.len() <= DIRECT_BYTES;
+        let few = c.size() <= DIRECT_RANKS && total / laid.blocks.len() <= DIRECT_BYTES;
         let schedule = if few || shape.board.is_some() {
             let (offset, bytes) = laid.blocks[own];
             let place = match in_place {
@@ -407,13 +489,13 @@ impl Engine {
         let (from, into) = match sent {
             Some(sent) => {
                 let sent = sent.check("send buffer")?;
-                check_own(sent[own].bytes, received[own].bytes)?;
-                let from = lay_sent(&mut builder, &sent);
-                (from, lay_received(&mut builder, &received, None))
+                check_own(sent.bytes(own), received.bytes(own))?;
+                let from = lay_sent(&mut builder, sent);
+                (from, lay_received(&mut builder, received, None))
             }
             None => {
-                let from = lay_copies(&mut builder, &received);
-                (from, lay_received(&mut builder, &received, None))
+                let from = lay_copies(&mut builder, received.clone());
+                (from, lay_received(&mut builder, received, None))
             }
         };
         let peers = 0..c.size();

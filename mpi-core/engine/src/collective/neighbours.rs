@@ -1,7 +1,7 @@
 //! The collective calls between neighbours in a topology: as [`super::api`] (MPI 5.0, section 8.7).
 
 use super::api::{Waits, send, shape};
-use super::api_v::{Laid, Vectors, lay_received, lay_sent, list};
+use super::api_v::{Checked, Laid, Vectors, lay_received, lay_sent, list};
 use super::arguments::{check_buffer, check_own};
 use super::call::{Builder, Call, Items};
 use super::exchange::Block;
@@ -115,18 +115,17 @@ fn equal_blocks(
     count: i64,
     dt: Datatype,
     number: usize,
-) -> Result<Vec<Items>> {
+) -> Result<Checked> {
     check_buffer(name, at, 0)?;
     let items = Argument::new(dt)?;
     items.bytes(count)?;
     let all = super::arguments::all_counts(count, number as i32)?;
     if number == 0 {
-        return Ok(Vec::new());
+        return Ok(Checked::Items(Vec::new()));
     }
     let all = Items::new(name, at, all, items)?;
-    Ok((0..number as i64)
-        .map(|at| all.part(at * count, count))
-        .collect())
+    let blocks = (0..number as i64).map(|at| all.part(at * count, count));
+    Ok(Checked::Items(blocks.collect()))
 }
 
 fn gather_from(
@@ -134,11 +133,11 @@ fn gather_from(
     waits: Waits,
     with: Neighbours,
     (sendbuf, sendcount, sendtype): (*const u8, i64, Datatype),
-    received: Vec<Items>,
+    received: Checked,
 ) -> Result<Call> {
     let mut builder = Builder::default();
     let input = send(&mut builder, sendbuf, sendcount, sendtype)?;
-    let into = lay_received(&mut builder, &received, None);
+    let into = lay_received(&mut builder, received, None);
     let from = Laid {
         buffer: ferrite_fabric::RawBufMut::EMPTY,
         blocks: vec![(0, input.len); with.destinations.len()],
@@ -151,12 +150,12 @@ fn exchange_with(
     comm: &CommData,
     waits: Waits,
     with: Neighbours,
-    sent: Vec<Items>,
-    received: Vec<Items>,
+    sent: Checked,
+    received: Checked,
 ) -> Result<Call> {
     let mut builder = Builder::default();
-    let from = lay_sent(&mut builder, &sent);
-    let into = lay_received(&mut builder, &received, None);
+    let from = lay_sent(&mut builder, sent);
+    let into = lay_received(&mut builder, received, None);
     let schedule = between(shape(comm, waits, 0, 0), &with, &from, &into)?;
     Ok(builder.call(schedule, from.buffer.as_buf(), into.buffer, None))
 }

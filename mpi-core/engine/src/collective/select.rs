@@ -52,8 +52,8 @@ pub struct Thresholds {
 /// A threshold that has a name.
 pub(crate) type Named = (&'static str, fn(&mut Thresholds) -> &mut usize);
 
-/// All of them, for who chooses otherwise than we do. `board` ones are for more than two ranks, those that end in `2` for two.
-pub(crate) const NAMED: [Named; 30] = [
+/// All of them, for who chooses otherwise than we do. `board` ones are for more than four ranks, those that end in a number for at most as many.
+pub(crate) const NAMED: [Named; 39] = [
     ("bcast_scatter", |t| &mut t.bcast_scatter),
     ("bcast_block", |t| &mut t.bcast_block),
     ("bcast_segment", |t| &mut t.bcast_segment),
@@ -66,48 +66,57 @@ pub(crate) const NAMED: [Named; 30] = [
     ("board_turns", |t| &mut t.board_turns),
     ("board_flat", |t| &mut t.board_flat),
     ("board_flat_crowded", |t| &mut t.board_flat_crowded),
-    ("board_bcast", |t| &mut t.board.bcast[1]),
+    ("board_bcast", |t| &mut t.board.bcast[2]),
+    ("board_bcast4", |t| &mut t.board.bcast[1]),
     ("board_bcast2", |t| &mut t.board.bcast[0]),
-    ("board_reduce", |t| &mut t.board.reduce[1]),
+    ("board_reduce", |t| &mut t.board.reduce[2]),
+    ("board_reduce4", |t| &mut t.board.reduce[1]),
     ("board_reduce2", |t| &mut t.board.reduce[0]),
-    ("board_allreduce", |t| &mut t.board.allreduce[1]),
+    ("board_allreduce", |t| &mut t.board.allreduce[2]),
+    ("board_allreduce4", |t| &mut t.board.allreduce[1]),
     ("board_allreduce2", |t| &mut t.board.allreduce[0]),
-    ("board_gather", |t| &mut t.board.gather[1]),
+    ("board_gather", |t| &mut t.board.gather[2]),
+    ("board_gather4", |t| &mut t.board.gather[1]),
     ("board_gather2", |t| &mut t.board.gather[0]),
-    ("board_allgather", |t| &mut t.board.allgather[1]),
+    ("board_allgather", |t| &mut t.board.allgather[2]),
+    ("board_allgather4", |t| &mut t.board.allgather[1]),
     ("board_allgather2", |t| &mut t.board.allgather[0]),
-    ("board_scatter", |t| &mut t.board.scatter[1]),
+    ("board_scatter", |t| &mut t.board.scatter[2]),
+    ("board_scatter4", |t| &mut t.board.scatter[1]),
     ("board_scatter2", |t| &mut t.board.scatter[0]),
-    ("board_alltoall", |t| &mut t.board.alltoall[1]),
+    ("board_alltoall", |t| &mut t.board.alltoall[2]),
+    ("board_alltoall4", |t| &mut t.board.alltoall[1]),
     ("board_alltoall2", |t| &mut t.board.alltoall[0]),
-    ("board_reduce_scatter", |t| &mut t.board.reduce_scatter[1]),
+    ("board_reduce_scatter", |t| &mut t.board.reduce_scatter[2]),
+    ("board_reduce_scatter4", |t| &mut t.board.reduce_scatter[1]),
     ("board_reduce_scatter2", |t| &mut t.board.reduce_scatter[0]),
-    ("board_scan", |t| &mut t.board.scan[1]),
+    ("board_scan", |t| &mut t.board.scan[2]),
+    ("board_scan4", |t| &mut t.board.scan[1]),
     ("board_scan2", |t| &mut t.board.scan[0]),
 ];
 
-/// For two ranks, and for more. Two copies through the cache are cheaper than one from memory to memory by system call, and wait less often
+/// For two ranks, for up to four, and for more. Two copies through the cache are cheaper than one from memory to memory by system call, and wait less often
 /// than messages do; where every rank has another block for every other, a turn has little room for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BoardLimits {
     /// Broadcasts.
-    pub bcast: [usize; 2],
+    pub bcast: [usize; 3],
     /// Reductions.
-    pub reduce: [usize; 2],
+    pub reduce: [usize; 3],
     /// Allreduce.
-    pub allreduce: [usize; 2],
+    pub allreduce: [usize; 3],
     /// Blocks that are gathered.
-    pub gather: [usize; 2],
+    pub gather: [usize; 3],
     /// Blocks of an allgather.
-    pub allgather: [usize; 2],
+    pub allgather: [usize; 3],
     /// Blocks that are scattered, all together.
-    pub scatter: [usize; 2],
+    pub scatter: [usize; 3],
     /// Blocks of an alltoall, all together.
-    pub alltoall: [usize; 2],
+    pub alltoall: [usize; 3],
     /// Blocks of a reduce-scatter, all together.
-    pub reduce_scatter: [usize; 2],
+    pub reduce_scatter: [usize; 3],
     /// Scan and exscan.
-    pub scan: [usize; 2],
+    pub scan: [usize; 3],
 }
 
 impl BoardLimits {
@@ -124,7 +133,7 @@ impl BoardLimits {
             What::ReduceScatter => self.reduce_scatter,
             What::Scan | What::Exscan => self.scan,
         };
-        limits[usize::from(size > 2)]
+        limits[usize::from(size > 2) + usize::from(size > 4)]
     }
 }
 
@@ -141,15 +150,15 @@ impl Thresholds {
         scatter_linear: 4 << 10,
         allgather_ring: 4 << 10,
         board: BoardLimits {
-            bcast: [usize::MAX; 2],
-            reduce: [usize::MAX; 2],
-            allreduce: [usize::MAX; 2],
-            gather: [usize::MAX; 2],
-            allgather: [usize::MAX; 2],
-            scatter: [usize::MAX, 512 << 10],
-            alltoall: [usize::MAX, 2 << 20],
-            reduce_scatter: [usize::MAX, 8 << 20],
-            scan: [usize::MAX, 64 << 10],
+            bcast: [usize::MAX; 3],
+            reduce: [usize::MAX; 3],
+            allreduce: [usize::MAX; 3],
+            gather: [usize::MAX; 3],
+            allgather: [usize::MAX; 3],
+            scatter: [usize::MAX, 8 << 20, 512 << 10],
+            alltoall: [usize::MAX, 8 << 20, 2 << 20],
+            reduce_scatter: [usize::MAX, 8 << 20, 8 << 20],
+            scan: [usize::MAX, 64 << 10, 64 << 10],
         },
         board_turns: 256,
         by_nodes: 1 << 30,
