@@ -5,10 +5,10 @@
 use core::ffi::c_int;
 use core::fmt;
 
-use ferrite_engine::errhandler::Action;
-use ferrite_engine::{Comm, Engine, Error, ErrorClass, Result};
+use ferrite_engine::errhandler::{Action, Attached, Owner};
+use ferrite_engine::{Comm, Engine, Errhandler, Error, ErrorClass, Result, Session};
 
-use crate::convert::{narrow, put_status};
+use crate::convert::{narrow, put_status, widen};
 use crate::generated::names::predefined;
 use crate::types::{Handle, MPI_Status};
 
@@ -36,6 +36,10 @@ pub(crate) enum Scope {
     Comm(Handle),
     /// That of the communicator that a request or a matched message belongs to.
     Request,
+    /// That of a session.
+    Session(Handle),
+    /// One that the call was given for what it makes.
+    Errhandler(Handle),
     /// That of `MPI_COMM_SELF`, and the initial one while there is none.
     Process,
     /// None: the tool interface returns its codes.
@@ -142,6 +146,17 @@ fn raise(scope: Scope, what: &dyn fmt::Display, error: Error) -> c_int {
     if matches!(scope, Scope::Tool) {
         return error.code();
     }
+    if let Scope::Errhandler(handle) = scope
+        && let Some(action) = given_action(handle)
+    {
+        let nothing = widen(Session::NULL.0);
+        return act(action, nothing, what, error);
+    }
+    if let Scope::Session(session) = scope
+        && let Some(action) = ferrite_engine::session_action(Session(narrow(session)))
+    {
+        return act(action, session, what, error);
+    }
     let Ok(engine) = ferrite_engine::engine() else {
         // The initial error handler ends the process (MPI 5.0, section 9.3).
         end_without_job(what, &error);
@@ -150,7 +165,7 @@ fn raise(scope: Scope, what: &dyn fmt::Display, error: Error) -> c_int {
         Scope::Comm(comm) => Some(Comm(narrow(comm))),
         // An error of several requests, or of a stale one, names no communicator. Programs set the handler of the world.
         Scope::Request => Some(error.comm().unwrap_or(Comm::SELF)),
-        Scope::Process | Scope::Tool => None,
+        Scope::Session(_) | Scope::Errhandler(_) | Scope::Process | Scope::Tool => None,
     };
     // An error that belongs to no object is raised on MPI_COMM_SELF (MPI 5.0, section 9.3).
     let comm = comm.filter(|&comm| engine.comm(comm).is_ok());
@@ -164,18 +179,43 @@ fn run(engine: &Engine, comm: Comm, what: &dyn fmt::Display, error: Error) -> c_
         Ok(data) => data.errhandler.get().action(),
         Err(_) => Action::Fatal,
     };
+    act(action, widen(comm.0), what, error)
+}
+
+/// Does what an error handler says about an error of this object, and returns the code if that returns.
+fn act(action: Action, object: Handle, what: &dyn fmt::Display, error: Error) -> c_int {
     match action {
         Action::Fatal | Action::Abort => {
+            let Ok(engine) = ferrite_engine::engine() else {
+                end_without_job(what, &error);
+            };
             let message = format!("[rank {}] {what}: {error}", engine.job_rank());
             engine.abort(exit_code(error.code()), &message)
         }
         Action::Return => error.with_context(what).raise(),
         Action::Call(function) => {
             let code = error.with_context(what).raise();
-            function.call(comm.0, code);
+            function.call(narrow(object), code);
             code
         }
     }
+}
+
+/// What an error handler says that is for sessions, or for communicators.
+fn given_action(handle: Handle) -> Option<Action> {
+    let attached = |owner| Attached::new(Errhandler(narrow(handle)), owner);
+    let attached = attached(Owner::Session).or_else(|_| attached(Owner::Comm));
+    attached.ok().map(|attached| attached.action())
+}
+
+/// `MPI_Session_call_errhandler`: the same for a session.
+pub(crate) fn call_session_errhandler(session: Handle, code: c_int) {
+    let error = Error::with_code(code, "the program called the error handler");
+    raise(
+        Scope::Session(session),
+        &"MPI_Session_call_errhandler",
+        error,
+    );
 }
 
 /// `MPI_Comm_call_errhandler`: the handler of a communicator gets a code that the program chose.

@@ -176,6 +176,29 @@ fn scope(function: &Function) -> String {
             _ => format!("Scope::Comm(unsafe {{ peek({name}) }})"),
         };
     }
+    let session = function
+        .params
+        .iter()
+        .find(|param| param.kind.is("SESSION") && param.direction != Direction::Out);
+    if let Some(Param {
+        name, direction, ..
+    }) = session
+    {
+        return match direction {
+            Direction::In => format!("Scope::Session({name})"),
+            _ => format!("Scope::Session(unsafe {{ peek({name}) }})"),
+        };
+    }
+    let given = |param: &Param| param.kind.is("ERRHANDLER") && param.direction == Direction::In;
+    let makes = |param: &Param| {
+        let is_made = param.kind.is("SESSION") || param.kind.is("COMM");
+        is_made && param.direction == Direction::Out
+    };
+    if let Some(errhandler) = function.params.iter().find(|param| given(param))
+        && function.params.iter().any(makes)
+    {
+        return format!("Scope::Errhandler({})", errhandler.name);
+    }
     let of_request = |param: &Param| {
         let kind = param.kind;
         (kind.is("REQUEST") || kind.is("MESSAGE")) && param.direction != Direction::Out

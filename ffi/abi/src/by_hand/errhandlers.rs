@@ -4,12 +4,12 @@ use core::ffi::c_int;
 
 use ferrite_engine::callback::Callback;
 use ferrite_engine::errhandler::{self, Attached, Owner};
-use ferrite_engine::{Comm, Engine, Errhandler, Result};
+use ferrite_engine::{Comm, Engine, Errhandler, Result, Session};
 
 use super::{null, read, set_handle};
 use crate::convert::{narrow, widen};
-use crate::error::call_errhandler;
-use crate::types::{Handle, MPI_Comm, MPI_Errhandler, c_void};
+use crate::error::{call_errhandler, call_session_errhandler};
+use crate::types::{Handle, MPI_Comm, MPI_Errhandler, MPI_Session, c_void};
 
 /// The C type of an error handler; the same for all kinds of objects.
 type ErrorFunction = unsafe extern "C" fn(*mut Handle, *mut c_int, ...);
@@ -115,4 +115,39 @@ pub(crate) unsafe fn comm_call_errhandler(
     code: c_int,
 ) -> Result<()> {
     call_errhandler(engine, Comm(narrow(comm)), code)
+}
+
+pub(crate) unsafe fn session_set_errhandler(
+    engine: &Engine,
+    session: MPI_Session,
+    handle: MPI_Errhandler,
+) -> Result<()> {
+    let data = engine.session(Session(narrow(session)))?;
+    let attached = Attached::new(Errhandler(narrow(handle)), Owner::Session)?;
+    data.errhandler.set(attached);
+    Ok(())
+}
+
+pub(crate) unsafe fn session_get_errhandler(
+    engine: &Engine,
+    session: MPI_Session,
+    to: *mut MPI_Errhandler,
+) -> Result<()> {
+    if to.is_null() {
+        return Err(null("errhandler"));
+    }
+    let session = engine.session(Session(narrow(session)))?;
+    let handle = session.errhandler.get().handle();
+    // SAFETY: the program's pointer.
+    unsafe { set_handle(to, handle.0, "errhandler") }
+}
+
+pub(crate) unsafe fn session_call_errhandler(
+    engine: &Engine,
+    session: MPI_Session,
+    code: c_int,
+) -> Result<()> {
+    engine.session(Session(narrow(session)))?;
+    call_session_errhandler(session, code);
+    Ok(())
 }

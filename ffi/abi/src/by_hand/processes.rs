@@ -1,6 +1,6 @@
 //! Beginning and end: this library is where engine, transports and launcher's client meet (chapter 11).
 
-use ferrite_engine::{Comm, Engine, Result, ThreadLevel};
+use ferrite_engine::{Comm, Discovered, Engine, Result, ThreadLevel};
 use ferrite_fabric::Transport;
 
 use super::{null, set};
@@ -9,7 +9,7 @@ use crate::error::exit_code;
 use crate::types::{MPI_Comm, c_char, c_int};
 
 /// What joins ranks that share no memory, the best first.
-const TRANSPORTS: &[&dyn Transport] = &[&ferrite_tcp::Tcp];
+pub(super) const TRANSPORTS: &[&dyn Transport] = &[&ferrite_tcp::Tcp];
 
 /// Values of the thread levels, in ascending order.
 const THREAD_LEVELS: [(c_int, ThreadLevel); 4] = [
@@ -30,11 +30,15 @@ fn level_for(required: c_int) -> ThreadLevel {
     found.map_or(ThreadLevel::Multiple, |entry| entry.1)
 }
 
-fn begin(level: ThreadLevel) -> Result<ThreadLevel> {
-    let engine = Engine::init(level, TRANSPORTS, || match ferrite_client::discover() {
+pub(super) fn discover() -> Discovered {
+    match ferrite_client::discover() {
         Ok(found) => Ok((found.job, found.bootstrap)),
         Err(error) => Err(error.to_string()),
-    })?;
+    }
+}
+
+fn begin(level: ThreadLevel) -> Result<ThreadLevel> {
+    let engine = Engine::init(level, TRANSPORTS, discover)?;
     Ok(engine.thread_level())
 }
 

@@ -55,7 +55,15 @@ entry! {
         errhandler: MPI_Errhandler,
         newcomm: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_create_from_group", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Comm_create_from_group", arguments: &[("group", Shown::Handle), ("info", Shown::Handle), ("errhandler", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::comm_create_from_group(engine, group, stringtag, info, errhandler, newcomm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Errhandler(errhandler), why, &[group as u64, info as u64, errhandler as u64]),
+        }
     }
 }
 
@@ -623,7 +631,15 @@ entry! {
         pset_name: *const c_char,
         newgroup: *mut MPI_Group,
     ) -> c_int {
-        unbuilt_while_running("MPI_Group_from_session_pset", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Group_from_session_pset", arguments: &[("session", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::group_from_session_pset(engine, session, pset_name, newgroup) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Session(session), why, &[session as u64]),
+        }
     }
 }
 
@@ -827,7 +843,15 @@ entry! {
         errhandler: MPI_Errhandler,
         newintercomm: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Intercomm_create_from_groups", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Intercomm_create_from_groups", arguments: &[("local_group", Shown::Handle), ("local_leader", Shown::Number), ("remote_group", Shown::Handle), ("remote_leader", Shown::Number), ("info", Shown::Handle), ("errhandler", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::intercomm_create_from_groups(engine, local_group, local_leader, remote_group, remote_leader, stringtag, info, errhandler, newintercomm) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Errhandler(errhandler), why, &[local_group as u64, local_leader as u64, remote_group as u64, remote_leader as u64, info as u64, errhandler as u64]),
+        }
     }
 }
 

@@ -332,7 +332,15 @@ entry! {
         session: MPI_Session,
         errorcode: c_int,
     ) -> c_int {
-        unbuilt("MPI_Session_call_errhandler", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Session_call_errhandler", arguments: &[("session", Shown::Handle), ("errorcode", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::session_call_errhandler(engine, session, errorcode) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Session(session), why, &[session as u64, errorcode as u64]),
+        }
     }
 }
 
@@ -354,7 +362,15 @@ entry! {
         session: MPI_Session,
         errhandler: *mut MPI_Errhandler,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_get_errhandler", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Session_get_errhandler", arguments: &[("session", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::session_get_errhandler(engine, session, errhandler) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Session(session), why, &[session as u64]),
+        }
     }
 }
 
@@ -363,7 +379,15 @@ entry! {
         session: MPI_Session,
         errhandler: MPI_Errhandler,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_set_errhandler", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Session_set_errhandler", arguments: &[("session", Shown::Handle), ("errhandler", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::session_set_errhandler(engine, session, errhandler) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Session(session), why, &[session as u64, errhandler as u64]),
+        }
     }
 }
 

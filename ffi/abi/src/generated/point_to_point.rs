@@ -1556,7 +1556,7 @@ entry! {
         buffer: *mut c_void,
         size: c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_attach_buffer", Scope::Process)
+        unbuilt_while_running("MPI_Session_attach_buffer", Scope::Session(session))
     }
 }
 
@@ -1566,7 +1566,7 @@ entry! {
         buffer: *mut c_void,
         size: MPI_Count,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_attach_buffer_c", Scope::Process)
+        unbuilt_while_running("MPI_Session_attach_buffer_c", Scope::Session(session))
     }
 }
 
@@ -1576,7 +1576,7 @@ entry! {
         buffer_addr: *mut c_void,
         size: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_detach_buffer", Scope::Process)
+        unbuilt_while_running("MPI_Session_detach_buffer", Scope::Session(session))
     }
 }
 
@@ -1586,7 +1586,7 @@ entry! {
         buffer_addr: *mut c_void,
         size: *mut MPI_Count,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_detach_buffer_c", Scope::Process)
+        unbuilt_while_running("MPI_Session_detach_buffer_c", Scope::Session(session))
     }
 }
 
@@ -1594,7 +1594,7 @@ entry! {
     MPI_Session_flush_buffer, PMPI_Session_flush_buffer = session_flush_buffer(
         session: MPI_Session,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_flush_buffer", Scope::Process)
+        unbuilt_while_running("MPI_Session_flush_buffer", Scope::Session(session))
     }
 }
 
@@ -1603,7 +1603,7 @@ entry! {
         session: MPI_Session,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_iflush_buffer", Scope::Process)
+        unbuilt_while_running("MPI_Session_iflush_buffer", Scope::Session(session))
     }
 }
 

@@ -257,7 +257,15 @@ entry! {
     MPI_Session_finalize, PMPI_Session_finalize = session_finalize(
         session: *mut MPI_Session,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_finalize", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Session_finalize", arguments: &[] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::session_finalize(engine, session) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Session(unsafe { peek(session) }), why, &[]),
+        }
     }
 }
 
@@ -266,7 +274,22 @@ entry! {
         session: MPI_Session,
         info_used: *mut MPI_Info,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_get_info", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Session_get_info", arguments: &[("session", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if info_used.is_null() {
+            return null_argument(CALL, Scope::Session(session), "info_used");
+        }
+        let done = unsafe { engine.session_get_info(Session(narrow(session))) };
+        match done {
+            Ok(new_info_used) => {
+                unsafe { *info_used = widen(new_info_used.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Session(session), why, &[session as u64]),
+        }
     }
 }
 
@@ -278,7 +301,15 @@ entry! {
         pset_len: *mut c_int,
         pset_name: *mut c_char,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_get_nth_pset", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Session_get_nth_pset", arguments: &[("session", Shown::Handle), ("info", Shown::Handle), ("n", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::session_get_nth_pset(engine, session, info, n, pset_len, pset_name) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Session(session), why, &[session as u64, info as u64, n as u64]),
+        }
     }
 }
 
@@ -288,7 +319,15 @@ entry! {
         info: MPI_Info,
         npset_names: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_get_num_psets", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Session_get_num_psets", arguments: &[("session", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::session_get_num_psets(engine, session, info, npset_names) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Session(session), why, &[session as u64, info as u64]),
+        }
     }
 }
 
@@ -298,7 +337,15 @@ entry! {
         pset_name: *const c_char,
         info: *mut MPI_Info,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_get_pset_info", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Session_get_pset_info", arguments: &[("session", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::session_get_pset_info(engine, session, pset_name, info) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Session(session), why, &[session as u64]),
+        }
     }
 }
 
@@ -308,7 +355,11 @@ entry! {
         errhandler: MPI_Errhandler,
         session: *mut MPI_Session,
     ) -> c_int {
-        unbuilt("MPI_Session_init", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Session_init", arguments: &[("info", Shown::Handle), ("errhandler", Shown::Handle)] };
+        match unsafe { by_hand::session_init(info, errhandler, session) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Errhandler(errhandler), why, &[info as u64, errhandler as u64]),
+        }
     }
 }
 

@@ -143,7 +143,7 @@ impl Engine {
         self.create_among(comm, members, GROUP_TAGS | tag & !(GROUP_TAGS | 1 << 30))
     }
 
-    fn create_among(&self, comm: Comm, members: Arc<Members>, tag: i32) -> Result<Comm> {
+    pub(super) fn create_among(&self, comm: Comm, members: Arc<Members>, tag: i32) -> Result<Comm> {
         let is_first = members.process(0) == self.job.rank;
         let mut context = if is_first {
             self.contexts.compose()?

@@ -1,6 +1,5 @@
-//! Initialisation, finalisation and abort (MPI 5.0, sections 11.2 and 11.4).
+//! How a process joins its job, and what it is then.
 
-use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 use std::sync::Arc;
 
 use ferrite_fabric::{Bootstrap, Job, Network, Options, Transport};
@@ -15,11 +14,11 @@ use super::wait::{Bed, Waiting};
 use super::{Engine, LANES, buffered};
 use crate::collective::Scratch;
 use crate::group::Members;
-use crate::handle::{Comm, HandleKind};
+use crate::handle::HandleKind;
 use crate::settings::{self, Cma, Settings};
 use crate::slab::Slab;
-use crate::sync::{Class, ClassLock, set_threaded};
-use crate::{Error, ErrorClass, Result, attribute, info, sys};
+use crate::sync::{Class, ClassLock};
+use crate::{Error, ErrorClass, Result};
 
 /// How threads of a process may use the library (MPI 5.0, section 11.6). Ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,92 +33,24 @@ pub enum ThreadLevel {
     Multiple,
 }
 
-static ENGINE: AtomicPtr<Engine> = AtomicPtr::new(core::ptr::null_mut());
-static PHASE: AtomicU8 = AtomicU8::new(BEFORE);
-
-const BEFORE: u8 = 0;
-const RUNNING: u8 = 1;
-const AFTER: u8 = 2;
-
-/// The engine of this process, between initialisation and finalisation.
-#[inline]
-pub fn engine() -> Result<&'static Engine> {
-    // Pairs with the release in `Engine::init`.
-    let engine = ENGINE.load(Ordering::Acquire);
-    if engine.is_null() {
-        return Err(no_engine());
-    }
-    // SAFETY: an engine is never freed once it was published.
-    Ok(unsafe { &*engine })
-}
-
-#[cold]
-fn no_engine() -> Error {
-    Error::new(
-        ErrorClass::OTHER,
-        if is_finalized() {
-            "called after MPI_Finalize; no MPI communication is possible any more"
-        } else {
-            "called before MPI_Init or MPI_Init_thread"
-        },
-    )
-}
-
-/// `MPI_Initialized`
-pub fn is_initialized() -> bool {
-    PHASE.load(Ordering::Acquire) != BEFORE
-}
-
-/// `MPI_Finalized`
-pub fn is_finalized() -> bool {
-    PHASE.load(Ordering::Acquire) == AFTER
-}
-
 impl Engine {
-    /// `MPI_Init_thread`: makes this process a member of the job that `discover` found. Ranks that share no memory reach each
-    /// other over the first of `transports` that is allowed and works.
-    pub fn init(
+    /// Joins the job that `discover` found. Ranks that share no memory reach each other over the first of `transports` that is allowed and
+    /// works.
+    pub(super) fn join(
         level: ThreadLevel,
         transports: &[&dyn Transport],
         discover: impl FnOnce() -> core::result::Result<(Job, Arc<dyn Bootstrap>), String>,
-    ) -> Result<&'static Engine> {
-        if PHASE
-            .compare_exchange(BEFORE, RUNNING, Ordering::AcqRel, Ordering::Acquire)
-            .is_err()
-        {
-            return Err(Error::new(
-                ErrorClass::OTHER,
-                if is_finalized() {
-                    "MPI was finalized; it cannot be initialised again"
-                } else {
-                    "MPI is initialised already; MPI_Init may be called once"
-                },
-            ));
-        }
-        let made = settings::settings().and_then(|settings| {
-            let (mut job, bootstrap) =
-                discover().map_err(|sentence| Error::new(ErrorClass::OTHER, sentence))?;
-            if job.rank == 0 {
-                for warning in settings::warnings() {
-                    eprintln!("ferrite: {warning}");
-                }
+    ) -> Result<Engine> {
+        let settings = settings::settings()?;
+        let (mut job, bootstrap) =
+            discover().map_err(|sentence| Error::new(ErrorClass::OTHER, sentence))?;
+        if job.rank == 0 {
+            for warning in settings::warnings() {
+                eprintln!("ferrite: {warning}");
             }
-            let (shm, net) = join(settings, &mut job, transports, &bootstrap)?;
-            Engine::make(level, settings.clone(), job, bootstrap, shm, net)
-        });
-        let made = made.inspect_err(|_| PHASE.store(BEFORE, Ordering::Release))?;
-        // SAFETY: no other thread may call MPI before this call returns.
-        unsafe {
-            set_threaded(level == ThreadLevel::Multiple || made.settings.progress_thread);
         }
-        made.publish();
-        let made = Box::into_raw(Box::new(made));
-        // Pairs with the acquire in `engine`.
-        ENGINE.store(made, Ordering::Release);
-        // SAFETY: published just now, never freed.
-        let made: &'static Engine = unsafe { &*made };
-        made.start_assistant()?;
-        Ok(made)
+        let (shm, net) = join(settings, &mut job, transports, &bootstrap)?;
+        Engine::make(level, settings.clone(), job, bootstrap, shm, net)
     }
 
     pub(super) fn make(
@@ -172,7 +103,7 @@ impl Engine {
         Ok(Engine {
             bootstrap,
             settings,
-            level,
+            level: ClassLock::new(Class::Leaf, level),
             main_thread: std::thread::current().id(),
             world,
             own: CommData::new(Contexts::OWN, own, alone, "MPI_COMM_SELF"),
@@ -180,6 +111,7 @@ impl Engine {
             groups: Slab::new(HandleKind::Group),
             requests: Slab::new(HandleKind::Request),
             messages: Slab::new(HandleKind::Message),
+            sessions: Slab::new(HandleKind::Session),
             contexts: Contexts::new(salt, own),
             lanes: [(); LANES].map(|()| ClassLock::new(Class::Lane, Matcher::new())),
             peers,
@@ -200,54 +132,14 @@ impl Engine {
         })
     }
 
-    /// Fills in what the predefined attributes and `MPI_INFO_ENV` say of the job.
-    fn publish(&self) {
-        attribute::publish(&attribute::Predefined {
-            // Ranks of one node share its monotonic clock.
-            wtime_is_global: self.job.local.len() as u32 == self.job.size,
-            appnum: Some(self.job.appnum),
-            universe_size: Some(self.job.size),
-        });
-        info::publish(&info::Environment {
-            maxprocs: self.job.size,
-            host: sys::host_name(),
-            thread_level: match self.level {
-                ThreadLevel::Single => "MPI_THREAD_SINGLE",
-                ThreadLevel::Funneled => "MPI_THREAD_FUNNELED",
-                ThreadLevel::Serialized => "MPI_THREAD_SERIALIZED",
-                ThreadLevel::Multiple => "MPI_THREAD_MULTIPLE",
-            },
-        });
-    }
-
     /// `MPI_Query_thread`
     pub fn thread_level(&self) -> ThreadLevel {
-        self.level
+        *self.level.lock()
     }
 
     /// `MPI_Is_thread_main`
     pub fn is_thread_main(&self) -> bool {
         self.main_thread == std::thread::current().id()
-    }
-
-    /// `MPI_Finalize`: waits until all have come here and everything sent has left, then ends the use of MPI. Collective.
-    pub fn finalize(&'static self) -> Result<()> {
-        self.buffer_flush()?;
-        self.wait_until(|| !self.has_backlog());
-        self.meet(Comm::WORLD)?;
-        // The barrier's own last messages.
-        self.wait_until(|| !self.has_backlog());
-        self.stop_assistant();
-        if let Some(net) = &self.net {
-            net.close();
-        }
-        ENGINE.store(core::ptr::null_mut(), Ordering::Release);
-        PHASE.store(AFTER, Ordering::Release);
-        // SAFETY: a program calls nothing that needs the engine after MPI_Finalize; what remains legal uses static state,
-        // which any thread may use at any time.
-        unsafe { set_threaded(true) };
-        self.bootstrap.finalized();
-        Ok(())
     }
 
     /// `MPI_Abort`: ends the job.

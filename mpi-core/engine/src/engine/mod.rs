@@ -17,6 +17,7 @@ mod init;
 mod intercomm;
 mod kept;
 mod landing;
+mod lifetime;
 mod matching;
 mod message;
 mod own;
@@ -28,6 +29,7 @@ mod queue;
 mod receive;
 mod request;
 mod send;
+mod sessions;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -48,7 +50,8 @@ pub use comm::{CommData, Comparison, MAX_NAME};
 pub use comm_make::SplitType;
 pub(crate) use comm_make::check_intra;
 pub use complete::{Any, RequestArray};
-pub use init::{ThreadLevel, engine, is_finalized, is_initialized};
+pub use init::ThreadLevel;
+pub use lifetime::{Discovered, engine, is_finalized, is_initialized};
 pub use request::{Mode, SENT};
 pub use topologies::Edge;
 
@@ -61,6 +64,7 @@ use matching::Matcher;
 use peer::Peer;
 use probe::MessageData;
 use request::{RequestData, RequestRef};
+pub use sessions::{PSETS, SessionData, session_action};
 
 /// Contexts are spread over this many lanes, each with a lock of its own. A power of two.
 const LANES: usize = 16;
@@ -73,7 +77,7 @@ pub struct Engine {
     bootstrap: Arc<dyn Bootstrap>,
     /// The settings this engine runs with.
     pub settings: Settings,
-    level: ThreadLevel,
+    level: ClassLock<ThreadLevel>,
     main_thread: ThreadId,
     world: CommData,
     own: CommData,
@@ -82,6 +86,7 @@ pub struct Engine {
     pub(crate) groups: Slab<crate::group::Group>,
     requests: Slab<RequestData>,
     messages: Slab<MessageData>,
+    sessions: Slab<SessionData>,
     contexts: comm::Contexts,
     lanes: [ClassLock<Lane>; LANES],
     peers: Box<[AtomicPtr<Peer>]>,

@@ -12,3 +12,12 @@ pub(crate) fn host_name() -> String {
         .to_string_lossy()
         .into_owned()
 }
+
+/// Has a function called when the process exits by way of `exit`, or returns from `main`.
+pub(crate) fn at_exit(function: extern "C" fn()) {
+    unsafe extern "C" {
+        safe fn atexit(function: extern "C" fn()) -> core::ffi::c_int;
+    }
+    // It fails for want of memory only; the process then leaves its job without a word, which the launcher tells.
+    let _ = atexit(function);
+}
