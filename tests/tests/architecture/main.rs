@@ -81,6 +81,7 @@ const UNSAFE: &[&str] = &[
     "transports/shm/src/",
     "transports/tcp/src/",
     "mpi-core/engine/src/engine/",
+    "mpi-core/engine/src/sys/",
     "mpi-core/engine/src/slab.rs",
     "mpi-core/engine/src/sync.rs",
     "mpi-core/engine/src/callback.rs",
