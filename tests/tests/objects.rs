@@ -44,6 +44,30 @@ fn intercommunicators() {
     on(&[3, 5, 8], "intercomms");
 }
 
+/// What processors, caches and cores the ranks share, also where each has a processor of its own.
+#[test]
+fn resources() {
+    on(&[1, 2, 4], "resources");
+    let own = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(4);
+    let job = Job::new(c("resources")).ranks(own as u32).args(["bound"]);
+    passes(job.launcher_args(["-bind-to", "core"]));
+}
+
+/// Sessions alone, which take leave when the process exits, and beside a world, which takes leave for good.
+#[test]
+fn sessions() {
+    for ranks in [1, 2, 3, 4] {
+        for transport in ["", "tcp"] {
+            for world in [&[][..], &["world"]] {
+                let job = Job::new(c("sessions")).ranks(ranks).args(world);
+                passes(job.env("FERRITE_TRANSPORT", transport));
+            }
+        }
+    }
+}
+
 /// Collectives in a random order on overlapping communicators; 10,000 communicators made and freed, 5,000 alive at once.
 #[test]
 fn boards() {

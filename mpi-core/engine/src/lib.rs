@@ -11,6 +11,7 @@ pub mod error_class;
 pub mod error_code;
 pub mod group;
 pub mod handle;
+pub mod hardware;
 pub mod info;
 pub mod settings;
 mod slab;

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ferrite_engine::{Engine, Error, ErrorClass, Result, error_code};
+use ferrite_engine::hardware::RESOURCES;
+use ferrite_engine::{Engine, Error, ErrorClass, Result, error_code, info};
 
-use super::{null, set, set_text};
+use super::{null, set, set_handle, set_text};
 use crate::sys;
 use crate::types::{MPI_Aint, MPI_Info, c_char, c_int, c_void};
 
@@ -128,4 +129,21 @@ pub(crate) unsafe fn free_mem(_engine: &Engine, base: *mut c_void) -> Result<()>
     // SAFETY: `alloc_mem` gave it, and it was not freed since.
     unsafe { sys::free(base) };
     Ok(())
+}
+
+/// The kinds of resources that are known here, and of which this process has one instance to itself.
+pub(crate) unsafe fn get_hw_resource_info(_engine: &Engine, to: *mut MPI_Info) -> Result<()> {
+    if to.is_null() {
+        return Err(null("hw_info"));
+    }
+    let made = info::create()?;
+    for (name, resource) in RESOURCES {
+        let value: &[u8] = match resource.instance() {
+            Some(_) => b"true",
+            None => b"false",
+        };
+        info::set(made, name.as_bytes(), value)?;
+    }
+    // SAFETY: the program's pointer.
+    unsafe { set_handle(to, made.0, "hw_info") }
 }

@@ -238,7 +238,15 @@ entry! {
     MPI_Get_hw_resource_info, PMPI_Get_hw_resource_info = get_hw_resource_info(
         hw_info: *mut MPI_Info,
     ) -> c_int {
-        unbuilt_while_running("MPI_Get_hw_resource_info", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Get_hw_resource_info", arguments: &[] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::get_hw_resource_info(engine, hw_info) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[]),
+        }
     }
 }
 

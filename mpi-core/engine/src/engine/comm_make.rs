@@ -11,6 +11,7 @@ use super::Engine;
 use super::comm::{CommData, Contexts, Inter};
 use crate::group::Members;
 use crate::handle::{Comm, Group, Info, Request};
+use crate::hardware::{RESOURCES, Resource};
 use crate::status::UNDEFINED;
 use crate::{Error, ErrorClass, Result};
 
@@ -157,21 +158,53 @@ impl Engine {
 
     /// `MPI_Comm_split_type`: the members that share what `kind` names; [`Comm::NULL`] where that is nothing. Collective.
     pub fn comm_split_type(&self, comm: Comm, kind: SplitType, key: i32) -> Result<Comm> {
-        let parent = self.comm(comm)?;
-        let node = &self.job.local;
         let color = match kind {
-            SplitType::Node => node.first().copied().unwrap_or(self.job.rank) as i32,
-            SplitType::PartOfNode => {
-                let is_here = |process| process == self.job.rank || node.contains(&process);
-                match parent.members().iter().all(is_here) {
-                    // Nothing is known that is smaller than a node.
-                    true => UNDEFINED,
-                    false => node.first().copied().unwrap_or(self.job.rank) as i32,
-                }
-            }
+            SplitType::Node => self.node_color(),
+            SplitType::Part => self.part_color(comm)?,
+            SplitType::Resource(resource) => self.resource_color(resource),
+            SplitType::Process => self.job.rank as i32,
+            SplitType::All => 0,
             SplitType::Nothing => UNDEFINED,
         };
         self.comm_split(comm, color, key)
+    }
+
+    /// The color of the node that this process is on.
+    fn node_color(&self) -> i32 {
+        let first = self.job.local.first().copied();
+        first.unwrap_or(self.job.rank) as i32
+    }
+
+    /// The color of the instance of a resource that this process runs on, among those of all nodes.
+    fn resource_color(&self, resource: Resource) -> i32 {
+        /// More than a machine has processors, and few enough for 262,144 nodes.
+        const INSTANCES: u32 = 8192;
+        let instance = resource.instance().filter(|first| *first < INSTANCES);
+        let color = instance.and_then(|first| {
+            let color =
+                u64::from(self.node_color() as u32) * u64::from(INSTANCES) + u64::from(first);
+            i32::try_from(color).ok()
+        });
+        color.unwrap_or(UNDEFINED)
+    }
+
+    /// The color of what this process has of the largest resource that not all members share.
+    fn part_color(&self, comm: Comm) -> Result<i32> {
+        const LEVELS: usize = 1 + RESOURCES.len();
+        let parent = self.comm(comm)?;
+        check_intra(parent)?;
+        let size = parent.size() as usize;
+        let resources = RESOURCES.map(|(_, resource)| self.resource_color(resource));
+        let mut mine = [self.node_color(); LEVELS];
+        mine[1..].copy_from_slice(&resources);
+        let bytes = mine.map(i32::to_le_bytes);
+        let mut all = vec![0u8; size * LEVELS * size_of::<i32>()];
+        self.tell_each_other(comm, bytes.as_flattened(), &mut all)?;
+        let level = (0..LEVELS).find(|level| {
+            let colors = all.as_chunks::<4>().0.iter().skip(*level).step_by(LEVELS);
+            colors.into_iter().any(|color| *color != bytes[*level])
+        });
+        Ok(level.map_or(UNDEFINED, |level| mine[level]))
     }
 
     /// `MPI_Comm_idup`: the handle is valid once the request is done. Such a communicator has no board: agreeing on one would have to wait.
@@ -327,8 +360,14 @@ pub(super) const GROUP_TAGS: i32 = i32::MIN;
 pub enum SplitType {
     /// The memory of a node.
     Node,
-    /// As little as there is, but less than all of the communicator's members share.
-    PartOfNode,
+    /// The largest thing that not all of the communicator's members share.
+    Part,
+    /// An instance of a resource of a node.
+    Resource(Resource),
+    /// The process itself.
+    Process,
+    /// The job.
+    All,
     /// `MPI_UNDEFINED`, or a resource that is not known.
     Nothing,
 }
