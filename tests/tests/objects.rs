@@ -44,6 +44,11 @@ fn intercommunicators() {
     on(&[3, 5, 8], "intercomms");
 }
 
+#[test]
+fn generalized_requests() {
+    on(&[1, 2, 4], "grequests");
+}
+
 /// What processors, caches and cores the ranks share, also where each has a processor of its own.
 #[test]
 fn resources() {

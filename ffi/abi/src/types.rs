@@ -45,7 +45,7 @@ handle_types! {
 
 /// `MPI_Status`: 32 bytes, of which the last 20 are the library's own.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct MPI_Status {
     pub(crate) source: c_int,
     pub(crate) tag: c_int,

@@ -9,6 +9,7 @@
 
 use crate::attribute::Keyval;
 use crate::handle::Datatype;
+use crate::status::Status;
 
 /// A function of the program with the trampoline that calls it. `F` is one of the trampoline types of this module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,39 @@ pub type DeleteFunction = unsafe fn(usize, u32, Keyval, usize, usize) -> i32;
 /// Calls a reduction: (function, input, input and output, elements, datatype). Splits a count that the function's type
 /// of count cannot hold.
 pub type ReduceFunction = unsafe fn(usize, *const u8, *mut u8, usize, Datatype);
+
+/// Asks for the status of a generalized request: (function, extra state, status). Answers an error code.
+pub type QueryFunction = unsafe fn(usize, usize, &mut Status) -> i32;
+
+/// Says that a generalized request goes: (function, extra state). Answers an error code.
+pub type FreeFunction = unsafe fn(usize, usize) -> i32;
+
+/// Asks for a generalized request to be cancelled: (function, extra state, whether it is complete). Answers an error code.
+pub type CancelFunction = unsafe fn(usize, usize, bool) -> i32;
+
+impl Callback<QueryFunction> {
+    /// Asks for the status.
+    pub fn call(&self, extra_state: usize, status: &mut Status) -> i32 {
+        // SAFETY: promised to `new`.
+        unsafe { (self.invoke)(self.function, extra_state, status) }
+    }
+}
+
+impl Callback<FreeFunction> {
+    /// Tells the program that the request goes.
+    pub fn call(&self, extra_state: usize) -> i32 {
+        // SAFETY: promised to `new`.
+        unsafe { (self.invoke)(self.function, extra_state) }
+    }
+}
+
+impl Callback<CancelFunction> {
+    /// Asks the program to cancel what it does.
+    pub fn call(&self, extra_state: usize, is_complete: bool) -> i32 {
+        // SAFETY: promised to `new`.
+        unsafe { (self.invoke)(self.function, extra_state, is_complete) }
+    }
+}
 
 impl Callback<ErrorFunction> {
     /// Calls the error handler with the object that the error occurred on.

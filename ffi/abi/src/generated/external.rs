@@ -8,7 +8,15 @@ entry! {
     MPI_Grequest_complete, PMPI_Grequest_complete = grequest_complete(
         request: MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Grequest_complete", Scope::Request)
+        const CALL: &Call = &Call { name: "MPI_Grequest_complete", arguments: &[("request", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::grequest_complete(engine, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Request, why, &[request as u64]),
+        }
     }
 }
 
@@ -20,7 +28,15 @@ entry! {
         extra_state: *mut c_void,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Grequest_start", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Grequest_start", arguments: &[] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::grequest_start(engine, query_fn, free_fn, cancel_fn, extra_state, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Process, why, &[]),
+        }
     }
 }
 

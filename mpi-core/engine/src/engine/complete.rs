@@ -210,6 +210,9 @@ impl Engine {
         if !body.active {
             return Ok(Some(Status::EMPTY));
         }
+        if let Some(generalized) = body.generalized() {
+            return generalized.status().map(Some);
+        }
         let error = body.error.as_ref().map_or(0, Error::code);
         Ok(Some(Status {
             error,
@@ -235,8 +238,15 @@ impl Engine {
         }
         if *request != SENT {
             let data = self.request(*request)?;
-            if RequestRef::new(data).abandon() {
+            let abandoned = RequestRef::new(data);
+            if abandoned.abandon() {
+                // SAFETY: done, so the body is the caller's.
+                let generalized = unsafe { abandoned.body() }.generalized();
                 self.requests.discard(request.0);
+                if let Some(generalized) = generalized {
+                    *request = Request::NULL;
+                    return generalized.release();
+                }
             }
         }
         *request = Request::NULL;
@@ -264,6 +274,9 @@ impl Engine {
     /// [`Engine::finish`] for a request with more to it.
     #[cold]
     fn finish_extra(&self, request: &mut Request, body: &mut Body) -> Result<Status> {
+        if let Some(generalized) = body.generalized() {
+            return self.finish_generalized(request, generalized);
+        }
         let (status, error) = (body.status, body.error.take());
         let comm = body.comm;
         if body.is_persistent() {

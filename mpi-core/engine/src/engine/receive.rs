@@ -167,7 +167,7 @@ impl Engine {
         let items = t.items.clone();
         let fresh = match t.kind {
             Kind::Recv => self.checked_receive_body(t.buf, t.count, items, t.rank, t.tag, t.comm),
-            Kind::Send | Kind::Exchange | Kind::Collective => {
+            Kind::Send | Kind::Exchange | Kind::Collective | Kind::Generalized => {
                 // SAFETY: the caller's promise.
                 let out = unsafe { self.outbound_of(t.buf, t.count, items, t.rank, t.tag, t.comm) };
                 out.and_then(|out| self.persistent_send(t.mode, out, t.comm))
@@ -188,7 +188,7 @@ impl Engine {
         match body.kind {
             Kind::Recv => self.post(request),
             Kind::Send if nothing_to_do => self.complete(request),
-            Kind::Send | Kind::Exchange | Kind::Collective => {
+            Kind::Send | Kind::Exchange | Kind::Collective | Kind::Generalized => {
                 self.dispatch(request, mode == Mode::Synchronous)
             }
         }
@@ -274,10 +274,14 @@ impl Engine {
             ));
         }
         let data = self.request(request)?;
+        let request = RequestRef::new(data);
+        // SAFETY: written when the request is made, and stays until it is removed, which only this caller could do.
+        if let Some(generalized) = unsafe { request.body() }.generalized() {
+            return generalized.cancel(data.is_done());
+        }
         if data.is_done() {
             return Ok(());
         }
-        let request = RequestRef::new(data);
         // SAFETY: these fields are written before the operation starts and stay until it is done; it cannot be removed,
         // as only this caller could wait for it.
         let (kind, envelope, entry) = unsafe {
@@ -305,6 +309,7 @@ impl Engine {
                 ));
             }
             Kind::Collective => return Err(cannot_cancel()),
+            Kind::Generalized => unreachable!("asked above"),
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::collectives::Collective;
 use super::exchange::Whole;
+use super::generalized::Generalized;
 use super::matching::{Entry, Envelope};
 use super::message::Spread;
 use super::share::Share;
@@ -48,6 +49,8 @@ pub(crate) enum Kind {
     /// Both, as parts.
     Exchange,
     Collective,
+    /// The program's own.
+    Generalized,
 }
 
 /// The arguments of a persistent operation.
@@ -93,6 +96,7 @@ pub(crate) struct Extra {
     pub(crate) spread: Option<Spread>,
     pub(crate) persistent: Option<Box<Template>>,
     pub(crate) collective: Option<Box<Collective>>,
+    pub(crate) generalized: Option<Generalized>,
     /// The exchange that this is a part of.
     pub(crate) whole: Option<Whole>,
     /// The sender's request, of a message that is being read.

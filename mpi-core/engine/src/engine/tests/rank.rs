@@ -67,6 +67,7 @@ pub(super) fn pending(engine: &Engine) -> String {
             Kind::Recv => ("receive", i64::from(body.envelope.source)),
             Kind::Exchange => ("exchange", -1),
             Kind::Collective => ("collective", -1),
+            Kind::Generalized => ("the program's own", -1),
         };
         let (len, tag, remaining) = (body.len, body.envelope.tag, body.remaining);
         all += &format!(
