@@ -49,6 +49,11 @@ fn generalized_requests() {
     on(&[1, 2, 4], "grequests");
 }
 
+#[test]
+fn buffers() {
+    everywhere("buffers");
+}
+
 /// What processors, caches and cores the ranks share, also where each has a processor of its own.
 #[test]
 fn resources() {

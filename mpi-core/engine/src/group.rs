@@ -19,6 +19,8 @@ pub type Group = Arc<Members>;
 pub struct Members {
     size: u32,
     form: Form,
+    /// Handle of the session that the group comes from; 0 for none.
+    session: u32,
 }
 
 /// How ranks map to processes. A group has the first of these that fits.
@@ -63,6 +65,7 @@ impl Members {
         Members {
             size,
             form: Form::Identity,
+            session: 0,
         }
     }
 
@@ -76,7 +79,21 @@ impl Members {
                 index: OnceLock::new(),
             })
         });
-        Members { size, form }
+        Members {
+            size,
+            form,
+            session: 0,
+        }
+    }
+
+    /// The same, from a session.
+    pub fn in_session(self, session: u32) -> Members {
+        Members { session, ..self }
+    }
+
+    /// The handle of the session that the group comes from, and whatever was made of it; 0 for none.
+    pub fn session(&self) -> u32 {
+        self.session
     }
 
     /// The number of processes (`MPI_Group_size`).

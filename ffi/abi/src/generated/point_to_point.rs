@@ -228,7 +228,22 @@ entry! {
     MPI_Buffer_iflush, PMPI_Buffer_iflush = buffer_iflush(
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Buffer_iflush", Scope::Process)
+        const CALL: &Call = &Call { name: "MPI_Buffer_iflush", arguments: &[] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Process, "request");
+        }
+        let done = unsafe { engine.buffer_iflush() };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Process, why, &[]),
+        }
     }
 }
 
@@ -254,7 +269,18 @@ entry! {
         buffer: *mut c_void,
         size: c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_attach_buffer", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Comm_attach_buffer", arguments: &[("comm", Shown::Handle), ("size", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.comm_attach_buffer(Comm(narrow(comm)), buffer.cast(), size as i64) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, size as u64]),
+        }
     }
 }
 
@@ -264,7 +290,18 @@ entry! {
         buffer: *mut c_void,
         size: MPI_Count,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_attach_buffer_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Comm_attach_buffer_c", arguments: &[("comm", Shown::Handle), ("size", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.comm_attach_buffer(Comm(narrow(comm)), buffer.cast(), size as i64) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, size as u64]),
+        }
     }
 }
 
@@ -274,7 +311,26 @@ entry! {
         buffer_addr: *mut c_void,
         size: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_detach_buffer", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Comm_detach_buffer", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if buffer_addr.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "buffer_addr");
+        }
+        if size.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "size");
+        }
+        let done = unsafe { engine.comm_detach_buffer(Comm(narrow(comm))) };
+        match done {
+            Ok((new_buffer_addr, new_size)) => {
+                unsafe { *buffer_addr.cast::<*mut c_void>() = new_buffer_addr.cast() };
+                unsafe { *size = count_as_int(new_size) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -284,7 +340,26 @@ entry! {
         buffer_addr: *mut c_void,
         size: *mut MPI_Count,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_detach_buffer_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Comm_detach_buffer_c", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if buffer_addr.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "buffer_addr");
+        }
+        if size.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "size");
+        }
+        let done = unsafe { engine.comm_detach_buffer(Comm(narrow(comm))) };
+        match done {
+            Ok((new_buffer_addr, new_size)) => {
+                unsafe { *buffer_addr.cast::<*mut c_void>() = new_buffer_addr.cast() };
+                unsafe { *size = new_size as MPI_Count };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -292,7 +367,18 @@ entry! {
     MPI_Comm_flush_buffer, PMPI_Comm_flush_buffer = comm_flush_buffer(
         comm: MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_flush_buffer", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Comm_flush_buffer", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.comm_flush_buffer(Comm(narrow(comm))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -301,7 +387,22 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_iflush_buffer", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Comm_iflush_buffer", arguments: &[("comm", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.comm_iflush_buffer(Comm(narrow(comm))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+        }
     }
 }
 
@@ -1556,7 +1657,18 @@ entry! {
         buffer: *mut c_void,
         size: c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_attach_buffer", Scope::Session(session))
+        const CALL: &Call = &Call { name: "MPI_Session_attach_buffer", arguments: &[("session", Shown::Handle), ("size", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.session_attach_buffer(Session(narrow(session)), buffer.cast(), size as i64) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Session(session), why, &[session as u64, size as u64]),
+        }
     }
 }
 
@@ -1566,7 +1678,18 @@ entry! {
         buffer: *mut c_void,
         size: MPI_Count,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_attach_buffer_c", Scope::Session(session))
+        const CALL: &Call = &Call { name: "MPI_Session_attach_buffer_c", arguments: &[("session", Shown::Handle), ("size", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.session_attach_buffer(Session(narrow(session)), buffer.cast(), size as i64) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Session(session), why, &[session as u64, size as u64]),
+        }
     }
 }
 
@@ -1576,7 +1699,26 @@ entry! {
         buffer_addr: *mut c_void,
         size: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_detach_buffer", Scope::Session(session))
+        const CALL: &Call = &Call { name: "MPI_Session_detach_buffer", arguments: &[("session", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if buffer_addr.is_null() {
+            return null_argument(CALL, Scope::Session(session), "buffer_addr");
+        }
+        if size.is_null() {
+            return null_argument(CALL, Scope::Session(session), "size");
+        }
+        let done = unsafe { engine.session_detach_buffer(Session(narrow(session))) };
+        match done {
+            Ok((new_buffer_addr, new_size)) => {
+                unsafe { *buffer_addr.cast::<*mut c_void>() = new_buffer_addr.cast() };
+                unsafe { *size = count_as_int(new_size) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Session(session), why, &[session as u64]),
+        }
     }
 }
 
@@ -1586,7 +1728,26 @@ entry! {
         buffer_addr: *mut c_void,
         size: *mut MPI_Count,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_detach_buffer_c", Scope::Session(session))
+        const CALL: &Call = &Call { name: "MPI_Session_detach_buffer_c", arguments: &[("session", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if buffer_addr.is_null() {
+            return null_argument(CALL, Scope::Session(session), "buffer_addr");
+        }
+        if size.is_null() {
+            return null_argument(CALL, Scope::Session(session), "size");
+        }
+        let done = unsafe { engine.session_detach_buffer(Session(narrow(session))) };
+        match done {
+            Ok((new_buffer_addr, new_size)) => {
+                unsafe { *buffer_addr.cast::<*mut c_void>() = new_buffer_addr.cast() };
+                unsafe { *size = new_size as MPI_Count };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Session(session), why, &[session as u64]),
+        }
     }
 }
 
@@ -1594,7 +1755,18 @@ entry! {
     MPI_Session_flush_buffer, PMPI_Session_flush_buffer = session_flush_buffer(
         session: MPI_Session,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_flush_buffer", Scope::Session(session))
+        const CALL: &Call = &Call { name: "MPI_Session_flush_buffer", arguments: &[("session", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.session_flush_buffer(Session(narrow(session))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Session(session), why, &[session as u64]),
+        }
     }
 }
 
@@ -1603,7 +1775,22 @@ entry! {
         session: MPI_Session,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Session_iflush_buffer", Scope::Session(session))
+        const CALL: &Call = &Call { name: "MPI_Session_iflush_buffer", arguments: &[("session", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Session(session), "request");
+        }
+        let done = unsafe { engine.session_iflush_buffer(Session(narrow(session))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Session(session), why, &[session as u64]),
+        }
     }
 }
 

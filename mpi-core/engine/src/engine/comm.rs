@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use ferrite_shm::Board;
 
 use super::Engine;
+use super::buffered::Buffers;
 use crate::attribute::{Attributes, Owner};
 use crate::collective::nodes::Nodes;
 use crate::errhandler::{Attached, Place};
@@ -92,6 +93,8 @@ pub struct CommData {
     turn: AtomicU64,
     /// The last call on the board had a root.
     rooted: AtomicBool,
+    /// Buffered messages that go through a buffer of the communicator's own.
+    pub(super) buffers: ClassLock<Buffers>,
     /// Who is whose neighbour. Set before the maker gives the handle away.
     topology: OnceLock<Topology>,
     /// Hints that the program has given: what it promises not to do.
@@ -151,6 +154,7 @@ impl CommData {
             nodes: OnceLock::new(),
             turn: AtomicU64::new(Board::FIRST_TURN),
             rooted: AtomicBool::new(false),
+            buffers: ClassLock::new(Class::Leaf, Buffers::new()),
             topology: OnceLock::new(),
             hints: ClassLock::new(Class::Leaf, Vec::new()),
             name: ClassLock::new(Class::Leaf, name.to_owned()),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ferrite_shm::BoardId;
 
 use super::Engine;
+use super::buffered::Buffered;
 use super::comm::{CommData, Contexts, Inter};
 use crate::group::Members;
 use crate::handle::{Comm, Group, Info, Request};
@@ -36,7 +37,8 @@ pub(super) fn elected(votes: &[u8], color: i32, voters: &Members) -> (Arc<Member
     members.sort_by_key(|(vote, _)| vote.key);
     let context = members.first().map(|(vote, _)| vote.context);
     let processes: Vec<u32> = members.into_iter().map(|(_, process)| process).collect();
-    (Arc::new(Members::new(processes)), context)
+    let elected = Members::new(processes).in_session(voters.session());
+    (Arc::new(elected), context)
 }
 
 impl Vote {
@@ -324,6 +326,7 @@ impl Engine {
                 "a predefined communicator cannot be freed; MPI_Comm_disconnect and MPI_Comm_free are for others",
             ));
         }
+        self.buffer_flush_of(Buffered::Comm(*comm))?;
         let within = self.comm(*comm)?.inter().map(|inter| inter.within);
         drop(self.comms.remove(comm.0));
         if let Some(within) = within {

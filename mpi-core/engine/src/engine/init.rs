@@ -127,6 +127,8 @@ impl Engine {
             waiting,
             assistant: super::assistant::Assistant::new(),
             buffers: ClassLock::new(Class::Leaf, buffered::Buffers::new()),
+            flushes: ClassLock::new(Class::Leaf, Vec::new()),
+            has_flushes: false.into(),
             scratch: ClassLock::new(Class::Leaf, Scratch::default()),
             job,
         })

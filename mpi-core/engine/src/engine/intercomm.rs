@@ -238,7 +238,8 @@ impl Engine {
             false => (parent.remote_members(), &inter.local, their_context),
         };
         let members: Vec<u32> = first.iter().chain(second.iter()).collect();
-        self.add_comm(context, Arc::new(Members::new(members)), parent)
+        let members = Members::new(members).in_session(inter.local.session());
+        self.add_comm(context, Arc::new(members), parent)
     }
 
     /// Puts a new intercommunicator in the slab; it inherits the parent's error handler.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ferrite_fabric::{Bootstrap, Job, Transport};
 
 use super::Engine;
+use super::buffered::Buffered;
 use super::init::ThreadLevel;
 use crate::handle::Comm;
 use crate::sync::set_threaded;
@@ -240,6 +241,9 @@ impl Engine {
             ));
         }
         self.buffer_flush()?;
+        for comm in [Comm::WORLD, Comm::SELF] {
+            self.buffer_flush_of(Buffered::Comm(comm))?;
+        }
         self.drain();
         self.meet(Comm::WORLD)?;
         // The barrier's own last messages.

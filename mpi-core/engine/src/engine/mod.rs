@@ -107,6 +107,9 @@ pub struct Engine {
     waiting: wait::Waiting,
     assistant: assistant::Assistant,
     buffers: ClassLock<buffered::Buffers>,
+    /// Requests that wait for buffered messages to leave.
+    flushes: ClassLock<Vec<buffered::Flush>>,
+    has_flushes: AtomicBool,
     /// Scratch memory of collective operations, while none uses it.
     scratch: ClassLock<crate::collective::Scratch>,
 }

@@ -77,6 +77,9 @@ impl Engine {
         if self.under_way.any() {
             moved |= self.advance_all();
         }
+        if self.has_flushes.load(Ordering::Relaxed) {
+            moved |= self.finish_flushes();
+        }
         moved
     }
 

@@ -167,7 +167,7 @@ impl Engine {
         let items = t.items.clone();
         let fresh = match t.kind {
             Kind::Recv => self.checked_receive_body(t.buf, t.count, items, t.rank, t.tag, t.comm),
-            Kind::Send | Kind::Exchange | Kind::Collective | Kind::Generalized => {
+            _ => {
                 // SAFETY: the caller's promise.
                 let out = unsafe { self.outbound_of(t.buf, t.count, items, t.rank, t.tag, t.comm) };
                 out.and_then(|out| self.persistent_send(t.mode, out, t.comm))
@@ -188,9 +188,7 @@ impl Engine {
         match body.kind {
             Kind::Recv => self.post(request),
             Kind::Send if nothing_to_do => self.complete(request),
-            Kind::Send | Kind::Exchange | Kind::Collective | Kind::Generalized => {
-                self.dispatch(request, mode == Mode::Synchronous)
-            }
+            _ => self.dispatch(request, mode == Mode::Synchronous),
         }
         Ok(())
     }
@@ -310,6 +308,12 @@ impl Engine {
             }
             Kind::Collective => return Err(cannot_cancel()),
             Kind::Generalized => unreachable!("asked above"),
+            Kind::Flush => {
+                return Err(Error::new(
+                    ErrorClass::REQUEST,
+                    "the flush of a buffer cannot be cancelled",
+                ));
+            }
         }
         Ok(())
     }

@@ -51,6 +51,8 @@ pub(crate) enum Kind {
     Collective,
     /// The program's own.
     Generalized,
+    /// Waits for buffered messages to leave.
+    Flush,
 }
 
 /// The arguments of a persistent operation.

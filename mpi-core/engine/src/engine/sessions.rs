@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use ferrite_fabric::Transport;
 
+use super::buffered::{Buffered, Buffers};
 use super::comm_make::GROUP_TAGS;
 use super::init::ThreadLevel;
 use super::lifetime::Discovered;
@@ -14,6 +15,7 @@ use super::{Engine, engine};
 use crate::errhandler::{Attached, Owner, Place};
 use crate::group::Members;
 use crate::handle::{Comm, Errhandler, Group, Info, Session};
+use crate::sync::{Class, ClassLock};
 use crate::{Error, ErrorClass, Result, info};
 
 /// The process sets that every session knows.
@@ -24,6 +26,7 @@ pub struct SessionData {
     level: ThreadLevel,
     /// The error handler attached to it.
     pub errhandler: Place,
+    pub(super) buffers: ClassLock<Buffers>,
 }
 
 const LEVELS: [(&str, ThreadLevel); 4] = [
@@ -56,7 +59,11 @@ impl Engine {
         let attached = Attached::new(errhandler, Owner::Session)?;
         let engine = Engine::session_begin(level, transports, discover)?;
         let errhandler = Place::new(attached);
-        let session = SessionData { level, errhandler };
+        let session = SessionData {
+            level,
+            errhandler,
+            buffers: ClassLock::new(Class::Leaf, Buffers::new()),
+        };
         engine.sessions.insert(session).map(Session).map_err(|_| {
             engine.session_end();
             Error::new(
@@ -68,7 +75,7 @@ impl Engine {
 
     /// `MPI_Session_finalize`: ends a session, once everything sent has left. MPI may be initialised again after the last one.
     pub fn session_finalize(&'static self, session: &mut Session) -> Result<()> {
-        self.session(*session)?;
+        self.buffer_flush_of(Buffered::Session(*session))?;
         drop(self.sessions.remove(session.0));
         *session = Session::NULL;
         self.session_end();
@@ -110,7 +117,8 @@ impl Engine {
     /// `MPI_Group_from_session_pset`: a new handle.
     pub fn group_from_session_pset(&self, session: Session, pset: &str) -> Result<Group> {
         self.session(session)?;
-        self.add_group(self.members_of(pset)?)
+        let processes: Vec<u32> = self.members_of(pset)?.iter().collect();
+        self.add_group(Members::new(processes).in_session(session.0).into())
     }
 
     fn members_of(&self, pset: &str) -> Result<crate::group::Group> {

@@ -9,7 +9,7 @@ impl Members {
         let added = other
             .iter()
             .filter(|&process| self.rank_of(process).is_none());
-        Members::new(self.iter().chain(added).collect::<Vec<_>>())
+        self.alike(self.iter().chain(added).collect())
     }
 
     /// The members of this group that are in `other` (`MPI_Group_intersection`).
@@ -26,12 +26,8 @@ impl Members {
     /// group or is named twice.
     pub fn incl(&self, ranks: &[i32]) -> Result<Members> {
         self.check_distinct(ranks)?;
-        Ok(Members::new(
-            ranks
-                .iter()
-                .map(|&rank| self.process(rank as u32))
-                .collect::<Vec<_>>(),
-        ))
+        let included = ranks.iter().map(|&rank| self.process(rank as u32));
+        Ok(self.alike(included.collect()))
     }
 
     /// The members without those with these ranks (`MPI_Group_excl`). Errors as of [`Members::incl`].
@@ -41,7 +37,7 @@ impl Members {
         let stayers = (0..self.size())
             .filter(stays)
             .map(|rank| self.process(rank));
-        Ok(Members::new(stayers.collect::<Vec<_>>()))
+        Ok(self.alike(stayers.collect()))
     }
 
     /// The members whose ranks the ranges (first, last, stride) name, in their order (`MPI_Group_range_incl`).
@@ -57,11 +53,12 @@ impl Members {
     }
 
     fn filtered(&self, stays: impl Fn(u32) -> bool) -> Members {
-        Members::new(
-            self.iter()
-                .filter(|&process| stays(process))
-                .collect::<Vec<_>>(),
-        )
+        self.alike(self.iter().filter(|&process| stays(process)).collect())
+    }
+
+    /// A group of these processes, from the session that this one comes from.
+    fn alike(&self, processes: Vec<u32>) -> Members {
+        Members::new(processes).in_session(self.session())
     }
 
     /// The ranks in ascending order, after a check that they are ranks of the group and none is named twice.

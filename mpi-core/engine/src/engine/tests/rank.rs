@@ -68,6 +68,7 @@ pub(super) fn pending(engine: &Engine) -> String {
             Kind::Exchange => ("exchange", -1),
             Kind::Collective => ("collective", -1),
             Kind::Generalized => ("the program's own", -1),
+            Kind::Flush => ("flush of a buffer", -1),
         };
         let (len, tag, remaining) = (body.len, body.envelope.tag, body.remaining);
         all += &format!(
