@@ -169,8 +169,21 @@ fn raise(scope: Scope, what: &dyn fmt::Display, error: Error) -> c_int {
     };
     // An error that belongs to no object is raised on MPI_COMM_SELF (MPI 5.0, section 9.3).
     let comm = comm.filter(|&comm| engine.comm(comm).is_ok());
-    let comm = comm.unwrap_or(Comm::SELF);
+    let comm = comm.unwrap_or_else(|| owner_of_the_rest(engine));
     run(engine, comm, what, error)
+}
+
+/// Whose handler an error has that belongs to no object: that of `MPI_COMM_SELF`, unless the program has left that as it was and set the
+/// world's, which the standard had in that place before its version 4.
+fn owner_of_the_rest(engine: &Engine) -> Comm {
+    let is_fatal = |comm| {
+        let action = engine.comm(comm).map(|data| data.errhandler.get().action());
+        matches!(action, Ok(Action::Fatal))
+    };
+    match is_fatal(Comm::SELF) && !is_fatal(Comm::WORLD) {
+        true => Comm::WORLD,
+        false => Comm::SELF,
+    }
 }
 
 /// Runs a communicator's error handler, and returns the code if that returns.

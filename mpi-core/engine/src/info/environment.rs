@@ -37,24 +37,15 @@ pub fn publish(environment: &Environment) {
     *ENV.write().unwrap_or_else(PoisonError::into_inner) = pairs;
 }
 
-/// Makes an info object with what `MPI_INFO_ENV` holds (`MPI_Info_create_env`); before the engine is initialised, with as
-/// much of it as the process knows by itself. `arguments` are the program and its arguments; without any, those that
+/// Makes an info object with what a process knows by itself of what `MPI_INFO_ENV` holds (`MPI_Info_create_env`): the same whether it is made
+/// before initialisation, after it, or after finalisation. `arguments` are the program and its arguments; without any, those that
 /// the process was started with.
 pub fn create_env(arguments: impl IntoIterator<Item = OsString>) -> Result<Info> {
     let mut arguments = arguments.into_iter().peekable();
-    let mut pairs = match arguments.peek() {
+    insert(match arguments.peek() {
         Some(_) => of_process(arguments),
         None => of_process(std::env::args_os()),
-    };
-    with_env(|env| {
-        for (key, value) in env {
-            if !pairs.iter().any(|pair| pair.0 == *key) {
-                pairs.push((key.clone(), value.clone()));
-            }
-        }
-        Ok(())
-    })?;
-    insert(pairs)
+    })
 }
 
 pub(super) fn with_env<T>(read: impl FnOnce(&Pairs) -> Result<T>) -> Result<T> {
@@ -129,8 +120,11 @@ mod tests {
 
         let copy = dup(Info::ENV).unwrap();
         set(copy, b"host", b"other").unwrap();
-        let late = create_env([]).unwrap();
-        assert_eq!(get(late, b"host").unwrap().as_deref(), Some(&b"node1"[..]));
+        let late = create_env(["prog", "-n", "7"].map(OsString::from)).unwrap();
+        for key in ["command", "argv", "arch", "wdir", "maxprocs", "host"] {
+            let (before, after) = (get(early, key.as_bytes()), get(late, key.as_bytes()));
+            assert_eq!(before.unwrap(), after.unwrap(), "{key}");
+        }
         for info in [early, copy, late] {
             free(info).unwrap();
         }
