@@ -1,5 +1,7 @@
 //! Balanced grids (MPI 5.0, section 8.5.2).
 
+use core::cmp::Reverse;
+
 use crate::{Error, ErrorClass, Result};
 
 /// Fills in the dimensions that are 0 (`MPI_Dims_create`), so that the grid has `nodes` places and the new sizes are as close to each other as
@@ -62,9 +64,14 @@ impl Search {
         if missing == 0 {
             let last = self.chosen.last().copied();
             let difference = largest.zip(last).map_or(0, |(first, last)| first - last);
-            // Found in ascending order of the largest: of equals the last has the largest smallest.
+            // Of equals the one with the largest smallest factor, then with the least sum, then with the largest factors first.
+            let order = |all: &[i32]| {
+                let sum: i64 = all.iter().map(|factor| i64::from(*factor)).sum();
+                (all.first().copied(), Reverse(sum))
+            };
+            let (ours, best) = (order(&self.chosen), order(&self.best));
             let is_better = difference < self.difference
-                || difference == self.difference && largest > self.best.first().copied();
+                || difference == self.difference && (ours, &self.chosen) > (best, &self.best);
             if product == 1 && (is_better || self.best.is_empty()) {
                 self.best.clone_from(&self.chosen);
                 self.difference = difference;
