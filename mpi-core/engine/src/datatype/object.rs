@@ -13,6 +13,7 @@ use super::{Type, fortran};
 use crate::attribute::{Attributes, Owner};
 use crate::handle::{Datatype, HandleKind};
 use crate::slab::Slab;
+use crate::status::PROC_NULL;
 use crate::{Error, ErrorClass, Result};
 
 /// What a handle names.
@@ -210,6 +211,18 @@ impl Argument {
     pub(crate) fn new(datatype: Datatype) -> Result<Argument> {
         match predefined::contiguous_size(datatype) {
             Some(size) => Ok(Argument::Plain(size)),
+            None => committed(datatype).map(Argument::Typed),
+        }
+    }
+
+    /// The same for `count` items from or to a rank. Nothing from nobody needs no type.
+    #[inline(always)]
+    pub(crate) fn of(datatype: Datatype, count: i64, rank: i32) -> Result<Argument> {
+        match predefined::contiguous_size(datatype) {
+            Some(size) => Ok(Argument::Plain(size)),
+            None if datatype == Datatype::NULL && count == 0 && rank == PROC_NULL => {
+                Ok(Argument::Plain(1))
+            }
             None => committed(datatype).map(Argument::Typed),
         }
     }

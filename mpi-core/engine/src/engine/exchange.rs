@@ -106,7 +106,7 @@ impl Engine {
         let receive = self.checked_receive_body(
             recvbuf,
             recvcount,
-            Argument::new(recvtype)?,
+            Argument::of(recvtype, recvcount, source)?,
             source,
             recvtag,
             comm,
@@ -132,8 +132,14 @@ impl Engine {
         recvtag: i32,
         comm: Comm,
     ) -> Result<Request> {
-        let receive =
-            self.checked_receive_body(buf, count, Argument::new(dt)?, source, recvtag, comm)?;
+        let receive = self.checked_receive_body(
+            buf,
+            count,
+            Argument::of(dt, count, source)?,
+            source,
+            recvtag,
+            comm,
+        )?;
         // SAFETY: the caller's promise.
         let send = unsafe { self.outbound(buf, count, dt, dest, sendtag, comm)? };
         let mut send = send.map(|out| send_body(out, comm));

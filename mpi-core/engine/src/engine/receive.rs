@@ -26,7 +26,7 @@ impl Engine {
         tag: i32,
         comm: Comm,
     ) -> Result<Request> {
-        let items = Argument::new(dt)?;
+        let items = Argument::of(dt, count, source)?;
         let (wanted, len) = self.check_receive(buf, count, &items, source, tag, comm)?;
         let request = self.add_request(|| receive_body(buf, len, wanted, comm))?;
         if let Argument::Typed(items) = items {
@@ -72,7 +72,7 @@ impl Engine {
         comm: Comm,
     ) -> Result<Request> {
         // The arguments are checked now, by the rules of the operation itself.
-        let items = Argument::new(datatype)?;
+        let items = Argument::of(datatype, count, rank)?;
         // SAFETY: the caller's promise.
         drop(unsafe { self.outbound_of(buf, count, items.clone(), rank, tag, comm)? });
         let (kind, buf) = (Kind::Send, buf.cast_mut());
@@ -101,7 +101,7 @@ impl Engine {
         tag: i32,
         comm: Comm,
     ) -> Result<Request> {
-        let items = Argument::new(datatype)?;
+        let items = Argument::of(datatype, count, rank)?;
         drop(self.checked_receive_body(buf, count, items.clone(), rank, tag, comm)?);
         let (kind, mode) = (Kind::Recv, Mode::Standard);
         self.add_persistent(Template {
