@@ -50,6 +50,11 @@ fn generalized_requests() {
 }
 
 #[test]
+fn partitioned() {
+    everywhere("partitioned");
+}
+
+#[test]
 fn buffers() {
     everywhere("buffers");
 }

@@ -361,3 +361,26 @@ pub(crate) unsafe fn request_get_status_some(
         })
     }
 }
+
+pub(crate) unsafe fn pready_list(
+    engine: &Engine,
+    length: c_int,
+    partitions: *const c_int,
+    request: MPI_Request,
+) -> Result<()> {
+    let Ok(length) = usize::try_from(length) else {
+        return Err(Error::new(
+            ErrorClass::ARG,
+            format!("the number of partitions, {length}, is negative"),
+        ));
+    };
+    if length == 0 {
+        return Ok(());
+    }
+    if partitions.is_null() {
+        return Err(null("array_of_partitions"));
+    }
+    // SAFETY: not null, so the program's array.
+    let partitions = unsafe { core::slice::from_raw_parts(partitions, length) };
+    engine.pready_list(partitions, Request(narrow(request)))
+}

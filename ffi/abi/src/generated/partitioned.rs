@@ -10,7 +10,22 @@ entry! {
         partition: c_int,
         flag: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Parrived", Scope::Request)
+        const CALL: &Call = &Call { name: "MPI_Parrived", arguments: &[("request", Shown::Handle), ("partition", Shown::Number)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if flag.is_null() {
+            return null_argument(CALL, Scope::Request, "flag");
+        }
+        let done = unsafe { engine.parrived(Request(narrow(request)), partition) };
+        match done {
+            Ok(new_flag) => {
+                unsafe { *flag = c_int::from(new_flag) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Request, why, &[request as u64, partition as u64]),
+        }
     }
 }
 
@@ -19,7 +34,18 @@ entry! {
         partition: c_int,
         request: MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Pready", Scope::Request)
+        const CALL: &Call = &Call { name: "MPI_Pready", arguments: &[("partition", Shown::Number), ("request", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.pready(partition, Request(narrow(request))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Request, why, &[partition as u64, request as u64]),
+        }
     }
 }
 
@@ -29,7 +55,15 @@ entry! {
         array_of_partitions: *const c_int,
         request: MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Pready_list", Scope::Request)
+        const CALL: &Call = &Call { name: "MPI_Pready_list", arguments: &[("length", Shown::Number), ("request", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        match unsafe { by_hand::pready_list(engine, length, array_of_partitions, request) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Request, why, &[length as u64, request as u64]),
+        }
     }
 }
 
@@ -39,7 +73,18 @@ entry! {
         partition_high: c_int,
         request: MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Pready_range", Scope::Request)
+        const CALL: &Call = &Call { name: "MPI_Pready_range", arguments: &[("partition_low", Shown::Number), ("partition_high", Shown::Number), ("request", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        let done = unsafe { engine.pready_range(partition_low, partition_high, Request(narrow(request))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Request, why, &[partition_low as u64, partition_high as u64, request as u64]),
+        }
     }
 }
 
@@ -55,7 +100,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Precv_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Precv_init", arguments: &[("partitions", Shown::Number), ("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.precv_init(buf.cast(), partitions, count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[partitions as u64, count as u64, datatype as u64, dest as u64, tag as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -71,7 +131,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Precv_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Precv_init_c", arguments: &[("partitions", Shown::Number), ("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.precv_init(buf.cast(), partitions, count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[partitions as u64, count as u64, datatype as u64, dest as u64, tag as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -87,7 +162,22 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Psend_init", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Psend_init", arguments: &[("partitions", Shown::Number), ("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.psend_init(buf.cast(), partitions, count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[partitions as u64, count as u64, datatype as u64, dest as u64, tag as u64, comm as u64, info as u64]),
+        }
     }
 }
 
@@ -103,6 +193,21 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Psend_init_c", Scope::Comm(comm))
+        const CALL: &Call = &Call { name: "MPI_Psend_init_c", arguments: &[("partitions", Shown::Number), ("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        let engine = match ferrite_engine::engine() {
+            Ok(engine) => engine,
+            Err(why) => return not_running(CALL, why),
+        };
+        if request.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "request");
+        }
+        let done = unsafe { engine.psend_init(buf.cast(), partitions, count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm)), Info(narrow(info))) };
+        match done {
+            Ok(new_request) => {
+                unsafe { *request = widen(new_request.0) };
+                SUCCESS
+            }
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[partitions as u64, count as u64, datatype as u64, dest as u64, tag as u64, comm as u64, info as u64]),
+        }
     }
 }

@@ -13,7 +13,6 @@ use super::{Type, fortran};
 use crate::attribute::{Attributes, Owner};
 use crate::handle::{Datatype, HandleKind};
 use crate::slab::Slab;
-use crate::status::PROC_NULL;
 use crate::{Error, ErrorClass, Result};
 
 /// What a handle names.
@@ -215,14 +214,12 @@ impl Argument {
         }
     }
 
-    /// The same for `count` items from or to a rank. Nothing from nobody needs no type.
+    /// The same for `count` items of a message. No items need no type: programs send so.
     #[inline(always)]
-    pub(crate) fn of(datatype: Datatype, count: i64, rank: i32) -> Result<Argument> {
+    pub(crate) fn of(datatype: Datatype, count: i64) -> Result<Argument> {
         match predefined::contiguous_size(datatype) {
             Some(size) => Ok(Argument::Plain(size)),
-            None if datatype == Datatype::NULL && count == 0 && rank == PROC_NULL => {
-                Ok(Argument::Plain(1))
-            }
+            None if datatype == Datatype::NULL && count == 0 => Ok(Argument::Plain(1)),
             None => committed(datatype).map(Argument::Typed),
         }
     }

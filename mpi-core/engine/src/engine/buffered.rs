@@ -158,7 +158,7 @@ impl Engine {
             number,
         };
         self.flushes.lock().push(flush);
-        self.has_flushes.store(true, Ordering::Relaxed);
+        self.chores.fetch_add(1, Ordering::Relaxed);
         Ok(request.handle())
     }
 
@@ -179,12 +179,10 @@ impl Engine {
             }
             waits
         });
-        let moved = waiting.len() < before;
-        let mut flushes = self.flushes.lock();
-        flushes.append(&mut waiting);
-        self.has_flushes
-            .store(!flushes.is_empty(), Ordering::Relaxed);
-        moved
+        let gone = before - waiting.len();
+        self.chores.fetch_sub(gone as u32, Ordering::Relaxed);
+        self.flushes.lock().append(&mut waiting);
+        gone > 0
     }
 
     /// Sends a message from a copy of its data.

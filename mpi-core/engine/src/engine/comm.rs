@@ -358,7 +358,7 @@ impl CommData {
     }
 }
 
-/// Composes contexts. Two processes never compose the same one, nor does one process twice.
+/// Composes contexts. Two processes never compose the same one, nor does one process twice. Bit 62 is free in all of them.
 pub(super) struct Contexts {
     identity: u32,
     next: AtomicU32,
@@ -371,7 +371,7 @@ impl Contexts {
     /// `job` is any number that all processes of a job share and two jobs hardly do.
     pub(super) fn new(job: u32, rank: u32) -> Contexts {
         Contexts {
-            identity: job.wrapping_add(rank) & 0x7fff_ffff,
+            identity: job.wrapping_add(rank) & 0x3fff_ffff,
             next: AtomicU32::new(1),
         }
     }

@@ -4,8 +4,10 @@
 //! with the second it is done itself, and has the status of the receive.
 
 use core::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 
 use super::Engine;
+use super::partitioned::Cycle;
 use super::receive::idle_body;
 use super::request::{Body, Kind, RequestRef};
 use super::send::send_body;
@@ -19,7 +21,26 @@ use crate::status::Status;
 pub(crate) struct Whole {
     request: RequestRef,
     /// Parts that are not done.
-    parts: std::sync::Arc<AtomicU32>,
+    parts: Arc<AtomicU32>,
+    /// Of a partitioned receive: which piece this part is.
+    piece: Option<(Arc<Cycle>, usize)>,
+}
+
+impl Whole {
+    /// A request that is done when so many parts are.
+    pub(super) fn new(request: RequestRef, parts: u32) -> Whole {
+        Whole {
+            request,
+            parts: Arc::new(AtomicU32::new(parts)),
+            piece: None,
+        }
+    }
+
+    /// The same, for the part that is a piece of a partitioned message.
+    pub(super) fn with_piece(self, cycle: Arc<Cycle>, piece: usize) -> Whole {
+        let piece = Some((cycle, piece));
+        Whole { piece, ..self }
+    }
 }
 
 impl Engine {
@@ -106,7 +127,7 @@ impl Engine {
         let receive = self.checked_receive_body(
             recvbuf,
             recvcount,
-            Argument::of(recvtype, recvcount, source)?,
+            Argument::of(recvtype, recvcount)?,
             source,
             recvtag,
             comm,
@@ -132,14 +153,8 @@ impl Engine {
         recvtag: i32,
         comm: Comm,
     ) -> Result<Request> {
-        let receive = self.checked_receive_body(
-            buf,
-            count,
-            Argument::of(dt, count, source)?,
-            source,
-            recvtag,
-            comm,
-        )?;
+        let receive =
+            self.checked_receive_body(buf, count, Argument::of(dt, count)?, source, recvtag, comm)?;
         // SAFETY: the caller's promise.
         let send = unsafe { self.outbound(buf, count, dt, dest, sendtag, comm)? };
         let mut send = send.map(|out| send_body(out, comm));
@@ -155,10 +170,7 @@ impl Engine {
         let whole = self.add_request(|| idle_body(Kind::Exchange, comm, receive.envelope))?;
         let handle = whole.handle();
         let parts = 1 + u32::from(send.is_some());
-        let whole = Whole {
-            request: whole,
-            parts: AtomicU32::new(parts).into(),
-        };
+        let whole = Whole::new(whole, parts);
         let receive = self.add_part(receive, &whole)?;
         self.post(receive);
         if let Some(send) = send {
@@ -169,7 +181,7 @@ impl Engine {
     }
 
     /// A request that removes itself when it is done, after it has told the whole.
-    fn add_part(&self, mut body: Body, whole: &Whole) -> Result<RequestRef> {
+    pub(super) fn add_part(&self, mut body: Body, whole: &Whole) -> Result<RequestRef> {
         body.extra().whole = Some(whole.clone());
         let part = self.add_request(|| body)?;
         part.abandon();
@@ -179,7 +191,9 @@ impl Engine {
     /// A part of an exchange is done. Its body is still ours.
     #[cold]
     pub(super) fn part_done(&self, part: &mut Body, whole: Whole) {
-        if part.kind == Kind::Recv {
+        if let Some((cycle, piece)) = &whole.piece {
+            cycle.arrived(*piece);
+        } else if part.kind == Kind::Recv {
             // SAFETY: until the last part is done the whole is nobody's but the receiving part's.
             let body = unsafe { whole.request.body() };
             body.status = part.status;

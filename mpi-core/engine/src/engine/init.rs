@@ -128,7 +128,8 @@ impl Engine {
             assistant: super::assistant::Assistant::new(),
             buffers: ClassLock::new(Class::Leaf, buffered::Buffers::new()),
             flushes: ClassLock::new(Class::Leaf, Vec::new()),
-            has_flushes: false.into(),
+            announced: ClassLock::new(Class::Leaf, Vec::new()),
+            chores: 0.into(),
             scratch: ClassLock::new(Class::Leaf, Scratch::default()),
             job,
         })

@@ -21,17 +21,38 @@ pub(crate) struct Spread {
     items: Type,
     count: usize,
     at: *mut u8,
+    /// Where in the items' data the message begins.
+    begin: usize,
     /// Bytes of the message that were packed last: those `range` of it.
     packed: Vec<u8>,
     range: Range<usize>,
+}
+
+impl Spread {
+    /// # Safety
+    /// As of [`Type::pack`], for a range of the message.
+    unsafe fn pack(&self, range: Range<usize>, to: *mut u8) {
+        let range = self.begin + range.start..self.begin + range.end;
+        // SAFETY: the caller's promise.
+        unsafe { self.items.pack(self.count, self.at, range, to) };
+    }
 }
 
 impl Body {
     /// Says that `buf` has `count` items of this type.
     #[cold]
     pub(super) fn set_items(&mut self, count: i64, items: Type) {
+        self.set_part(count, items, 0);
+    }
+
+    /// Says that the message is some bytes of `count` items of this type at `buf`, from byte `begin` of their data on.
+    #[cold]
+    pub(super) fn set_part(&mut self, count: i64, items: Type, begin: usize) {
         if let Some(offset) = items.as_run(count as u64) {
-            self.buf = self.buf.wrapping_offset(offset as isize);
+            self.buf = self
+                .buf
+                .wrapping_offset(offset as isize)
+                .wrapping_add(begin);
             return;
         }
         let at = std::mem::replace(&mut self.buf, core::ptr::null_mut());
@@ -39,6 +60,7 @@ impl Body {
             items,
             count: count as usize,
             at,
+            begin,
             packed: Vec::new(),
             range: 0..0,
         });
@@ -71,7 +93,7 @@ impl Body {
         // SAFETY: the caller's promise.
         unsafe {
             match self.spread() {
-                Some(spread) => spread.items.pack(spread.count, spread.at, range, to),
+                Some(spread) => spread.pack(range, to),
                 None => run.part(range.start, range.len()).copy_to(to),
             }
         }
@@ -92,9 +114,7 @@ impl Body {
             let to = spread.packed.as_mut_ptr();
             // SAFETY: the caller's promise; there is room for the bytes of `range`, all of which are written.
             unsafe {
-                spread
-                    .items
-                    .pack(spread.count, spread.at, range.clone(), to);
+                spread.pack(range.clone(), to);
                 spread.packed.set_len(range.len());
             }
             spread.range = range;
@@ -147,8 +167,12 @@ impl Body {
                     items,
                     count,
                     at: buf,
+                    begin,
                     ..
-                }) => items.unpack(*count, *buf, at..at + data.len, data.ptr),
+                }) => {
+                    let at = *begin + at;
+                    items.unpack(*count, *buf, at..at + data.len, data.ptr);
+                }
                 None => data.copy_to(run.wrapping_add(at)),
             }
         }

@@ -22,6 +22,7 @@ mod lifetime;
 mod matching;
 mod message;
 mod own;
+mod partitioned;
 mod peer;
 mod probe;
 mod progress;
@@ -38,7 +39,7 @@ mod topologies;
 mod wait;
 mod wire;
 
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::ThreadId;
@@ -109,7 +110,10 @@ pub struct Engine {
     buffers: ClassLock<buffered::Buffers>,
     /// Requests that wait for buffered messages to leave.
     flushes: ClassLock<Vec<buffered::Flush>>,
-    has_flushes: AtomicBool,
+    /// Partitioned receives that wait for their announcement.
+    announced: ClassLock<Vec<RequestRef>>,
+    /// How many there are of both. Advice, not synchronisation: relaxed everywhere.
+    chores: AtomicU32,
     /// Scratch memory of collective operations, while none uses it.
     scratch: ClassLock<crate::collective::Scratch>,
 }

@@ -77,8 +77,8 @@ impl Engine {
         if self.under_way.any() {
             moved |= self.advance_all();
         }
-        if self.has_flushes.load(Ordering::Relaxed) {
-            moved |= self.finish_flushes();
+        if self.chores.load(Ordering::Relaxed) > 0 {
+            moved |= self.finish_flushes() | self.start_announced();
         }
         moved
     }

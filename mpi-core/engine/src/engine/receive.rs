@@ -26,7 +26,7 @@ impl Engine {
         tag: i32,
         comm: Comm,
     ) -> Result<Request> {
-        let items = Argument::of(dt, count, source)?;
+        let items = Argument::of(dt, count)?;
         let (wanted, len) = self.check_receive(buf, count, &items, source, tag, comm)?;
         let request = self.add_request(|| receive_body(buf, len, wanted, comm))?;
         if let Argument::Typed(items) = items {
@@ -72,7 +72,7 @@ impl Engine {
         comm: Comm,
     ) -> Result<Request> {
         // The arguments are checked now, by the rules of the operation itself.
-        let items = Argument::of(datatype, count, rank)?;
+        let items = Argument::of(datatype, count)?;
         // SAFETY: the caller's promise.
         drop(unsafe { self.outbound_of(buf, count, items.clone(), rank, tag, comm)? });
         let (kind, buf) = (Kind::Send, buf.cast_mut());
@@ -101,7 +101,7 @@ impl Engine {
         tag: i32,
         comm: Comm,
     ) -> Result<Request> {
-        let items = Argument::of(datatype, count, rank)?;
+        let items = Argument::of(datatype, count)?;
         drop(self.checked_receive_body(buf, count, items.clone(), rank, tag, comm)?);
         let (kind, mode) = (Kind::Recv, Mode::Standard);
         self.add_persistent(Template {
@@ -155,6 +155,10 @@ impl Engine {
             } else {
                 "the request is not a persistent one"
             });
+        }
+        if let Some(what) = body.extra().partitioned.clone() {
+            self.start_partitioned(request, &what);
+            return Ok(());
         }
         if body.extra().collective.is_some() && body.is_persistent() {
             // SAFETY: not active, so the body is ours; the caller's promise.
@@ -308,10 +312,10 @@ impl Engine {
             }
             Kind::Collective => return Err(cannot_cancel()),
             Kind::Generalized => unreachable!("asked above"),
-            Kind::Flush => {
+            Kind::Flush | Kind::Partitioned => {
                 return Err(Error::new(
                     ErrorClass::REQUEST,
-                    "the flush of a buffer cannot be cancelled",
+                    "neither partitioned communication nor the flush of a buffer can be cancelled",
                 ));
             }
         }

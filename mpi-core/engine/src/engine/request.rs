@@ -7,12 +7,14 @@
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 
 use super::collectives::Collective;
 use super::exchange::Whole;
 use super::generalized::Generalized;
 use super::matching::{Entry, Envelope};
 use super::message::Spread;
+use super::partitioned::Partitioned;
 use super::share::Share;
 use crate::datatype::Argument;
 use crate::handle::{Comm, HandleKind, Request, compose};
@@ -53,6 +55,8 @@ pub(crate) enum Kind {
     Generalized,
     /// Waits for buffered messages to leave.
     Flush,
+    /// Its pieces are requests of their own.
+    Partitioned,
 }
 
 /// The arguments of a persistent operation.
@@ -99,6 +103,7 @@ pub(crate) struct Extra {
     pub(crate) persistent: Option<Box<Template>>,
     pub(crate) collective: Option<Box<Collective>>,
     pub(crate) generalized: Option<Generalized>,
+    pub(crate) partitioned: Option<Arc<Partitioned>>,
     /// The exchange that this is a part of.
     pub(crate) whole: Option<Whole>,
     /// The sender's request, of a message that is being read.
@@ -116,7 +121,9 @@ impl Body {
     pub(crate) fn is_persistent(&self) -> bool {
         let is_persistent = |extra: &Extra| {
             let collective = extra.collective.as_ref();
-            extra.persistent.is_some() || collective.is_some_and(|collective| collective.persistent)
+            extra.persistent.is_some()
+                || extra.partitioned.is_some()
+                || collective.is_some_and(|collective| collective.persistent)
         };
         self.extra.as_deref().is_some_and(is_persistent)
     }

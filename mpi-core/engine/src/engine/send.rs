@@ -200,7 +200,7 @@ impl Engine {
         comm: Comm,
     ) -> Result<Option<Outbound<'_>>> {
         // SAFETY: the caller's promise.
-        unsafe { self.outbound_of(buf, count, Argument::of(dt, count, dest)?, dest, tag, comm) }
+        unsafe { self.outbound_of(buf, count, Argument::of(dt, count)?, dest, tag, comm) }
     }
 
     /// As [`Engine::outbound`], for a type looked up before.

@@ -69,6 +69,7 @@ pub(super) fn pending(engine: &Engine) -> String {
             Kind::Collective => ("collective", -1),
             Kind::Generalized => ("the program's own", -1),
             Kind::Flush => ("flush of a buffer", -1),
+            Kind::Partitioned => ("partitioned message", -1),
         };
         let (len, tag, remaining) = (body.len, body.envelope.tag, body.remaining);
         all += &format!(
