@@ -1,8 +1,7 @@
 //! Communicators: how they are made and compare, names and attributes (chapters 7, 11 and 16).
 
 use ferrite_engine::attribute::Keyval;
-use ferrite_engine::hardware::Resource;
-use ferrite_engine::{Comm, Engine, Error, ErrorClass, Info, PSETS, Result, SplitType, info};
+use ferrite_engine::{Comm, Engine, Error, ErrorClass, Info, Result, SplitType, info};
 
 use super::{MAX_OBJECT_NAME, null, read, set, set_handle, set_text};
 use crate::convert::{UNDEFINED, narrow};
@@ -103,27 +102,6 @@ const HW_UNGUIDED: c_int = 222;
 const HW_GUIDED: c_int = 223;
 const RESOURCE_GUIDED: c_int = 224;
 
-/// What the names of a resource or a process set say. What is not known splits into nothing, by the standard.
-fn guided(resource: Option<&[u8]>, pset: Option<&[u8]>) -> SplitType {
-    let text = |bytes| core::str::from_utf8(bytes).ok();
-    if let Some(name) = resource.and_then(text) {
-        return match Resource::named(name) {
-            _ if name == "mpi_shared_memory" => SplitType::Node,
-            Some(resource) => SplitType::Resource(resource),
-            None => SplitType::Nothing,
-        };
-    }
-    let known = pset.and_then(text).and_then(|pset| {
-        let same = |name: &&str| name.eq_ignore_ascii_case(pset);
-        PSETS.iter().position(same)
-    });
-    match known {
-        Some(0) => SplitType::All,
-        Some(_) => SplitType::Process,
-        None => SplitType::Nothing,
-    }
-}
-
 pub(crate) unsafe fn comm_split_type(
     engine: &Engine,
     comm: MPI_Comm,
@@ -146,7 +124,7 @@ pub(crate) unsafe fn comm_split_type(
             };
             let name = value(b"mpi_hw_resource_type")?;
             let pset = value(b"mpi_pset_name")?.filter(|_| kind == RESOURCE_GUIDED);
-            guided(name.as_deref(), pset.as_deref())
+            SplitType::guided(name.as_deref(), pset.as_deref())
         }
         other => {
             return Err(Error::new(

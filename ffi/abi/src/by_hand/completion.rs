@@ -2,7 +2,7 @@
 
 use ferrite_engine::{Any, Engine, Error, ErrorClass, Request, RequestArray, Result, Status};
 
-use super::{null, read, set};
+use super::{array, null, read, set};
 use crate::convert::{UNDEFINED, narrow, put_status, widen};
 use crate::types::{MPI_Request, MPI_Status, c_int};
 
@@ -368,19 +368,7 @@ pub(crate) unsafe fn pready_list(
     partitions: *const c_int,
     request: MPI_Request,
 ) -> Result<()> {
-    let Ok(length) = usize::try_from(length) else {
-        return Err(Error::new(
-            ErrorClass::ARG,
-            format!("the number of partitions, {length}, is negative"),
-        ));
-    };
-    if length == 0 {
-        return Ok(());
-    }
-    if partitions.is_null() {
-        return Err(null("array_of_partitions"));
-    }
-    // SAFETY: not null, so the program's array.
-    let partitions = unsafe { core::slice::from_raw_parts(partitions, length) };
+    // SAFETY: the program's array.
+    let partitions = unsafe { array(partitions, length, "array_of_partitions")? };
     engine.pready_list(partitions, Request(narrow(request)))
 }

@@ -5,7 +5,9 @@ use ferrite_engine::{Engine, Errhandler, Error, ErrorClass, Group, Info, PSETS, 
 use super::processes::{TRANSPORTS, discover};
 use super::{null, read, set, set_handle};
 use crate::convert::{narrow, put_text, text};
-use crate::types::{MPI_Comm, MPI_Errhandler, MPI_Group, MPI_Info, MPI_Session, c_char, c_int};
+use crate::types::{
+    Handle, MPI_Comm, MPI_Errhandler, MPI_Group, MPI_Info, MPI_Session, c_char, c_int,
+};
 
 pub(crate) unsafe fn session_init(
     info: MPI_Info,
@@ -74,20 +76,36 @@ pub(crate) unsafe fn session_get_nth_pset(
     }
 }
 
+/// Stores the handle of what is made of a session's process set.
+///
+/// # Safety
+/// The pointers are null or the program's string and place.
+unsafe fn of_pset(
+    pset: *const c_char,
+    to: *mut Handle,
+    name: &str,
+    make: impl FnOnce(&str) -> Result<u32>,
+) -> Result<()> {
+    if to.is_null() {
+        return Err(null(name));
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        let made = make(text(pset, "pset_name")?)?;
+        set_handle(to, made, name)
+    }
+}
+
 pub(crate) unsafe fn session_get_pset_info(
     engine: &Engine,
     session: MPI_Session,
     pset: *const c_char,
     to: *mut MPI_Info,
 ) -> Result<()> {
-    if to.is_null() {
-        return Err(null("info"));
-    }
-    // SAFETY: the program's string.
-    let pset = unsafe { text(pset, "pset_name")? };
-    let made = engine.session_get_pset_info(Session(narrow(session)), pset)?;
-    // SAFETY: the program's pointer.
-    unsafe { set_handle(to, made.0, "info") }
+    let session = Session(narrow(session));
+    let make = |pset: &str| Ok(engine.session_get_pset_info(session, pset)?.0);
+    // SAFETY: the program's string and pointer.
+    unsafe { of_pset(pset, to, "info", make) }
 }
 
 pub(crate) unsafe fn group_from_session_pset(
@@ -96,21 +114,17 @@ pub(crate) unsafe fn group_from_session_pset(
     pset: *const c_char,
     to: *mut MPI_Group,
 ) -> Result<()> {
-    if to.is_null() {
-        return Err(null("newgroup"));
-    }
-    // SAFETY: the program's string.
-    let pset = unsafe { text(pset, "pset_name")? };
-    let made = engine.group_from_session_pset(Session(narrow(session)), pset)?;
-    // SAFETY: the program's pointer.
-    unsafe { set_handle(to, made.0, "newgroup") }
+    let session = Session(narrow(session));
+    let make = |pset: &str| Ok(engine.group_from_session_pset(session, pset)?.0);
+    // SAFETY: the program's string and pointer.
+    unsafe { of_pset(pset, to, "newgroup", make) }
 }
 
 pub(crate) unsafe fn comm_create_from_group(
     engine: &Engine,
     group: MPI_Group,
     string: *const c_char,
-    _info: MPI_Info,
+    info: MPI_Info,
     errhandler: MPI_Errhandler,
     to: *mut MPI_Comm,
 ) -> Result<()> {
@@ -120,7 +134,7 @@ pub(crate) unsafe fn comm_create_from_group(
     let (group, errhandler) = (Group(narrow(group)), Errhandler(narrow(errhandler)));
     // SAFETY: the program's string.
     let string = unsafe { text(string, "stringtag")? };
-    let made = engine.comm_create_from_group(group, string, errhandler)?;
+    let made = engine.comm_create_from_group(group, string, Info(narrow(info)), errhandler)?;
     // SAFETY: the program's pointer.
     unsafe { set_handle(to, made.0, "newcomm") }
 }
@@ -133,7 +147,7 @@ pub(crate) unsafe fn intercomm_create_from_groups(
     remote_group: MPI_Group,
     remote_leader: c_int,
     string: *const c_char,
-    _info: MPI_Info,
+    info: MPI_Info,
     errhandler: MPI_Errhandler,
     to: *mut MPI_Comm,
 ) -> Result<()> {
@@ -146,6 +160,7 @@ pub(crate) unsafe fn intercomm_create_from_groups(
         (Group(narrow(local_group)), local_leader),
         (Group(narrow(remote_group)), remote_leader),
         string,
+        Info(narrow(info)),
         Errhandler(narrow(errhandler)),
     )?;
     // SAFETY: the program's pointer.

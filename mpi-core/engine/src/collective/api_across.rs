@@ -8,10 +8,10 @@ use core::ops::Range;
 use ferrite_fabric::{RawBuf, RawBufMut};
 
 use super::api::{receive, send};
-use super::api_v::{Vectors, lay_received, lay_sent, list};
 use super::arguments::{all_counts, check_buffer};
 use super::call::{Builder, Call, Items, Operand};
 use super::exchange::Block;
+use super::laid::{Vectors, lay_received, lay_sent, list};
 use super::operation::Place;
 use super::reduce_scatter::Parts;
 use super::{Shape, select};

@@ -1,10 +1,10 @@
 //! The collective calls between neighbours in a topology: as [`super::api`] (MPI 5.0, section 8.7).
 
 use super::api::{Waits, send, shape};
-use super::api_v::{Checked, Laid, Vectors, lay_received, lay_sent, list};
 use super::arguments::{check_buffer, check_own};
 use super::call::{Builder, Call, Items};
 use super::exchange::Block;
+use super::laid::{Checked, Laid, Vectors, lay_received, lay_sent, list};
 use super::operation::Place;
 use super::{Schedule, Shape, select};
 use crate::datatype::Argument;

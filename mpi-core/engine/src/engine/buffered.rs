@@ -11,7 +11,6 @@ use super::matching::Envelope;
 use super::receive::idle_body;
 use super::request::{Body, Kind, RequestRef, SENT};
 use crate::handle::{Comm, Request, Session};
-use crate::status::PROC_NULL;
 use crate::sync::ClassLock;
 use crate::{Error, ErrorClass, Result};
 
@@ -146,12 +145,7 @@ impl Engine {
         let Some(number) = last else {
             return Ok(SENT);
         };
-        let nowhere = Envelope {
-            context: 0,
-            source: PROC_NULL,
-            tag: 0,
-        };
-        let request = self.add_request(|| idle_body(Kind::Flush, Comm::SELF, nowhere))?;
+        let request = self.add_request(|| idle_body(Kind::Flush, Comm::SELF, Envelope::NOWHERE))?;
         let flush = Flush {
             request,
             of,

@@ -142,12 +142,7 @@ impl Engine {
         persistent: bool,
     ) -> Result<RequestRef> {
         let data = self.comm(comm)?;
-        let nowhere = Envelope {
-            context: 0,
-            source: 0,
-            tag: 0,
-        };
-        let mut body = idle_body(Kind::Collective, comm, nowhere);
+        let mut body = idle_body(Kind::Collective, comm, Envelope::NOWHERE);
         body.active = !persistent;
         let tag = match persistent {
             true => data.next_persistent(),

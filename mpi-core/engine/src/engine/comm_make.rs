@@ -10,6 +10,7 @@ use ferrite_shm::BoardId;
 use super::Engine;
 use super::buffered::Buffered;
 use super::comm::{CommData, Contexts, Inter};
+use super::sessions::{Pset, pset_named};
 use crate::group::Members;
 use crate::handle::{Comm, Group, Info, Request};
 use crate::hardware::{RESOURCES, Resource};
@@ -373,6 +374,25 @@ pub enum SplitType {
     All,
     /// `MPI_UNDEFINED`, or a resource that is not known.
     Nothing,
+}
+
+impl SplitType {
+    /// What the names of a resource or a process set say. What is not known splits into nothing, by the standard.
+    pub fn guided(resource: Option<&[u8]>, pset: Option<&[u8]>) -> SplitType {
+        let text = |bytes| core::str::from_utf8(bytes).ok();
+        if let Some(name) = resource.and_then(text) {
+            return match Resource::named(name) {
+                _ if name == "mpi_shared_memory" => SplitType::Node,
+                Some(resource) => SplitType::Resource(resource),
+                None => SplitType::Nothing,
+            };
+        }
+        match pset.and_then(text).and_then(pset_named) {
+            Some(Pset::World) => SplitType::All,
+            Some(Pset::Own) => SplitType::Process,
+            None => SplitType::Nothing,
+        }
+    }
 }
 
 /// For what is not defined between two groups.

@@ -241,12 +241,14 @@ impl Engine {
             let abandoned = RequestRef::new(data);
             if abandoned.abandon() {
                 // SAFETY: done, so the body is the caller's.
-                let generalized = unsafe { abandoned.body() }.generalized();
-                self.requests.discard(request.0);
-                if let Some(generalized) = generalized {
-                    *request = Request::NULL;
-                    return generalized.release();
+                let body = unsafe { abandoned.body() };
+                let generalized = body.generalized();
+                if let Some(what) = body.extra.as_ref().and_then(|it| it.partitioned.as_ref()) {
+                    self.forget_announcement(what);
                 }
+                self.requests.discard(request.0);
+                *request = Request::NULL;
+                return generalized.map_or(Ok(()), |generalized| generalized.release());
             }
         }
         *request = Request::NULL;

@@ -1,29 +1,36 @@
 //! A send and a receive in one call (MPI 5.0, section 3.10).
 //!
 //! The request of a nonblocking exchange has two parts, requests that nobody else knows of. Each tells it when it is done;
-//! with the second it is done itself, and has the status of the receive.
+//! with the last it is done itself, and has the status of the receive. Partitioned messages are made of such parts, too.
 
 use core::sync::atomic::{AtomicU32, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Engine;
 use super::partitioned::Cycle;
 use super::receive::idle_body;
 use super::request::{Body, Kind, RequestRef};
 use super::send::send_body;
-use crate::Result;
 use crate::datatype::Argument;
 use crate::handle::{Comm, Datatype, Request};
 use crate::status::Status;
+use crate::{Error, Result};
 
 /// The request that a part belongs to.
 #[derive(Clone)]
 pub(crate) struct Whole {
     request: RequestRef,
-    /// Parts that are not done.
-    parts: Arc<AtomicU32>,
+    parts: Arc<Parts>,
     /// Of a partitioned receive: which piece this part is.
     piece: Option<(Arc<Cycle>, usize)>,
+}
+
+/// What the parts of a request have in common.
+struct Parts {
+    /// Those that are not done.
+    left: AtomicU32,
+    /// Of the first one that failed.
+    error: Mutex<Option<Error>>,
 }
 
 impl Whole {
@@ -31,7 +38,10 @@ impl Whole {
     pub(super) fn new(request: RequestRef, parts: u32) -> Whole {
         Whole {
             request,
-            parts: Arc::new(AtomicU32::new(parts)),
+            parts: Arc::new(Parts {
+                left: AtomicU32::new(parts),
+                error: Mutex::new(None),
+            }),
             piece: None,
         }
     }
@@ -188,19 +198,27 @@ impl Engine {
         Ok(part)
     }
 
-    /// A part of an exchange is done. Its body is still ours.
+    /// A part of a request is done. Its body is still ours.
     #[cold]
     pub(super) fn part_done(&self, part: &mut Body, whole: Whole) {
+        let parts = &whole.parts;
+        let first_error = || parts.error.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = part.error.take() {
+            first_error().get_or_insert(error);
+        }
         if let Some((cycle, piece)) = &whole.piece {
             cycle.arrived(*piece);
         } else if part.kind == Kind::Recv {
             // SAFETY: until the last part is done the whole is nobody's but the receiving part's.
             let body = unsafe { whole.request.body() };
             body.status = part.status;
-            body.error = part.error.take();
         }
         // Release for what is written above, acquire for whoever finishes the whole.
-        if whole.parts.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if parts.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            if let Some(error) = first_error().take() {
+                // SAFETY: with the last part the whole is ours.
+                unsafe { whole.request.body() }.error = Some(error);
+            }
             self.complete(whole.request);
         }
     }

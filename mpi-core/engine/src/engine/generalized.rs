@@ -6,7 +6,7 @@ use super::receive::idle_body;
 use super::request::{Body, Kind, RequestRef};
 use crate::callback::{Callback, CancelFunction, FreeFunction, QueryFunction};
 use crate::handle::{Comm, Request};
-use crate::status::{PROC_NULL, Status};
+use crate::status::Status;
 use crate::sync::threaded;
 use crate::{Error, ErrorClass, Result};
 
@@ -54,12 +54,7 @@ impl Generalized {
 impl Engine {
     /// `MPI_Grequest_start`
     pub fn grequest_start(&self, generalized: Generalized) -> Result<Request> {
-        let nowhere = Envelope {
-            context: 0,
-            source: PROC_NULL,
-            tag: 0,
-        };
-        let mut body = idle_body(Kind::Generalized, Comm::SELF, nowhere);
+        let mut body = idle_body(Kind::Generalized, Comm::SELF, Envelope::NOWHERE);
         body.extra().generalized = Some(generalized);
         Ok(self.add_request(|| body)?.handle())
     }

@@ -155,7 +155,10 @@ impl Life {
 
 /// Takes leave of the job when the process exits, if it has ended all its sessions.
 extern "C" fn at_exit() {
-    let mut life = life();
+    // Taken where a process exits in the middle of joining a job: then there is nothing to take leave of.
+    let Ok(mut life) = LIFE.try_lock() else {
+        return;
+    };
     if let Some(engine) = life.engine
         && !life.is_closed
         && !life.has_instances()

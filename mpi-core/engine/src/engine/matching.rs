@@ -7,7 +7,7 @@
 //!
 //! Pure data: no locks, no requests, no transport. The payloads `P` (receive) and `U` (message) mean nothing here.
 
-use crate::status::{ANY_SOURCE, ANY_TAG};
+use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL};
 
 const NONE: u32 = u32::MAX;
 const FIRST_BUCKETS: usize = 64;
@@ -21,6 +21,13 @@ pub(crate) struct Envelope {
 }
 
 impl Envelope {
+    /// Of a request that is matched with nothing.
+    pub(crate) const NOWHERE: Envelope = Envelope {
+        context: 0,
+        source: PROC_NULL,
+        tag: 0,
+    };
+
     #[inline]
     fn is_wild(self) -> bool {
         self.source == ANY_SOURCE || self.tag == ANY_TAG

@@ -83,6 +83,41 @@ impl Cycle {
 }
 
 impl Partitioned {
+    /// A receive from nobody, or what a send of as many partitions has in common with it.
+    fn new(
+        at: *mut u8,
+        partitions: i32,
+        count: i64,
+        items: Argument,
+        comm: Comm,
+    ) -> Result<Partitioned> {
+        let bytes = items.bytes(count)?;
+        let Ok(partitions) = usize::try_from(partitions) else {
+            return Err(Error::new(
+                ErrorClass::ARG,
+                format!("the number of partitions, {partitions}, is negative"),
+            ));
+        };
+        let total = (count as u64).checked_mul(partitions as u64);
+        let total = total.and_then(|total| i64::try_from(total).ok());
+        items.bytes(total.unwrap_or(i64::MAX))?;
+        Ok(Partitioned {
+            is_send: false,
+            at,
+            partitions,
+            count,
+            items,
+            bytes,
+            comm,
+            process: NO_PROCESS,
+            rank: PROC_NULL,
+            tag: 0,
+            channel: OnceLock::new(),
+            announcement: None,
+            cycle: Mutex::new(None),
+        })
+    }
+
     fn cycle(&self) -> Option<(Whole, Arc<Cycle>)> {
         let cycle = self.cycle.lock().unwrap_or_else(PoisonError::into_inner);
         cycle.clone()
@@ -127,8 +162,11 @@ impl Engine {
         // SAFETY: the caller's promise; nothing is sent yet.
         let out = unsafe { self.outbound_of(buf, count, items.clone(), dest, tag, comm)? };
         let process = out.map_or(NO_PROCESS, |out| out.process);
-        let (at, to) = (buf.cast_mut(), (dest, process));
-        let mut what = self.partitioned(true, at, partitions, count, items, to, tag, comm)?;
+        let mut what = Partitioned {
+            is_send: true,
+            ..Partitioned::new(buf.cast_mut(), partitions, count, items, comm)?
+        };
+        (what.rank, what.process, what.tag) = (dest, process, tag);
         if what.process != NO_PROCESS {
             let channel = Channel {
                 context: self.contexts.compose()?,
@@ -169,8 +207,8 @@ impl Engine {
             PROC_NULL => NO_PROCESS,
             source => self.comm(comm)?.process(source),
         };
-        let from = (source, process);
-        let mut what = self.partitioned(false, buf, partitions, count, items, from, tag, comm)?;
+        let mut what = Partitioned::new(buf, partitions, count, items, comm)?;
+        (what.rank, what.process, what.tag) = (source, process, tag);
         if what.process != NO_PROCESS {
             let wanted = Envelope {
                 context: self.comm(comm)?.context() | ANNOUNCEMENTS,
@@ -189,53 +227,8 @@ impl Engine {
         self.add_partitioned(what)
     }
 
-    /// What both have, the number of partitions checked.
-    #[allow(clippy::too_many_arguments)] // MPI's own list.
-    fn partitioned(
-        &self,
-        is_send: bool,
-        at: *mut u8,
-        partitions: i32,
-        count: i64,
-        items: Argument,
-        (rank, process): (i32, u32),
-        tag: i32,
-        comm: Comm,
-    ) -> Result<Partitioned> {
-        let bytes = items.bytes(count)?;
-        let Ok(partitions) = usize::try_from(partitions) else {
-            return Err(Error::new(
-                ErrorClass::ARG,
-                format!("the number of partitions, {partitions}, is negative"),
-            ));
-        };
-        let total = (count as u64).checked_mul(partitions as u64);
-        let total = total.and_then(|total| i64::try_from(total).ok());
-        items.bytes(total.unwrap_or(i64::MAX))?;
-        Ok(Partitioned {
-            is_send,
-            at,
-            partitions,
-            count,
-            items,
-            bytes,
-            comm,
-            process,
-            rank,
-            tag,
-            channel: OnceLock::new(),
-            announcement: None,
-            cycle: Mutex::new(None),
-        })
-    }
-
     fn add_partitioned(&self, what: Partitioned) -> Result<Request> {
-        let nowhere = Envelope {
-            context: 0,
-            source: what.rank,
-            tag: what.tag,
-        };
-        let mut body = idle_body(Kind::Partitioned, what.comm, nowhere);
+        let mut body = idle_body(Kind::Partitioned, what.comm, Envelope::NOWHERE);
         body.active = false;
         body.extra().partitioned = Some(what.into());
         let request = self.add_request(|| body)?;
@@ -307,40 +300,36 @@ impl Engine {
         let room = what.bytes * what.partitions;
         let sent = channel.bytes.saturating_mul(channel.pieces);
         body.status.bytes = sent.min(room) as i64;
-        if sent > room {
-            body.error = Some(Error::new(
-                ErrorClass::TRUNCATE,
-                format!(
-                    "rank {} sends {sent} bytes in partitions, for which the receive has {room} bytes of room",
-                    what.rank
-                ),
-            ));
-            self.complete(request);
-            return true;
-        }
         let whole = Whole::new(request, channel.pieces as u32);
         let cycle = Cycle::new(channel.pieces);
         what.set_cycle(whole.clone(), cycle.clone());
+        let mut parts = Vec::with_capacity(channel.pieces);
         for piece in 0..channel.pieces {
             let wanted = Envelope {
                 context: channel.context,
                 source: what.rank,
                 tag: piece as i32,
             };
+            // What there is no room for is an error of its piece, as of any message.
+            let first = room.min(piece.saturating_mul(channel.bytes));
             let mut part = idle_body(Kind::Recv, what.comm, wanted);
-            what.piece(&mut part, piece * channel.bytes, channel.bytes);
+            what.piece(&mut part, first, channel.bytes.min(room - first));
             let whole = whole.clone().with_piece(cycle.clone(), piece);
             match self.add_part(part, &whole) {
-                Ok(part) => self.post(part),
-                // There is no room for requests: the message cannot come.
+                Ok(part) => parts.push(part),
+                // There is no room for so many requests. None is posted, so none comes back.
                 Err(error) => {
-                    // SAFETY: as above; the pieces posted so far do not touch the error.
+                    for part in parts {
+                        self.requests.discard(part.handle().0);
+                    }
+                    // SAFETY: as above.
                     unsafe { request.body() }.error = Some(error);
                     self.complete(request);
                     return true;
                 }
             }
         }
+        parts.into_iter().for_each(|part| self.post(part));
         true
     }
 
@@ -372,6 +361,16 @@ impl Engine {
             }
         });
         Some(*found)
+    }
+
+    /// Lets go of the receive of an announcement that has not come, for a request that is freed.
+    pub(super) fn forget_announcement(&self, what: &Partitioned) {
+        if what.channel.get().is_none()
+            && let Some(announcement) = what.announcement
+            && announcement.abandon()
+        {
+            self.requests.discard(announcement.handle().0);
+        }
     }
 
     /// Goes on with messages that were started before their announcement came. Returns whether there was any.
@@ -455,7 +454,10 @@ impl Engine {
         let mut body = idle_body(Kind::Send, what.comm, envelope);
         body.process = what.process;
         what.piece(&mut body, number * what.bytes, what.bytes);
-        let part = self.add_part(body, &whole)?;
+        let part = self.add_part(body, &whole).inspect_err(|_| {
+            // Not sent: the program may say so again.
+            cycle.pieces[number].store(false, Ordering::Relaxed);
+        })?;
         self.dispatch(part, false);
         Ok(())
     }

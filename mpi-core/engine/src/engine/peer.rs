@@ -61,6 +61,14 @@ pub(crate) enum QueuedBody {
     Message(RequestRef),
 }
 
+impl QueuedBody {
+    /// Of a frame that says all in its header.
+    pub(crate) const NOTHING: QueuedBody = QueuedBody::Control {
+        bytes: [0; CONTROL],
+        len: 0,
+    };
+}
+
 /// The data of a rendezvous on their way, frame by frame.
 pub(crate) struct Stream {
     pub(crate) request: RequestRef,

@@ -310,11 +310,7 @@ impl Engine {
                 Header { flags, ..clear }
             }
         };
-        let nothing = QueuedBody::Control {
-            bytes: [0; CONTROL],
-            len: 0,
-        };
-        self.push(self.peer(process), out, head, nothing);
+        self.push(self.peer(process), out, head, QueuedBody::NOTHING);
     }
 
     fn data_arrived(&self, process: u32, head: &Header, data: RawBuf) {
@@ -456,11 +452,8 @@ impl Engine {
                 source: 0,
                 tag: 0,
             };
-            let body = QueuedBody::Control {
-                bytes: [0; CONTROL],
-                len: 0,
-            };
-            self.push(peer, &mut out, header(FrameKind::Credit, envelope), body);
+            let credit = header(FrameKind::Credit, envelope);
+            self.push(peer, &mut out, credit, QueuedBody::NOTHING);
         }
     }
 }

@@ -277,23 +277,13 @@ impl Engine {
         comm: Comm,
     ) -> Result<Body> {
         let Some(out) = out else {
-            let nowhere = Envelope {
-                context: 0,
-                source: PROC_NULL,
-                tag: 0,
-            };
-            return Ok(idle_body(Kind::Send, comm, nowhere));
+            return Ok(idle_body(Kind::Send, comm, Envelope::NOWHERE));
         };
         let body = send_body(out, comm);
         if mode == Mode::Buffered {
             // The message goes as a request of its own; this one is done at once.
             self.launch_buffered(body)?;
-            let nowhere = Envelope {
-                context: 0,
-                source: PROC_NULL,
-                tag: 0,
-            };
-            return Ok(idle_body(Kind::Send, comm, nowhere));
+            return Ok(idle_body(Kind::Send, comm, Envelope::NOWHERE));
         }
         Ok(body)
     }

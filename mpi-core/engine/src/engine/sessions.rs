@@ -21,6 +21,21 @@ use crate::{Error, ErrorClass, Result, info};
 /// The process sets that every session knows.
 pub const PSETS: [&str; 2] = ["mpi://WORLD", "mpi://SELF"];
 
+/// Which of them.
+#[derive(Clone, Copy)]
+pub(super) enum Pset {
+    World,
+    Own,
+}
+
+/// The process set of a name, in letters of any case.
+pub(super) fn pset_named(name: &str) -> Option<Pset> {
+    let known = PSETS
+        .iter()
+        .position(|known| known.eq_ignore_ascii_case(name))?;
+    Some([Pset::World, Pset::Own][known])
+}
+
 /// A session.
 pub struct SessionData {
     level: ThreadLevel,
@@ -122,12 +137,9 @@ impl Engine {
     }
 
     fn members_of(&self, pset: &str) -> Result<crate::group::Group> {
-        let known = PSETS
-            .iter()
-            .position(|name| name.eq_ignore_ascii_case(pset));
-        match known {
-            Some(0) => Ok(self.world.members().clone()),
-            Some(_) => Ok(self.own.members().clone()),
+        match pset_named(pset) {
+            Some(Pset::World) => Ok(self.world.members().clone()),
+            Some(Pset::Own) => Ok(self.own.members().clone()),
             None => Err(Error::new(
                 ErrorClass::ARG,
                 format!(
@@ -144,6 +156,7 @@ impl Engine {
         &self,
         group: Group,
         string: &str,
+        hints: Info,
         errhandler: Errhandler,
     ) -> Result<Comm> {
         let members = self.group(group)?;
@@ -154,7 +167,18 @@ impl Engine {
         self.check_member(&members)?;
         let tag = GROUP_TAGS | number_of(string, [&*members]) & !(GROUP_TAGS | 1 << 30);
         let made = self.create_among(Comm::WORLD, members, tag)?;
-        self.comm(made)?.errhandler.set(attached);
+        self.furnish(made, hints, attached)
+    }
+
+    /// Gives a communicator that was just made its hints and its error handler; it goes if the hints are not valid.
+    fn furnish(&self, mut made: Comm, hints: Info, attached: Attached) -> Result<Comm> {
+        let data = self.comm(made)?;
+        if let Err(error) = data.set_hints(hints) {
+            // The first error is the one to tell.
+            let _ = self.comm_free(&mut made);
+            return Err(error);
+        }
+        data.errhandler.set(attached);
         Ok(made)
     }
 
@@ -165,6 +189,7 @@ impl Engine {
         (local, local_leader): (Group, i32),
         (remote, remote_leader): (Group, i32),
         string: &str,
+        hints: Info,
         errhandler: Errhandler,
     ) -> Result<Comm> {
         let (ours, theirs) = (self.group(local)?, self.group(remote)?);
@@ -192,7 +217,8 @@ impl Engine {
                 format!("process {both} is in both groups, which must have no member in common"),
             ));
         }
-        let mut within = self.comm_create_from_group(local, string, Errhandler::RETURN)?;
+        let mut within =
+            self.comm_create_from_group(local, string, Info::NULL, Errhandler::RETURN)?;
         let leader = theirs.process(remote_leader as u32) as i32;
         // The same number on both sides.
         let (low, high) = match ours.process(0) < theirs.process(0) {
@@ -202,9 +228,7 @@ impl Engine {
         let tag = number_of(string, [&**low, &**high]) & i32::MAX;
         let made = self.intercomm_create(within, local_leader, Comm::WORLD, leader, tag);
         self.comm_free(&mut within)?;
-        let made = made?;
-        self.comm(made)?.errhandler.set(attached);
-        Ok(made)
+        self.furnish(made?, hints, attached)
     }
 
     fn check_member(&self, members: &Members) -> Result<()> {
