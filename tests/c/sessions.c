@@ -22,6 +22,29 @@ static MPI_Comm world_of(MPI_Session session, const char *string)
     return comm;
 }
 
+/* Hints of a communicator that is made of a group; one that is neither true nor false makes none. */
+static void hints(MPI_Session session)
+{
+    MPI_Group group;
+    MPI_Comm comm;
+    MPI_Info info;
+    char value[8];
+    int flag, room = sizeof value;
+    OK(MPI_Group_from_session_pset(session, "mpi://SELF", &group));
+    OK(MPI_Info_create(&info));
+    OK(MPI_Info_set(info, "mpi_assert_no_any_tag", "true"));
+    OK(MPI_Comm_create_from_group(group, "hints", info, MPI_ERRORS_RETURN, &comm));
+    OK(MPI_Info_set(info, "mpi_assert_no_any_tag", "perhaps"));
+    FAILS(MPI_ERR_INFO_VALUE, MPI_Comm_create_from_group(group, "hints", info, MPI_ERRORS_RETURN, &(MPI_Comm){0}));
+    OK(MPI_Info_free(&info));
+    OK(MPI_Comm_get_info(comm, &info));
+    OK(MPI_Info_get_string(info, "mpi_assert_no_any_tag", &room, value, &flag));
+    CHECK(flag && strcmp(value, "true") == 0);
+    OK(MPI_Info_free(&info));
+    OK(MPI_Comm_free(&comm));
+    OK(MPI_Group_free(&group));
+}
+
 static void sets(MPI_Session session)
 {
     int number, length = 0, flag;
@@ -109,6 +132,7 @@ int main(int argc, char **argv)
     OK(MPI_Comm_rank(first, &rank));
     OK(MPI_Comm_size(first, &size));
     sets(one);
+    hints(one);
     sums(first);
     if (with_world) {
         OK(MPI_Init(NULL, NULL));

@@ -58,6 +58,16 @@ fn messages_of_every_protocol() {
     }
 }
 
+/// Sessions that come and go: the launcher is told of the end once, when the process exits.
+#[test]
+fn sessions_come_and_go() {
+    for launcher in launchers() {
+        for world in [&[][..], &["world"]] {
+            passes(under(&launcher, c("sessions")).ranks(3).args(world));
+        }
+    }
+}
+
 /// A launcher that is reached at an address, not through an inherited socket.
 #[test]
 fn through_a_port() {
