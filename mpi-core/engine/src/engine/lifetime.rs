@@ -111,19 +111,19 @@ impl Life {
                 (&*Box::leak(Box::new(made)), true)
             }
         };
-        self.engine = Some(engine);
         let threaded = level == ThreadLevel::Multiple || engine.settings.progress_thread;
         if threaded || !self.has_instances() {
             // SAFETY: without an instance no other thread may call MPI before this call returns; with one, none does yet unless the library is
             // threaded already.
             unsafe { set_threaded(threaded) };
         }
-        // Pairs with the acquire in `engine`.
-        ENGINE.store(core::ptr::from_ref(engine).cast_mut(), Ordering::Release);
         if is_new {
             engine.publish(level);
             engine.start_assistant()?;
         }
+        self.engine = Some(engine);
+        // Pairs with the acquire in `engine`.
+        ENGINE.store(core::ptr::from_ref(engine).cast_mut(), Ordering::Release);
         Ok(engine)
     }
 
