@@ -111,6 +111,21 @@ static void mistakes(void)
     FAILS(MPI_ERR_TYPE, MPI_Send(&value, 1, MPI_DATATYPE_NULL, rank, 0, MPI_COMM_WORLD));
     FAILS(MPI_ERR_TYPE, MPI_Recv(&value, 1, MPI_DATATYPE_NULL, rank, 0, MPI_COMM_WORLD, &status));
 
+    /* Buffers of one call must not overlap. */
+    int four[4] = {0}, one = 1, zero = 0, two = 2;
+    MPI_Datatype type = MPI_INT;
+    FAILS(MPI_ERR_BUFFER, MPI_Gatherv(&four[1], 1, MPI_INT, four, &one, &one, MPI_INT, 0, MPI_COMM_SELF));
+    FAILS(MPI_ERR_BUFFER, MPI_Scatterv(four, &two, &zero, MPI_INT, &four[1], 2, MPI_INT, 0, MPI_COMM_SELF));
+    FAILS(MPI_ERR_BUFFER, MPI_Allgatherv(&four[1], 1, MPI_INT, four, &one, &one, MPI_INT, MPI_COMM_SELF));
+    FAILS(MPI_ERR_BUFFER, MPI_Alltoallv(four, &one, &two, MPI_INT, four, &one, &two, MPI_INT, MPI_COMM_SELF));
+    FAILS(MPI_ERR_BUFFER, MPI_Alltoallw(four, &one, &zero, &type, four, &one, &zero, &type, MPI_COMM_SELF));
+    /* Beside a block is not on it. */
+    EQUAL(MPI_Gatherv(&four[0], 1, MPI_INT, four, &one, &one, MPI_INT, 0, MPI_COMM_SELF), MPI_SUCCESS);
+    FAILS(MPI_ERR_BUFFER, MPI_Reduce_local(MPI_IN_PLACE, four, 4, MPI_INT, MPI_SUM));
+    FAILS(MPI_ERR_BUFFER, MPI_Reduce_local(four, MPI_IN_PLACE, 4, MPI_INT, MPI_SUM));
+    FAILS(MPI_ERR_BUFFER, MPI_Reduce_local(NULL, four, 4, MPI_INT, MPI_SUM));
+    FAILS(MPI_ERR_BUFFER, MPI_Reduce_local(four, &four[1], 2, MPI_INT, MPI_SUM));
+
     FAILS(MPI_ERR_COMM, MPI_Send(&value, 1, MPI_INT, rank, 0, MPI_COMM_NULL));
     FAILS(MPI_ERR_COMM, MPI_Comm_rank(MPI_COMM_NULL, &value));
     MPI_Comm_dup(MPI_COMM_SELF, &comm);

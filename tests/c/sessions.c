@@ -117,6 +117,8 @@ int main(int argc, char **argv)
     /* All of this is legal before any initialisation. */
     OK(MPI_Session_create_errhandler(handler, &errhandler));
     OK(MPI_Info_create(&info));
+    OK(MPI_Info_set(info, "thread_level", "MPI_THREAD_SOME"));
+    FAILS(MPI_ERR_INFO_VALUE, MPI_Session_init(info, MPI_ERRORS_RETURN, &one));
     OK(MPI_Info_set(info, "thread_level", "MPI_THREAD_MULTIPLE"));
     FAILS(MPI_ERR_ARG, MPI_Session_init(MPI_INFO_NULL, MPI_ERRORS_RETURN, NULL));
     OK(MPI_Session_init(info, MPI_ERRORS_RETURN, &one));

@@ -1,7 +1,8 @@
 //! Reduction operations of the program (chapter 6).
 
 use ferrite_engine::callback::{Callback, ReduceFunction};
-use ferrite_engine::{Datatype, Engine, Error, ErrorClass, Op, Result, op};
+use ferrite_engine::collective::check_reduce_local;
+use ferrite_engine::{Datatype, Engine, Op, Result, op};
 
 use super::{Count, null, read, set_handle};
 use crate::convert::{narrow, widen};
@@ -122,12 +123,9 @@ pub(crate) unsafe fn reduce_local<C: Count>(
     datatype: MPI_Datatype,
     op: MPI_Op,
 ) -> Result<()> {
-    let count = count.wide();
-    let Ok(elements) = usize::try_from(count) else {
-        let sentence = format!("the count {count} is negative");
-        return Err(Error::new(ErrorClass::COUNT, sentence));
-    };
     let (op, datatype) = (Op(narrow(op)), Datatype(narrow(datatype)));
+    let (input, inout) = (input.cast(), inout.cast());
+    let elements = check_reduce_local(input, inout, count.wide(), datatype)?;
     // SAFETY: the program's buffers hold `elements` items.
-    unsafe { op::reduce(op, datatype, input.cast(), inout.cast(), elements) }
+    unsafe { op::reduce(op, datatype, input, inout, elements) }
 }

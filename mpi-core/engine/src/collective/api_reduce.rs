@@ -277,3 +277,18 @@ fn operands(
     check_overlap(input, output, 0)?;
     Ok((input, output, false))
 }
+
+/// Checks the buffers of `MPI_Reduce_local`. Returns the number of items.
+pub fn check_reduce_local(
+    input: *const u8,
+    inout: *mut u8,
+    count: i64,
+    dt: Datatype,
+) -> Result<usize> {
+    let len = Argument::new(dt)?.bytes(count)?;
+    check_buffer("input buffer", input, len)?;
+    check_buffer("input and output buffer", inout, len)?;
+    let (from, into) = (RawBuf { ptr: input, len }, RawBufMut { ptr: inout, len });
+    check_overlap(from, into, 0)?;
+    Ok(count as usize)
+}

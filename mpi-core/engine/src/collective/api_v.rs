@@ -93,6 +93,7 @@ impl Engine {
             sends = to_root(root, input.len, Place::input(0));
         }
         let laid = lay_received(&mut builder, received, None);
+        laid.check_apart(input)?;
         let receives = list(0..c.size(), &laid, Place::output);
         let blocks = (sends, receives);
         let schedule = exchange(
@@ -150,6 +151,7 @@ impl Engine {
             receives = to_root(root, output.len, Place::output(0));
         }
         let laid = lay_sent(&mut builder, sent);
+        laid.check_apart(output.as_buf())?;
         let blocks = (list(0..c.size(), &laid, Place::input), receives);
         let schedule = exchange(
             (&mut builder, self.limits()),
@@ -195,6 +197,7 @@ impl Engine {
         } else {
             let input = send(&mut builder, sendbuf, sendcount, sendtype)?;
             check_own(input.len, bytes)?;
+            laid.check_apart(input)?;
             input
         };
         let shape = Shape {
@@ -254,7 +257,10 @@ impl Engine {
                 let sent = sent.check("send buffer")?;
                 check_own(sent.bytes(own), received.bytes(own))?;
                 let from = lay_sent(&mut builder, sent);
-                (from, lay_received(&mut builder, received, None))
+                let into = lay_received(&mut builder, received, None);
+                // What a rank sends to all may lie between what it receives: seen to is what it has for itself.
+                into.check_apart(from.block(own))?;
+                (from, into)
             }
             None => {
                 let from = lay_copies(&mut builder, received.clone());

@@ -1,8 +1,8 @@
 //! Where blocks lie: from the arrays of counts, displacements and types of the `v` and `w` forms to bytes in a row in one buffer.
 
-use ferrite_fabric::RawBufMut;
+use ferrite_fabric::{RawBuf, RawBufMut};
 
-use super::arguments::check_buffer;
+use super::arguments::{check_buffer, check_overlap};
 use super::call::{Builder, Items};
 use super::exchange::Block;
 use super::operation::Place;
@@ -164,6 +164,23 @@ impl Laid {
             },
             blocks: blocks.collect(),
         }
+    }
+}
+
+impl Laid {
+    /// Another buffer of the same call must not overlap any of the blocks.
+    pub(super) fn check_apart(&self, other: RawBuf) -> Result<()> {
+        self.blocks.iter().try_for_each(|(offset, bytes)| {
+            let ptr = self.buffer.ptr.wrapping_add(*offset);
+            check_overlap(other, RawBufMut { ptr, len: *bytes }, 0)
+        })
+    }
+
+    /// A block.
+    pub(super) fn block(&self, at: usize) -> RawBuf {
+        let (offset, len) = self.blocks[at];
+        let ptr = self.buffer.ptr.wrapping_add(offset);
+        RawBuf { ptr, len }
     }
 }
 

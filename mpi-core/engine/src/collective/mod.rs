@@ -54,6 +54,7 @@ mod simulate;
 mod unequal;
 
 pub use api::Waits;
+pub use api_reduce::check_reduce_local;
 pub use board::What;
 pub use call::Call;
 pub(crate) use exchange::Block;

@@ -51,15 +51,24 @@ const LEVELS: [(&str, ThreadLevel); 4] = [
     ("MPI_THREAD_MULTIPLE", ThreadLevel::Multiple),
 ];
 
-/// The thread level that an info object asks for; the lowest where it says nothing that is known.
+/// The thread level that an info object asks for; the lowest where it asks for none. `MPI_ERR_INFO_VALUE` for one that there is not.
 fn wanted_level(hints: Info) -> Result<ThreadLevel> {
     if hints == Info::NULL {
         return Ok(ThreadLevel::Single);
     }
     let value = info::get(hints, b"thread_level")?;
     let named = |(name, _): &&(&str, _)| value.as_deref() == Some(name.as_bytes());
-    let found = LEVELS.iter().find(named);
-    Ok(found.map_or(ThreadLevel::Single, |(_, level)| *level))
+    match (LEVELS.iter().find(named), &value) {
+        (Some((_, level)), _) => Ok(*level),
+        (None, None) => Ok(ThreadLevel::Single),
+        (None, Some(value)) => Err(Error::new(
+            ErrorClass::INFO_VALUE,
+            format!(
+                "thread_level is {:?}; it is MPI_THREAD_SINGLE, _FUNNELED, _SERIALIZED or _MULTIPLE",
+                String::from_utf8_lossy(value)
+            ),
+        )),
+    }
 }
 
 impl Engine {
