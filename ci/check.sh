@@ -70,9 +70,6 @@ simulator() {
     export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true
     CARGO_TARGET_DIR=$target/simulator FERRITE_TEST_SEEDS=1000 cargo test --release -p ferrite-engine --lib engine::tests::seeds &&
         CARGO_TARGET_DIR=$target/simulator FERRITE_TEST_SEEDS=50 cargo test --release -p ferrite-fabric --lib
-    local status=$?
-    unset CARGO_PROFILE_RELEASE_LTO CARGO_PROFILE_RELEASE_CODEGEN_UNITS CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS
-    return $status
 }
 
 # The library with its debug assertions, among them the order of locks, under threads and all protocols.
@@ -161,15 +158,21 @@ fi
 export FERRITE_PEERS=$cache/peers
 export FERRITE_MPICH_ABI_H=$FERRITE_PEERS/mpich/include/mpi_abi.h
 
-summary=() failed=0
+# What each step printed: the end says again why steps failed, for whoever sees only the last lines.
+printed=$(mktemp -d)
+trap 'rm -rf "$printed"' EXIT
+
+summary=() failed=()
 for step in "${steps[@]}"; do
     printf '\n=== %s\n' "$step"
     began=$SECONDS
-    if "$step"; then
+    # In a shell of its own: what a step exports is its own.
+    "$step" 2>&1 | tee "$printed/$step"
+    if [ "${PIPESTATUS[0]}" -eq 0 ]; then
         outcome=ok
     else
         outcome=FAILED
-        failed=$((failed + 1))
+        failed+=("$step")
     fi
     line=$(printf '%-8s %-14s %5d s' "$outcome" "$step" $((SECONDS - began)))
     echo "--- $line"
@@ -178,5 +181,11 @@ done
 
 printf '\n=== summary\n'
 printf '%s\n' "${summary[@]}"
-printf '%d of %d steps failed, %d s\n' "$failed" "${#steps[@]}" "$SECONDS"
-[ "$failed" -eq 0 ]
+for step in "${failed[@]}"; do
+    printf '\n=== why %s failed\n' "$step"
+    grep -E -A 6 'panicked at|WARNING: ThreadSanitizer|ERROR: AddressSanitizer|^error|\.\.\. FAILED' "$printed/$step" | head -n 20
+    echo "and last:"
+    tail -n 6 "$printed/$step"
+done
+printf '%d of %d steps failed, %d s\n' "${#failed[@]}" "${#steps[@]}" "$SECONDS"
+[ ${#failed[@]} -eq 0 ]
