@@ -70,6 +70,17 @@ fn resources() {
     passes(job.launcher_args(["-bind-to", "core"]));
 }
 
+/// Variables and events for tools, which choose the transport, too.
+#[test]
+fn tools() {
+    for transport in ["shm", "tcp"] {
+        for threads in [&[][..], &["threads"]] {
+            let arguments = [&[transport][..], threads].concat();
+            passes(Job::new(c("tools")).ranks(2).args(arguments));
+        }
+    }
+}
+
 /// Sessions alone, which take leave when the process exits, and beside a world, which takes leave for good.
 #[test]
 fn sessions() {

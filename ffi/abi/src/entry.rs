@@ -9,7 +9,6 @@ pub(crate) use crate::by_hand;
 pub(crate) use crate::convert::{count_as_int, narrow, put_status, text, widen};
 pub(crate) use crate::error::{
     Call, Scope, Shown, failed, failed_with_status, not_running, null_argument, peek, unbuilt,
-    unbuilt_while_running,
 };
 pub(crate) use crate::types::*;
 pub(crate) use ferrite_engine::*;

@@ -109,29 +109,17 @@ pub(crate) fn null_argument(call: &Call, scope: Scope, name: &str) -> c_int {
     raise(scope, &call.name, Error::new(ErrorClass::ARG, sentence))
 }
 
-/// A function that is not built, but legal at any time.
+/// A function that is not built.
 #[cold]
 #[inline(never)]
-pub(crate) fn unbuilt(name: &str, scope: Scope) -> c_int {
-    let sentence = "this version of Ferrite MPI does not have this function yet";
-    raise(
-        scope,
-        &name,
-        Error::new(ErrorClass::UNSUPPORTED_OPERATION, sentence),
-    )
-}
-
-/// A function that is not built, and legal while MPI is initialized only.
-#[cold]
-#[inline(never)]
-pub(crate) fn unbuilt_while_running(name: &'static str, scope: Scope) -> c_int {
-    match ferrite_engine::engine() {
-        Ok(_) => unbuilt(name, scope),
-        Err(error) => {
-            let arguments = &[];
-            not_running(&Call { name, arguments }, error)
-        }
+pub(crate) fn unbuilt(name: &'static str, scope: Scope) -> c_int {
+    if let Err(error) = ferrite_engine::engine() {
+        let arguments = &[];
+        return not_running(&Call { name, arguments }, error);
     }
+    let sentence = "this version of Ferrite MPI does not have this function yet";
+    let error = Error::new(ErrorClass::UNSUPPORTED_OPERATION, sentence);
+    raise(scope, &name, error)
 }
 
 /// MPI is not initialized yet, or finalized already: there is no error handler to ask.

@@ -98,9 +98,14 @@ fn entry(function: &Function, form: Form) -> Result<String, String> {
     };
     writeln!(out, "    ) -> {returns} {{").unwrap();
     let body = match (&function.body, function.returns) {
-        (Body::Unbuilt, None) => unbuilt(function, form),
-        (Body::Unbuilt, Some(_)) => {
-            return Err("it returns no error code, so it must be built".into());
+        (Body::Unbuilt, None) if !function.always => {
+            let name = function.form_name(form);
+            format!("unbuilt(\"MPI_{name}\", {})\n", scope(function))
+        }
+        (Body::Unbuilt, _) => {
+            return Err(
+                "what is legal at any time, or returns no error code, must be built".into(),
+            );
         }
         (Body::Hand, Some(_)) => format!("unsafe {{ {} }}\n", hand_call(function, form, false)),
         (Body::Core(path), Some(_)) => {
@@ -208,16 +213,6 @@ fn scope(function: &Function) -> String {
         return "Scope::Request".into();
     }
     "Scope::Process".into()
-}
-
-fn unbuilt(function: &Function, form: Form) -> String {
-    let name = function.form_name(form);
-    let scope = scope(function);
-    if function.always {
-        format!("unbuilt(\"MPI_{name}\", {scope})\n")
-    } else {
-        format!("unbuilt_while_running(\"MPI_{name}\", {scope})\n")
-    }
 }
 
 /// The inputs that a message shows: plain numbers and handles, not addresses.

@@ -53,6 +53,48 @@ pub type FreeFunction = unsafe fn(usize, usize) -> i32;
 /// Asks for a generalized request to be cancelled: (function, extra state, whether it is complete). Answers an error code.
 pub type CancelFunction = unsafe fn(usize, usize, bool) -> i32;
 
+/// Tells a tool of an event: (function, instance, registration, safety level, user data).
+pub type EventFunction = unsafe fn(usize, u32, u32, i32, usize);
+
+/// Tells a tool that a registration is gone: (function, registration, safety level, user data).
+pub type EventFreeFunction = unsafe fn(usize, u32, i32, usize);
+
+/// Tells a tool of events that it was not told of: (function, how many, registration, source, safety level, user data).
+pub type DroppedFunction = unsafe fn(usize, i64, u32, i32, i32, usize);
+
+impl Callback<EventFunction> {
+    /// Tells the tool.
+    pub fn call(&self, instance: u32, registration: u32, safety: i32, user_data: usize) {
+        // SAFETY: promised to `new`.
+        unsafe { (self.invoke)(self.function, instance, registration, safety, user_data) }
+    }
+}
+
+impl Callback<EventFreeFunction> {
+    /// Tells the tool.
+    pub fn call(&self, registration: u32, safety: i32, user_data: usize) {
+        // SAFETY: promised to `new`.
+        unsafe { (self.invoke)(self.function, registration, safety, user_data) }
+    }
+}
+
+impl Callback<DroppedFunction> {
+    /// Tells the tool.
+    pub fn call(&self, count: i64, registration: u32, source: i32, safety: i32, user_data: usize) {
+        // SAFETY: promised to `new`.
+        unsafe {
+            (self.invoke)(
+                self.function,
+                count,
+                registration,
+                source,
+                safety,
+                user_data,
+            )
+        }
+    }
+}
+
 impl Callback<QueryFunction> {
     /// Asks for the status.
     pub fn call(&self, extra_state: usize, status: &mut Status) -> i32 {

@@ -18,6 +18,7 @@ mod slab;
 pub mod status;
 mod sync;
 mod sys;
+pub mod tools;
 pub mod topology;
 
 pub mod op;

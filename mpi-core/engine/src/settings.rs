@@ -9,14 +9,16 @@
 
 use core::time::Duration;
 use std::ffi::OsString;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::collective::Thresholds;
 use crate::error::{Error, ErrorClass, Result};
 
 mod value;
+mod variable;
 
 use value::Value;
+pub use variable::Scope;
 
 /// Prefix of every variable.
 const PREFIX: &str = "FERRITE_";
@@ -103,6 +105,8 @@ pub enum Origin {
     Default,
     /// The environment
     Environment,
+    /// A tool has written it
+    Tool,
 }
 
 impl Origin {
@@ -111,6 +115,7 @@ impl Origin {
         match self {
             Origin::Default => "default",
             Origin::Environment => "environment",
+            Origin::Tool => "tool",
         }
     }
 }
@@ -281,7 +286,7 @@ impl Setting {
         !matches!(self.field, Field::Elsewhere)
     }
 
-    fn set(&self, settings: &mut Settings, text: &str) -> Option<()> {
+    pub(crate) fn set(&self, settings: &mut Settings, text: &str) -> Option<()> {
         match self.field {
             Field::Transports(at) => *at(settings) = Value::parse(text)?,
             Field::Cma(at) => *at(settings) = Value::parse(text)?,
@@ -296,7 +301,7 @@ impl Setting {
         Some(())
     }
 
-    fn text(&self, settings: &mut Settings) -> String {
+    pub(crate) fn text(&self, settings: &mut Settings) -> String {
         match self.field {
             Field::Transports(at) => at(settings).to_text(),
             Field::Cma(at) => at(settings).to_text(),
@@ -415,6 +420,36 @@ pub fn settings() -> Result<&'static Settings> {
         Ok((settings, _)) => Ok(settings),
         Err(sentence) => Err(Error::new(ErrorClass::ARG, sentence.as_str())),
     }
+}
+
+/// The settings as tools have changed them, if any has.
+static WRITTEN: Mutex<Option<Settings>> = Mutex::new(None);
+
+/// The settings of this process as they are now.
+pub(crate) fn current() -> Result<Settings> {
+    let written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*written {
+        Some(settings) => Ok(settings.clone()),
+        None => settings().cloned(),
+    }
+}
+
+/// Changes one setting. Returns the settings after that; `None`, and nothing has changed, if `change` refused the value.
+pub(crate) fn write(
+    setting: &'static Setting,
+    change: impl FnOnce(&mut Settings) -> Option<()>,
+) -> Result<Option<Settings>> {
+    let mut changed = current()?;
+    if change(&mut changed).is_none() {
+        return Ok(None);
+    }
+    let at = REGISTRY
+        .iter()
+        .position(|known| core::ptr::eq(known, setting));
+    changed.origins[at.expect("a setting of the registry")] = Origin::Tool;
+    let mut written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
+    *written = Some(changed.clone());
+    Ok(Some(changed))
 }
 
 /// One sentence for each `FERRITE_` variable of this process's environment that nobody registered. One process of a job

@@ -19,13 +19,13 @@ const THREAD_LEVELS: [(c_int, ThreadLevel); 4] = [
     (4096, ThreadLevel::Multiple),
 ];
 
-fn value_of(level: ThreadLevel) -> c_int {
+pub(super) fn value_of(level: ThreadLevel) -> c_int {
     let found = THREAD_LEVELS.iter().find(|entry| entry.1 == level);
     found.map_or(0, |entry| entry.0)
 }
 
 /// The lowest level that offers what was asked for, otherwise the highest there is.
-fn level_for(required: c_int) -> ThreadLevel {
+pub(super) fn level_for(required: c_int) -> ThreadLevel {
     let found = THREAD_LEVELS.iter().find(|entry| entry.0 >= required);
     found.map_or(ThreadLevel::Multiple, |entry| entry.1)
 }

@@ -1028,7 +1028,7 @@ entry! {
         win: MPI_Win,
         win_keyval: c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_delete_attr", Scope::Process)
+        unbuilt("MPI_Win_delete_attr", Scope::Process)
     }
 }
 
@@ -1055,7 +1055,7 @@ entry! {
         attribute_val: *mut c_void,
         flag: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_get_attr", Scope::Process)
+        unbuilt("MPI_Win_get_attr", Scope::Process)
     }
 }
 
@@ -1065,7 +1065,7 @@ entry! {
         win_name: *mut c_char,
         resultlen: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_get_name", Scope::Process)
+        unbuilt("MPI_Win_get_name", Scope::Process)
     }
 }
 
@@ -1075,7 +1075,7 @@ entry! {
         win_keyval: c_int,
         attribute_val: *mut c_void,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_set_attr", Scope::Process)
+        unbuilt("MPI_Win_set_attr", Scope::Process)
     }
 }
 
@@ -1084,6 +1084,6 @@ entry! {
         win: MPI_Win,
         win_name: *const c_char,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_set_name", Scope::Process)
+        unbuilt("MPI_Win_set_name", Scope::Process)
     }
 }

@@ -179,7 +179,7 @@ entry! {
         fh: MPI_File,
         errorcode: c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_call_errhandler", Scope::Process)
+        unbuilt("MPI_File_call_errhandler", Scope::Process)
     }
 }
 
@@ -205,7 +205,7 @@ entry! {
         file: MPI_File,
         errhandler: *mut MPI_Errhandler,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_get_errhandler", Scope::Process)
+        unbuilt("MPI_File_get_errhandler", Scope::Process)
     }
 }
 
@@ -214,7 +214,7 @@ entry! {
         file: MPI_File,
         errhandler: MPI_Errhandler,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_set_errhandler", Scope::Process)
+        unbuilt("MPI_File_set_errhandler", Scope::Process)
     }
 }
 
@@ -404,7 +404,7 @@ entry! {
         win: MPI_Win,
         errorcode: c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_call_errhandler", Scope::Process)
+        unbuilt("MPI_Win_call_errhandler", Scope::Process)
     }
 }
 
@@ -430,7 +430,7 @@ entry! {
         win: MPI_Win,
         errhandler: *mut MPI_Errhandler,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_get_errhandler", Scope::Process)
+        unbuilt("MPI_Win_get_errhandler", Scope::Process)
     }
 }
 
@@ -439,7 +439,7 @@ entry! {
         win: MPI_Win,
         errhandler: MPI_Errhandler,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_set_errhandler", Scope::Process)
+        unbuilt("MPI_Win_set_errhandler", Scope::Process)
     }
 }
 

@@ -8,7 +8,7 @@ entry! {
     MPI_File_close, PMPI_File_close = file_close(
         fh: *mut MPI_File,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_close", Scope::Process)
+        unbuilt("MPI_File_close", Scope::Process)
     }
 }
 
@@ -17,7 +17,7 @@ entry! {
         filename: *const c_char,
         info: MPI_Info,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_delete", Scope::Process)
+        unbuilt("MPI_File_delete", Scope::Process)
     }
 }
 
@@ -26,7 +26,7 @@ entry! {
         fh: MPI_File,
         amode: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_get_amode", Scope::Process)
+        unbuilt("MPI_File_get_amode", Scope::Process)
     }
 }
 
@@ -35,7 +35,7 @@ entry! {
         fh: MPI_File,
         flag: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_get_atomicity", Scope::Process)
+        unbuilt("MPI_File_get_atomicity", Scope::Process)
     }
 }
 
@@ -45,7 +45,7 @@ entry! {
         offset: MPI_Offset,
         disp: *mut MPI_Offset,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_get_byte_offset", Scope::Process)
+        unbuilt("MPI_File_get_byte_offset", Scope::Process)
     }
 }
 
@@ -54,7 +54,7 @@ entry! {
         fh: MPI_File,
         group: *mut MPI_Group,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_get_group", Scope::Process)
+        unbuilt("MPI_File_get_group", Scope::Process)
     }
 }
 
@@ -63,7 +63,7 @@ entry! {
         fh: MPI_File,
         info_used: *mut MPI_Info,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_get_info", Scope::Process)
+        unbuilt("MPI_File_get_info", Scope::Process)
     }
 }
 
@@ -72,7 +72,7 @@ entry! {
         fh: MPI_File,
         offset: *mut MPI_Offset,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_get_position", Scope::Process)
+        unbuilt("MPI_File_get_position", Scope::Process)
     }
 }
 
@@ -81,7 +81,7 @@ entry! {
         fh: MPI_File,
         offset: *mut MPI_Offset,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_get_position_shared", Scope::Process)
+        unbuilt("MPI_File_get_position_shared", Scope::Process)
     }
 }
 
@@ -90,7 +90,7 @@ entry! {
         fh: MPI_File,
         size: *mut MPI_Offset,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_get_size", Scope::Process)
+        unbuilt("MPI_File_get_size", Scope::Process)
     }
 }
 
@@ -100,7 +100,7 @@ entry! {
         datatype: MPI_Datatype,
         extent: *mut MPI_Aint,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_get_type_extent", Scope::Process)
+        unbuilt("MPI_File_get_type_extent", Scope::Process)
     }
 }
 
@@ -110,7 +110,7 @@ entry! {
         datatype: MPI_Datatype,
         extent: *mut MPI_Count,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_get_type_extent_c", Scope::Process)
+        unbuilt("MPI_File_get_type_extent_c", Scope::Process)
     }
 }
 
@@ -122,7 +122,7 @@ entry! {
         filetype: *mut MPI_Datatype,
         datarep: *mut c_char,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_get_view", Scope::Process)
+        unbuilt("MPI_File_get_view", Scope::Process)
     }
 }
 
@@ -134,7 +134,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iread", Scope::Process)
+        unbuilt("MPI_File_iread", Scope::Process)
     }
 }
 
@@ -146,7 +146,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iread_c", Scope::Process)
+        unbuilt("MPI_File_iread_c", Scope::Process)
     }
 }
 
@@ -158,7 +158,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iread_all", Scope::Process)
+        unbuilt("MPI_File_iread_all", Scope::Process)
     }
 }
 
@@ -170,7 +170,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iread_all_c", Scope::Process)
+        unbuilt("MPI_File_iread_all_c", Scope::Process)
     }
 }
 
@@ -183,7 +183,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iread_at", Scope::Process)
+        unbuilt("MPI_File_iread_at", Scope::Process)
     }
 }
 
@@ -196,7 +196,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iread_at_c", Scope::Process)
+        unbuilt("MPI_File_iread_at_c", Scope::Process)
     }
 }
 
@@ -209,7 +209,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iread_at_all", Scope::Process)
+        unbuilt("MPI_File_iread_at_all", Scope::Process)
     }
 }
 
@@ -222,7 +222,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iread_at_all_c", Scope::Process)
+        unbuilt("MPI_File_iread_at_all_c", Scope::Process)
     }
 }
 
@@ -234,7 +234,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iread_shared", Scope::Process)
+        unbuilt("MPI_File_iread_shared", Scope::Process)
     }
 }
 
@@ -246,7 +246,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iread_shared_c", Scope::Process)
+        unbuilt("MPI_File_iread_shared_c", Scope::Process)
     }
 }
 
@@ -258,7 +258,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iwrite", Scope::Process)
+        unbuilt("MPI_File_iwrite", Scope::Process)
     }
 }
 
@@ -270,7 +270,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iwrite_c", Scope::Process)
+        unbuilt("MPI_File_iwrite_c", Scope::Process)
     }
 }
 
@@ -282,7 +282,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iwrite_all", Scope::Process)
+        unbuilt("MPI_File_iwrite_all", Scope::Process)
     }
 }
 
@@ -294,7 +294,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iwrite_all_c", Scope::Process)
+        unbuilt("MPI_File_iwrite_all_c", Scope::Process)
     }
 }
 
@@ -307,7 +307,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iwrite_at", Scope::Process)
+        unbuilt("MPI_File_iwrite_at", Scope::Process)
     }
 }
 
@@ -320,7 +320,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iwrite_at_c", Scope::Process)
+        unbuilt("MPI_File_iwrite_at_c", Scope::Process)
     }
 }
 
@@ -333,7 +333,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iwrite_at_all", Scope::Process)
+        unbuilt("MPI_File_iwrite_at_all", Scope::Process)
     }
 }
 
@@ -346,7 +346,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iwrite_at_all_c", Scope::Process)
+        unbuilt("MPI_File_iwrite_at_all_c", Scope::Process)
     }
 }
 
@@ -358,7 +358,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iwrite_shared", Scope::Process)
+        unbuilt("MPI_File_iwrite_shared", Scope::Process)
     }
 }
 
@@ -370,7 +370,7 @@ entry! {
         datatype: MPI_Datatype,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_iwrite_shared_c", Scope::Process)
+        unbuilt("MPI_File_iwrite_shared_c", Scope::Process)
     }
 }
 
@@ -382,7 +382,7 @@ entry! {
         info: MPI_Info,
         fh: *mut MPI_File,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_open", Scope::Comm(comm))
+        unbuilt("MPI_File_open", Scope::Comm(comm))
     }
 }
 
@@ -391,7 +391,7 @@ entry! {
         fh: MPI_File,
         size: MPI_Offset,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_preallocate", Scope::Process)
+        unbuilt("MPI_File_preallocate", Scope::Process)
     }
 }
 
@@ -403,7 +403,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read", Scope::Process)
+        unbuilt("MPI_File_read", Scope::Process)
     }
 }
 
@@ -415,7 +415,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_c", Scope::Process)
+        unbuilt("MPI_File_read_c", Scope::Process)
     }
 }
 
@@ -427,7 +427,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_all", Scope::Process)
+        unbuilt("MPI_File_read_all", Scope::Process)
     }
 }
 
@@ -439,7 +439,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_all_c", Scope::Process)
+        unbuilt("MPI_File_read_all_c", Scope::Process)
     }
 }
 
@@ -450,7 +450,7 @@ entry! {
         count: c_int,
         datatype: MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_all_begin", Scope::Process)
+        unbuilt("MPI_File_read_all_begin", Scope::Process)
     }
 }
 
@@ -461,7 +461,7 @@ entry! {
         count: MPI_Count,
         datatype: MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_all_begin_c", Scope::Process)
+        unbuilt("MPI_File_read_all_begin_c", Scope::Process)
     }
 }
 
@@ -471,7 +471,7 @@ entry! {
         buf: *mut c_void,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_all_end", Scope::Process)
+        unbuilt("MPI_File_read_all_end", Scope::Process)
     }
 }
 
@@ -484,7 +484,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_at", Scope::Process)
+        unbuilt("MPI_File_read_at", Scope::Process)
     }
 }
 
@@ -497,7 +497,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_at_c", Scope::Process)
+        unbuilt("MPI_File_read_at_c", Scope::Process)
     }
 }
 
@@ -510,7 +510,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_at_all", Scope::Process)
+        unbuilt("MPI_File_read_at_all", Scope::Process)
     }
 }
 
@@ -523,7 +523,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_at_all_c", Scope::Process)
+        unbuilt("MPI_File_read_at_all_c", Scope::Process)
     }
 }
 
@@ -535,7 +535,7 @@ entry! {
         count: c_int,
         datatype: MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_at_all_begin", Scope::Process)
+        unbuilt("MPI_File_read_at_all_begin", Scope::Process)
     }
 }
 
@@ -547,7 +547,7 @@ entry! {
         count: MPI_Count,
         datatype: MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_at_all_begin_c", Scope::Process)
+        unbuilt("MPI_File_read_at_all_begin_c", Scope::Process)
     }
 }
 
@@ -557,7 +557,7 @@ entry! {
         buf: *mut c_void,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_at_all_end", Scope::Process)
+        unbuilt("MPI_File_read_at_all_end", Scope::Process)
     }
 }
 
@@ -569,7 +569,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_ordered", Scope::Process)
+        unbuilt("MPI_File_read_ordered", Scope::Process)
     }
 }
 
@@ -581,7 +581,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_ordered_c", Scope::Process)
+        unbuilt("MPI_File_read_ordered_c", Scope::Process)
     }
 }
 
@@ -592,7 +592,7 @@ entry! {
         count: c_int,
         datatype: MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_ordered_begin", Scope::Process)
+        unbuilt("MPI_File_read_ordered_begin", Scope::Process)
     }
 }
 
@@ -603,7 +603,7 @@ entry! {
         count: MPI_Count,
         datatype: MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_ordered_begin_c", Scope::Process)
+        unbuilt("MPI_File_read_ordered_begin_c", Scope::Process)
     }
 }
 
@@ -613,7 +613,7 @@ entry! {
         buf: *mut c_void,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_ordered_end", Scope::Process)
+        unbuilt("MPI_File_read_ordered_end", Scope::Process)
     }
 }
 
@@ -625,7 +625,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_shared", Scope::Process)
+        unbuilt("MPI_File_read_shared", Scope::Process)
     }
 }
 
@@ -637,7 +637,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_read_shared_c", Scope::Process)
+        unbuilt("MPI_File_read_shared_c", Scope::Process)
     }
 }
 
@@ -647,7 +647,7 @@ entry! {
         offset: MPI_Offset,
         whence: c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_seek", Scope::Process)
+        unbuilt("MPI_File_seek", Scope::Process)
     }
 }
 
@@ -657,7 +657,7 @@ entry! {
         offset: MPI_Offset,
         whence: c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_seek_shared", Scope::Process)
+        unbuilt("MPI_File_seek_shared", Scope::Process)
     }
 }
 
@@ -666,7 +666,7 @@ entry! {
         fh: MPI_File,
         flag: c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_set_atomicity", Scope::Process)
+        unbuilt("MPI_File_set_atomicity", Scope::Process)
     }
 }
 
@@ -675,7 +675,7 @@ entry! {
         fh: MPI_File,
         info: MPI_Info,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_set_info", Scope::Process)
+        unbuilt("MPI_File_set_info", Scope::Process)
     }
 }
 
@@ -684,7 +684,7 @@ entry! {
         fh: MPI_File,
         size: MPI_Offset,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_set_size", Scope::Process)
+        unbuilt("MPI_File_set_size", Scope::Process)
     }
 }
 
@@ -697,7 +697,7 @@ entry! {
         datarep: *const c_char,
         info: MPI_Info,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_set_view", Scope::Process)
+        unbuilt("MPI_File_set_view", Scope::Process)
     }
 }
 
@@ -705,7 +705,7 @@ entry! {
     MPI_File_sync, PMPI_File_sync = file_sync(
         fh: MPI_File,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_sync", Scope::Process)
+        unbuilt("MPI_File_sync", Scope::Process)
     }
 }
 
@@ -717,7 +717,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write", Scope::Process)
+        unbuilt("MPI_File_write", Scope::Process)
     }
 }
 
@@ -729,7 +729,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_c", Scope::Process)
+        unbuilt("MPI_File_write_c", Scope::Process)
     }
 }
 
@@ -741,7 +741,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_all", Scope::Process)
+        unbuilt("MPI_File_write_all", Scope::Process)
     }
 }
 
@@ -753,7 +753,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_all_c", Scope::Process)
+        unbuilt("MPI_File_write_all_c", Scope::Process)
     }
 }
 
@@ -764,7 +764,7 @@ entry! {
         count: c_int,
         datatype: MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_all_begin", Scope::Process)
+        unbuilt("MPI_File_write_all_begin", Scope::Process)
     }
 }
 
@@ -775,7 +775,7 @@ entry! {
         count: MPI_Count,
         datatype: MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_all_begin_c", Scope::Process)
+        unbuilt("MPI_File_write_all_begin_c", Scope::Process)
     }
 }
 
@@ -785,7 +785,7 @@ entry! {
         buf: *const c_void,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_all_end", Scope::Process)
+        unbuilt("MPI_File_write_all_end", Scope::Process)
     }
 }
 
@@ -798,7 +798,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_at", Scope::Process)
+        unbuilt("MPI_File_write_at", Scope::Process)
     }
 }
 
@@ -811,7 +811,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_at_c", Scope::Process)
+        unbuilt("MPI_File_write_at_c", Scope::Process)
     }
 }
 
@@ -824,7 +824,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_at_all", Scope::Process)
+        unbuilt("MPI_File_write_at_all", Scope::Process)
     }
 }
 
@@ -837,7 +837,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_at_all_c", Scope::Process)
+        unbuilt("MPI_File_write_at_all_c", Scope::Process)
     }
 }
 
@@ -849,7 +849,7 @@ entry! {
         count: c_int,
         datatype: MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_at_all_begin", Scope::Process)
+        unbuilt("MPI_File_write_at_all_begin", Scope::Process)
     }
 }
 
@@ -861,7 +861,7 @@ entry! {
         count: MPI_Count,
         datatype: MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_at_all_begin_c", Scope::Process)
+        unbuilt("MPI_File_write_at_all_begin_c", Scope::Process)
     }
 }
 
@@ -871,7 +871,7 @@ entry! {
         buf: *const c_void,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_at_all_end", Scope::Process)
+        unbuilt("MPI_File_write_at_all_end", Scope::Process)
     }
 }
 
@@ -883,7 +883,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_ordered", Scope::Process)
+        unbuilt("MPI_File_write_ordered", Scope::Process)
     }
 }
 
@@ -895,7 +895,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_ordered_c", Scope::Process)
+        unbuilt("MPI_File_write_ordered_c", Scope::Process)
     }
 }
 
@@ -906,7 +906,7 @@ entry! {
         count: c_int,
         datatype: MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_ordered_begin", Scope::Process)
+        unbuilt("MPI_File_write_ordered_begin", Scope::Process)
     }
 }
 
@@ -917,7 +917,7 @@ entry! {
         count: MPI_Count,
         datatype: MPI_Datatype,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_ordered_begin_c", Scope::Process)
+        unbuilt("MPI_File_write_ordered_begin_c", Scope::Process)
     }
 }
 
@@ -927,7 +927,7 @@ entry! {
         buf: *const c_void,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_ordered_end", Scope::Process)
+        unbuilt("MPI_File_write_ordered_end", Scope::Process)
     }
 }
 
@@ -939,7 +939,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_shared", Scope::Process)
+        unbuilt("MPI_File_write_shared", Scope::Process)
     }
 }
 
@@ -951,7 +951,7 @@ entry! {
         datatype: MPI_Datatype,
         status: *mut MPI_Status,
     ) -> c_int {
-        unbuilt_while_running("MPI_File_write_shared_c", Scope::Process)
+        unbuilt("MPI_File_write_shared_c", Scope::Process)
     }
 }
 
@@ -963,7 +963,7 @@ entry! {
         dtype_file_extent_fn: *const c_void,
         extra_state: *mut c_void,
     ) -> c_int {
-        unbuilt_while_running("MPI_Register_datarep", Scope::Process)
+        unbuilt("MPI_Register_datarep", Scope::Process)
     }
 }
 
@@ -975,6 +975,6 @@ entry! {
         dtype_file_extent_fn: *const c_void,
         extra_state: *mut c_void,
     ) -> c_int {
-        unbuilt_while_running("MPI_Register_datarep_c", Scope::Process)
+        unbuilt("MPI_Register_datarep_c", Scope::Process)
     }
 }

@@ -16,7 +16,7 @@ entry! {
         op: MPI_Op,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Accumulate", Scope::Process)
+        unbuilt("MPI_Accumulate", Scope::Process)
     }
 }
 
@@ -32,7 +32,7 @@ entry! {
         op: MPI_Op,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Accumulate_c", Scope::Process)
+        unbuilt("MPI_Accumulate_c", Scope::Process)
     }
 }
 
@@ -46,7 +46,7 @@ entry! {
         target_disp: MPI_Aint,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Compare_and_swap", Scope::Process)
+        unbuilt("MPI_Compare_and_swap", Scope::Process)
     }
 }
 
@@ -60,7 +60,7 @@ entry! {
         op: MPI_Op,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Fetch_and_op", Scope::Process)
+        unbuilt("MPI_Fetch_and_op", Scope::Process)
     }
 }
 
@@ -75,7 +75,7 @@ entry! {
         target_datatype: MPI_Datatype,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Get", Scope::Process)
+        unbuilt("MPI_Get", Scope::Process)
     }
 }
 
@@ -90,7 +90,7 @@ entry! {
         target_datatype: MPI_Datatype,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Get_c", Scope::Process)
+        unbuilt("MPI_Get_c", Scope::Process)
     }
 }
 
@@ -109,7 +109,7 @@ entry! {
         op: MPI_Op,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Get_accumulate", Scope::Process)
+        unbuilt("MPI_Get_accumulate", Scope::Process)
     }
 }
 
@@ -128,7 +128,7 @@ entry! {
         op: MPI_Op,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Get_accumulate_c", Scope::Process)
+        unbuilt("MPI_Get_accumulate_c", Scope::Process)
     }
 }
 
@@ -143,7 +143,7 @@ entry! {
         target_datatype: MPI_Datatype,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Put", Scope::Process)
+        unbuilt("MPI_Put", Scope::Process)
     }
 }
 
@@ -158,7 +158,7 @@ entry! {
         target_datatype: MPI_Datatype,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Put_c", Scope::Process)
+        unbuilt("MPI_Put_c", Scope::Process)
     }
 }
 
@@ -175,7 +175,7 @@ entry! {
         win: MPI_Win,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Raccumulate", Scope::Process)
+        unbuilt("MPI_Raccumulate", Scope::Process)
     }
 }
 
@@ -192,7 +192,7 @@ entry! {
         win: MPI_Win,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Raccumulate_c", Scope::Process)
+        unbuilt("MPI_Raccumulate_c", Scope::Process)
     }
 }
 
@@ -208,7 +208,7 @@ entry! {
         win: MPI_Win,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Rget", Scope::Process)
+        unbuilt("MPI_Rget", Scope::Process)
     }
 }
 
@@ -224,7 +224,7 @@ entry! {
         win: MPI_Win,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Rget_c", Scope::Process)
+        unbuilt("MPI_Rget_c", Scope::Process)
     }
 }
 
@@ -244,7 +244,7 @@ entry! {
         win: MPI_Win,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Rget_accumulate", Scope::Process)
+        unbuilt("MPI_Rget_accumulate", Scope::Process)
     }
 }
 
@@ -264,7 +264,7 @@ entry! {
         win: MPI_Win,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Rget_accumulate_c", Scope::Process)
+        unbuilt("MPI_Rget_accumulate_c", Scope::Process)
     }
 }
 
@@ -280,7 +280,7 @@ entry! {
         win: MPI_Win,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Rput", Scope::Process)
+        unbuilt("MPI_Rput", Scope::Process)
     }
 }
 
@@ -296,7 +296,7 @@ entry! {
         win: MPI_Win,
         request: *mut MPI_Request,
     ) -> c_int {
-        unbuilt_while_running("MPI_Rput_c", Scope::Process)
+        unbuilt("MPI_Rput_c", Scope::Process)
     }
 }
 
@@ -309,7 +309,7 @@ entry! {
         baseptr: *mut c_void,
         win: *mut MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_allocate", Scope::Comm(comm))
+        unbuilt("MPI_Win_allocate", Scope::Comm(comm))
     }
 }
 
@@ -322,7 +322,7 @@ entry! {
         baseptr: *mut c_void,
         win: *mut MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_allocate_c", Scope::Comm(comm))
+        unbuilt("MPI_Win_allocate_c", Scope::Comm(comm))
     }
 }
 
@@ -335,7 +335,7 @@ entry! {
         baseptr: *mut c_void,
         win: *mut MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_allocate_shared", Scope::Comm(comm))
+        unbuilt("MPI_Win_allocate_shared", Scope::Comm(comm))
     }
 }
 
@@ -348,7 +348,7 @@ entry! {
         baseptr: *mut c_void,
         win: *mut MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_allocate_shared_c", Scope::Comm(comm))
+        unbuilt("MPI_Win_allocate_shared_c", Scope::Comm(comm))
     }
 }
 
@@ -358,7 +358,7 @@ entry! {
         base: *mut c_void,
         size: MPI_Aint,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_attach", Scope::Process)
+        unbuilt("MPI_Win_attach", Scope::Process)
     }
 }
 
@@ -366,7 +366,7 @@ entry! {
     MPI_Win_complete, PMPI_Win_complete = win_complete(
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_complete", Scope::Process)
+        unbuilt("MPI_Win_complete", Scope::Process)
     }
 }
 
@@ -379,7 +379,7 @@ entry! {
         comm: MPI_Comm,
         win: *mut MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_create", Scope::Comm(comm))
+        unbuilt("MPI_Win_create", Scope::Comm(comm))
     }
 }
 
@@ -392,7 +392,7 @@ entry! {
         comm: MPI_Comm,
         win: *mut MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_create_c", Scope::Comm(comm))
+        unbuilt("MPI_Win_create_c", Scope::Comm(comm))
     }
 }
 
@@ -402,7 +402,7 @@ entry! {
         comm: MPI_Comm,
         win: *mut MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_create_dynamic", Scope::Comm(comm))
+        unbuilt("MPI_Win_create_dynamic", Scope::Comm(comm))
     }
 }
 
@@ -411,7 +411,7 @@ entry! {
         win: MPI_Win,
         base: *const c_void,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_detach", Scope::Process)
+        unbuilt("MPI_Win_detach", Scope::Process)
     }
 }
 
@@ -420,7 +420,7 @@ entry! {
         assert: c_int,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_fence", Scope::Process)
+        unbuilt("MPI_Win_fence", Scope::Process)
     }
 }
 
@@ -429,7 +429,7 @@ entry! {
         rank: c_int,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_flush", Scope::Process)
+        unbuilt("MPI_Win_flush", Scope::Process)
     }
 }
 
@@ -437,7 +437,7 @@ entry! {
     MPI_Win_flush_all, PMPI_Win_flush_all = win_flush_all(
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_flush_all", Scope::Process)
+        unbuilt("MPI_Win_flush_all", Scope::Process)
     }
 }
 
@@ -446,7 +446,7 @@ entry! {
         rank: c_int,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_flush_local", Scope::Process)
+        unbuilt("MPI_Win_flush_local", Scope::Process)
     }
 }
 
@@ -454,7 +454,7 @@ entry! {
     MPI_Win_flush_local_all, PMPI_Win_flush_local_all = win_flush_local_all(
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_flush_local_all", Scope::Process)
+        unbuilt("MPI_Win_flush_local_all", Scope::Process)
     }
 }
 
@@ -462,7 +462,7 @@ entry! {
     MPI_Win_free, PMPI_Win_free = win_free(
         win: *mut MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_free", Scope::Process)
+        unbuilt("MPI_Win_free", Scope::Process)
     }
 }
 
@@ -471,7 +471,7 @@ entry! {
         win: MPI_Win,
         group: *mut MPI_Group,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_get_group", Scope::Process)
+        unbuilt("MPI_Win_get_group", Scope::Process)
     }
 }
 
@@ -480,7 +480,7 @@ entry! {
         win: MPI_Win,
         info_used: *mut MPI_Info,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_get_info", Scope::Process)
+        unbuilt("MPI_Win_get_info", Scope::Process)
     }
 }
 
@@ -491,7 +491,7 @@ entry! {
         assert: c_int,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_lock", Scope::Process)
+        unbuilt("MPI_Win_lock", Scope::Process)
     }
 }
 
@@ -500,7 +500,7 @@ entry! {
         assert: c_int,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_lock_all", Scope::Process)
+        unbuilt("MPI_Win_lock_all", Scope::Process)
     }
 }
 
@@ -510,7 +510,7 @@ entry! {
         assert: c_int,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_post", Scope::Process)
+        unbuilt("MPI_Win_post", Scope::Process)
     }
 }
 
@@ -519,7 +519,7 @@ entry! {
         win: MPI_Win,
         info: MPI_Info,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_set_info", Scope::Process)
+        unbuilt("MPI_Win_set_info", Scope::Process)
     }
 }
 
@@ -531,7 +531,7 @@ entry! {
         disp_unit: *mut c_int,
         baseptr: *mut c_void,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_shared_query", Scope::Process)
+        unbuilt("MPI_Win_shared_query", Scope::Process)
     }
 }
 
@@ -543,7 +543,7 @@ entry! {
         disp_unit: *mut MPI_Aint,
         baseptr: *mut c_void,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_shared_query_c", Scope::Process)
+        unbuilt("MPI_Win_shared_query_c", Scope::Process)
     }
 }
 
@@ -553,7 +553,7 @@ entry! {
         assert: c_int,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_start", Scope::Process)
+        unbuilt("MPI_Win_start", Scope::Process)
     }
 }
 
@@ -561,7 +561,7 @@ entry! {
     MPI_Win_sync, PMPI_Win_sync = win_sync(
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_sync", Scope::Process)
+        unbuilt("MPI_Win_sync", Scope::Process)
     }
 }
 
@@ -570,7 +570,7 @@ entry! {
         win: MPI_Win,
         flag: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_test", Scope::Process)
+        unbuilt("MPI_Win_test", Scope::Process)
     }
 }
 
@@ -579,7 +579,7 @@ entry! {
         rank: c_int,
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_unlock", Scope::Process)
+        unbuilt("MPI_Win_unlock", Scope::Process)
     }
 }
 
@@ -587,7 +587,7 @@ entry! {
     MPI_Win_unlock_all, PMPI_Win_unlock_all = win_unlock_all(
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_unlock_all", Scope::Process)
+        unbuilt("MPI_Win_unlock_all", Scope::Process)
     }
 }
 
@@ -595,6 +595,6 @@ entry! {
     MPI_Win_wait, PMPI_Win_wait = win_wait(
         win: MPI_Win,
     ) -> c_int {
-        unbuilt_while_running("MPI_Win_wait", Scope::Process)
+        unbuilt("MPI_Win_wait", Scope::Process)
     }
 }

@@ -25,7 +25,7 @@ entry! {
     MPI_Close_port, PMPI_Close_port = close_port(
         port_name: *const c_char,
     ) -> c_int {
-        unbuilt_while_running("MPI_Close_port", Scope::Process)
+        unbuilt("MPI_Close_port", Scope::Process)
     }
 }
 
@@ -37,7 +37,7 @@ entry! {
         comm: MPI_Comm,
         newcomm: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_accept", Scope::Comm(comm))
+        unbuilt("MPI_Comm_accept", Scope::Comm(comm))
     }
 }
 
@@ -49,7 +49,7 @@ entry! {
         comm: MPI_Comm,
         newcomm: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_connect", Scope::Comm(comm))
+        unbuilt("MPI_Comm_connect", Scope::Comm(comm))
     }
 }
 
@@ -90,7 +90,7 @@ entry! {
         fd: c_int,
         intercomm: *mut MPI_Comm,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_join", Scope::Process)
+        unbuilt("MPI_Comm_join", Scope::Process)
     }
 }
 
@@ -105,7 +105,7 @@ entry! {
         intercomm: *mut MPI_Comm,
         array_of_errcodes: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_spawn", Scope::Comm(comm))
+        unbuilt("MPI_Comm_spawn", Scope::Comm(comm))
     }
 }
 
@@ -121,7 +121,7 @@ entry! {
         intercomm: *mut MPI_Comm,
         array_of_errcodes: *mut c_int,
     ) -> c_int {
-        unbuilt_while_running("MPI_Comm_spawn_multiple", Scope::Comm(comm))
+        unbuilt("MPI_Comm_spawn_multiple", Scope::Comm(comm))
     }
 }
 
@@ -214,7 +214,7 @@ entry! {
         info: MPI_Info,
         port_name: *mut c_char,
     ) -> c_int {
-        unbuilt_while_running("MPI_Lookup_name", Scope::Process)
+        unbuilt("MPI_Lookup_name", Scope::Process)
     }
 }
 
@@ -223,7 +223,7 @@ entry! {
         info: MPI_Info,
         port_name: *mut c_char,
     ) -> c_int {
-        unbuilt_while_running("MPI_Open_port", Scope::Process)
+        unbuilt("MPI_Open_port", Scope::Process)
     }
 }
 
@@ -233,7 +233,7 @@ entry! {
         info: MPI_Info,
         port_name: *const c_char,
     ) -> c_int {
-        unbuilt_while_running("MPI_Publish_name", Scope::Process)
+        unbuilt("MPI_Publish_name", Scope::Process)
     }
 }
 
@@ -369,6 +369,6 @@ entry! {
         info: MPI_Info,
         port_name: *const c_char,
     ) -> c_int {
-        unbuilt_while_running("MPI_Unpublish_name", Scope::Process)
+        unbuilt("MPI_Unpublish_name", Scope::Process)
     }
 }

@@ -20,7 +20,11 @@ entry! {
     MPI_T_category_changed, PMPI_T_category_changed = t_category_changed(
         update_number: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_category_changed", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_category_changed", arguments: &[] };
+        match unsafe { by_hand::t_category_changed(update_number) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -30,7 +34,11 @@ entry! {
         len: c_int,
         indices: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_category_get_categories", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_category_get_categories", arguments: &[("cat_index", Shown::Number), ("len", Shown::Number)] };
+        match unsafe { by_hand::t_category_get_categories(cat_index, len, indices) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[cat_index as u64, len as u64]),
+        }
     }
 }
 
@@ -40,7 +48,11 @@ entry! {
         len: c_int,
         indices: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_category_get_cvars", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_category_get_cvars", arguments: &[("cat_index", Shown::Number), ("len", Shown::Number)] };
+        match unsafe { by_hand::t_category_get_cvars(cat_index, len, indices) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[cat_index as u64, len as u64]),
+        }
     }
 }
 
@@ -50,7 +62,11 @@ entry! {
         len: c_int,
         indices: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_category_get_events", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_category_get_events", arguments: &[("cat_index", Shown::Number), ("len", Shown::Number)] };
+        match unsafe { by_hand::t_category_get_events(cat_index, len, indices) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[cat_index as u64, len as u64]),
+        }
     }
 }
 
@@ -59,7 +75,11 @@ entry! {
         name: *const c_char,
         cat_index: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_category_get_index", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_category_get_index", arguments: &[] };
+        match unsafe { by_hand::t_category_get_index(name, cat_index) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -74,7 +94,11 @@ entry! {
         num_pvars: *mut c_int,
         num_categories: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_category_get_info", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_category_get_info", arguments: &[("cat_index", Shown::Number)] };
+        match unsafe { by_hand::t_category_get_info(cat_index, name, name_len, desc, desc_len, num_cvars, num_pvars, num_categories) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[cat_index as u64]),
+        }
     }
 }
 
@@ -82,7 +106,11 @@ entry! {
     MPI_T_category_get_num, PMPI_T_category_get_num = t_category_get_num(
         num_cat: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_category_get_num", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_category_get_num", arguments: &[] };
+        match unsafe { by_hand::t_category_get_num(num_cat) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -91,7 +119,11 @@ entry! {
         cat_index: c_int,
         num_events: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_category_get_num_events", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_category_get_num_events", arguments: &[("cat_index", Shown::Number)] };
+        match unsafe { by_hand::t_category_get_num_events(cat_index, num_events) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[cat_index as u64]),
+        }
     }
 }
 
@@ -101,7 +133,11 @@ entry! {
         len: c_int,
         indices: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_category_get_pvars", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_category_get_pvars", arguments: &[("cat_index", Shown::Number), ("len", Shown::Number)] };
+        match unsafe { by_hand::t_category_get_pvars(cat_index, len, indices) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[cat_index as u64, len as u64]),
+        }
     }
 }
 
@@ -110,7 +146,11 @@ entry! {
         name: *const c_char,
         cvar_index: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_cvar_get_index", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_cvar_get_index", arguments: &[] };
+        match unsafe { by_hand::t_cvar_get_index(name, cvar_index) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -127,7 +167,11 @@ entry! {
         bind: *mut c_int,
         scope: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_cvar_get_info", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_cvar_get_info", arguments: &[("cvar_index", Shown::Number)] };
+        match unsafe { by_hand::t_cvar_get_info(cvar_index, name, name_len, verbosity, datatype, enumtype, desc, desc_len, bind, scope) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[cvar_index as u64]),
+        }
     }
 }
 
@@ -135,7 +179,11 @@ entry! {
     MPI_T_cvar_get_num, PMPI_T_cvar_get_num = t_cvar_get_num(
         num_cvar: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_cvar_get_num", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_cvar_get_num", arguments: &[] };
+        match unsafe { by_hand::t_cvar_get_num(num_cvar) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -146,7 +194,11 @@ entry! {
         handle: *mut MPI_T_cvar_handle,
         count: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_cvar_handle_alloc", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_cvar_handle_alloc", arguments: &[("cvar_index", Shown::Number)] };
+        match unsafe { by_hand::t_cvar_handle_alloc(cvar_index, obj_handle, handle, count) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[cvar_index as u64]),
+        }
     }
 }
 
@@ -154,7 +206,11 @@ entry! {
     MPI_T_cvar_handle_free, PMPI_T_cvar_handle_free = t_cvar_handle_free(
         handle: *mut MPI_T_cvar_handle,
     ) -> c_int {
-        unbuilt("MPI_T_cvar_handle_free", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_cvar_handle_free", arguments: &[] };
+        match unsafe { by_hand::t_cvar_handle_free(handle) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -163,7 +219,11 @@ entry! {
         handle: MPI_T_cvar_handle,
         buf: *mut c_void,
     ) -> c_int {
-        unbuilt("MPI_T_cvar_read", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_cvar_read", arguments: &[] };
+        match unsafe { by_hand::t_cvar_read(handle, buf) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -172,7 +232,11 @@ entry! {
         handle: MPI_T_cvar_handle,
         buf: *const c_void,
     ) -> c_int {
-        unbuilt("MPI_T_cvar_write", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_cvar_write", arguments: &[] };
+        match unsafe { by_hand::t_cvar_write(handle, buf) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -183,7 +247,11 @@ entry! {
         name: *mut c_char,
         name_len: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_enum_get_info", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_enum_get_info", arguments: &[] };
+        match unsafe { by_hand::t_enum_get_info(enumtype, num, name, name_len) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -195,7 +263,11 @@ entry! {
         name: *mut c_char,
         name_len: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_enum_get_item", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_enum_get_item", arguments: &[("indx", Shown::Number)] };
+        match unsafe { by_hand::t_enum_get_item(enumtype, indx, value, name, name_len) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[indx as u64]),
+        }
     }
 }
 
@@ -205,7 +277,11 @@ entry! {
         cb_safety: c_int,
         info_used: *mut MPI_Info,
     ) -> c_int {
-        unbuilt("MPI_T_event_callback_get_info", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_event_callback_get_info", arguments: &[("cb_safety", Shown::Number)] };
+        match unsafe { by_hand::t_event_callback_get_info(event_registration, cb_safety, info_used) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[cb_safety as u64]),
+        }
     }
 }
 
@@ -215,7 +291,11 @@ entry! {
         cb_safety: c_int,
         info: MPI_Info,
     ) -> c_int {
-        unbuilt("MPI_T_event_callback_set_info", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_event_callback_set_info", arguments: &[("cb_safety", Shown::Number), ("info", Shown::Handle)] };
+        match unsafe { by_hand::t_event_callback_set_info(event_registration, cb_safety, info) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[cb_safety as u64, info as u64]),
+        }
     }
 }
 
@@ -224,7 +304,11 @@ entry! {
         event_instance: MPI_T_event_instance,
         buffer: *mut c_void,
     ) -> c_int {
-        unbuilt("MPI_T_event_copy", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_event_copy", arguments: &[] };
+        match unsafe { by_hand::t_event_copy(event_instance, buffer) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -233,7 +317,11 @@ entry! {
         name: *const c_char,
         event_index: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_event_get_index", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_event_get_index", arguments: &[] };
+        match unsafe { by_hand::t_event_get_index(name, event_index) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -252,7 +340,11 @@ entry! {
         desc_len: *mut c_int,
         bind: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_event_get_info", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_event_get_info", arguments: &[("event_index", Shown::Number)] };
+        match unsafe { by_hand::t_event_get_info(event_index, name, name_len, verbosity, array_of_datatypes, array_of_displacements, num_elements, enumtype, info, desc, desc_len, bind) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[event_index as u64]),
+        }
     }
 }
 
@@ -260,7 +352,11 @@ entry! {
     MPI_T_event_get_num, PMPI_T_event_get_num = t_event_get_num(
         num_events: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_event_get_num", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_event_get_num", arguments: &[] };
+        match unsafe { by_hand::t_event_get_num(num_events) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -269,7 +365,11 @@ entry! {
         event_instance: MPI_T_event_instance,
         source_index: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_event_get_source", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_event_get_source", arguments: &[] };
+        match unsafe { by_hand::t_event_get_source(event_instance, source_index) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -278,7 +378,11 @@ entry! {
         event_instance: MPI_T_event_instance,
         event_timestamp: *mut MPI_Count,
     ) -> c_int {
-        unbuilt("MPI_T_event_get_timestamp", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_event_get_timestamp", arguments: &[] };
+        match unsafe { by_hand::t_event_get_timestamp(event_instance, event_timestamp) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -289,7 +393,11 @@ entry! {
         info: MPI_Info,
         event_registration: *mut MPI_T_event_registration,
     ) -> c_int {
-        unbuilt("MPI_T_event_handle_alloc", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_event_handle_alloc", arguments: &[("event_index", Shown::Number), ("info", Shown::Handle)] };
+        match unsafe { by_hand::t_event_handle_alloc(event_index, obj_handle, info, event_registration) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[event_index as u64, info as u64]),
+        }
     }
 }
 
@@ -299,7 +407,11 @@ entry! {
         user_data: *mut c_void,
         free_cb_function: *const c_void,
     ) -> c_int {
-        unbuilt("MPI_T_event_handle_free", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_event_handle_free", arguments: &[] };
+        match unsafe { by_hand::t_event_handle_free(event_registration, user_data, free_cb_function) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -308,7 +420,11 @@ entry! {
         event_registration: MPI_T_event_registration,
         info_used: *mut MPI_Info,
     ) -> c_int {
-        unbuilt("MPI_T_event_handle_get_info", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_event_handle_get_info", arguments: &[] };
+        match unsafe { by_hand::t_event_handle_get_info(event_registration, info_used) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -317,7 +433,11 @@ entry! {
         event_registration: MPI_T_event_registration,
         info: MPI_Info,
     ) -> c_int {
-        unbuilt("MPI_T_event_handle_set_info", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_event_handle_set_info", arguments: &[("info", Shown::Handle)] };
+        match unsafe { by_hand::t_event_handle_set_info(event_registration, info) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[info as u64]),
+        }
     }
 }
 
@@ -327,7 +447,11 @@ entry! {
         element_index: c_int,
         buffer: *mut c_void,
     ) -> c_int {
-        unbuilt("MPI_T_event_read", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_event_read", arguments: &[("element_index", Shown::Number)] };
+        match unsafe { by_hand::t_event_read(event_instance, element_index, buffer) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[element_index as u64]),
+        }
     }
 }
 
@@ -339,7 +463,11 @@ entry! {
         user_data: *mut c_void,
         event_cb_function: *const c_void,
     ) -> c_int {
-        unbuilt("MPI_T_event_register_callback", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_event_register_callback", arguments: &[("cb_safety", Shown::Number), ("info", Shown::Handle)] };
+        match unsafe { by_hand::t_event_register_callback(event_registration, cb_safety, info, user_data, event_cb_function) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[cb_safety as u64, info as u64]),
+        }
     }
 }
 
@@ -348,14 +476,22 @@ entry! {
         event_registration: MPI_T_event_registration,
         dropped_cb_function: *const c_void,
     ) -> c_int {
-        unbuilt("MPI_T_event_set_dropped_handler", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_event_set_dropped_handler", arguments: &[] };
+        match unsafe { by_hand::t_event_set_dropped_handler(event_registration, dropped_cb_function) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
 entry! {
     MPI_T_finalize, PMPI_T_finalize = t_finalize(
     ) -> c_int {
-        unbuilt("MPI_T_finalize", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_finalize", arguments: &[] };
+        match unsafe { by_hand::t_finalize() } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -364,7 +500,11 @@ entry! {
         required: c_int,
         provided: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_init_thread", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_init_thread", arguments: &[("required", Shown::Number)] };
+        match unsafe { by_hand::t_init_thread(required, provided) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[required as u64]),
+        }
     }
 }
 
@@ -374,7 +514,11 @@ entry! {
         var_class: c_int,
         pvar_index: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_pvar_get_index", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_pvar_get_index", arguments: &[("var_class", Shown::Number)] };
+        match unsafe { by_hand::t_pvar_get_index(name, var_class, pvar_index) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[var_class as u64]),
+        }
     }
 }
 
@@ -394,7 +538,11 @@ entry! {
         continuous: *mut c_int,
         atomic: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_pvar_get_info", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_pvar_get_info", arguments: &[("pvar_index", Shown::Number)] };
+        match unsafe { by_hand::t_pvar_get_info(pvar_index, name, name_len, verbosity, var_class, datatype, enumtype, desc, desc_len, bind, readonly, continuous, atomic) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[pvar_index as u64]),
+        }
     }
 }
 
@@ -402,7 +550,11 @@ entry! {
     MPI_T_pvar_get_num, PMPI_T_pvar_get_num = t_pvar_get_num(
         num_pvar: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_pvar_get_num", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_pvar_get_num", arguments: &[] };
+        match unsafe { by_hand::t_pvar_get_num(num_pvar) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -414,7 +566,11 @@ entry! {
         handle: *mut MPI_T_pvar_handle,
         count: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_pvar_handle_alloc", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_pvar_handle_alloc", arguments: &[("pvar_index", Shown::Number)] };
+        match unsafe { by_hand::t_pvar_handle_alloc(session, pvar_index, obj_handle, handle, count) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[pvar_index as u64]),
+        }
     }
 }
 
@@ -423,7 +579,11 @@ entry! {
         session: MPI_T_pvar_session,
         handle: *mut MPI_T_pvar_handle,
     ) -> c_int {
-        unbuilt("MPI_T_pvar_handle_free", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_pvar_handle_free", arguments: &[] };
+        match unsafe { by_hand::t_pvar_handle_free(session, handle) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -433,7 +593,11 @@ entry! {
         handle: MPI_T_pvar_handle,
         buf: *mut c_void,
     ) -> c_int {
-        unbuilt("MPI_T_pvar_read", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_pvar_read", arguments: &[] };
+        match unsafe { by_hand::t_pvar_read(session, handle, buf) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -443,7 +607,11 @@ entry! {
         handle: MPI_T_pvar_handle,
         buf: *mut c_void,
     ) -> c_int {
-        unbuilt("MPI_T_pvar_readreset", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_pvar_readreset", arguments: &[] };
+        match unsafe { by_hand::t_pvar_readreset(session, handle, buf) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -452,7 +620,11 @@ entry! {
         session: MPI_T_pvar_session,
         handle: MPI_T_pvar_handle,
     ) -> c_int {
-        unbuilt("MPI_T_pvar_reset", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_pvar_reset", arguments: &[] };
+        match unsafe { by_hand::t_pvar_reset(session, handle) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -460,7 +632,11 @@ entry! {
     MPI_T_pvar_session_create, PMPI_T_pvar_session_create = t_pvar_session_create(
         session: *mut MPI_T_pvar_session,
     ) -> c_int {
-        unbuilt("MPI_T_pvar_session_create", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_pvar_session_create", arguments: &[] };
+        match unsafe { by_hand::t_pvar_session_create(session) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -468,7 +644,11 @@ entry! {
     MPI_T_pvar_session_free, PMPI_T_pvar_session_free = t_pvar_session_free(
         session: *mut MPI_T_pvar_session,
     ) -> c_int {
-        unbuilt("MPI_T_pvar_session_free", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_pvar_session_free", arguments: &[] };
+        match unsafe { by_hand::t_pvar_session_free(session) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -477,7 +657,11 @@ entry! {
         session: MPI_T_pvar_session,
         handle: MPI_T_pvar_handle,
     ) -> c_int {
-        unbuilt("MPI_T_pvar_start", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_pvar_start", arguments: &[] };
+        match unsafe { by_hand::t_pvar_start(session, handle) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -486,7 +670,11 @@ entry! {
         session: MPI_T_pvar_session,
         handle: MPI_T_pvar_handle,
     ) -> c_int {
-        unbuilt("MPI_T_pvar_stop", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_pvar_stop", arguments: &[] };
+        match unsafe { by_hand::t_pvar_stop(session, handle) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -496,7 +684,11 @@ entry! {
         handle: MPI_T_pvar_handle,
         buf: *const c_void,
     ) -> c_int {
-        unbuilt("MPI_T_pvar_write", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_pvar_write", arguments: &[] };
+        match unsafe { by_hand::t_pvar_write(session, handle, buf) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -512,7 +704,11 @@ entry! {
         max_ticks: *mut MPI_Count,
         info: *mut MPI_Info,
     ) -> c_int {
-        unbuilt("MPI_T_source_get_info", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_source_get_info", arguments: &[("source_index", Shown::Number)] };
+        match unsafe { by_hand::t_source_get_info(source_index, name, name_len, desc, desc_len, ordering, ticks_per_second, max_ticks, info) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[source_index as u64]),
+        }
     }
 }
 
@@ -520,7 +716,11 @@ entry! {
     MPI_T_source_get_num, PMPI_T_source_get_num = t_source_get_num(
         num_sources: *mut c_int,
     ) -> c_int {
-        unbuilt("MPI_T_source_get_num", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_source_get_num", arguments: &[] };
+        match unsafe { by_hand::t_source_get_num(num_sources) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[]),
+        }
     }
 }
 
@@ -529,6 +729,10 @@ entry! {
         source_index: c_int,
         timestamp: *mut MPI_Count,
     ) -> c_int {
-        unbuilt("MPI_T_source_get_timestamp", Scope::Tool)
+        const CALL: &Call = &Call { name: "MPI_T_source_get_timestamp", arguments: &[("source_index", Shown::Number)] };
+        match unsafe { by_hand::t_source_get_timestamp(source_index, timestamp) } {
+            Ok(()) => SUCCESS,
+            Err(why) => failed(CALL, Scope::Tool, why, &[source_index as u64]),
+        }
     }
 }

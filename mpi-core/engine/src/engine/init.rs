@@ -10,6 +10,7 @@ use super::comm::{CommData, Contexts};
 use super::landing::Landings;
 use super::matching::Matcher;
 use super::progress::{NetPort, Ports};
+use super::tuning::Tuning;
 use super::wait::{Bed, Waiting};
 use super::{Engine, LANES, buffered};
 use crate::collective::Scratch;
@@ -41,7 +42,7 @@ impl Engine {
         transports: &[&dyn Transport],
         discover: impl FnOnce() -> core::result::Result<(Job, Arc<dyn Bootstrap>), String>,
     ) -> Result<Engine> {
-        let settings = settings::settings()?;
+        let settings = settings::current()?;
         let (mut job, bootstrap) =
             discover().map_err(|sentence| Error::new(ErrorClass::OTHER, sentence))?;
         if job.rank == 0 {
@@ -49,8 +50,8 @@ impl Engine {
                 eprintln!("ferrite: {warning}");
             }
         }
-        let (shm, net) = join(settings, &mut job, transports, &bootstrap)?;
-        Engine::make(level, settings.clone(), job, bootstrap, shm, net)
+        let (shm, net) = join(&settings, &mut job, transports, &bootstrap)?;
+        Engine::make(level, settings, job, bootstrap, shm, net)
     }
 
     pub(super) fn make(
@@ -102,7 +103,6 @@ impl Engine {
         }
         Ok(Engine {
             bootstrap,
-            settings,
             level: ClassLock::new(Class::Leaf, level),
             main_thread: std::thread::current().id(),
             world,
@@ -125,6 +125,7 @@ impl Engine {
             has_helps: false.into(),
             under_way: super::collectives::UnderWay::new(),
             waiting,
+            tuning: Tuning::new(&settings),
             assistant: super::assistant::Assistant::new(),
             buffers: ClassLock::new(Class::Leaf, buffered::Buffers::new()),
             flushes: ClassLock::new(Class::Leaf, Vec::new()),
@@ -132,6 +133,7 @@ impl Engine {
             chores: 0.into(),
             scratch: ClassLock::new(Class::Leaf, Scratch::default()),
             job,
+            settings,
         })
     }
 

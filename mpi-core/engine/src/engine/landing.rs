@@ -101,6 +101,7 @@ impl Engine {
                 let too_much = self.count_kept(process, kept.cost());
                 lane.keep(envelope, kept);
                 drop(lane);
+                self.unexpected(envelope, process, head.len as usize);
                 if too_much {
                     self.adjust_hold(process);
                 }

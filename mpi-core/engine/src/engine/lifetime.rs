@@ -61,6 +61,11 @@ pub fn engine() -> Result<&'static Engine> {
     Ok(unsafe { &*engine })
 }
 
+/// The engine of this process, if it was ever initialised.
+pub(crate) fn made_engine() -> Option<&'static Engine> {
+    life().engine
+}
+
 #[cold]
 fn no_engine() -> Error {
     Error::new(

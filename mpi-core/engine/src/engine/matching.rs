@@ -7,6 +7,7 @@
 //!
 //! Pure data: no locks, no requests, no transport. The payloads `P` (receive) and `U` (message) mean nothing here.
 
+use super::tuning::Arrivals;
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL};
 
 const NONE: u32 = u32::MAX;
@@ -256,6 +257,7 @@ pub(crate) struct Matcher<P, U> {
     unexpected: Arena<U>,
     arrival: List,
     age: u64,
+    pub(crate) arrivals: Arrivals,
 }
 
 impl<P, U> Matcher<P, U> {
@@ -266,6 +268,7 @@ impl<P, U> Matcher<P, U> {
             unexpected: Arena::new(),
             arrival: EMPTY,
             age: 0,
+            arrivals: Arrivals::default(),
         }
     }
 
@@ -307,6 +310,7 @@ impl<P, U> Matcher<P, U> {
                 if exact_age < wild_age { exact } else { wild }
             }
         };
+        self.arrivals.expected += 1;
         Some(self.remove_posted(first))
     }
 
@@ -338,6 +342,7 @@ impl<P, U> Matcher<P, U> {
         if self.unexpected.is_crowded() {
             self.unexpected.grow();
         }
+        self.arrivals.unexpected += 1;
         let index = self.unexpected.add(message, 0, payload);
         self.unexpected.hang_in_bucket(index);
         let mut arrival = self.arrival;
@@ -383,7 +388,6 @@ impl<P, U> Matcher<P, U> {
     }
 
     /// Posted receives and kept messages.
-    #[cfg(test)]
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.posted.live, self.unexpected.live)
     }

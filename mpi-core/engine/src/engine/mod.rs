@@ -36,6 +36,7 @@ mod share;
 #[cfg(test)]
 mod tests;
 mod topologies;
+mod tuning;
 mod wait;
 mod wire;
 
@@ -54,6 +55,7 @@ pub(crate) use comm_make::check_intra;
 pub use complete::{Any, RequestArray};
 pub use generalized::Generalized;
 pub use init::ThreadLevel;
+pub(crate) use lifetime::made_engine;
 pub use lifetime::{Discovered, engine, is_finalized, is_initialized};
 pub use request::{Mode, SENT};
 pub use topologies::Edge;
@@ -61,6 +63,7 @@ pub use topologies::Edge;
 use crate::settings::Settings;
 use crate::slab::Slab;
 use crate::sync::ClassLock;
+use crate::tools::Event;
 use crate::{Error, ErrorClass, Result};
 use kept::Kept;
 use matching::Matcher;
@@ -106,13 +109,14 @@ pub struct Engine {
     /// Collective operations that nobody waits for in particular.
     under_way: collectives::UnderWay,
     waiting: wait::Waiting,
+    tuning: tuning::Tuning,
     assistant: assistant::Assistant,
     buffers: ClassLock<buffered::Buffers>,
     /// Requests that wait for buffered messages to leave.
     flushes: ClassLock<Vec<buffered::Flush>>,
     /// Partitioned receives that wait for their announcement.
     announced: ClassLock<Vec<RequestRef>>,
-    /// How many there are of both. Advice, not synchronisation: relaxed everywhere.
+    /// How many there are of both, and of events that wait for tools. Advice, not synchronisation: relaxed everywhere.
     chores: AtomicU32,
     /// Scratch memory of collective operations, while none uses it.
     scratch: ClassLock<crate::collective::Scratch>,
@@ -145,19 +149,24 @@ impl Engine {
         // Relaxed: the lock's last holder has made what is there.
         let mut peer = place.load(Ordering::Relaxed);
         if peer.is_null() {
-            let settings = &self.settings;
-            let (path, eager) = if process == self.job.rank {
-                (peer::Path::Own, usize::MAX)
+            let path = if process == self.job.rank {
+                peer::Path::Own
             } else if let Some(link) = self.shm.as_ref().and_then(|shm| shm.link(process)) {
-                (peer::Path::Shm(link), settings.eager_limit)
+                peer::Path::Shm(link)
             } else {
                 let net = self.net.as_ref();
                 let net = net.expect("ranks that share no segment have a network: see `make`");
-                (peer::Path::Net(net.link(process)), settings.net_eager_limit)
+                peer::Path::Net(net.link(process))
             };
+            let eager = self.tuning.eager_limit(&path);
             peer = Box::into_raw(Box::new(Peer::new(process, path, eager)));
             // Pairs with the acquire in `peer`.
             place.store(peer, Ordering::Release);
+            self.raise(Event::PeerOpened {
+                process,
+                // SAFETY: published just now.
+                is_remote: unsafe { &*peer }.is_remote,
+            });
         }
         // SAFETY: published peers live as long as the engine.
         unsafe { &*peer }

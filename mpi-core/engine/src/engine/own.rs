@@ -9,30 +9,47 @@ impl Engine {
     pub(super) fn deliver_to_self(&self, request: RequestRef, synchronous: bool) {
         // SAFETY: the sender's body is ours until the message is matched.
         let body = unsafe { request.body() };
+        let (envelope, len) = (body.envelope, body.len);
+        let eager = self.count_own(len);
         let mut lane = self.lane(body.envelope.context).lock();
         if let Some(receive) = lane.match_posted(body.envelope) {
             drop(lane);
             return self.hand_over(request, receive);
         }
-        if synchronous || body.len > self.settings.eager_limit {
+        if synchronous || body.len > eager {
             lane.keep(body.envelope, Kept::own(self.job.rank, request));
-            return;
+            drop(lane);
+            // Its receive may come at any time, and the body go with it: what is told comes from before.
+            return self.unexpected(envelope, self.job.rank, len);
         }
         lane.keep(body.envelope, self.copy_of_own(body));
         drop(lane);
+        self.unexpected(envelope, self.job.rank, len);
         self.complete(request);
     }
 
     /// Delivers a copy of a message to this process, whatever its length.
     pub(super) fn deliver_copy_to_self(&self, mut send: Body) {
+        self.count_own(send.len);
         let mut lane = self.lane(send.envelope.context).lock();
         match lane.match_posted(send.envelope) {
             Some(receive) => {
                 drop(lane);
                 self.land_own(&mut send, receive);
             }
-            None => lane.keep(send.envelope, self.copy_of_own(&mut send)),
+            None => {
+                lane.keep(send.envelope, self.copy_of_own(&mut send));
+                drop(lane);
+                self.unexpected(send.envelope, self.job.rank, send.len);
+            }
         }
+    }
+
+    /// Counts a message to this process. Returns the length of the longest that is copied at once.
+    fn count_own(&self, len: usize) -> usize {
+        let mut out = self.peer(self.job.rank).out.lock();
+        out.sends.count(len);
+        out.eager
     }
 
     /// Copies from a send to a matched receive of this process; both are done.

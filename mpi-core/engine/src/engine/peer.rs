@@ -11,6 +11,7 @@ use ferrite_shm::ShmLink;
 
 use super::message::{NET_PIECE, PIECE};
 use super::request::{Body, RequestRef};
+use super::tuning::Sends;
 use crate::sync::{Class, ClassLock};
 
 /// The longest body of a control frame: a rendezvous with a key of 64 bytes.
@@ -87,6 +88,7 @@ pub(crate) struct Outgoing {
     pub(crate) eager: usize,
     /// The longest message that the link takes or refuses, but never keeps: one that needs no request.
     pub(crate) whole: usize,
+    pub(crate) sends: Sends,
     /// How much may go out eagerly before this process must look at what its peers have to say (see [`ALLOWANCE`]);
     /// 0 while the link is not open.
     pub(crate) allowance: u32,
@@ -105,22 +107,12 @@ pub(crate) struct Outgoing {
 impl Peer {
     /// A process at the end of this way, to which messages of up to `eager` bytes go eagerly, as far as the link takes them.
     pub(crate) fn new(process: u32, path: Path, eager: usize) -> Peer {
-        let (eager, whole) = match &path {
-            Path::Own => (usize::MAX, 0),
-            Path::Shm(link) => {
-                let eager = eager.min(link.limits().frame);
-                (eager, eager)
-            }
-            Path::Net(link) => {
-                let Limits { inline, frame, .. } = link.limits();
-                (eager.min(frame), eager.min(inline))
-            }
-        };
         let is_remote = matches!(path, Path::Net(_));
-        let out = Outgoing {
+        let mut out = Outgoing {
             path,
-            eager,
-            whole,
+            eager: 0,
+            whole: 0,
+            sends: Sends::default(),
             allowance: 0,
             held: false,
             holding: false,
@@ -128,6 +120,7 @@ impl Peer {
             streams: VecDeque::new(),
             listed: false,
         };
+        out.limit_eager(eager);
         Peer {
             process,
             is_remote,
@@ -182,7 +175,26 @@ impl Outgoing {
         }
         self.allowance -= 1;
         // SAFETY: the caller's promise.
-        unsafe { link.try_send_inline(header, data) == Sent::Done }
+        let done = unsafe { link.try_send_inline(header, data) == Sent::Done };
+        if done {
+            self.sends.count(data.len);
+        }
+        done
+    }
+
+    /// Sends messages of up to `eager` bytes eagerly, as far as the link takes them.
+    pub(crate) fn limit_eager(&mut self, eager: usize) {
+        (self.eager, self.whole) = match &self.path {
+            Path::Own => (eager, 0),
+            Path::Shm(link) => {
+                let eager = eager.min(link.limits().frame);
+                (eager, eager)
+            }
+            Path::Net(link) => {
+                let Limits { inline, frame, .. } = link.limits();
+                (eager.min(frame), eager.min(inline))
+            }
+        };
     }
 
     /// Whether an eager message may go out now: nothing queued, not held.

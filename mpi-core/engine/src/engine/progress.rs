@@ -78,7 +78,7 @@ impl Engine {
             moved |= self.advance_all();
         }
         if self.chores.load(Ordering::Relaxed) > 0 {
-            moved |= self.finish_flushes() | self.start_announced();
+            moved |= self.finish_flushes() | self.start_announced() | self.tell_tools();
         }
         moved
     }

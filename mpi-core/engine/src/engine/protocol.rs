@@ -91,6 +91,7 @@ impl Engine {
         let too_much = self.count_kept(process, kept.cost());
         lane.keep(envelope, kept);
         drop(lane);
+        self.unexpected(envelope, process, data.len);
         if too_much {
             self.adjust_hold(process);
         }
@@ -180,13 +181,19 @@ impl Engine {
     }
 
     fn match_or_keep(&self, envelope: Envelope, kept: Kept) {
+        let process = kept.process;
         let mut lane = self.lane(envelope.context).lock();
         match lane.match_posted(envelope) {
             Some(receive) => {
                 drop(lane);
                 self.take(receive, envelope, kept);
             }
-            None => lane.keep(envelope, kept),
+            None => {
+                let len = kept.message_len();
+                lane.keep(envelope, kept);
+                drop(lane);
+                self.unexpected(envelope, process, len);
+            }
         }
     }
 
@@ -422,13 +429,13 @@ impl Engine {
     /// Counts a message kept for want of a receive. Returns whether its sender should send envelopes only.
     pub(super) fn count_kept(&self, process: u32, cost: usize) -> bool {
         let kept = self.peer(process).kept.fetch_add(cost, Ordering::Relaxed) + cost;
-        kept > self.settings.eager_budget
+        kept > self.tuning.eager_budget()
     }
 
     fn uncount_kept(&self, process: u32, cost: usize) {
         let peer = self.peer(process);
         let kept = peer.kept.fetch_sub(cost, Ordering::Relaxed) - cost;
-        if kept <= self.settings.eager_budget / 2 && kept + cost > self.settings.eager_budget / 2 {
+        if kept <= self.tuning.eager_budget() / 2 && kept + cost > self.tuning.eager_budget() / 2 {
             self.adjust_hold(process);
         }
     }
@@ -441,9 +448,9 @@ impl Engine {
         let mut out = peer.out.lock();
         let kept = peer.kept.load(Ordering::Relaxed);
         let hold = if out.holding {
-            kept > self.settings.eager_budget / 2
+            kept > self.tuning.eager_budget() / 2
         } else {
-            kept > self.settings.eager_budget
+            kept > self.tuning.eager_budget()
         };
         if hold != out.holding {
             out.holding = hold;

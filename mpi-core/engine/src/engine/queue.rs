@@ -16,9 +16,10 @@ impl Engine {
     pub(super) fn rendezvous(&self, out: &mut Outgoing, request: RequestRef) -> Queued {
         // SAFETY: the link, whose lock is held, owns a send until its envelope has gone.
         let body = unsafe { request.body() };
-        let run = body.run().filter(|run| run.len >= self.settings.cma_limit);
+        let run = body.run().filter(|run| run.len >= self.tuning.cma_limit());
         // SAFETY: the buffer stays until the request is done, which the receiver's answer brings about.
         let region = run.and_then(|run| unsafe { out.expose(run) });
+        out.sends.rendezvous += 1;
         let offer = Offer {
             len: body.len,
             request: request.handle().0,

@@ -354,7 +354,11 @@ impl Engine {
             out.allowance -= cost;
             let header = header(FrameKind::Eager, body.envelope);
             // SAFETY: the user's buffer is readable during the call.
-            unsafe { out.try_send_part(&header, body, 0..body.len, Token(0)) == Sent::Done }
+            let sent = unsafe { out.try_send_part(&header, body, 0..body.len, Token(0)) };
+            if sent == Sent::Done {
+                out.sends.count(body.len);
+            }
+            sent == Sent::Done
         }
     }
 
@@ -367,6 +371,7 @@ impl Engine {
         }
         let peer = self.peer(body.process);
         let mut out = peer.out.lock();
+        out.sends.count(body.len);
         let eager = body.len <= out.eager;
         if synchronous && body.len <= SYNC_INLINE && !out.held {
             let mut bytes = [0u8; CONTROL];

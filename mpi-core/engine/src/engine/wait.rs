@@ -6,7 +6,7 @@
 //! One thread at a time drives the transports. Another that finds them taken waits for its own request on a condition that
 //! every completion signals, and so does the driver when it stops, so that somebody always drives.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -57,9 +57,12 @@ pub(super) struct Waiting {
     processors: u32,
     /// Threads of this process that wait.
     threads: AtomicU32,
-    /// The longest spin.
-    spin: Duration,
-    yield_for: Duration,
+    /// The longest spin, and how long to yield after it, in nanoseconds; may be changed at any time. Relaxed everywhere.
+    spin: AtomicU32,
+    yield_for: AtomicU64,
+    /// How often a thread has yielded, and slept. Relaxed everywhere.
+    yields: AtomicU64,
+    sleeps: AtomicU64,
     /// The spin that is worth it at present, in nanoseconds: less where the process waited for turned out to need this
     /// processor. Advice, not synchronisation: relaxed everywhere.
     worth: AtomicU32,
@@ -85,14 +88,30 @@ impl Waiting {
                 Bed::None | Bed::Shm(_) => 1,
                 Bed::Net(_) => 16,
             },
-            spin,
-            yield_for,
+            spin: nanos(spin).into(),
+            yield_for: long_nanos(yield_for).into(),
+            yields: AtomicU64::new(0),
+            sleeps: AtomicU64::new(0),
             waiters: AtomicU32::new(0),
             asleep: AtomicBool::new(false),
             bed,
             epoch: Mutex::new(0),
             changed: Condvar::new(),
         }
+    }
+
+    /// Waits so from now on.
+    pub(super) fn retune(&self, spin: Duration, yield_for: Duration) {
+        self.spin.store(nanos(spin), Ordering::Relaxed);
+        self.worth.store(nanos(spin), Ordering::Relaxed);
+        self.yield_for
+            .store(long_nanos(yield_for), Ordering::Relaxed);
+    }
+
+    /// How often a thread has yielded the processor, and slept.
+    pub(super) fn pauses(&self) -> (u64, u64) {
+        let now = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (now(&self.yields), now(&self.sleeps))
     }
 
     /// Threads that wait share a processor with others: the time spent spinning would be taken from those waited for.
@@ -105,10 +124,11 @@ impl Waiting {
     #[cold]
     fn learn(&self, patience: &Patience) {
         let worth = self.worth.load(Ordering::Relaxed);
+        let longest = self.spin.load(Ordering::Relaxed);
         let now = match patience.yields {
-            0 => worth.saturating_mul(2).min(nanos(self.spin)),
+            0 => worth.saturating_mul(2).min(longest),
             // Whoever was waited for ran here, as soon as it could.
-            1 => (worth / 2).max(LEAST_SPIN.min(nanos(self.spin))),
+            1 => (worth / 2).max(LEAST_SPIN.min(longest)),
             _ => worth,
         };
         self.worth.store(now, Ordering::Relaxed);
@@ -134,6 +154,11 @@ const LEAST_SPIN: u32 = 500;
 
 fn nanos(time: Duration) -> u32 {
     u32::try_from(time.as_nanos()).unwrap_or(u32::MAX)
+}
+
+fn long_nanos(time: Duration) -> u64 {
+    // So that sums of it are times, too.
+    u64::try_from(time.as_nanos()).map_or(u64::MAX / 2, |nanos| nanos.min(u64::MAX / 2))
 }
 
 /// How far a wait has come.
@@ -252,8 +277,10 @@ impl Engine {
         if waited < spin {
             return false;
         }
-        if waited < spin + waiting.yield_for {
+        let yield_for = Duration::from_nanos(waiting.yield_for.load(Ordering::Relaxed));
+        if waited < spin + yield_for {
             patience.yields += 1;
+            waiting.yields.fetch_add(1, Ordering::Relaxed);
             sys::yield_now();
             return false;
         }
@@ -287,6 +314,7 @@ impl Engine {
         drop(ports);
         let is_done = !ready && done();
         if !ready && !is_done {
+            waiting.sleeps.fetch_add(1, Ordering::Relaxed);
             waiting.bed.wait(self.has_backlog().then_some(NO_ROOM_NAP));
         }
         if let Some(mut ports) = self.port.try_lock() {
