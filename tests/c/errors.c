@@ -126,6 +126,28 @@ static void mistakes(void)
     FAILS(MPI_ERR_BUFFER, MPI_Reduce_local(NULL, four, 4, MPI_INT, MPI_SUM));
     FAILS(MPI_ERR_BUFFER, MPI_Reduce_local(four, &four[1], 2, MPI_INT, MPI_SUM));
 
+    FAILS(MPI_ERR_BUFFER, MPI_Exscan(four, four, 4, MPI_INT, MPI_SUM, MPI_COMM_SELF));
+
+    /* A communicator that could not be made is none; without a place for it nothing is made, and the process's handler is asked, because
+     * nothing is wrong with the communicator that was given. */
+    int wide[2] = {size, 2}, periods[2] = {0, 0};
+    MPI_Group group;
+    MPI_Comm_group(MPI_COMM_SELF, &group);
+    comm = MPI_COMM_WORLD;
+    FAILS(MPI_ERR_DIMS, MPI_Cart_create(MPI_COMM_WORLD, 2, wide, periods, 0, &comm));
+    CHECK(comm == MPI_COMM_NULL);
+    comm = MPI_COMM_WORLD;
+    FAILS(MPI_ERR_COMM, MPI_Comm_split(MPI_COMM_NULL, 0, 0, &comm));
+    CHECK(comm == MPI_COMM_NULL);
+    MPI_Comm_dup(MPI_COMM_SELF, &comm);
+    MPI_Comm_set_errhandler(comm, MPI_ERRORS_ARE_FATAL);
+    FAILS(MPI_ERR_ARG, MPI_Comm_create(comm, group, NULL));
+    FAILS(MPI_ERR_ARG, MPI_Comm_create_group(comm, group, 0, NULL));
+    FAILS(MPI_ERR_ARG, MPI_Comm_split(comm, 0, 0, NULL));
+    FAILS(MPI_ERR_ARG, MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, NULL));
+    MPI_Comm_free(&comm);
+    MPI_Group_free(&group);
+
     FAILS(MPI_ERR_COMM, MPI_Send(&value, 1, MPI_INT, rank, 0, MPI_COMM_NULL));
     FAILS(MPI_ERR_COMM, MPI_Comm_rank(MPI_COMM_NULL, &value));
     MPI_Comm_dup(MPI_COMM_SELF, &comm);

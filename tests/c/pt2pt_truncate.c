@@ -85,5 +85,18 @@ int main(int argc, char **argv)
     EQUAL(count, 7);
     MPI_Get_elements(&status, MPI_BYTE, &elements);
     EQUAL(elements, 7);
+
+    /* Nor of those of a type with gaps, which could not be unpacked: an error. Items that are not all there are none. */
+    MPI_Datatype gaps;
+    MPI_Type_vector(4, 1, 2, MPI_INT, &gaps);
+    MPI_Type_commit(&gaps);
+    for (int length = 0; length <= 8; length++) {
+        int code = MPI_Sendrecv(bytes, length < 7 ? length : 4, MPI_BYTE, next, 7, in, 1, gaps, previous, 7, MPI_COMM_WORLD, &status);
+        if (length % 4 == 0 || length >= 7)
+            EQUAL(code, MPI_SUCCESS);
+        else
+            FAILS(MPI_ERR_TYPE, code);
+    }
+    MPI_Type_free(&gaps);
     return finish();
 }

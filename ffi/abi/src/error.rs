@@ -106,6 +106,11 @@ pub(crate) fn failed_with_status(
 #[inline(never)]
 pub(crate) fn null_argument(call: &Call, scope: Scope, name: &str) -> c_int {
     let sentence = format!("{name} is a null pointer: pass the address of a variable");
+    // Nothing is wrong with the communicator: where its handler would end the job, the process's is asked instead.
+    let scope = match scope {
+        Scope::Comm(comm) if is_fatal(Comm(narrow(comm))) => Scope::Process,
+        other => other,
+    };
     raise(scope, &call.name, Error::new(ErrorClass::ARG, sentence))
 }
 
@@ -157,21 +162,24 @@ fn raise(scope: Scope, what: &dyn fmt::Display, error: Error) -> c_int {
     };
     // An error that belongs to no object is raised on MPI_COMM_SELF (MPI 5.0, section 9.3).
     let comm = comm.filter(|&comm| engine.comm(comm).is_ok());
-    let comm = comm.unwrap_or_else(|| owner_of_the_rest(engine));
+    let comm = comm.unwrap_or_else(owner_of_the_rest);
     run(engine, comm, what, error)
 }
 
 /// Whose handler an error has that belongs to no object: that of `MPI_COMM_SELF`, unless the program has left that as it was and set the
 /// world's, which the standard had in that place before its version 4.
-fn owner_of_the_rest(engine: &Engine) -> Comm {
-    let is_fatal = |comm| {
-        let action = engine.comm(comm).map(|data| data.errhandler.get().action());
-        matches!(action, Ok(Action::Fatal))
-    };
+fn owner_of_the_rest() -> Comm {
     match is_fatal(Comm::SELF) && !is_fatal(Comm::WORLD) {
         true => Comm::WORLD,
         false => Comm::SELF,
     }
+}
+
+/// Whether a communicator's error handler ends the job.
+fn is_fatal(comm: Comm) -> bool {
+    let engine = ferrite_engine::engine();
+    let action = engine.and_then(|engine| Ok(engine.comm(comm)?.errhandler.get().action()));
+    matches!(action, Ok(Action::Fatal))
 }
 
 /// Runs a communicator's error handler, and returns the code if that returns.

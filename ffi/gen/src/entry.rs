@@ -254,6 +254,16 @@ fn built(function: &Function, form: Form) -> Result<String, String> {
         Some(status) => format!("failed_with_status(CALL, {scope_of}, why, &[{values}], {status})"),
         None => format!("failed(CALL, {scope_of}, why, &[{values}])"),
     };
+    // A communicator that is to be made has a place before anything begins, and is the null one if it was not made.
+    let made = function
+        .form_params(form)
+        .find(|param| param.kind.is("COMM") && param.direction == Direction::Out);
+    let failed = match made {
+        Some(Param { name, .. }) => {
+            format!("{{\n    unsafe {{ *{name} = widen(Comm::NULL.0) }};\n    {failed}\n}}")
+        }
+        None => failed,
+    };
 
     if !function.always {
         // A function of `ferrite_engine` needs no engine, but is not legal without one.
@@ -265,6 +275,13 @@ fn built(function: &Function, form: Form) -> Result<String, String> {
         out.push_str(
             "    Ok(engine) => engine,\n    Err(why) => return not_running(CALL, why),\n};\n",
         );
+    }
+    if let Some(Param { name, .. }) = made {
+        writeln!(
+            out,
+            "if {name}.is_null() {{\n    return null_argument(CALL, {scope_of}, \"{name}\");\n}}"
+        )
+        .unwrap();
     }
     if function.body == Body::Hand {
         let call = hand_call(function, form, !function.always);
@@ -289,7 +306,8 @@ fn built(function: &Function, form: Form) -> Result<String, String> {
             class,
             Class::Buffer | Class::Opaque | Class::String | Class::Status
         );
-        if param.direction != Direction::In && !by_value {
+        let is_checked = made.is_some_and(|made| made.name == *name);
+        if param.direction != Direction::In && !by_value && !is_checked {
             writeln!(
                 out,
                 "if {name}.is_null() {{\n    return null_argument(CALL, {}, \"{name}\");\n}}",

@@ -110,9 +110,6 @@ pub(crate) unsafe fn comm_split_type(
     info: MPI_Info,
     to: *mut MPI_Comm,
 ) -> Result<()> {
-    if to.is_null() {
-        return Err(null("newcomm"));
-    }
     let kind = match kind {
         SHARED => SplitType::Node,
         HW_UNGUIDED => SplitType::Part,

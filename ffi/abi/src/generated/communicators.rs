@@ -42,7 +42,10 @@ entry! {
                 unsafe { *newcomm = widen(new_newcomm.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, group as u64]),
+            Err(why) => {
+            unsafe { *newcomm = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Comm(comm), why, &[comm as u64, group as u64])
+        },
         }
     }
 }
@@ -60,9 +63,15 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
+        if newcomm.is_null() {
+            return null_argument(CALL, Scope::Errhandler(errhandler), "newcomm");
+        }
         match unsafe { by_hand::comm_create_from_group(engine, group, stringtag, info, errhandler, newcomm) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Errhandler(errhandler), why, &[group as u64, info as u64, errhandler as u64]),
+            Err(why) => {
+            unsafe { *newcomm = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Errhandler(errhandler), why, &[group as u64, info as u64, errhandler as u64])
+        },
         }
     }
 }
@@ -88,7 +97,10 @@ entry! {
                 unsafe { *newcomm = widen(new_newcomm.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, group as u64, tag as u64]),
+            Err(why) => {
+            unsafe { *newcomm = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Comm(comm), why, &[comm as u64, group as u64, tag as u64])
+        },
         }
     }
 }
@@ -139,9 +151,15 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
+        if newcomm.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "newcomm");
+        }
         match unsafe { by_hand::comm_dup(engine, comm, newcomm) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => {
+            unsafe { *newcomm = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Comm(comm), why, &[comm as u64])
+        },
         }
     }
 }
@@ -157,9 +175,15 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
+        if newcomm.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "newcomm");
+        }
         match unsafe { by_hand::comm_dup_with_info(engine, comm, info, newcomm) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
+            Err(why) => {
+            unsafe { *newcomm = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64])
+        },
         }
     }
 }
@@ -292,9 +316,15 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
+        if newcomm.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "newcomm");
+        }
         match unsafe { by_hand::comm_idup(engine, comm, newcomm, request) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => {
+            unsafe { *newcomm = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Comm(comm), why, &[comm as u64])
+        },
         }
     }
 }
@@ -311,9 +341,15 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
+        if newcomm.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "newcomm");
+        }
         match unsafe { by_hand::comm_idup_with_info(engine, comm, info, newcomm, request) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
+            Err(why) => {
+            unsafe { *newcomm = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64])
+        },
         }
     }
 }
@@ -497,7 +533,10 @@ entry! {
                 unsafe { *newcomm = widen(new_newcomm.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, color as u64, key as u64]),
+            Err(why) => {
+            unsafe { *newcomm = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Comm(comm), why, &[comm as u64, color as u64, key as u64])
+        },
         }
     }
 }
@@ -515,9 +554,15 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
+        if newcomm.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "newcomm");
+        }
         match unsafe { by_hand::comm_split_type(engine, comm, split_type, key, info, newcomm) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, split_type as u64, key as u64, info as u64]),
+            Err(why) => {
+            unsafe { *newcomm = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Comm(comm), why, &[comm as u64, split_type as u64, key as u64, info as u64])
+        },
         }
     }
 }
@@ -827,7 +872,10 @@ entry! {
                 unsafe { *newintercomm = widen(new_newintercomm.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(local_comm), why, &[local_comm as u64, local_leader as u64, peer_comm as u64, remote_leader as u64, tag as u64]),
+            Err(why) => {
+            unsafe { *newintercomm = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Comm(local_comm), why, &[local_comm as u64, local_leader as u64, peer_comm as u64, remote_leader as u64, tag as u64])
+        },
         }
     }
 }
@@ -848,9 +896,15 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
+        if newintercomm.is_null() {
+            return null_argument(CALL, Scope::Errhandler(errhandler), "newintercomm");
+        }
         match unsafe { by_hand::intercomm_create_from_groups(engine, local_group, local_leader, remote_group, remote_leader, stringtag, info, errhandler, newintercomm) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Errhandler(errhandler), why, &[local_group as u64, local_leader as u64, remote_group as u64, remote_leader as u64, info as u64, errhandler as u64]),
+            Err(why) => {
+            unsafe { *newintercomm = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Errhandler(errhandler), why, &[local_group as u64, local_leader as u64, remote_group as u64, remote_leader as u64, info as u64, errhandler as u64])
+        },
         }
     }
 }
@@ -875,7 +929,10 @@ entry! {
                 unsafe { *newintracomm = widen(new_newintracomm.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Comm(intercomm), why, &[intercomm as u64, high as u64]),
+            Err(why) => {
+            unsafe { *newintracomm = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Comm(intercomm), why, &[intercomm as u64, high as u64])
+        },
         }
     }
 }

@@ -78,9 +78,15 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
+        if parent.is_null() {
+            return null_argument(CALL, Scope::Process, "parent");
+        }
         match unsafe { by_hand::comm_get_parent(engine, parent) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[]),
+            Err(why) => {
+            unsafe { *parent = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Process, why, &[])
+        },
         }
     }
 }

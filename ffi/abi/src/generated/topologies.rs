@@ -37,9 +37,15 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
+        if comm_cart.is_null() {
+            return null_argument(CALL, Scope::Comm(comm_old), "comm_cart");
+        }
         match unsafe { by_hand::cart_create(engine, comm_old, ndims, dims, periods, reorder, comm_cart) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm_old), why, &[comm_old as u64, ndims as u64, reorder as u64]),
+            Err(why) => {
+            unsafe { *comm_cart = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Comm(comm_old), why, &[comm_old as u64, ndims as u64, reorder as u64])
+        },
         }
     }
 }
@@ -133,9 +139,15 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
+        if newcomm.is_null() {
+            return null_argument(CALL, Scope::Comm(comm), "newcomm");
+        }
         match unsafe { by_hand::cart_sub(engine, comm, remain_dims, newcomm) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => {
+            unsafe { *newcomm = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Comm(comm), why, &[comm as u64])
+        },
         }
     }
 }
@@ -192,9 +204,15 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
+        if comm_dist_graph.is_null() {
+            return null_argument(CALL, Scope::Comm(comm_old), "comm_dist_graph");
+        }
         match unsafe { by_hand::dist_graph_create(engine, comm_old, n, sources, degrees, destinations, weights, info, reorder, comm_dist_graph) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm_old), why, &[comm_old as u64, n as u64, info as u64, reorder as u64]),
+            Err(why) => {
+            unsafe { *comm_dist_graph = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Comm(comm_old), why, &[comm_old as u64, n as u64, info as u64, reorder as u64])
+        },
         }
     }
 }
@@ -217,9 +235,15 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
+        if comm_dist_graph.is_null() {
+            return null_argument(CALL, Scope::Comm(comm_old), "comm_dist_graph");
+        }
         match unsafe { by_hand::dist_graph_create_adjacent(engine, comm_old, indegree, sources, sourceweights, outdegree, destinations, destweights, info, reorder, comm_dist_graph) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm_old), why, &[comm_old as u64, indegree as u64, outdegree as u64, info as u64, reorder as u64]),
+            Err(why) => {
+            unsafe { *comm_dist_graph = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Comm(comm_old), why, &[comm_old as u64, indegree as u64, outdegree as u64, info as u64, reorder as u64])
+        },
         }
     }
 }
@@ -279,9 +303,15 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
+        if comm_graph.is_null() {
+            return null_argument(CALL, Scope::Comm(comm_old), "comm_graph");
+        }
         match unsafe { by_hand::graph_create(engine, comm_old, nnodes, indx, edges, reorder, comm_graph) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm_old), why, &[comm_old as u64, nnodes as u64, reorder as u64]),
+            Err(why) => {
+            unsafe { *comm_graph = widen(Comm::NULL.0) };
+            failed(CALL, Scope::Comm(comm_old), why, &[comm_old as u64, nnodes as u64, reorder as u64])
+        },
         }
     }
 }

@@ -134,7 +134,13 @@ impl Engine {
             check_buffer("receive buffer", recvbuf, operand.bytes())?;
             (operand.send(&mut builder, recvbuf), RawBufMut::EMPTY, false)
         } else {
-            check_buffer("send buffer", sendbuf, operand.bytes())?;
+            let len = operand.bytes();
+            check_buffer("send buffer", sendbuf, len)?;
+            // As on all other ranks, where the receive buffer matters.
+            if core::ptr::eq(sendbuf, recvbuf) {
+                let (from, into) = (sendbuf, recvbuf);
+                check_overlap(RawBuf { ptr: from, len }, RawBufMut { ptr: into, len }, 0)?;
+            }
             (operand.send(&mut builder, sendbuf), RawBufMut::EMPTY, false)
         };
         let kind = (What::Exscan, select::exscan as Flat);

@@ -39,6 +39,13 @@ impl Spread {
     }
 }
 
+impl Spread {
+    #[cold]
+    fn ends_within_an_element(&self, len: usize) -> bool {
+        self.begin == 0 && self.items.elements_in(len as u64).is_none()
+    }
+}
+
 impl Body {
     /// Says that `buf` has `count` items of this type.
     #[cold]
@@ -69,6 +76,15 @@ impl Body {
 
     fn spread(&mut self) -> Option<&mut Spread> {
         self.extra.as_mut()?.spread.as_mut()
+    }
+
+    /// Whether a message of `len` bytes, shorter than the buffer, cannot be what the buffer's items are made of. Only items with gaps are
+    /// looked at: what lies in a row is taken as bytes.
+    #[inline]
+    pub(super) fn ends_within_an_element(&self, len: usize) -> bool {
+        let extra = self.extra.as_deref();
+        let spread = extra.and_then(|extra| extra.spread.as_ref());
+        spread.is_some_and(|spread| spread.ends_within_an_element(len))
     }
 
     /// Where the data lie, if that is in a row.

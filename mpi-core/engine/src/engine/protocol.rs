@@ -484,6 +484,8 @@ impl Body {
         self.status.bytes = taken as i64;
         if len > taken {
             self.error = Some(truncated(envelope, len, taken));
+        } else if len < self.len && self.ends_within_an_element(len) {
+            self.error = Some(partial(envelope, len));
         }
         taken
     }
@@ -496,6 +498,18 @@ fn unreadable(envelope: Envelope) -> Error {
         format!(
             "the memory of rank {}'s message could not be read",
             envelope.source
+        ),
+    )
+}
+
+#[cold]
+fn partial(envelope: Envelope, len: usize) -> Error {
+    Error::new(
+        ErrorClass::TYPE,
+        format!(
+            "the message of {len} bytes from rank {} with tag {} ends within an element of the receive's datatype: it was sent \
+             as another one",
+            envelope.source, envelope.tag
         ),
     )
 }

@@ -15,7 +15,7 @@ use super::{Engine, engine};
 use crate::errhandler::{Attached, Owner, Place};
 use crate::group::Members;
 use crate::handle::{Comm, Errhandler, Group, Info, Session};
-use crate::sync::{Class, ClassLock};
+use crate::sync::{Class, ClassLock, threaded};
 use crate::{Error, ErrorClass, Result, info};
 
 /// The process sets that every session knows.
@@ -83,6 +83,11 @@ impl Engine {
         let attached = Attached::new(errhandler, Owner::Session)?;
         let engine = Engine::session_begin(level, transports, discover)?;
         let errhandler = Place::new(attached);
+        // What the process has already, a session has, too.
+        let level = match threaded() {
+            true => ThreadLevel::Multiple,
+            false => level,
+        };
         let session = SessionData {
             level,
             errhandler,
