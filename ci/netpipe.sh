@@ -6,29 +6,16 @@
 set -u
 [ $# -eq 2 ] && [ -x "$1/bin/mpicc" ] || { echo "usage: $0 PREFIX CACHE" >&2; exit 2; }
 prefix=$(cd "$1" && pwd)
-mkdir -p "$2" && cache=$(cd "$2" && pwd) || exit 2
 
-# Only the upstream archive is wanted. The lists of source packages are kept apart from the system's.
-if ! compgen -G "$cache/netpipe_*.orig.tar.gz" >/dev/null; then
-    lists=$cache/lists
-    mkdir -p "$lists/parts" "$lists/state/partial"
-    for file in /etc/apt/sources.list.d/*.sources; do
-        [ -f "$file" ] && sed 's/^Types:.*/Types: deb-src/' "$file" >"$lists/parts/$(basename "$file")"
-    done
-    [ -f /etc/apt/sources.list ] && sed -n 's/^deb /deb-src /p' /etc/apt/sources.list >"$lists/parts/main.list"
-    apart=(-o Dir::Etc::sourceparts="$lists/parts" -o Dir::Etc::sourcelist=/dev/null -o Dir::State::lists="$lists/state")
-    if ! { apt-get update -q "${apart[@]}" &&
-        (cd "$cache" && apt-get source -q --download-only --tar-only "${apart[@]}" netpipe); } >"$cache/log" 2>&1; then
-        tail -n 5 "$cache/log" >&2
-        [ "${FERRITE_TEST_REQUIRE:-}" != all ] || { echo "$0: needs Debian's source packages" >&2; exit 1; }
-        echo "skipped: needs Debian's source packages"
-        exit 0
-    fi
+if ! archive=$("$(dirname "$0")/debian-source.sh" netpipe "$2"); then
+    [ "${FERRITE_TEST_REQUIRE:-}" != all ] || { echo "$0: needs Debian's source packages" >&2; exit 1; }
+    echo "skipped: needs Debian's source packages"
+    exit 0
 fi
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-tar xf "$cache"/netpipe_*.orig.tar.gz -C "$folder" --strip-components=1 || exit 1
+tar xf "$archive" -C "$folder" --strip-components=1 || exit 1
 cd "$folder" || exit 1
 "$prefix/bin/mpicc" -O2 -w -DMPI src/netpipe.c src/mpi.c -Isrc -o NPmpi || exit 1
 

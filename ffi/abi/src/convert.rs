@@ -2,9 +2,10 @@
 
 use core::ffi::{CStr, c_char, c_int};
 
+use ferrite_engine::status::ANY_SOURCE;
 use ferrite_engine::{Error, ErrorClass, Result, Status};
 
-use crate::types::{Handle, MPI_Status};
+use crate::types::{Handle, MPI_Status, SUCCESS};
 
 /// `MPI_UNDEFINED`
 pub(crate) const UNDEFINED: c_int = -32766;
@@ -31,7 +32,7 @@ pub(crate) fn count_as_int(count: i64) -> c_int {
 }
 
 /// Stores a status where the program wants it; `MPI_STATUS_IGNORE` is null. `MPI_ERROR` stays as it was, because single
-/// completions do not set it (MPI 5.0, section 3.2.5).
+/// completions do not set it (MPI 5.0, section 3.2.5), but in an empty status it is `MPI_SUCCESS` (section 3.7.3).
 ///
 /// # Safety
 /// `to` is null or points to a status that may be written.
@@ -43,6 +44,10 @@ pub(crate) unsafe fn put_status(to: *mut MPI_Status, status: &Status) {
             (*to).source = status.source;
             (*to).tag = status.tag;
             (*to).cancelled = c_int::from(status.cancelled);
+            // No message has such a source.
+            if status.source == ANY_SOURCE {
+                (*to).error = SUCCESS;
+            }
             (*to).bytes = [status.bytes as u32, (status.bytes >> 32) as u32];
         }
     }

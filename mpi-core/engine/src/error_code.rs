@@ -98,7 +98,7 @@ pub fn add_error_string(code: i32, string: &str) -> Result<()> {
     set_string(code, Some(string.to_owned()))
 }
 
-/// Removes an added class to which no code belongs any more (`MPI_Remove_error_class`). `MPI_ERR_ARG` otherwise.
+/// Removes an added class without a string, to which no code belongs any more (`MPI_Remove_error_class`). `MPI_ERR_ARG` otherwise.
 pub fn remove_error_class(class: ErrorClass) -> Result<()> {
     let mut added = added();
     refuse_predefined(class.0)?;
@@ -118,11 +118,24 @@ pub fn remove_error_class(class: ErrorClass) -> Result<()> {
         );
         return Err(Error::new(ErrorClass::ARG, sentence));
     }
+    refuse_string(&added, class.0)?;
     remove(&mut added, class.0);
     Ok(())
 }
 
-/// Removes an added code (`MPI_Remove_error_code`). `MPI_ERR_ARG` when it is not an added code.
+/// What has a string is not removed.
+fn refuse_string(added: &[Option<Added>], code: i32) -> Result<()> {
+    let has_string = lookup(added, code).is_some_and(|entry| entry.string.is_some());
+    match has_string {
+        false => Ok(()),
+        true => Err(Error::new(
+            ErrorClass::ARG,
+            format!("{code} still has an error string; remove that first"),
+        )),
+    }
+}
+
+/// Removes an added code without a string (`MPI_Remove_error_code`). `MPI_ERR_ARG` when it is not an added code, or has one.
 pub fn remove_error_code(code: i32) -> Result<()> {
     let mut added = added();
     refuse_predefined(code)?;
@@ -132,6 +145,7 @@ pub fn remove_error_code(code: i32) -> Result<()> {
             format!("{code} is an error class, not a code; MPI_Remove_error_class removes it");
         return Err(Error::new(ErrorClass::ARG, sentence));
     }
+    refuse_string(&added, code)?;
     remove(&mut added, code);
     Ok(())
 }
@@ -248,7 +262,19 @@ mod tests {
             ErrorClass::ARG
         );
         assert!(remove_error_code(class.0).is_err());
+        add_error_string(code, "half").unwrap();
+        assert_eq!(
+            remove_error_code(code).unwrap_err().class(),
+            ErrorClass::ARG
+        );
+        remove_error_string(code).unwrap();
         remove_error_code(code).unwrap();
+        add_error_string(class.0, "phases").unwrap();
+        assert_eq!(
+            remove_error_class(class).unwrap_err().class(),
+            ErrorClass::ARG
+        );
+        remove_error_string(class.0).unwrap();
         remove_error_class(class).unwrap();
         assert_eq!(last_used(), before);
         assert!(error_class(code).is_err() && error_string(class.0).is_err());

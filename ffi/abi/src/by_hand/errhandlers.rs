@@ -85,17 +85,6 @@ pub(crate) unsafe fn errhandler_free(handle: *mut MPI_Errhandler) -> Result<()> 
     }
 }
 
-pub(crate) unsafe fn comm_set_errhandler(
-    engine: &Engine,
-    comm: MPI_Comm,
-    handle: MPI_Errhandler,
-) -> Result<()> {
-    let data = engine.comm(Comm(narrow(comm)))?;
-    let attached = Attached::new(Errhandler(narrow(handle)), Owner::Comm)?;
-    data.errhandler.set(attached);
-    Ok(())
-}
-
 pub(crate) unsafe fn comm_get_errhandler(
     engine: &Engine,
     comm: MPI_Comm,

@@ -128,8 +128,11 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::comm_set_errhandler(engine, comm, errhandler) } {
-            Ok(()) => SUCCESS,
+        let done = unsafe { engine.comm_set_errhandler(Comm(narrow(comm)), Errhandler(narrow(errhandler))) };
+        match done {
+            Ok(()) => {
+                SUCCESS
+            }
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, errhandler as u64]),
         }
     }

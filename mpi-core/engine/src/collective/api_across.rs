@@ -300,17 +300,22 @@ pub(super) fn alltoallv(comm: &CommData, sent: Vectors<'_>, received: Vectors<'_
     ))
 }
 
-/// `MPI_Reduce`
+/// `MPI_Reduce`; `operand` is not asked for where it does not matter.
 pub(super) fn reduce(
     comm: &CommData,
     (sendbuf, recvbuf): (*const u8, *mut u8),
-    operand: &Operand,
+    operand: impl FnOnce() -> Result<Operand>,
     root: i32,
 ) -> Result<Call> {
     let mut builder = Builder::default();
+    let root = root_of(comm, root)?;
+    if matches!(root, Root::Beside) {
+        return Ok(nothing(comm));
+    }
+    let operand = &operand()?;
     let len = operand.bytes();
-    let (sends, operands, input, output) = match root_of(comm, root)? {
-        Root::Beside => return Ok(nothing(comm)),
+    let (sends, operands, input, output) = match root {
+        Root::Beside => unreachable!("has no part"),
         Root::Here => {
             check_buffer("receive buffer", recvbuf, len)?;
             let output = operand.receive(&mut builder, recvbuf, false);

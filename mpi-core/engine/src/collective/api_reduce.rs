@@ -35,8 +35,8 @@ impl Engine {
     ) -> Result<Call> {
         let c = self.comm(comm)?;
         if c.is_inter() {
-            let operand = Operand::new(count, dt, op)?;
-            return api_across::reduce(c, (sendbuf, recvbuf), &operand, root);
+            let operand = || Operand::new(count, dt, op);
+            return api_across::reduce(c, (sendbuf, recvbuf), operand, root);
         }
         let root = check_root(c, root)?;
         let operand = Operand::new(count, dt, op)?;

@@ -1,8 +1,9 @@
 //! Bounds and alignment of a type (MPI 5.0, section 5.1.6).
 //!
 //! A lower or upper bound that `MPI_Type_create_resized` set is a mark: it sticks to every type that is made from the resized
-//! one, whose bounds are then those of the marks alone. Without a mark a type ends where its data do, rounded up so that the
-//! extent is a multiple of the strictest alignment in it.
+//! one, whose bounds are then those of the marks alone. Without a mark a type ends where the last of its items does, rounded up so that the
+//! extent is a multiple of the strictest alignment in it. The standard rounds the end of the data alone; items that were rounded up
+//! themselves would reach over that where they do not lie at multiples of their alignment, and no other implementation has it so.
 
 use crate::{Error, ErrorClass, Result};
 
@@ -56,6 +57,8 @@ impl Bounds {
 #[derive(Default)]
 pub(super) struct Cover {
     data: Option<(i128, i128)>,
+    /// The end of the items without marks.
+    end: Option<i128>,
     lb_mark: Option<i128>,
     ub_mark: Option<i128>,
     align: u32,
@@ -75,6 +78,10 @@ impl Cover {
             let (lb, ub) = self.data.unwrap_or((begin, end));
             self.data = Some((lb.min(begin), ub.max(end)));
             self.align = self.align.max(item.align);
+            let end = end.max(high + i128::from(item.ub));
+            if !item.ub_is_marked {
+                self.end = Some(self.end.map_or(end, |other| other.max(end)));
+            }
         }
         if item.lb_is_marked {
             let mark = low + i128::from(item.lb);
@@ -91,7 +98,8 @@ impl Cover {
         let (true_lb, true_ub) = self.data.unwrap_or((0, 0));
         let lb = self.lb_mark.unwrap_or(true_lb);
         let align = i128::from(self.align.max(1));
-        let padded = || lb + (true_ub - lb + align - 1).div_euclid(align) * align;
+        let end = self.end.unwrap_or(true_ub);
+        let padded = || lb + (end - lb + align - 1).div_euclid(align) * align;
         let ub = self.ub_mark.unwrap_or_else(padded);
         let fit = |bound: i128| i64::try_from(bound).map_err(|_| too_far());
         // The distances have to fit, too: they are what items and parts lie apart.
@@ -139,6 +147,14 @@ mod tests {
         assert_eq!((both.lb, both.extent(), both.true_ub), (0, 16, 12));
         let negative = of(&[(DOUBLE(), -8), (INT(), 0)]);
         assert_eq!((negative.lb, negative.extent()), (-8, 16));
+    }
+
+    #[test]
+    fn items_that_were_rounded_up_are_not_cut() {
+        let inner = of(&[(INT(), 0), (INT(), 5)]);
+        assert_eq!((inner.extent(), inner.true_ub), (12, 9));
+        let outer = of(&[(inner, 0), (inner, 13)]);
+        assert_eq!((outer.extent(), outer.true_ub), (28, 22));
     }
 
     #[test]

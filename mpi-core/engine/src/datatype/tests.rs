@@ -11,6 +11,8 @@ use crate::{Datatype, ErrorClass};
 struct Naive {
     /// (offset, bytes, alignment)
     data: Vec<(i64, i64, i64)>,
+    /// Where items without marks end.
+    ends: Vec<i64>,
     lb_marks: Vec<i64>,
     ub_marks: Vec<i64>,
 }
@@ -39,6 +41,9 @@ impl Naive {
             .iter()
             .map(|(offset, size, align)| (offset + at, *size, *align));
         self.data.extend(moved);
+        if other.ub_marks.is_empty() && !other.data.is_empty() {
+            self.ends.push(at + other.lb() + other.extent());
+        }
         self.lb_marks
             .extend(other.lb_marks.iter().map(|mark| mark + at));
         self.ub_marks
@@ -90,7 +95,8 @@ impl Naive {
             .map(|(.., align)| *align)
             .max()
             .unwrap_or(1);
-        let extent = self.true_bounds().1 - self.lb();
+        let end = self.true_bounds().1;
+        let extent = self.ends.iter().fold(end, |end, other| end.max(*other)) - self.lb();
         (0..align)
             .map(|pad| extent + pad)
             .find(|extent| extent % align == 0)

@@ -11,8 +11,9 @@ use super::Engine;
 use super::buffered::Buffered;
 use super::comm::{CommData, Contexts, Inter};
 use super::sessions::{Pset, pset_named};
+use crate::errhandler::{Attached, Owner};
 use crate::group::Members;
-use crate::handle::{Comm, Group, Info, Request};
+use crate::handle::{Comm, Errhandler, Group, Info, Request};
 use crate::hardware::{RESOURCES, Resource};
 use crate::status::UNDEFINED;
 use crate::{Error, ErrorClass, Result};
@@ -250,16 +251,42 @@ impl Engine {
             _ => 0,
         };
         let handle = self.comms.reserve().ok_or_else(too_many)?;
-        let request = self.start_telling_all(comm, own, move |engine, context| {
+        self.unborn.lock().push((Comm(handle), None));
+        let started = self.start_telling_all(comm, own, move |engine, context| {
             made.set_context(context);
+            if let Some(chosen) = engine.born(Comm(handle)) {
+                made.errhandler.set(chosen);
+            }
             if let Some(inter) = made.inter() {
                 let within = Contexts::after(context);
                 let local = CommData::new(within, engine.job.rank, inter.local.clone(), "");
                 engine.comms.fill(inter.within.0, local);
             }
             engine.comms.fill(handle, made);
-        })?;
+        });
+        let request = started.inspect_err(|_| drop(self.born(Comm(handle))))?;
         Ok((Comm(handle), request))
+    }
+
+    /// Strikes a communicator from the list of those that are still to be made. Returns the error handler that it shall have.
+    fn born(&self, comm: Comm) -> Option<Attached> {
+        let mut unborn = self.unborn.lock();
+        let at = unborn.iter().position(|(other, _)| *other == comm)?;
+        unborn.swap_remove(at).1
+    }
+
+    /// `MPI_Comm_set_errhandler`, also of a communicator that `MPI_Comm_idup` has named and is still to make.
+    pub fn comm_set_errhandler(&self, comm: Comm, errhandler: Errhandler) -> Result<()> {
+        let attached = Attached::new(errhandler, Owner::Comm);
+        {
+            let mut unborn = self.unborn.lock();
+            if let Some((_, chosen)) = unborn.iter_mut().find(|(other, _)| *other == comm) {
+                *chosen = Some(attached?);
+                return Ok(());
+            }
+        }
+        self.comm(comm)?.errhandler.set(attached?);
+        Ok(())
     }
 
     /// `MPI_Comm_dup_with_info` but for the attributes, as [`Engine::comm_dup`].

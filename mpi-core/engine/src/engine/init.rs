@@ -108,6 +108,7 @@ impl Engine {
             world,
             own: CommData::new(Contexts::OWN, own, alone, "MPI_COMM_SELF"),
             comms: Slab::new(HandleKind::Comm),
+            unborn: ClassLock::new(Class::Leaf, Vec::new()),
             groups: Slab::new(HandleKind::Group),
             requests: Slab::new(HandleKind::Request),
             messages: Slab::new(HandleKind::Message),

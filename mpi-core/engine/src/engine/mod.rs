@@ -88,6 +88,8 @@ pub struct Engine {
     world: CommData,
     own: CommData,
     comms: Slab<CommData>,
+    /// Communicators that have a name and are still to be made, with an error handler that they shall have then.
+    unborn: ClassLock<Vec<(crate::Comm, Option<crate::errhandler::Attached>)>>,
     /// Groups alive, by handle.
     pub(crate) groups: Slab<crate::group::Group>,
     requests: Slab<RequestData>,

@@ -478,8 +478,12 @@ impl Engine {
         };
         // The message may be shorter than there is room for.
         let (first, end) = (number * what.bytes, (number + 1) * what.bytes);
-        let each = channel.bytes.max(1);
-        let pieces = first / each..end.div_ceil(each).min(channel.pieces);
+        let pieces = match what.bytes.min(channel.bytes) {
+            // No bytes tell which pieces are the partition's.
+            0 if channel.pieces == what.partitions => number..number + 1,
+            0 => 0..channel.pieces,
+            _ => first / channel.bytes..end.div_ceil(channel.bytes).min(channel.pieces),
+        };
         Ok(pieces.into_iter().all(|piece| cycle.has(piece)))
     }
 }
