@@ -331,7 +331,23 @@ static void copies(void)
     MPI_Comm_compare(made, inter, &result);
     EQUAL(result, MPI_CONGRUENT);
     MPI_Comm_idup(inter, &later, &request);
+    /* It has a name already, and a handler can be chosen for it. */
+    MPI_Errhandler handler;
+    EQUAL(MPI_Comm_set_errhandler(later, MPI_ERRORS_RETURN), MPI_SUCCESS);
     MPI_Wait(&request, MPI_STATUS_IGNORE);
+    MPI_Comm_get_errhandler(later, &handler);
+    CHECK(handler == MPI_ERRORS_RETURN);
+    /* Beside the root nothing is looked at. */
+    if (side == 0) {
+        int sum = 0;
+        EQUAL(MPI_Reduce(NULL, &sum, mine ? -1 : 1, mine ? MPI_BYTE : MPI_INT, MPI_SUM, mine ? MPI_PROC_NULL : MPI_ROOT, later),
+              MPI_SUCCESS);
+        if (mine == 0)
+            CHECK(sum > 0);
+    } else {
+        int one = 1;
+        EQUAL(MPI_Reduce(&one, NULL, 1, MPI_INT, MPI_SUM, 0, later), MPI_SUCCESS);
+    }
     messages(made);
     messages(later);
     collectives(later, NOW, 5);

@@ -123,6 +123,33 @@ static void gaps(void)
     free(in);
 }
 
+/* Partitions without bytes arrive when they are sent, one by one, too. */
+static void nothing(void)
+{
+    MPI_Request send, receive;
+    int flag, data = 0;
+    MPI_Psend_init(&data, 3, 0, MPI_INT, rank, 2, MPI_COMM_WORLD, MPI_INFO_NULL, &send);
+    MPI_Precv_init(&data, 3, 0, MPI_INT, rank, 2, MPI_COMM_WORLD, MPI_INFO_NULL, &receive);
+    for (int round = 0; round < 3; round++) {
+        MPI_Start(&receive);
+        MPI_Start(&send);
+        for (int ready = 0; ready < 3; ready++) {
+            for (int i = ready; i < 3; i++) {
+                MPI_Parrived(receive, i, &flag);
+                CHECK(!flag);
+            }
+            MPI_Pready(ready, send);
+            do
+                MPI_Parrived(receive, ready, &flag);
+            while (!flag);
+        }
+        MPI_Wait(&send, MPI_STATUS_IGNORE);
+        MPI_Wait(&receive, MPI_STATUS_IGNORE);
+    }
+    MPI_Request_free(&send);
+    MPI_Request_free(&receive);
+}
+
 static void wrong(void)
 {
     int data[4] = {0}, flag;
@@ -179,6 +206,7 @@ int main(int argc, char **argv)
     }
     pairs();
     gaps();
+    nothing();
     wrong();
     return finish();
 }

@@ -20,6 +20,19 @@ static void nobody(void)
     EQUAL(flag, 1);
     STATUS(&status, MPI_PROC_NULL, MPI_ANY_TAG, 0);
     EQUAL(value, 17);
+
+    /* Of no request there is an empty status, which is a success. */
+    MPI_Request none[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
+    int index = 0;
+    status.MPI_ERROR = MPI_ERR_OTHER;
+    MPI_Wait(&none[0], &status);
+    STATUS(&status, MPI_ANY_SOURCE, MPI_ANY_TAG, 0);
+    EQUAL(status.MPI_ERROR, MPI_SUCCESS);
+    status.MPI_ERROR = MPI_ERR_OTHER;
+    MPI_Request_get_status_any(2, none, &index, &flag, &status);
+    EQUAL(flag, 1);
+    EQUAL(index, MPI_UNDEFINED);
+    EQUAL(status.MPI_ERROR, MPI_SUCCESS);
 }
 
 /* Every mode and length, to oneself, in the world and in the communicator of one. */
