@@ -18,7 +18,7 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 prefix=$target/prefix
 host=x86_64-unknown-linux-gnu
 
-steps=(packages peers format lints generated tests simulator lock-order loom threads addresses fuzz install instructions syscalls netpipe bench osu)
+steps=(packages peers format lints generated tests simulator lock-order loom threads addresses fuzz install instructions syscalls netpipe mpich-suite bench osu)
 
 # Programs by the package that has them.
 packages() {
@@ -130,6 +130,8 @@ instructions() { ci/isend-instructions.sh "$prefix" && ci/api-instructions.sh "$
 syscalls() { ci/tcp-syscalls.sh "$prefix"; }
 
 bench() { cargo bench -- --quick; }
+
+mpich-suite() { ci/mpich-suite.sh "$prefix" "$cache/mpich" "$target/mpich-suite"; }
 
 netpipe() { ci/netpipe.sh "$prefix" "$cache/netpipe"; }
 

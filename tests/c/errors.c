@@ -181,11 +181,35 @@ static void mistakes(void)
     EQUAL(got, previous);
 }
 
+/* Counts that do not agree are told, by all whom they concern, and nobody waits forever. */
+static void disagreement(void)
+{
+    int data[16] = {0}, sums[16], code;
+    MPI_Request request;
+    for (int longer = 0; longer < 2; longer++) {
+        MPI_Ibcast(data, (rank == 0) == longer ? 10 : 3, MPI_INT, 0, MPI_COMM_WORLD, &request);
+        code = MPI_Wait(&request, MPI_STATUS_IGNORE);
+        if (rank > 0)
+            FAILS(MPI_ERR_TRUNCATE, code);
+        MPI_Iallreduce(data, sums, (rank == 0) == longer ? 10 : 3, MPI_INT, MPI_SUM, MPI_COMM_WORLD, &request);
+        code = MPI_Wait(&request, MPI_STATUS_IGNORE);
+        if (size == 2)
+            FAILS(MPI_ERR_TRUNCATE, code);
+        code = MPI_Bcast(data, (rank == 0) == longer ? 10 : 3, MPI_INT, 0, MPI_COMM_WORLD);
+        CHECK(code != MPI_SUCCESS || rank == 0);
+        data[0] = rank == 0 ? 17 : 0;
+        EQUAL(MPI_Ibcast(data, 1, MPI_INT, 0, MPI_COMM_WORLD, &request), MPI_SUCCESS);
+        EQUAL(MPI_Wait(&request, MPI_STATUS_IGNORE), MPI_SUCCESS);
+        EQUAL(data[0], 17);
+    }
+}
+
 int main(int argc, char **argv)
 {
     start(&argc, &argv);
     classes_and_strings();
     handlers();
     mistakes();
+    disagreement();
     return finish();
 }

@@ -24,7 +24,12 @@ fn communicators() {
 
 #[test]
 fn errors() {
-    on(&[1, 2, 3], "errors");
+    on(&[1, 2, 3, 6], "errors");
+    passes(
+        Job::new(c("errors"))
+            .ranks(5)
+            .env("FERRITE_TRANSPORT", "tcp"),
+    );
 }
 
 #[test]

@@ -28,7 +28,8 @@ pub trait Wire {
     unsafe fn send(&mut self, peer: i32, tag: i32, buffer: RawBuf)
     -> Result<Option<Self::Request>>;
 
-    /// Starts to receive a message of `buffer.len` bytes; a longer one is an error. `None` when it has arrived already.
+    /// Starts to receive a message of `buffer.len` bytes; one of another length is an error of class `MPI_ERR_TRUNCATE`, and has arrived all
+    /// the same. `None` when it has arrived already.
     ///
     /// # Safety
     /// `buffer` is writable, and nobody else looks at it, until the request has finished or was withdrawn.
@@ -102,6 +103,8 @@ pub struct Running<R, const WINDOW: usize = 16> {
     exhausted: bool,
     /// The last operation is a [`Action::Join`].
     joining: bool,
+    /// A message had another length than it should.
+    disagreement: Option<Error>,
     failed: bool,
 }
 
@@ -131,6 +134,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
             finished: 0,
             exhausted: false,
             joining: false,
+            disagreement: None,
             failed: false,
         }
     }
@@ -147,7 +151,13 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
         loop {
             self.fill();
             if self.first == self.next {
-                return Ok(true);
+                return match self.disagreement.take() {
+                    None => Ok(true),
+                    Some(error) => {
+                        self.failed = true;
+                        Err(error)
+                    }
+                };
             }
             match self.pass(wire) {
                 Ok(true) => {}
@@ -193,7 +203,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                 if !matches!(done, Ok(false)) {
                     *request = None;
                 }
-                done?
+                self.go_on(done, true)?
             } else {
                 let operation = *self.operation(number);
                 if !self.may_start(number, &operation) {
@@ -203,7 +213,11 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                     continue;
                 }
                 self.started |= bit;
-                let request = self.start(wire, &operation.action)?;
+                let request = match self.disagreement {
+                    None => self.start(wire, &operation.action),
+                    Some(_) => self.start_anyway(wire, &operation.action),
+                };
+                let request = self.go_on(request, None)?;
                 let done = request.is_none();
                 self.requests[slot] = request;
                 done
@@ -222,6 +236,36 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
             self.first += 1;
         }
         Ok(self.first != before)
+    }
+
+    /// After a message of another length the messages that others wait for still go, or they would wait forever; those without anything in
+    /// them, by which the others learn of it.
+    #[inline]
+    fn go_on<T>(&mut self, outcome: Result<T>, done: T) -> Result<T> {
+        match outcome {
+            Err(error) if error.class() == ErrorClass::TRUNCATE => {
+                self.disagreement.get_or_insert(error);
+                Ok(done)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// As [`Running::start`], where the data are not what they should be.
+    #[cold]
+    fn start_anyway<W: Wire<Request = R>>(
+        &self,
+        wire: &mut W,
+        action: &Action,
+    ) -> Result<Option<R>> {
+        match action {
+            // SAFETY: nothing is read.
+            Action::Send { to, .. } => unsafe {
+                wire.send(*to as i32, self.operands.tag, RawBuf::EMPTY)
+            },
+            Action::Reduce { .. } | Action::Copy { .. } => Ok(None),
+            _ => self.start(wire, action),
+        }
     }
 
     /// An operation of the window.

@@ -9,8 +9,7 @@ use super::Engine;
 use super::comm::Route;
 use super::matching::Envelope;
 use super::receive::idle_body;
-use super::request::{Kind, RequestRef};
-use crate::Result;
+use super::request::{Kind, RequestData, RequestRef};
 use crate::collective::fused::{Turn, Watch};
 use crate::collective::{
     Operands, Running, Schedule, Shape, Thresholds, Unequal, What, Wire, select,
@@ -18,6 +17,8 @@ use crate::collective::{
 use crate::group::Members;
 use crate::handle::{Comm, Request};
 use crate::op::Reduction;
+use crate::status::Status;
+use crate::{Error, ErrorClass, Result};
 
 impl Engine {
     /// Runs a schedule to its end. The tag is taken from the communicator's sequence, so all members must come here in the
@@ -297,7 +298,7 @@ impl Wire for CollectiveWire<'_> {
         if !data.is_done() {
             return Ok(false);
         }
-        self.engine.finish(request, data).map(|_| true)
+        self.finished(request, data).map(|()| true)
     }
 
     #[inline]
@@ -360,6 +361,22 @@ impl CollectiveWire<'_> {
         }
     }
 
+    /// Lets go of a request that is done. `MPI_ERR_TRUNCATE` if its message was shorter than it should be, too.
+    #[inline]
+    fn finished(&self, request: &mut Request, data: &RequestData) -> Result<()> {
+        // SAFETY: done, so the body is the caller's.
+        let body = unsafe { RequestRef::new(data).body() };
+        let wanted = match body.kind {
+            Kind::Recv => body.len as i64,
+            _ => 0,
+        };
+        let status = self.engine.finish(request, data)?;
+        match status.bytes < wanted {
+            false => Ok(()),
+            true => Err(too_short(&status, wanted)),
+        }
+    }
+
     /// Lets go of a request that is done already.
     fn unless_done(&self, request: RequestRef) -> Result<Option<Request>> {
         let mut handle = request.handle();
@@ -367,6 +384,17 @@ impl CollectiveWire<'_> {
         if !data.is_done() {
             return Ok(Some(handle));
         }
-        self.engine.finish(&mut handle, data).map(|_| None)
+        self.finished(&mut handle, data).map(|()| None)
     }
+}
+
+#[cold]
+fn too_short(status: &Status, wanted: i64) -> Error {
+    Error::new(
+        ErrorClass::TRUNCATE,
+        format!(
+            "rank {} has sent {} bytes where {wanted} were to come: the ranks' counts do not agree, or one has failed",
+            status.source, status.bytes
+        ),
+    )
 }
