@@ -4,10 +4,12 @@
 //! tools may come before initialisation and stay after finalisation. No engine's lock is taken by whoever holds the lock of events, which
 //! are raised deep inside the engine.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::{Error, ErrorClass, Result};
+use crate::sync::threaded;
+use crate::{Error, ErrorClass, Result, ThreadLevel};
 
 pub mod category;
 pub mod control;
@@ -16,6 +18,9 @@ pub mod performance;
 
 pub use event::{Event, Safety};
 pub(crate) use event::{deliver, is_wanted, queue};
+
+/// A tool that came before MPI wants to call from any thread. Relaxed: whoever initialises MPI after that, does so in the program's order.
+static ANY_THREAD: AtomicBool = AtomicBool::new(false);
 
 static TOOLS: Mutex<Tools> = Mutex::new(Tools {
     users: 0,
@@ -82,16 +87,33 @@ fn index_of(mut names: impl Iterator<Item = &'static str>, name: &str) -> Result
         .ok_or_else(|| error(ErrorClass::T_INVALID_NAME, "no entry has this name"))
 }
 
-/// `MPI_T_init_thread`. `MPI_T_ERR_CANNOT_INIT` if the environment has a setting that is not understood.
-pub fn init() -> Result<()> {
+/// `MPI_T_init_thread`: which threads may call. More than the one that calls MPI only where the library takes locks: if MPI is used by several
+/// threads, or comes later. `MPI_T_ERR_CANNOT_INIT` if the environment has a setting that is not understood.
+pub fn init(required: ThreadLevel) -> Result<ThreadLevel> {
     if crate::settings::settings().is_err() {
         return Err(error(
             ErrorClass::T_CANNOT_INIT,
             "the environment has a bad setting",
         ));
     }
-    locked().users += 1;
-    Ok(())
+    let mut tools = locked();
+    tools.users += 1;
+    if required <= ThreadLevel::Funneled {
+        return Ok(required);
+    }
+    if crate::made_engine().is_none() {
+        ANY_THREAD.store(true, Ordering::Relaxed);
+        return Ok(required);
+    }
+    Ok(match threaded() {
+        true => required,
+        false => ThreadLevel::Funneled,
+    })
+}
+
+/// Whether tools may call from threads that MPI knows nothing of.
+pub(crate) fn any_thread() -> bool {
+    ANY_THREAD.load(Ordering::Relaxed)
 }
 
 /// `MPI_T_finalize`: the last one frees all that tools hold.

@@ -15,7 +15,7 @@ use super::buffered::Buffered;
 use super::init::ThreadLevel;
 use crate::handle::Comm;
 use crate::sync::set_threaded;
-use crate::{Error, ErrorClass, Result, attribute, info, sys};
+use crate::{Error, ErrorClass, Result, attribute, info, sys, tools};
 
 /// The engine while there is an instance of MPI.
 static ENGINE: AtomicPtr<Engine> = AtomicPtr::new(core::ptr::null_mut());
@@ -116,7 +116,9 @@ impl Life {
                 (&*Box::leak(Box::new(made)), true)
             }
         };
-        let threaded = level == ThreadLevel::Multiple || engine.settings.progress_thread;
+        let threaded = level == ThreadLevel::Multiple
+            || engine.settings.progress_thread
+            || tools::any_thread();
         if threaded || !self.has_instances() {
             // SAFETY: without an instance no other thread may call MPI before this call returns; with one, none does yet unless the library is
             // threaded already.

@@ -1,7 +1,7 @@
 //! Performance variables (MPI 5.0, section 15.3.7): what the engine counts anyway.
 //!
 //! Counters are the engine's from its beginning; a handle shows what was added while it was started. Levels and states are those of the
-//! moment. All are 0 while MPI is not initialised, but for the thread level.
+//! moment. All are 0 until MPI is initialised, but for the thread level, and stay after it is finalised.
 
 use std::collections::BTreeMap;
 
@@ -135,10 +135,10 @@ pub static VARIABLES: [Variable; 12] = [
 
 impl Variable {
     fn now(&self) -> u64 {
-        match crate::engine() {
-            Ok(engine) => (self.read)(engine),
-            Err(_) if self.kind == Kind::State => u64::MAX,
-            Err(_) => 0,
+        match crate::made_engine() {
+            Some(engine) => (self.read)(engine),
+            None if self.kind == Kind::State => u64::MAX,
+            None => 0,
         }
     }
 }

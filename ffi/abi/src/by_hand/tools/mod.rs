@@ -34,13 +34,12 @@ pub(crate) unsafe fn pcontrol(_level: c_int) -> Result<()> {
 }
 
 pub(crate) unsafe fn t_init_thread(required: c_int, provided: *mut c_int) -> Result<()> {
-    // All of the interface may be used by several threads; what MPI provides is asked of MPI.
     if provided.is_null() {
         return Err(invalid(super::null("provided")));
     }
-    tools::init()?;
+    let level = tools::init(level_for(required))?;
     // SAFETY: the tool's pointer.
-    unsafe { demand(provided, value_of(level_for(required)), "provided") }
+    unsafe { demand(provided, value_of(level), "provided") }
 }
 
 pub(crate) unsafe fn t_finalize() -> Result<()> {
