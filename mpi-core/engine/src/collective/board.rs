@@ -411,6 +411,9 @@ pub(super) fn fits_line(what: What, shape: &Shape) -> bool {
     shape.bytes() * blocks <= ferrite_shm::IN_LINE
 }
 
+/// What a member announces that has found counts not to agree: no call has so many bytes.
+pub(super) const IN_DISAGREEMENT: u64 = u64::MAX;
+
 /// Whether a member that has filled its slot means a call of as many bytes as this one does. A call without data, such as a
 /// barrier, fills none.
 #[inline]
@@ -430,6 +433,11 @@ fn disagreement(shape: &Shape, member: u32, announced: u64) -> Error {
     } else {
         ErrorClass::COUNT
     };
+    if announced == IN_DISAGREEMENT {
+        let sentence =
+            format!("rank {member} has found that the counts of some ranks do not agree");
+        return Error::new(class, sentence);
+    }
     let sentence = format!(
         "rank {member} takes part with {announced} bytes, this rank ({}) with {bytes}: counts and types must describe as much on all \
          ranks",

@@ -9,7 +9,7 @@ use core::ptr::copy_nonoverlapping;
 
 use ferrite_fabric::{RawBuf, RawBufMut};
 
-use super::board::in_agreement;
+use super::board::{IN_DISAGREEMENT, in_agreement};
 use super::operation::{Action, Buffer, Id, Operation, Place};
 use super::schedule::{Operations, Schedule};
 use crate::error::{Error, ErrorClass, Result};
@@ -238,7 +238,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
         Ok(self.first != before)
     }
 
-    /// After a message of another length the messages that others wait for still go, or they would wait forever; those without anything in
+    /// After a message of another length the messages that others wait for still go, or they would wait forever: those without anything in
     /// them, by which the others learn of it.
     #[inline]
     fn go_on<T>(&mut self, outcome: Result<T>, done: T) -> Result<T> {
@@ -264,6 +264,10 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                 wire.send(*to as i32, self.operands.tag, RawBuf::EMPTY)
             },
             Action::Reduce { .. } | Action::Copy { .. } => Ok(None),
+            Action::Post { turn, .. } => {
+                wire.announce(self.turn(*turn), IN_DISAGREEMENT);
+                self.start(wire, action)
+            }
             _ => self.start(wire, action),
         }
     }
