@@ -283,6 +283,14 @@ static void on_event(MPI_T_event_instance instance, MPI_T_event_registration reg
     EQUAL(bytes, (unsigned long long)tag);
     told->in_order &= when >= told->last_time;
     told->last_time = when;
+    if (safety == MPI_T_CB_REQUIRE_NONE) {
+        /* It may do anything, so it may wait for messages, too. */
+        int got = -1;
+        MPI_Sendrecv(&tag, 1, MPI_INT, 0, 3, &got, 1, MPI_INT, 0, 3, MPI_COMM_SELF, MPI_STATUS_IGNORE);
+        EQUAL(got, tag);
+        MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_SELF, &got, MPI_STATUS_IGNORE);
+        EQUAL(got, 0);
+    }
     told->last_tag = tag;
     told->events++;
 }

@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::settings::Setting;
 use crate::sync::threaded;
 use crate::{Error, ErrorClass, Result, ThreadLevel};
 
@@ -36,7 +37,7 @@ struct Tools {
     /// Handles given out so far.
     next: u32,
     /// Which variable a handle is of.
-    controls: BTreeMap<u32, usize>,
+    controls: BTreeMap<u32, &'static Setting>,
     sessions: BTreeMap<u32, performance::Session>,
 }
 

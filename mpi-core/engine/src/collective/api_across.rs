@@ -308,20 +308,20 @@ pub(super) fn reduce(
     root: i32,
 ) -> Result<Call> {
     let mut builder = Builder::default();
-    let root = root_of(comm, root)?;
-    if matches!(root, Root::Beside) {
-        return Ok(nothing(comm));
-    }
+    let there = match root_of(comm, root)? {
+        Root::Beside => return Ok(nothing(comm)),
+        Root::Here => None,
+        Root::There(root) => Some(root),
+    };
     let operand = &operand()?;
     let len = operand.bytes();
-    let (sends, operands, input, output) = match root {
-        Root::Beside => unreachable!("has no part"),
-        Root::Here => {
+    let (sends, operands, input, output) = match there {
+        None => {
             check_buffer("receive buffer", recvbuf, len)?;
             let output = operand.receive(&mut builder, recvbuf, false);
             (Vec::new(), comm.peers() as u32, RawBuf::EMPTY, output)
         }
-        Root::There(root) => {
+        Some(root) => {
             check_buffer("send buffer", sendbuf, len)?;
             let input = operand.send(&mut builder, sendbuf);
             (vec![(root, 0, len)], 0, input, RawBufMut::EMPTY)

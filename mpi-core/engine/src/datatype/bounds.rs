@@ -3,7 +3,8 @@
 //! A lower or upper bound that `MPI_Type_create_resized` set is a mark: it sticks to every type that is made from the resized
 //! one, whose bounds are then those of the marks alone. Without a mark a type ends where the last of its items does, rounded up so that the
 //! extent is a multiple of the strictest alignment in it. The standard rounds the end of the data alone; items that were rounded up
-//! themselves would reach over that where they do not lie at multiples of their alignment, and no other implementation has it so.
+//! themselves would reach over that where they do not lie at multiples of their alignment, which programs that reckon with extents (mpi4py's
+//! conversion to NumPy's types is one) do not expect.
 
 use crate::{Error, ErrorClass, Result};
 

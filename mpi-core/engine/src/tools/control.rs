@@ -82,7 +82,7 @@ pub fn open(index: i32) -> Result<(u32, bool)> {
     let mut tools = tools()?;
     let setting = variable(index)?;
     let handle = tools.handle()?;
-    tools.controls.insert(handle, index as usize);
+    tools.controls.insert(handle, setting);
     Ok((handle, setting.is_number()))
 }
 
@@ -100,8 +100,7 @@ fn no_handle() -> crate::Error {
 }
 
 fn setting_of(tools: &Tools, handle: u32) -> Result<&'static Setting> {
-    let index = tools.controls.get(&handle).ok_or_else(no_handle)?;
-    variable(*index as i32)
+    tools.controls.get(&handle).copied().ok_or_else(no_handle)
 }
 
 /// Whether the variable of a handle is a number.

@@ -59,14 +59,23 @@ pub(crate) unsafe fn t_category_get_num_events(index: c_int, number: *mut c_int)
     unsafe { demand(number, events, "num_events") }
 }
 
+/// Stores the numbers of what is in a category.
+///
+/// # Safety
+/// As of [`put_numbers`].
+unsafe fn give(index: c_int, of: Members, len: c_int, indices: *mut c_int) -> Result<()> {
+    let members = category::members(index, of)?;
+    // SAFETY: the caller's promise.
+    unsafe { put_numbers(indices, len, &members) }
+}
+
 pub(crate) unsafe fn t_category_get_categories(
     index: c_int,
     len: c_int,
     indices: *mut c_int,
 ) -> Result<()> {
-    let members = category::members(index, Members::Categories)?;
     // SAFETY: the tool's array.
-    unsafe { put_numbers(indices, len, &members) }
+    unsafe { give(index, Members::Categories, len, indices) }
 }
 
 pub(crate) unsafe fn t_category_get_cvars(
@@ -74,9 +83,8 @@ pub(crate) unsafe fn t_category_get_cvars(
     len: c_int,
     indices: *mut c_int,
 ) -> Result<()> {
-    let members = category::members(index, Members::Controls)?;
     // SAFETY: the tool's array.
-    unsafe { put_numbers(indices, len, &members) }
+    unsafe { give(index, Members::Controls, len, indices) }
 }
 
 pub(crate) unsafe fn t_category_get_pvars(
@@ -84,9 +92,8 @@ pub(crate) unsafe fn t_category_get_pvars(
     len: c_int,
     indices: *mut c_int,
 ) -> Result<()> {
-    let members = category::members(index, Members::Variables)?;
     // SAFETY: the tool's array.
-    unsafe { put_numbers(indices, len, &members) }
+    unsafe { give(index, Members::Variables, len, indices) }
 }
 
 pub(crate) unsafe fn t_category_get_events(
@@ -94,7 +101,6 @@ pub(crate) unsafe fn t_category_get_events(
     len: c_int,
     indices: *mut c_int,
 ) -> Result<()> {
-    let members = category::members(index, Members::Events)?;
     // SAFETY: the tool's array.
-    unsafe { put_numbers(indices, len, &members) }
+    unsafe { give(index, Members::Events, len, indices) }
 }

@@ -1,0 +1,123 @@
+use super::*;
+use crate::collective::select::NAMED;
+
+fn parse(variables: &[(&str, &str)]) -> Result<(Settings, Vec<String>)> {
+    Settings::parse(
+        variables
+            .iter()
+            .map(|&(name, value)| (name.into(), value.into())),
+    )
+}
+
+#[test]
+fn defaults_are_what_the_registry_says() {
+    for shown in Settings::default().shown() {
+        let setting = REGISTRY
+            .iter()
+            .find(|setting| setting.name == shown.name)
+            .unwrap();
+        assert_eq!(shown.value, setting.default, "{}", shown.name);
+        assert_eq!(shown.origin, Origin::Default);
+    }
+    assert_eq!(Settings::default().eager_limit, 32 << 10);
+    assert_eq!(Settings::default().yield_for, Duration::from_millis(1));
+}
+
+#[test]
+fn the_environment_is_read_into_fields() {
+    let (settings, warnings) = parse(&[
+        ("PATH", "/bin"),
+        ("FERRITE_TRANSPORT", "self, shm"),
+        ("FERRITE_CMA", "never"),
+        ("FERRITE_EAGER_LIMIT", "1000"),
+        ("FERRITE_SPIN", "0"),
+        ("FERRITE_PORT_RANGE", "4000-4001"),
+        ("MPICH_NETMASK", "10.0.0.0/8"),
+        ("FERRITE_CHANNEL", "17"),
+        ("FERRITE_TEST_SEED", "1"),
+    ])
+    .unwrap();
+    assert_eq!(settings.transport.names(), ["self", "shm"]);
+    assert_eq!(settings.cma, Cma::Never);
+    assert_eq!(settings.eager_limit, 1000);
+    assert_eq!(settings.spin, Duration::ZERO);
+    assert_eq!(settings.ports, Ports(Some((4000, 4001))));
+    assert_eq!(settings.network, "10.0.0.0/8");
+    assert!(warnings.is_empty());
+    let from_environment = settings
+        .shown()
+        .filter(|shown| shown.origin == Origin::Environment);
+    assert_eq!(from_environment.count(), 5);
+}
+
+#[test]
+fn a_bad_value_names_variable_value_and_what_is_accepted() {
+    let error = parse(&[("FERRITE_EAGER_LIMIT", "lots")]).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::ARG);
+    for part in ["FERRITE_EAGER_LIMIT", "lots", "bytes", "64k"] {
+        assert!(error.sentence().contains(part), "{error}");
+    }
+    let error = parse(&[("FERRITE_TRANSPORT", "shm,rdma")]).unwrap_err();
+    assert!(error.sentence().contains("shm, tcp, self"), "{error}");
+    for ports in ["0-5", "9-8", "70000", "1-", "a-b"] {
+        assert!(parse(&[("FERRITE_PORT_RANGE", ports)]).is_err(), "{ports}");
+    }
+    assert!(parse(&[("FERRITE_CMA", "")]).is_err());
+    assert!(
+        parse(&[("FERRITE_TRANSPORT", "")])
+            .unwrap()
+            .0
+            .transport
+            .is_automatic()
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn thresholds_of_collectives_are_set_by_name() {
+    let name = "FERRITE_COLLECTIVES";
+    let given = "board_bcast=64k, allgather_ring=1k";
+    let (mut settings, _) = parse(&[(name, given)]).unwrap();
+    assert_eq!(settings.collectives.board.bcast[2], 64 << 10);
+    assert_eq!(settings.collectives.allgather_ring, 1 << 10);
+    let built_in = Thresholds::DEFAULT;
+    assert_eq!(settings.collectives.board.bcast[0], built_in.board.bcast[0]);
+    let shown: Vec<String> = settings.shown().map(|shown| shown.value).collect();
+    let text = String::from("allgather_ring=1k,board_bcast=64k");
+    assert!(shown.contains(&text), "{shown:?}");
+    settings.collectives = built_in;
+    for (threshold, at) in NAMED {
+        *at(&mut settings.collectives) = 12_345;
+        let (again, _) = parse(&[(name, &format!("{threshold}=12345"))]).unwrap();
+        assert_eq!(again.collectives, settings.collectives, "{threshold}");
+        settings.collectives = built_in;
+    }
+    for wrong in [
+        "board_bcast",
+        "bord_bcast=1",
+        "board_bcast=1x",
+        "bcast_segment=0",
+    ] {
+        let error = parse(&[(name, wrong)]).unwrap_err();
+        assert!(error.sentence().contains("board_scatter2"), "{error}");
+    }
+}
+
+#[test]
+fn a_value_that_is_not_text_is_a_bad_value() {
+    use std::os::unix::ffi::OsStringExt;
+    let value = OsString::from_vec(vec![0xff]);
+    assert!(Settings::parse([("FERRITE_CMA".into(), value)]).is_err());
+}
+
+#[test]
+fn an_unknown_name_is_a_warning_with_the_nearest_known_one() {
+    let (_, warnings) = parse(&[("FERRITE_EAGER_LIMT", "1"), ("FERRITE_COLOUR", "blue")]).unwrap();
+    assert!(
+        warnings[0].contains("did you mean FERRITE_EAGER_LIMIT?"),
+        "{}",
+        warnings[0]
+    );
+    assert!(warnings[1].contains("FERRITE_COLOUR") && !warnings[1].contains("did you mean"));
+    assert_eq!(warnings.len(), 2);
+}
