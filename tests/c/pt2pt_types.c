@@ -91,5 +91,7 @@ int main(int argc, char **argv)
     MPI_Sendrecv_c(out, count, MPI_INT, next, 2, in, count, MPI_INT, previous, 2, MPI_COMM_WORLD, &status);
     MPI_Get_count_c(&status, MPI_INT, &got);
     EQUAL(got, count);
+    free(out);
+    free(in);
     return finish();
 }

@@ -62,6 +62,18 @@ int main(int argc, char **argv)
     /* Without a guide: a part of all, or nothing. */
     int part = size_of(split(MPI_COMM_TYPE_HW_UNGUIDED, NULL, NULL));
     CHECK(part < size || part == 0);
+    /* What it is a part of is told, so that it can be asked for by name. */
+    MPI_Comm unguided, guided;
+    char name[MPI_MAX_INFO_VAL];
+    int room = sizeof name, is_told;
+    MPI_Info_create(&info);
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_HW_UNGUIDED, rank, info, &unguided);
+    MPI_Info_get_string(info, "mpi_hw_resource_type", &room, name, &is_told);
+    EQUAL(is_told, unguided != MPI_COMM_NULL);
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_HW_GUIDED, rank, info, &guided);
+    EQUAL(size_of(guided), part);
+    EQUAL(size_of(unguided), part);
+    MPI_Info_free(&info);
     if (is_bound && size > 1)
         CHECK(part > 0);
     return finish();

@@ -392,6 +392,7 @@ fn the_layout() {
         "lib/pkgconfig/mpi.pc",
         "share/doc/ferrite/LICENSE-MIT",
         "share/doc/ferrite/COVERAGE.md",
+        "share/ferrite/valgrind.supp",
     ] {
         assert!(home.join(file).is_file(), "{file}");
     }

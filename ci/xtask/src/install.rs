@@ -66,6 +66,10 @@ pub fn install(prefix: &Path, profile: Profile) -> Result<Installed> {
         let name = from.file_name().expect("a document has a name");
         placer.copy(&from, &prefix.join("share/doc/ferrite").join(name))?;
     }
+    placer.copy(
+        &workspace_root().join("ffi/valgrind.supp"),
+        &prefix.join("share/ferrite/valgrind.supp"),
+    )?;
     // Programs last: whoever finds them finds the rest.
     programs(&artifacts, &prefix.join("bin"), &mut placer)?;
     Ok(Installed {

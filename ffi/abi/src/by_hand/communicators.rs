@@ -1,7 +1,9 @@
 //! Communicators: how they are made and compare, names and attributes (chapters 7, 11 and 16).
 
 use ferrite_engine::attribute::Keyval;
-use ferrite_engine::{Comm, Engine, Error, ErrorClass, Info, Result, SplitType, info};
+use ferrite_engine::{
+    Comm, Engine, Error, ErrorClass, Info, RESOURCE_KEY, Result, SplitType, info,
+};
 
 use super::{MAX_OBJECT_NAME, null, read, set, set_handle, set_text};
 use crate::convert::{UNDEFINED, narrow};
@@ -112,14 +114,14 @@ pub(crate) unsafe fn comm_split_type(
 ) -> Result<()> {
     let kind = match kind {
         SHARED => SplitType::Node,
-        HW_UNGUIDED => SplitType::Part,
+        HW_UNGUIDED => SplitType::Part(Info(narrow(info))),
         UNDEFINED => SplitType::Nothing,
         HW_GUIDED | RESOURCE_GUIDED => {
             let value = |key| match Info(narrow(info)) {
                 Info::NULL => Ok(None),
                 info => info::get(info, key),
             };
-            let name = value(b"mpi_hw_resource_type")?;
+            let name = value(RESOURCE_KEY)?;
             let pset = value(b"mpi_pset_name")?.filter(|_| kind == RESOURCE_GUIDED);
             SplitType::guided(name.as_deref(), pset.as_deref())
         }

@@ -13,9 +13,9 @@ pub(super) fn handle(datatype: MPI_Datatype) -> Datatype {
     Datatype(narrow(datatype))
 }
 
-/// The type that a handle names.
-pub(super) fn find(datatype: MPI_Datatype) -> Result<Type> {
-    datatype::get(handle(datatype))
+/// The type that a handle names, borrowed from the handle: what only asks need not share it.
+pub(super) fn find(datatype: MPI_Datatype) -> Result<&'static Type> {
+    datatype::object(handle(datatype)).map(datatype::Object::type_map)
 }
 
 pub(crate) unsafe fn get_address(

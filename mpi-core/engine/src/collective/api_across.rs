@@ -114,8 +114,12 @@ fn nothing(comm: &CommData) -> Call {
 
 /// `MPI_Barrier`: nobody leaves before all of the other group have come.
 pub(super) fn barrier(comm: &CommData) -> Call {
+    static TOKEN: u8 = 0;
     let mut builder = Builder::default();
-    let input = builder.memory(1).as_buf();
+    let input = RawBuf {
+        ptr: &raw const TOKEN,
+        len: 1,
+    };
     let output = builder.memory(comm.peers() as usize);
     let sends = same(remote(comm), Place::input(0), 1);
     let receives = each(comm, 1, Place::output);

@@ -15,6 +15,7 @@ use crate::errhandler::{Attached, Owner};
 use crate::group::Members;
 use crate::handle::{Comm, Errhandler, Group, Info, Request};
 use crate::hardware::{RESOURCES, Resource};
+use crate::info;
 use crate::status::UNDEFINED;
 use crate::{Error, ErrorClass, Result};
 
@@ -164,7 +165,7 @@ impl Engine {
     pub fn comm_split_type(&self, comm: Comm, kind: SplitType, key: i32) -> Result<Comm> {
         let color = match kind {
             SplitType::Node => self.node_color(),
-            SplitType::Part => self.part_color(comm)?,
+            SplitType::Part(told) => self.part_color(comm, told)?,
             SplitType::Resource(resource) => self.resource_color(resource),
             SplitType::Process => self.job.rank as i32,
             SplitType::All => 0,
@@ -192,8 +193,8 @@ impl Engine {
         color.unwrap_or(UNDEFINED)
     }
 
-    /// The color of what this process has of the largest resource that not all members share.
-    fn part_color(&self, comm: Comm) -> Result<i32> {
+    /// The color of what this process has of the largest resource that not all members share, whose name is told in an info object.
+    fn part_color(&self, comm: Comm, told: Info) -> Result<i32> {
         const LEVELS: usize = 1 + RESOURCES.len();
         let parent = self.comm(comm)?;
         check_intra(parent)?;
@@ -208,7 +209,14 @@ impl Engine {
             let colors = all.as_chunks::<4>().0.iter().skip(*level).step_by(LEVELS);
             colors.into_iter().any(|color| *color != bytes[*level])
         });
-        Ok(level.map_or(UNDEFINED, |level| mine[level]))
+        let (Some(level), true) = (level, told != Info::NULL) else {
+            return Ok(level.map_or(UNDEFINED, |level| mine[level]));
+        };
+        if mine[level] != UNDEFINED {
+            let name = level.checked_sub(1).map_or(NODE, |at| RESOURCES[at].0);
+            info::set(told, RESOURCE_KEY, name.as_bytes())?;
+        }
+        Ok(mine[level])
     }
 
     /// `MPI_Comm_idup`: the handle is valid once the request is done. Such a communicator has no board: agreeing on one would have to wait.
@@ -386,13 +394,17 @@ impl Engine {
 /// Set in the tags that members of a group, or leaders, use among themselves; no other tag is negative.
 pub(super) const GROUP_TAGS: i32 = i32::MIN;
 
+/// The key of an info object that names a resource, and the name of a node.
+pub const RESOURCE_KEY: &[u8] = b"mpi_hw_resource_type";
+const NODE: &str = "mpi_shared_memory";
+
 /// What members of a communicator can share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SplitType {
     /// The memory of a node.
     Node,
-    /// The largest thing that not all of the communicator's members share.
-    Part,
+    /// The largest thing that not all of the communicator's members share. Its name is told in this info object, unless that is null.
+    Part(Info),
     /// An instance of a resource of a node.
     Resource(Resource),
     /// The process itself.
@@ -409,7 +421,7 @@ impl SplitType {
         let text = |bytes| core::str::from_utf8(bytes).ok();
         if let Some(name) = resource.and_then(text) {
             return match Resource::named(name) {
-                _ if name == "mpi_shared_memory" => SplitType::Node,
+                _ if name == NODE => SplitType::Node,
                 Some(resource) => SplitType::Resource(resource),
                 None => SplitType::Nothing,
             };

@@ -50,8 +50,8 @@ use ferrite_shm::Attachment;
 
 pub use buffered::{BSEND_OVERHEAD, BUFFER_AUTOMATIC};
 pub use comm::{CommData, Comparison, MAX_NAME};
-pub use comm_make::SplitType;
 pub(crate) use comm_make::check_intra;
+pub use comm_make::{RESOURCE_KEY, SplitType};
 pub use complete::{Any, RequestArray};
 pub use generalized::Generalized;
 pub use init::ThreadLevel;
