@@ -125,7 +125,7 @@ fuzz() {
 
 install() { cargo xtask install --check --prefix "$prefix"; }
 
-instructions() { ci/isend-instructions.sh "$prefix" && ci/api-instructions.sh "$prefix"; }
+instructions() { ci/isend-instructions.sh "$prefix" && ci/api-instructions.sh "$prefix" && ci/abi-instructions.sh "$prefix"; }
 
 syscalls() { ci/tcp-syscalls.sh "$prefix"; }
 

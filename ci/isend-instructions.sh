@@ -28,36 +28,15 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 library=$(ldd "$prefix/bin/osu_bw" | awk '$1 ~ /^libmpi_abi\.so/ { print $3 }')
 [ -f "$library" ] || { echo "$0: $prefix/bin/osu_bw finds no libmpi_abi.so.1" >&2; exit 1; }
-address() { nm -D "$library" | awk -v name="$1" '$3 == name { print $1 }'; }
+. "$(dirname "$0")/callgrind.sh"
 export FERRITE_SPIN=${FERRITE_SPIN:-3600s} FERRITE_YIELD=${FERRITE_YIELD:-3600s}
 
 # count WHERE FUNCTION CALLS LIMIT PROGRAM ARGUMENTS...: CALLS is how often rank 0 must have called the function.
 count() {
-    local where=$1 function=$2 expected=$3 limit=$4 program=$prefix/bin/$5 toggles instructions calls
+    local where=$1 function=$2 expected=$3 limit=$4 program=$prefix/bin/$5 counted instructions calls
     shift 5
-    # A toggle flips at every function entered that has its name. Where MPI_X is a second name of PMPI_X's address, callgrind
-    # knows that address by one of the names, we cannot say which: toggle on both. Where it is a function that jumps to PMPI_X,
-    # both would be entered in one call, and two flips cancel out: toggle on the outer one.
-    toggles=("--toggle-collect=$function")
-    [ "$(address "$function")" != "$(address "P$function")" ] || toggles+=("--toggle-collect=P$function")
-    if ! "$prefix/bin/mpiexec" \
-        -n 1 valgrind --tool=callgrind --callgrind-out-file="$folder/profile" --collect-atstart=no "${toggles[@]}" \
-        "$program" "$@" : -n 1 "$program" "$@" >"$folder/log" 2>&1 </dev/null; then
-        cat "$folder/log" >&2
-        echo "$0: ${program##*/} failed, $where" >&2
-        return 1
-    fi
-    # Names stand beside their number "(n)" once, and are left out later. Calls from one name to the other are one call.
-    read -r instructions calls < <(awk -v wanted="^P?$function\$" '
-        function name(text,   id) {
-            id = text; sub(/\).*/, ")", id)
-            if (text ~ /\) /) { names[id] = text; sub(/^[^)]*\) /, "", names[id]) }
-            return names[id]
-        }
-        /^c?fn=/ { found = name(substr($0, index($0, "=") + 1)); if (/^fn=/) { caller = found } else { callee = found } }
-        /^calls=/ && callee ~ wanted && caller !~ wanted { split($1, part, "="); calls += part[2] }
-        /^totals:/ { total = $2 }
-        END { print total + 0, calls + 0 }' "$folder/profile")
+    counted=$(instructions_of_rank_0 "$function" "$library" "$program" "$@") || return 1
+    read -r instructions calls <<<"$counted"
     if [ "$calls" -ne "$expected" ]; then
         echo "$0: the profile shows $calls calls of $function, $expected were expected, $where" >&2
         return 1

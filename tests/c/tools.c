@@ -364,7 +364,7 @@ static void events(int threads)
     kept.registration = registration;
     EQUAL(MPI_T_event_handle_get_info(registration, &info), MPI_SUCCESS);
     MPI_Info_free(&info);
-    EQUAL(MPI_T_event_register_callback(registration, (MPI_T_cb_safety)1, MPI_INFO_NULL, &kept, on_event), MPI_T_ERR_INVALID);
+    EQUAL(MPI_T_event_register_callback(registration, (MPI_T_cb_safety)7, MPI_INFO_NULL, &kept, on_event), MPI_T_ERR_INVALID);
     EQUAL(MPI_T_event_set_dropped_handler(registration, on_dropped), MPI_SUCCESS);
     /* Among threads a function must be safe for them: for others, events are dropped. */
     EQUAL(MPI_T_event_register_callback(registration, MPI_T_CB_REQUIRE_NONE, MPI_INFO_NULL, &kept, on_event), MPI_SUCCESS);

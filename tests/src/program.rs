@@ -47,6 +47,7 @@ fn built(wrapper: &str, source: &Path, arguments: &[&str]) -> PathBuf {
         source.to_owned(),
         sources().join("check.h"),
         prefix().path().join("include/mpi.h"),
+        prefix().path().join("include/mpich/mpi.h"),
     ];
     for input in &inputs {
         std::fs::read(input)

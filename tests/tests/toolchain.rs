@@ -34,6 +34,7 @@ fn complains(command: &mut Command) -> String {
 fn wrapper(name: &str) -> Command {
     let mut command = Command::new(prefix().program(name));
     for variable in [
+        "FERRITE_ABI",
         "FERRITE_CC",
         "MPICH_CC",
         "OMPI_CC",
@@ -390,6 +391,12 @@ fn the_layout() {
         "lib/libmpi_abi.so.1",
         "lib/pkgconfig/ferrite.pc",
         "lib/pkgconfig/mpi.pc",
+        "include/mpich/mpi.h",
+        "lib/libmpi.so.12",
+        "lib/libmpich.so.12",
+        "lib/libmpicxx.so.12",
+        "lib/libmpichcxx.so.12",
+        "lib/mpich/libmpi.so",
         "share/doc/ferrite/LICENSE-MIT",
         "share/doc/ferrite/COVERAGE.md",
         "share/ferrite/valgrind.supp",
@@ -402,7 +409,7 @@ fn the_layout() {
     );
     assert!(
         !home.join("lib/libmpi.so").exists(),
-        "that name belongs to other ABIs"
+        "nobody shall link MPICH's interface by chance"
     );
 }
 

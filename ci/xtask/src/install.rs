@@ -6,8 +6,9 @@ use crate::{Profile, Result, pkgconfig};
 use std::path::{Path, PathBuf};
 
 /// Packages whose programs and libraries stand in a prefix.
-const PACKAGES: [&str; 5] = [
+const PACKAGES: [&str; 6] = [
     "ferrite-abi",
+    "ferrite-mpich",
     "ferrite-wrappers",
     "ferrite-info",
     "ferrite-launch",
@@ -51,10 +52,12 @@ pub fn install(prefix: &Path, profile: Profile) -> Result<Installed> {
         .map_err(|error| format!("cannot find {}: {error}", prefix.display()))?;
     let mut placer = Placer::default();
     libraries(&artifacts, &prefix.join("lib"), &mut placer)?;
-    placer.copy(
-        &workspace_root().join("ffi/abi/include/mpi.h"),
-        &prefix.join("include/mpi.h"),
-    )?;
+    for (from, to) in [
+        ("ffi/abi/include/mpi.h", "include/mpi.h"),
+        ("ffi/mpich/include/mpi.h", "include/mpich/mpi.h"),
+    ] {
+        placer.copy(&workspace_root().join(from), &prefix.join(to))?;
+    }
     for name in pkgconfig::NAMES {
         placer.write(
             &pkgconfig::content(),
@@ -79,17 +82,26 @@ pub fn install(prefix: &Path, profile: Profile) -> Result<Installed> {
     })
 }
 
-/// `libmpi_abi.so.1` is what programs ask for at run time, `libmpi_abi.so` what the linker looks for.
+/// `libmpi_abi.so.1` is what programs ask for at run time, `libmpi_abi.so` what the linker looks for. Those of MPICH and Intel MPI ask for
+/// `libmpi.so.12`, older and C++ ones for other names. What the linker looks for stands apart: no program shall get that library by chance.
 fn libraries(artifacts: &Artifacts, lib: &Path, placer: &mut Placer) -> Result<()> {
-    let (_, library) = artifacts
-        .libraries
-        .iter()
-        .find(|(target, file)| {
-            target == "mpi_abi" && file.extension().is_some_and(|extension| extension == "so")
-        })
-        .ok_or("the build made no libmpi_abi.so")?;
-    placer.copy(library, &lib.join("libmpi_abi.so.1"))?;
-    placer.link("libmpi_abi.so.1", &lib.join("libmpi_abi.so"))
+    placer.copy(library(artifacts, "mpi_abi")?, &lib.join("libmpi_abi.so.1"))?;
+    placer.link("libmpi_abi.so.1", &lib.join("libmpi_abi.so"))?;
+    placer.copy(library(artifacts, "mpi")?, &lib.join("libmpi.so.12"))?;
+    for name in ["libmpich.so.12", "libmpicxx.so.12", "libmpichcxx.so.12"] {
+        placer.link("libmpi.so.12", &lib.join(name))?;
+    }
+    placer.link("../libmpi.so.12", &lib.join("mpich/libmpi.so"))
+}
+
+/// The shared library of a target.
+fn library<'a>(artifacts: &'a Artifacts, name: &str) -> Result<&'a Path> {
+    let is_shared = |file: &Path| file.extension().is_some_and(|extension| extension == "so");
+    let mut all = artifacts.libraries.iter();
+    let found = all.find(|(target, file)| target == name && is_shared(file));
+    found
+        .map(|(_, file)| file.as_path())
+        .ok_or_else(|| format!("the build made no lib{name}.so"))
 }
 
 fn programs(artifacts: &Artifacts, bin: &Path, placer: &mut Placer) -> Result<()> {

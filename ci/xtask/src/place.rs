@@ -32,7 +32,7 @@ impl Placer {
         self.put(text.as_bytes(), to, None)
     }
 
-    /// Makes a symbolic link to a file of the same folder.
+    /// Makes a symbolic link to a file, by its path from the link's folder.
     pub(crate) fn link(&mut self, name: &str, to: &Path) -> Result<()> {
         self.files += 1;
         if fs::read_link(to).is_ok_and(|target| target == Path::new(name)) {

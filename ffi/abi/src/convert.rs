@@ -5,25 +5,11 @@ use core::ffi::{CStr, c_char, c_int};
 use ferrite_engine::status::ANY_SOURCE;
 use ferrite_engine::{Error, ErrorClass, Result, Status};
 
-use crate::types::{Handle, MPI_Status, SUCCESS};
+pub(crate) use crate::interface::{narrow, narrow_pointer, widen};
+use crate::types::{MPI_Status, SUCCESS};
 
 /// `MPI_UNDEFINED`
 pub(crate) const UNDEFINED: c_int = -32766;
-
-/// No object's handle: bit 31 of the engine's handles is zero.
-const INVALID: u32 = u32::MAX;
-
-/// The engine's handle in a C handle. What does not fit is no object's handle.
-#[inline(always)]
-pub(crate) fn narrow(handle: Handle) -> u32 {
-    u32::try_from(handle).unwrap_or(INVALID)
-}
-
-/// The C handle of an engine's handle.
-#[inline(always)]
-pub(crate) fn widen(handle: u32) -> Handle {
-    handle as Handle
-}
 
 /// A count for a C `int`: `MPI_UNDEFINED` if it does not fit.
 #[inline(always)]
@@ -41,26 +27,12 @@ pub(crate) unsafe fn put_status(to: *mut MPI_Status, status: &Status) {
     if !to.is_null() {
         // SAFETY: not null, so a status by the caller's promise.
         unsafe {
-            (*to).source = status.source;
-            (*to).tag = status.tag;
-            (*to).cancelled = c_int::from(status.cancelled);
+            (*to).write(status);
             // No message has such a source.
             if status.source == ANY_SOURCE {
-                (*to).error = SUCCESS;
+                (*to).set_error(SUCCESS);
             }
-            (*to).bytes = [status.bytes as u32, (status.bytes >> 32) as u32];
         }
-    }
-}
-
-/// The engine's view of a status.
-pub(crate) fn read_status(status: &MPI_Status) -> Status {
-    Status {
-        source: status.source,
-        tag: status.tag,
-        error: status.error,
-        bytes: i64::from(status.bytes[1]) << 32 | i64::from(status.bytes[0]),
-        cancelled: status.cancelled != 0,
     }
 }
 

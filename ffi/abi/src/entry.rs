@@ -6,10 +6,11 @@
 //! promise no more than the standard asks of the program.
 
 pub(crate) use crate::by_hand;
-pub(crate) use crate::convert::{count_as_int, narrow, put_status, text, widen};
+pub(crate) use crate::convert::{count_as_int, put_status, text};
 pub(crate) use crate::error::{
     Call, Scope, Shown, failed, failed_with_status, not_running, null_argument, peek, unbuilt,
 };
+pub(crate) use crate::interface::*;
 pub(crate) use crate::types::*;
 pub(crate) use ferrite_engine::*;
 

@@ -10,6 +10,7 @@ use ferrite_engine::{Comm, Engine, Errhandler, Error, ErrorClass, Result, Sessio
 
 use crate::convert::{narrow, put_status, widen};
 use crate::generated::names::predefined;
+use crate::interface::error_out;
 use crate::types::{Handle, MPI_Status};
 
 /// A function, for messages.
@@ -57,7 +58,7 @@ impl fmt::Display for Written<'_> {
             write!(f, "{comma}{name}=")?;
             match shown {
                 Shown::Number => write!(f, "{}", value as i64)?,
-                Shown::Handle => match predefined(value) {
+                Shown::Handle => match predefined(narrow(value as Handle)) {
                     Some(name) => f.write_str(name)?,
                     None => write!(f, "{value:#x}")?,
                 },
@@ -137,7 +138,7 @@ pub(crate) fn not_running(call: &Call, error: Error) -> c_int {
 /// Runs the error handler that `scope` has, and returns the code if that returns.
 fn raise(scope: Scope, what: &dyn fmt::Display, error: Error) -> c_int {
     if matches!(scope, Scope::Tool) {
-        return error.code();
+        return error_out(error.code());
     }
     if let Scope::Errhandler(handle) = scope
         && let Some(action) = given_action(handle)
@@ -201,11 +202,11 @@ fn act(action: Action, object: Handle, what: &dyn fmt::Display, error: Error) ->
             let message = format!("[rank {}] {what}: {error}", engine.job_rank());
             engine.abort(exit_code(error.code()), &message)
         }
-        Action::Return => error.with_context(what).raise(),
+        Action::Return => error_out(error.with_context(what).raise()),
         Action::Call(function) => {
             let code = error.with_context(what).raise();
             function.call(narrow(object), code);
-            code
+            error_out(code)
         }
     }
 }

@@ -86,6 +86,17 @@ const ROWS: &[Row] = &[
     int("ASSERT"),
     int("WEIGHT"),
     int("COORDINATE"),
+    int("COMPARISON"),
+    int("TOPOLOGY"),
+    int("SPLIT_TYPE"),
+    int("ORDER"),
+    int("DISTRIBUTION"),
+    int("COMBINER"),
+    int("TYPE_CLASS"),
+    int("T_VERBOSITY"),
+    int("T_BIND"),
+    int("T_SCOPE"),
+    int("T_CLASS"),
     int("INT"),
     plain("LOGICAL", "int", "c_int", Class::Logical),
     plain("AINT", "MPI_Aint", "MPI_Aint", Class::Number),
@@ -123,6 +134,7 @@ const ROWS: &[Row] = &[
     plain("T_ORDER", "MPI_T_source_order", "c_int", Class::Number),
     // Memory.
     plain("BUFFER", "void", "c_void", Class::Buffer),
+    plain("LOCATION", "void", "c_void", Class::Buffer),
     plain("EXTRA_STATE", "void *", "*mut c_void", Class::Opaque),
     plain("ATTRIBUTE", "void *", "*mut c_void", Class::Opaque),
     plain("BASE", "void *", "*mut c_void", Class::Base),
@@ -135,6 +147,27 @@ const ROWS: &[Row] = &[
     plain("STRINGS", "char *", "*mut c_char", Class::Odd),
     plain("STRING_LISTS", "char **", "*mut *mut c_char", Class::Odd),
     plain("RANGE", "int", "[c_int; 3]", Class::Odd),
+];
+
+/// Kinds of which some values have a meaning of their own, and those of enumerations.
+const CONVERTED: [&str; 17] = [
+    "RANK",
+    "TAG",
+    "KEYVAL",
+    "ERROR",
+    "THREAD_LEVEL",
+    "COMPARISON",
+    "TOPOLOGY",
+    "SPLIT_TYPE",
+    "ORDER",
+    "COMBINER",
+    "TYPE_CLASS",
+    "T_VERBOSITY",
+    "T_BIND",
+    "T_SCOPE",
+    "T_CLASS",
+    "T_SAFETY",
+    "T_ORDER",
 ];
 
 /// A kind of parameter.
@@ -155,6 +188,12 @@ impl Kind {
     /// What a generated body does with it.
     pub fn class(self) -> Class {
         self.0.class
+    }
+
+    /// Whether the kind's values are those of the standard in the standard ABI only: bodies pass them through functions of the binary
+    /// interface's own, `rank_in`, `rank_out` and so on.
+    pub fn is_converted(self) -> bool {
+        CONVERTED.contains(&self.0.name)
     }
 
     /// Whether this is the kind of that name.

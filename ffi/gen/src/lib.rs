@@ -1,4 +1,4 @@
-//! Generates the C ABI from the table of the MPI interface: entry points, `mpi.h`, and the coverage page.
+//! Generates the C ABIs from the table of the MPI interface: entry points, `mpi.h`, and the coverage page.
 //!
 //! The table is data (`ffi/table`, described in its README); the generated files are checked in, and a test compares.
 
@@ -6,17 +6,21 @@ mod coverage;
 mod entry;
 mod header;
 pub mod kind;
+mod numbers;
 pub mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use header::Interface;
 use table::Table;
 
 /// Where the table stands under the repository's root.
 pub const TABLE: &str = "ffi/table";
 /// Where the header is written.
 pub const HEADER: &str = "ffi/abi/include/mpi.h";
+/// Where the header for MPICH's binary interface is written.
+pub const MPICH_HEADER: &str = "ffi/mpich/include/mpi.h";
 /// Where the entry points are written.
 pub const ENTRY_POINTS: &str = "ffi/abi/src/generated";
 /// Where the coverage page is written.
@@ -47,12 +51,20 @@ pub fn generate(root: &Path, check: bool) -> Result<Vec<PathBuf>, String> {
 fn files(table: &Table) -> Result<Vec<(PathBuf, String)>, String> {
     let entry_points = Path::new(ENTRY_POINTS);
     let mut files = vec![
-        (PathBuf::from(HEADER), header::header(table)),
+        (
+            PathBuf::from(HEADER),
+            header::header(table, Interface::Standard),
+        ),
+        (
+            PathBuf::from(MPICH_HEADER),
+            header::header(table, Interface::Mpich),
+        ),
         (PathBuf::from(COVERAGE), coverage::page(table)),
         (entry_points.join("mod.rs"), entry::module(table)),
         (entry_points.join("names.rs"), entry::names(table)),
+        (entry_points.join("numbers.rs"), numbers::mpich(table)?),
     ];
-    for chapter in &table.chapters {
+    for chapter in table.chapters.iter().chain(&table.mpich) {
         let path = entry_points.join(format!("{}.rs", chapter.module));
         files.push((path, entry::chapter(chapter)?));
     }

@@ -10,6 +10,8 @@ use crate::kind::{Form, Kind};
 pub struct Table {
     /// The chapters in ascending order.
     pub chapters: Vec<Chapter>,
+    /// What MPICH's binary interface has and the standard's has not.
+    pub mpich: Vec<Chapter>,
     /// Types of functions that a program hands over.
     pub callbacks: Vec<Function>,
     /// Second names of such types: alias and type.
@@ -61,8 +63,8 @@ pub enum Body {
     Engine(String),
     /// A function of `ferrite_engine`.
     Core(String),
-    /// A hand-written function of the ABI.
-    Hand,
+    /// A hand-written function of the ABI, of this name.
+    Hand(String),
     /// Nobody: the value changes its type.
     Convert,
 }
@@ -102,8 +104,19 @@ pub struct Constants {
     pub group: Group,
     /// What they are; empty for handles.
     pub title: String,
-    /// Name without `MPI_`, and value or name of another constant.
-    pub members: Vec<(String, String)>,
+    /// The constants.
+    pub members: Vec<Constant>,
+}
+
+/// A constant.
+#[derive(Debug)]
+pub struct Constant {
+    /// The name without `MPI_`.
+    pub name: String,
+    /// The value in the standard ABI, or the name of another constant.
+    pub value: String,
+    /// The value in MPICH's.
+    pub mpich: String,
 }
 
 /// How a group of constants is declared.
@@ -158,6 +171,7 @@ impl Table {
         names.sort();
         let mut table = Table {
             chapters: Vec::new(),
+            mpich: Vec::new(),
             callbacks: Vec::new(),
             aliases: Vec::new(),
             constants: Vec::new(),
@@ -168,6 +182,7 @@ impl Table {
             let read = match name.as_str() {
                 "constants.table" => read_constants(&text).map(|read| table.constants = read),
                 "callbacks.table" => read_callbacks(&text, &mut table),
+                "mpich.table" => read_chapter(&name, &text).map(|read| table.mpich.push(read)),
                 _ => read_chapter(&name, &text).map(|read| table.chapters.push(read)),
             };
             read.map_err(|why| format!("{}: {why}", path.display()))?;
@@ -272,7 +287,8 @@ fn read_function(line: &str) -> Result<Function, String> {
             ("engine", "") => function.body = Body::Engine(name.to_lowercase()),
             ("engine", method) => function.body = Body::Engine(method.to_string()),
             ("core", path) => function.body = Body::Core(path.to_string()),
-            ("hand", "") => function.body = Body::Hand,
+            ("hand", "") => function.body = Body::Hand(name.to_string()),
+            ("hand", other) => function.body = Body::Hand(other.to_string()),
             ("convert", "") => function.body = Body::Convert,
             _ => return Err(at(&format!("unknown word `{word}`"))),
         }
@@ -327,7 +343,12 @@ fn read_constants(text: &str) -> Result<Vec<Constants>, String> {
             let group = groups
                 .last_mut()
                 .ok_or(format!("`{member}` belongs to no group"))?;
-            group.members.push((name.into(), value.into()));
+            let (value, mpich) = value.split_once(" | ").unwrap_or((value, value));
+            group.members.push(Constant {
+                name: name.into(),
+                value: value.into(),
+                mpich: mpich.into(),
+            });
             continue;
         }
         let (head, title) = line.split_once(": ").unwrap_or((line, ""));

@@ -1,7 +1,7 @@
 //! The flags that a prefix adds, and the line that runs.
 
 use crate::Prefix;
-use crate::options::{Request, Stages};
+use crate::options::{Abi, Request, Stages};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -10,19 +10,32 @@ use std::path::{Path, PathBuf};
 pub struct Flags {
     /// The folder of `mpi.h`.
     pub include: PathBuf,
-    /// The folder of `libmpi_abi.so`.
+    /// The folder of the library that the linker takes.
     pub library: PathBuf,
+    /// The library's name, as after `-l`.
+    pub name: &'static str,
+    /// The folder of the library that programs load.
+    run_path: PathBuf,
 }
 
 impl Flags {
-    /// The library's name, as after `-l`.
-    pub const LIBRARY: &str = "mpi_abi";
-
-    /// The flags of a prefix.
-    pub fn of(prefix: &Prefix) -> Flags {
-        Flags {
-            include: prefix.0.join("include"),
-            library: prefix.0.join("lib"),
+    /// The flags of a prefix for programs of a binary interface.
+    pub fn of(prefix: &Prefix, abi: Abi) -> Flags {
+        let (include, library) = (prefix.0.join("include"), prefix.0.join("lib"));
+        let run_path = library.clone();
+        match abi {
+            Abi::Standard => Flags {
+                include,
+                library,
+                name: "mpi_abi",
+                run_path,
+            },
+            Abi::Mpich => Flags {
+                include: include.join("mpich"),
+                library: library.join("mpich"),
+                name: "mpi",
+                run_path,
+            },
         }
     }
 
@@ -36,9 +49,9 @@ impl Flags {
     pub fn link(&self) -> Vec<OsString> {
         vec![
             joined("-L", &self.library),
-            joined("-Wl,-rpath,", &self.library),
+            joined("-Wl,-rpath,", &self.run_path),
             "-Wl,--enable-new-dtags".into(),
-            format!("-l{}", Flags::LIBRARY).into(),
+            format!("-l{}", self.name).into(),
         ]
     }
 }
@@ -91,7 +104,7 @@ mod tests {
         quoted(&super::line(
             vec!["gcc".into()],
             &request,
-            &Flags::of(&Prefix("/p".into())),
+            &Flags::of(&Prefix("/p".into()), request.abi.unwrap_or(Abi::Standard)),
         ))
     }
 
@@ -100,6 +113,18 @@ mod tests {
         assert_eq!(
             composed(&["a.c", "-o", "a"]),
             "gcc a.c -o a -I/p/include -L/p/lib -Wl,-rpath,/p/lib -Wl,--enable-new-dtags -lmpi_abi"
+        );
+    }
+
+    #[test]
+    fn another_binary_interface_has_folders_of_its_own() {
+        assert_eq!(
+            composed(&["-abi=mpich", "a.c"]),
+            "gcc a.c -I/p/include/mpich -L/p/lib/mpich -Wl,-rpath,/p/lib -Wl,--enable-new-dtags -lmpi"
+        );
+        assert_eq!(
+            composed(&["-abi=standard", "-c", "a.c"]),
+            "gcc -c a.c -I/p/include"
         );
     }
 

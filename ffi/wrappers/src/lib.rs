@@ -1,6 +1,6 @@
 //! The compiler wrappers `mpicc` and `mpicxx`.
 //!
-//! A wrapper runs a compiler with the flags that find `mpi.h` and `libmpi_abi.so.1` in the prefix the wrapper itself
+//! A wrapper runs a compiler with the flags that find `mpi.h` and the library of a binary interface in the prefix the wrapper itself
 //! stands in. It keeps no configuration: the prefix is two levels above the wrapper's real path, so a prefix that was moved goes on
 //! working. It knows the query options of MPICH's wrappers (`-show`, `-compile-info`, `-link-info`) and of Open MPI's (`--showme`),
 //! because build systems ask either. It does not know what the library contains.
@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub use command::{Flags, quoted};
-pub use options::{Query, Request};
+pub use options::{Abi, Query, Request};
 pub use prefix::Prefix;
 
 /// What differs between the wrappers.
@@ -61,19 +61,20 @@ pub fn main(language: &Language) -> ExitCode {
 fn wrap(language: &Language, arguments: &[OsString]) -> Result<ExitCode, String> {
     let request = options::parse(language, arguments)?;
     let prefix = || Prefix::of_this_program();
+    let abi = abi(&request)?;
     let compiler = || compiler::choose(language, request.compiler.as_deref());
     let text = match &request.query {
         Some(Query::Help) => help(language),
         Some(Query::Version) => version(language),
         Some(Query::Command) => quoted(&compiler()?),
         Some(query) => {
-            let flags = Flags::of(&prefix()?);
+            let flags = Flags::of(&prefix()?, abi);
             match query {
                 Query::CompileFlags => quoted(&flags.compile()),
                 Query::LinkFlags => quoted(&flags.link()),
                 Query::IncludeDirectories => flags.include.display().to_string(),
                 Query::LibraryDirectories => flags.library.display().to_string(),
-                Query::Libraries => Flags::LIBRARY.to_owned(),
+                Query::Libraries => flags.name.to_owned(),
                 Query::CompileCommand => quoted(&[compiler()?, flags.compile()].concat()),
                 Query::LinkCommand => quoted(&[compiler()?, flags.link()].concat()),
                 _ => quoted(&command::line(compiler()?, &request, &flags)),
@@ -93,13 +94,23 @@ fn wrap(language: &Language, arguments: &[OsString]) -> Result<ExitCode, String>
                 // Nothing to compile or link: a question to the compiler itself, such as --version.
                 [compiler()?, request.compiler_arguments].concat()
             } else {
-                command::line(compiler()?, &request, &Flags::of(&prefix()?))
+                command::line(compiler()?, &request, &Flags::of(&prefix()?, abi))
             };
             return Err(compiler::run(&line));
         }
     };
     println!("{text}");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The binary interface: as the command line says, or else the environment, for builds that cannot pass an option.
+fn abi(request: &Request) -> Result<Abi, String> {
+    match (request.abi, std::env::var("FERRITE_ABI")) {
+        (Some(named), _) => Ok(named),
+        (None, Ok(name)) if !name.is_empty() => Abi::named(&name)
+            .ok_or_else(|| format!("FERRITE_ABI={name} is not known; standard or mpich")),
+        _ => Ok(Abi::Standard),
+    }
 }
 
 fn version(language: &Language) -> String {
@@ -124,6 +135,8 @@ Usage: {wrapper} [option] [compiler arguments]
 Runs a compiler with what an MPI program needs to compile and to link.
 
   {option}COMPILER        use this compiler; it may carry arguments of its own
+  -abi=standard         the binary interface of MPI 5.0, unless said otherwise
+  -abi=mpich            MPICH's and Intel MPI's, for libmpi.so.12 (also FERRITE_ABI=mpich)
   -show                 print the command line and do not run it (also --showme)
   -compile-info         print the command that compiles
   -link-info            print the command that links

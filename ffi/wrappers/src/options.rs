@@ -41,9 +41,31 @@ pub enum Stages {
     Link,
 }
 
+/// Which binary interface a program gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abi {
+    /// That of the MPI 5.0 standard.
+    Standard,
+    /// MPICH's.
+    Mpich,
+}
+
+impl Abi {
+    /// The interface of this name.
+    pub(crate) fn named(name: &str) -> Option<Abi> {
+        match name {
+            "standard" => Some(Abi::Standard),
+            "mpich" => Some(Abi::Mpich),
+            _ => None,
+        }
+    }
+}
+
 /// A command line of a wrapper, understood.
 #[derive(Debug)]
 pub struct Request {
+    /// The binary interface, if one is named.
+    pub abi: Option<Abi>,
     /// The question, if there is one.
     pub query: Option<Query>,
     /// The compiler named on the command line.
@@ -112,6 +134,7 @@ const NO_LINK: &[&str] = &["-c", "-S", "-E", "-M", "-MM", "-fsyntax-only"];
 /// A sentence when an option of the wrapper is malformed.
 pub(crate) fn parse(language: &Language, arguments: &[OsString]) -> Result<Request, String> {
     let mut request = Request {
+        abi: None,
         query: None,
         compiler: None,
         compiler_arguments: Vec::with_capacity(arguments.len()),
@@ -131,6 +154,12 @@ pub(crate) fn parse(language: &Language, arguments: &[OsString]) -> Result<Reque
                 ));
             }
             request.compiler = Some(compiler.to_owned());
+            continue;
+        }
+        if let Some(abi) = text.strip_prefix("-abi=") {
+            let named = Abi::named(abi);
+            let named = named.ok_or(format!("{text} is not known; -abi=standard or -abi=mpich"))?;
+            request.abi = Some(named);
             continue;
         }
         if let Some(query) = query(&text)? {
@@ -241,7 +270,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        for line in ["-cc=", "--showme:lonk", "-show --showme:libs"] {
+        for line in ["-cc=", "--showme:lonk", "-show --showme:libs", "-abi=lam"] {
             let arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
             assert!(parse(&crate::C, &arguments).is_err(), "{line}");
         }

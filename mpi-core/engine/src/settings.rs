@@ -150,7 +150,7 @@ enum Field {
 }
 
 /// Every setting there is.
-pub static REGISTRY: [Setting; 19] = [
+pub static REGISTRY: [Setting; 20] = [
     Setting {
         name: "FERRITE_TRANSPORT",
         default: "",
@@ -263,6 +263,12 @@ pub static REGISTRY: [Setting; 19] = [
         name: "FERRITE_CXX",
         default: "",
         doc: "The C++ compiler that mpicxx calls.",
+        field: Field::Elsewhere,
+    },
+    Setting {
+        name: "FERRITE_ABI",
+        default: "standard",
+        doc: "The binary interface that mpicc and mpicxx build for: standard or mpich.",
         field: Field::Elsewhere,
     },
 ];

@@ -8,7 +8,7 @@ use std::process::Command;
 use xtask::workspace_root;
 
 /// What each crate may link of this workspace, directly or not. A crate that is not named here is unknown to the architecture.
-const MAY_LINK: [(&str, &[&str]); 18] = [
+const MAY_LINK: [(&str, &[&str]); 19] = [
     ("ferrite-ring", &[]),
     ("ferrite-fabric", &["ferrite-ring"]),
     ("ferrite-shm", &["ferrite-ring", "ferrite-fabric"]),
@@ -20,6 +20,17 @@ const MAY_LINK: [(&str, &[&str]); 18] = [
     ("ferrite-client", &["ferrite-ring", "ferrite-fabric"]),
     (
         "ferrite-abi",
+        &[
+            "ferrite-engine",
+            "ferrite-client",
+            "ferrite-ring",
+            "ferrite-fabric",
+            "ferrite-shm",
+            "ferrite-tcp",
+        ],
+    ),
+    (
+        "ferrite-mpich",
         &[
             "ferrite-engine",
             "ferrite-client",

@@ -6,10 +6,8 @@ use ferrite_engine::{Error, ErrorClass, Info, Result, info};
 
 use super::{null, set, set_handle};
 use crate::convert::narrow;
+use crate::interface::ABI_VERSION;
 use crate::types::{MPI_Aint, MPI_Info, c_int, c_void};
-
-/// Versions of the binary interface: `MPI_ABI_VERSION` and `MPI_ABI_SUBVERSION`.
-const ABI_VERSION: [c_int; 2] = [1, 0];
 
 pub(crate) unsafe fn aint_add(base: MPI_Aint, disp: MPI_Aint) -> MPI_Aint {
     base.wrapping_add(disp)

@@ -7,6 +7,7 @@ use ferrite_engine::{
 
 use super::{MAX_OBJECT_NAME, null, read, set, set_handle, set_text};
 use crate::convert::{UNDEFINED, narrow};
+use crate::interface::attribute_out;
 use crate::types::{MPI_Comm, MPI_Info, MPI_Request, c_char, c_int, c_void};
 
 pub(crate) unsafe fn comm_compare(
@@ -192,6 +193,7 @@ pub(crate) unsafe fn comm_get_attr(
     // SAFETY: the program's pointers; the value's is declared `void *`, but is the address of a pointer.
     unsafe {
         if let Some(found) = found {
+            let found = attribute_out(Keyval(keyval), found);
             set(value.cast::<usize>(), found, "attribute_val")?;
         }
         set(flag, c_int::from(found.is_some()), "flag")

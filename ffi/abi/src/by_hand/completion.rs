@@ -87,7 +87,7 @@ impl Statuses {
         for at in 0..self.stored {
             let failed = self.failed.iter().find(|failed| failed.0 == at);
             // SAFETY: `put` has written the status at this place.
-            unsafe { (*self.first.add(at)).error = failed.map_or(0, |failed| failed.1) };
+            unsafe { (*self.first.add(at)).set_error(failed.map_or(0, |failed| failed.1)) };
         }
     }
 }

@@ -7,11 +7,9 @@ use ferrite_engine::hardware::RESOURCES;
 use ferrite_engine::{Engine, Error, ErrorClass, Result, error_code, info};
 
 use super::{null, set, set_handle, set_text};
+use crate::interface::{MAX_PROCESSOR_NAME, NAME};
 use crate::sys;
 use crate::types::{MPI_Aint, MPI_Info, c_char, c_int, c_void};
-
-/// `MPI_MAX_PROCESSOR_NAME`
-const MAX_PROCESSOR_NAME: usize = 256;
 
 /// `MPI_MAX_LIBRARY_VERSION_STRING`
 const MAX_LIBRARY_VERSION_STRING: usize = 8192;
@@ -37,13 +35,17 @@ pub(crate) unsafe fn get_version(version: *mut c_int, subversion: *mut c_int) ->
 }
 
 pub(crate) unsafe fn get_library_version(version: *mut c_char, length: *mut c_int) -> Result<()> {
-    let text = concat!(
-        "Ferrite MPI ",
-        env!("CARGO_PKG_VERSION"),
-        ", MPI 5.0, standard ABI 1.0"
-    );
+    let text = format!("Ferrite MPI {}, MPI 5.0, {NAME}", env!("CARGO_PKG_VERSION"));
     // SAFETY: the program's pointers, checked for null in `set_text`; the standard gives the room.
-    unsafe { set_text(version, MAX_LIBRARY_VERSION_STRING, text, length, "version") }
+    unsafe {
+        set_text(
+            version,
+            MAX_LIBRARY_VERSION_STRING,
+            &text,
+            length,
+            "version",
+        )
+    }
 }
 
 pub(crate) unsafe fn error_class(code: c_int, class: *mut c_int) -> Result<()> {

@@ -9,6 +9,7 @@ use ferrite_engine::{Comm, Engine, Errhandler, Result, Session};
 use super::{null, read, set_handle};
 use crate::convert::{narrow, widen};
 use crate::error::{call_errhandler, call_session_errhandler};
+use crate::interface::error_out;
 use crate::types::{Handle, MPI_Comm, MPI_Errhandler, MPI_Session, c_void};
 
 /// The C type of an error handler; the same for all kinds of objects.
@@ -19,7 +20,7 @@ type ErrorFunction = unsafe extern "C" fn(*mut Handle, *mut c_int, ...);
 unsafe fn call(function: usize, object: u32, code: i32) {
     // SAFETY: the caller's promise.
     let function: ErrorFunction = unsafe { core::mem::transmute(function) };
-    let (mut object, mut code) = (widen(object), code);
+    let (mut object, mut code) = (widen(object), error_out(code));
     // SAFETY: an error handler of the program, called as the standard says.
     unsafe { function(&mut object, &mut code) }
 }

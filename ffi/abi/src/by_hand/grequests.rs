@@ -4,7 +4,8 @@ use ferrite_engine::callback::{Callback, CancelFunction, FreeFunction, QueryFunc
 use ferrite_engine::{Engine, Generalized, Request, Result, Status};
 
 use super::{null, set_handle};
-use crate::convert::{narrow, put_status, read_status};
+use crate::convert::{narrow, put_status};
+use crate::interface::error_in;
 use crate::types::{MPI_Request, MPI_Status, c_int, c_void};
 
 type Query = unsafe extern "C" fn(*mut c_void, *mut MPI_Status) -> c_int;
@@ -22,8 +23,8 @@ unsafe fn query(function: usize, extra_state: usize, status: &mut Status) -> c_i
         put_status(&mut shown, status);
         function(extra_state as *mut c_void, &mut shown)
     };
-    *status = read_status(&shown);
-    code
+    *status = shown.read();
+    error_in(code)
 }
 
 /// # Safety
@@ -32,7 +33,7 @@ unsafe fn free(function: usize, extra_state: usize) -> c_int {
     // SAFETY: the caller's promise.
     let function: Free = unsafe { core::mem::transmute(function) };
     // SAFETY: the program's function gets what it gave.
-    unsafe { function(extra_state as *mut c_void) }
+    error_in(unsafe { function(extra_state as *mut c_void) })
 }
 
 /// # Safety
@@ -41,7 +42,7 @@ unsafe fn cancel(function: usize, extra_state: usize, is_complete: bool) -> c_in
     // SAFETY: the caller's promise.
     let function: Cancel = unsafe { core::mem::transmute(function) };
     // SAFETY: the program's function gets what it gave.
-    unsafe { function(extra_state as *mut c_void, is_complete.into()) }
+    error_in(unsafe { function(extra_state as *mut c_void, is_complete.into()) })
 }
 
 pub(crate) unsafe fn grequest_start(

@@ -7,6 +7,7 @@ use ferrite_engine::{Engine, Group, Result};
 
 use super::{array, null, set, set_handle};
 use crate::convert::narrow;
+use crate::interface::{rank_in, rank_out};
 use crate::types::{MPI_Group, c_int};
 
 /// `MPI_IDENT`, `MPI_SIMILAR` and `MPI_UNEQUAL`
@@ -54,7 +55,9 @@ pub(crate) unsafe fn group_translate_ranks(
 ) -> Result<()> {
     // SAFETY: the program's array.
     let ranks = unsafe { array(ranks, n, "ranks1")? };
-    let answer = find(engine, from)?.translate_ranks(ranks, &*find(engine, to)?)?;
+    let ranks: Vec<c_int> = ranks.iter().map(|rank| rank_in(*rank)).collect();
+    let mut answer = find(engine, from)?.translate_ranks(&ranks, &*find(engine, to)?)?;
+    answer.iter_mut().for_each(|rank| *rank = rank_out(*rank));
     if translated.is_null() && !answer.is_empty() {
         return Err(null("ranks2"));
     }

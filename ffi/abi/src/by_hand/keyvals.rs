@@ -6,6 +6,7 @@ use ferrite_engine::{Engine, Result};
 
 use super::{read, set};
 use crate::convert::widen;
+use crate::interface::{DUP_FN, error_in, keyval_in, keyval_out};
 use crate::types::{Handle, SUCCESS, c_int, c_void};
 
 /// The C type of a copy function; the same for all kinds of objects.
@@ -14,12 +15,8 @@ type CopyFunction =
 /// The C type of a delete function.
 type DeleteFunction = unsafe extern "C" fn(Handle, c_int, *mut c_void, *mut c_void) -> c_int;
 
-/// `MPI_KEYVAL_INVALID`
-const KEYVAL_INVALID: c_int = 0;
 /// The address that stands for `MPI_COMM_NULL_COPY_FN`, `MPI_COMM_NULL_DELETE_FN` and their siblings.
 const NULL_FN: usize = 0;
-/// The address that stands for `MPI_COMM_DUP_FN` and its siblings.
-const DUP_FN: usize = 1;
 
 /// # Safety
 /// `function` is the address of a [`CopyFunction`].
@@ -37,7 +34,7 @@ unsafe fn call_copy(
     let code = unsafe {
         function(
             widen(object),
-            keyval.0,
+            keyval_out(keyval.0),
             extra_state as *mut c_void,
             value as *mut c_void,
             (&raw mut copy).cast(),
@@ -47,7 +44,7 @@ unsafe fn call_copy(
     match (code, flag) {
         (SUCCESS, 0) => Ok(None),
         (SUCCESS, _) => Ok(Some(copy)),
-        (code, _) => Err(code),
+        (code, _) => Err(error_in(code)),
     }
 }
 
@@ -63,14 +60,15 @@ unsafe fn call_delete(
     // SAFETY: the caller's promise.
     let function: DeleteFunction = unsafe { core::mem::transmute(function) };
     // SAFETY: a delete function of the program, called as the standard says.
-    unsafe {
+    let code = unsafe {
         function(
             widen(object),
-            keyval.0,
+            keyval_out(keyval.0),
             value as *mut c_void,
             extra_state as *mut c_void,
         )
-    }
+    };
+    error_in(code)
 }
 
 /// # Safety
@@ -103,8 +101,8 @@ unsafe fn create(
 unsafe fn free(owner: Owner, keyval: *mut c_int) -> Result<()> {
     // SAFETY: the caller's promise.
     unsafe {
-        attribute::free_keyval(owner, Keyval(read(keyval, "keyval")?))?;
-        set(keyval, KEYVAL_INVALID, "keyval")
+        attribute::free_keyval(owner, Keyval(keyval_in(read(keyval, "keyval")?)))?;
+        set(keyval, keyval_out(Keyval::INVALID.0), "keyval")
     }
 }
 

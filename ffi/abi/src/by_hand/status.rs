@@ -1,10 +1,10 @@
 //! Statuses: their fields, and how many elements a message had (chapters 3, 5 and 13).
 
-use ferrite_engine::{Engine, Error, ErrorClass, Result};
+use ferrite_engine::{Engine, Error, ErrorClass, Result, Status};
 
 use super::datatypes::find;
 use super::{Count, null, set};
-use crate::convert::{UNDEFINED, read_status};
+use crate::convert::UNDEFINED;
 use crate::types::{MPI_Datatype, MPI_Status, c_int};
 
 /// The program's status.
@@ -25,6 +25,19 @@ unsafe fn status_mut<'a>(status: *mut MPI_Status) -> Result<&'a mut MPI_Status> 
     unsafe { status.as_mut() }.ok_or_else(|| null("status"))
 }
 
+/// Changes the program's status but for `MPI_ERROR`.
+///
+/// # Safety
+/// As of [`status_mut`].
+unsafe fn change(to: *mut MPI_Status, how: impl FnOnce(&mut Status)) -> Result<()> {
+    // SAFETY: the caller's promise.
+    let to = unsafe { status_mut(to)? };
+    let mut status = to.read();
+    how(&mut status);
+    to.write(&status);
+    Ok(())
+}
+
 /// Whole items in a number of bytes, if they are whole.
 fn items(bytes: i64, size: u64) -> Option<i64> {
     match size as i64 {
@@ -41,7 +54,7 @@ pub(crate) unsafe fn get_count<C: Count>(
 ) -> Result<()> {
     // SAFETY: the program's pointers.
     unsafe {
-        let bytes = read_status(status(from)?).bytes;
+        let bytes = status(from)?.read().bytes;
         let items = items(bytes, find(handle)?.size());
         let items = items.unwrap_or(i64::from(UNDEFINED));
         set(count, C::from_wide(items), "count")
@@ -56,7 +69,7 @@ pub(crate) unsafe fn get_elements<C: Count>(
 ) -> Result<()> {
     // SAFETY: the program's pointers.
     unsafe {
-        let bytes = read_status(status(from)?).bytes;
+        let bytes = status(from)?.read().bytes;
         let elements = match u64::try_from(bytes) {
             Ok(bytes) => find(handle)?.elements_in(bytes),
             Err(_) => None,
@@ -82,7 +95,7 @@ pub(crate) unsafe fn status_get_error(
     error: *mut c_int,
 ) -> Result<()> {
     // SAFETY: the program's pointers.
-    unsafe { set(error, status(from)?.error, "error") }
+    unsafe { set(error, status(from)?.read().error, "error") }
 }
 
 pub(crate) unsafe fn status_get_source(
@@ -91,7 +104,7 @@ pub(crate) unsafe fn status_get_source(
     source: *mut c_int,
 ) -> Result<()> {
     // SAFETY: the program's pointers.
-    unsafe { set(source, status(from)?.source, "source") }
+    unsafe { set(source, status(from)?.read().source, "source") }
 }
 
 pub(crate) unsafe fn status_get_tag(
@@ -100,7 +113,7 @@ pub(crate) unsafe fn status_get_tag(
     tag: *mut c_int,
 ) -> Result<()> {
     // SAFETY: the program's pointers.
-    unsafe { set(tag, status(from)?.tag, "tag") }
+    unsafe { set(tag, status(from)?.read().tag, "tag") }
 }
 
 pub(crate) unsafe fn test_cancelled(
@@ -109,7 +122,7 @@ pub(crate) unsafe fn test_cancelled(
     flag: *mut c_int,
 ) -> Result<()> {
     // SAFETY: the program's pointers.
-    unsafe { set(flag, c_int::from(status(from)?.cancelled != 0), "flag") }
+    unsafe { set(flag, c_int::from(status(from)?.read().cancelled), "flag") }
 }
 
 pub(crate) unsafe fn status_set_error(
@@ -118,7 +131,7 @@ pub(crate) unsafe fn status_set_error(
     error: c_int,
 ) -> Result<()> {
     // SAFETY: the program's pointer.
-    unsafe { status_mut(to)?.error = error };
+    unsafe { status_mut(to)?.set_error(error) };
     Ok(())
 }
 
@@ -128,8 +141,7 @@ pub(crate) unsafe fn status_set_source(
     source: c_int,
 ) -> Result<()> {
     // SAFETY: the program's pointer.
-    unsafe { status_mut(to)?.source = source };
-    Ok(())
+    unsafe { change(to, |status| status.source = source) }
 }
 
 pub(crate) unsafe fn status_set_tag(
@@ -138,8 +150,7 @@ pub(crate) unsafe fn status_set_tag(
     tag: c_int,
 ) -> Result<()> {
     // SAFETY: the program's pointer.
-    unsafe { status_mut(to)?.tag = tag };
-    Ok(())
+    unsafe { change(to, |status| status.tag = tag) }
 }
 
 pub(crate) unsafe fn status_set_cancelled(
@@ -148,8 +159,7 @@ pub(crate) unsafe fn status_set_cancelled(
     flag: c_int,
 ) -> Result<()> {
     // SAFETY: the program's pointer.
-    unsafe { status_mut(to)?.cancelled = c_int::from(flag != 0) };
-    Ok(())
+    unsafe { change(to, |status| status.cancelled = flag != 0) }
 }
 
 pub(crate) unsafe fn status_set_elements<C: Count>(
@@ -172,8 +182,7 @@ pub(crate) unsafe fn status_set_elements<C: Count>(
         )
     })?;
     // SAFETY: the program's pointer.
-    unsafe { status_mut(to)?.bytes = [bytes as u32, (bytes >> 32) as u32] };
-    Ok(())
+    unsafe { change(to, |status| status.bytes = bytes as i64) }
 }
 
 pub(crate) unsafe fn status_set_elements_x(
@@ -184,4 +193,23 @@ pub(crate) unsafe fn status_set_elements_x(
 ) -> Result<()> {
     // SAFETY: as this function's.
     unsafe { status_set_elements(engine, to, handle, count) }
+}
+
+#[cfg(mpich)]
+pub(crate) unsafe fn status_copy(from: *const MPI_Status, to: *mut MPI_Status) -> Result<()> {
+    // SAFETY: the program's pointers.
+    unsafe { *status_mut(to)? = *status(from)? };
+    Ok(())
+}
+
+#[cfg(mpich)]
+pub(crate) unsafe fn status_c2f(from: *const MPI_Status, to: *mut c_int) -> Result<()> {
+    // SAFETY: the program's array is as long as a status.
+    unsafe { status_copy(from, to.cast()) }
+}
+
+#[cfg(mpich)]
+pub(crate) unsafe fn status_f2c(from: *const c_int, to: *mut MPI_Status) -> Result<()> {
+    // SAFETY: the program's array is as long as a status.
+    unsafe { status_copy(from.cast(), to) }
 }

@@ -7,6 +7,7 @@ use ferrite_engine::{Datatype, Engine, Error, ErrorClass, Result};
 
 use super::datatypes::handle;
 use super::{Count, array, null, set_handle};
+use crate::interface::{argument_in, distribution_in};
 use crate::types::MPI_Datatype;
 
 /// Gives the program a new type. The place is checked first, so that no type is lost.
@@ -244,7 +245,12 @@ pub(crate) unsafe fn type_create_darray<C: Count>(
     unsafe {
         let sizes = counts(sizes, ndims.into(), "array_of_gsizes")?;
         let distributions = array(distributions, ndims, "array_of_distribs")?;
+        let distributions: Vec<c_int> = distributions
+            .iter()
+            .map(|way| distribution_in(*way))
+            .collect();
         let arguments = array(arguments, ndims, "array_of_dargs")?;
+        let arguments: Vec<c_int> = arguments.iter().map(|size| argument_in(*size)).collect();
         let grid = array(grid, ndims, "array_of_psizes")?;
         give(new, || {
             datatype::darray(
@@ -252,8 +258,8 @@ pub(crate) unsafe fn type_create_darray<C: Count>(
                 size,
                 rank,
                 &sizes,
-                distributions,
-                arguments,
+                &distributions,
+                &arguments,
                 grid,
                 order,
                 handle(old),

@@ -12,7 +12,7 @@ entry! {
         is_set: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Abi_get_fortran_booleans", arguments: &[("logical_size", Shown::Number)] };
-        match unsafe { by_hand::abi_get_fortran_booleans(logical_size, logical_true, logical_false, is_set) } {
+        match unsafe { by_hand::abi_get_fortran_booleans(logical_size, buffer_in(logical_true), buffer_in(logical_false), is_set) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[logical_size as u64]),
         }
@@ -63,7 +63,7 @@ entry! {
         logical_false: *mut c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Abi_set_fortran_booleans", arguments: &[("logical_size", Shown::Number)] };
-        match unsafe { by_hand::abi_set_fortran_booleans(logical_size, logical_true, logical_false) } {
+        match unsafe { by_hand::abi_set_fortran_booleans(logical_size, buffer_in(logical_true), buffer_in(logical_false)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[logical_size as u64]),
         }
@@ -86,7 +86,7 @@ entry! {
     MPI_Comm_fromint, PMPI_Comm_fromint = comm_fromint(
         comm: c_int,
     ) -> MPI_Comm {
-        widen(comm as u32)
+        of_int(comm)
     }
 }
 
@@ -94,7 +94,7 @@ entry! {
     MPI_Comm_toint, PMPI_Comm_toint = comm_toint(
         comm: MPI_Comm,
     ) -> c_int {
-        narrow(comm) as c_int
+        as_int(comm)
     }
 }
 
@@ -102,7 +102,7 @@ entry! {
     MPI_Errhandler_fromint, PMPI_Errhandler_fromint = errhandler_fromint(
         errhandler: c_int,
     ) -> MPI_Errhandler {
-        widen(errhandler as u32)
+        of_int(errhandler)
     }
 }
 
@@ -110,7 +110,7 @@ entry! {
     MPI_Errhandler_toint, PMPI_Errhandler_toint = errhandler_toint(
         errhandler: MPI_Errhandler,
     ) -> c_int {
-        narrow(errhandler) as c_int
+        as_int(errhandler)
     }
 }
 
@@ -118,7 +118,7 @@ entry! {
     MPI_File_fromint, PMPI_File_fromint = file_fromint(
         file: c_int,
     ) -> MPI_File {
-        widen(file as u32)
+        file_of_int(file)
     }
 }
 
@@ -126,7 +126,7 @@ entry! {
     MPI_File_toint, PMPI_File_toint = file_toint(
         file: MPI_File,
     ) -> c_int {
-        narrow(file) as c_int
+        file_as_int(file)
     }
 }
 
@@ -134,7 +134,7 @@ entry! {
     MPI_Group_fromint, PMPI_Group_fromint = group_fromint(
         group: c_int,
     ) -> MPI_Group {
-        widen(group as u32)
+        of_int(group)
     }
 }
 
@@ -142,7 +142,7 @@ entry! {
     MPI_Group_toint, PMPI_Group_toint = group_toint(
         group: MPI_Group,
     ) -> c_int {
-        narrow(group) as c_int
+        as_int(group)
     }
 }
 
@@ -150,7 +150,7 @@ entry! {
     MPI_Info_fromint, PMPI_Info_fromint = info_fromint(
         info: c_int,
     ) -> MPI_Info {
-        widen(info as u32)
+        of_int(info)
     }
 }
 
@@ -158,7 +158,7 @@ entry! {
     MPI_Info_toint, PMPI_Info_toint = info_toint(
         info: MPI_Info,
     ) -> c_int {
-        narrow(info) as c_int
+        as_int(info)
     }
 }
 
@@ -166,7 +166,7 @@ entry! {
     MPI_Message_fromint, PMPI_Message_fromint = message_fromint(
         message: c_int,
     ) -> MPI_Message {
-        widen(message as u32)
+        of_int(message)
     }
 }
 
@@ -174,7 +174,7 @@ entry! {
     MPI_Message_toint, PMPI_Message_toint = message_toint(
         message: MPI_Message,
     ) -> c_int {
-        narrow(message) as c_int
+        as_int(message)
     }
 }
 
@@ -182,7 +182,7 @@ entry! {
     MPI_Op_fromint, PMPI_Op_fromint = op_fromint(
         op: c_int,
     ) -> MPI_Op {
-        widen(op as u32)
+        of_int(op)
     }
 }
 
@@ -190,7 +190,7 @@ entry! {
     MPI_Op_toint, PMPI_Op_toint = op_toint(
         op: MPI_Op,
     ) -> c_int {
-        narrow(op) as c_int
+        as_int(op)
     }
 }
 
@@ -198,7 +198,7 @@ entry! {
     MPI_Request_fromint, PMPI_Request_fromint = request_fromint(
         request: c_int,
     ) -> MPI_Request {
-        widen(request as u32)
+        of_int(request)
     }
 }
 
@@ -206,7 +206,7 @@ entry! {
     MPI_Request_toint, PMPI_Request_toint = request_toint(
         request: MPI_Request,
     ) -> c_int {
-        narrow(request) as c_int
+        as_int(request)
     }
 }
 
@@ -214,7 +214,7 @@ entry! {
     MPI_Session_fromint, PMPI_Session_fromint = session_fromint(
         session: c_int,
     ) -> MPI_Session {
-        widen(session as u32)
+        of_int(session)
     }
 }
 
@@ -222,7 +222,7 @@ entry! {
     MPI_Session_toint, PMPI_Session_toint = session_toint(
         session: MPI_Session,
     ) -> c_int {
-        narrow(session) as c_int
+        as_int(session)
     }
 }
 
@@ -230,7 +230,7 @@ entry! {
     MPI_Type_fromint, PMPI_Type_fromint = type_fromint(
         datatype: c_int,
     ) -> MPI_Datatype {
-        widen(datatype as u32)
+        of_int(datatype)
     }
 }
 
@@ -238,7 +238,7 @@ entry! {
     MPI_Type_toint, PMPI_Type_toint = type_toint(
         datatype: MPI_Datatype,
     ) -> c_int {
-        narrow(datatype) as c_int
+        as_int(datatype)
     }
 }
 
@@ -246,7 +246,7 @@ entry! {
     MPI_Win_fromint, PMPI_Win_fromint = win_fromint(
         win: c_int,
     ) -> MPI_Win {
-        widen(win as u32)
+        of_int(win)
     }
 }
 
@@ -254,6 +254,6 @@ entry! {
     MPI_Win_toint, PMPI_Win_toint = win_toint(
         win: MPI_Win,
     ) -> c_int {
-        narrow(win) as c_int
+        as_int(win)
     }
 }

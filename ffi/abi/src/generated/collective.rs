@@ -19,7 +19,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.allgather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        let done = unsafe { engine.allgather(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -44,7 +44,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.allgather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        let done = unsafe { engine.allgather(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -74,7 +74,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.allgather_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.allgather_init(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -105,7 +105,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.allgather_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.allgather_init(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -132,7 +132,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::allgatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm) } {
+        match unsafe { by_hand::allgatherv(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64]),
         }
@@ -155,7 +155,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::allgatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm) } {
+        match unsafe { by_hand::allgatherv(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64]),
         }
@@ -180,7 +180,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::allgatherv_init(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm, info, request) } {
+        match unsafe { by_hand::allgatherv_init(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64, info as u64]),
         }
@@ -205,7 +205,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::allgatherv_init(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm, info, request) } {
+        match unsafe { by_hand::allgatherv_init(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64, info as u64]),
         }
@@ -226,7 +226,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.allreduce(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        let done = unsafe { engine.allreduce(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -250,7 +250,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.allreduce(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        let done = unsafe { engine.allreduce(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -279,7 +279,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.allreduce_init(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.allreduce_init(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -309,7 +309,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.allreduce_init(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.allreduce_init(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -335,7 +335,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.alltoall(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        let done = unsafe { engine.alltoall(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -360,7 +360,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.alltoall(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        let done = unsafe { engine.alltoall(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -390,7 +390,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.alltoall_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.alltoall_init(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -421,7 +421,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.alltoall_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.alltoall_init(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -449,7 +449,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::alltoallv(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm) } {
+        match unsafe { by_hand::alltoallv(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtype, buffer_in(recvbuf), recvcounts, rdispls, recvtype, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64]),
         }
@@ -473,7 +473,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::alltoallv(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm) } {
+        match unsafe { by_hand::alltoallv(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtype, buffer_in(recvbuf), recvcounts, rdispls, recvtype, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64]),
         }
@@ -499,7 +499,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::alltoallv_init(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm, info, request) } {
+        match unsafe { by_hand::alltoallv_init(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtype, buffer_in(recvbuf), recvcounts, rdispls, recvtype, comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64, info as u64]),
         }
@@ -525,7 +525,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::alltoallv_init(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm, info, request) } {
+        match unsafe { by_hand::alltoallv_init(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtype, buffer_in(recvbuf), recvcounts, rdispls, recvtype, comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64, info as u64]),
         }
@@ -549,7 +549,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::alltoallw(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm) } {
+        match unsafe { by_hand::alltoallw(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
@@ -573,7 +573,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::alltoallw(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm) } {
+        match unsafe { by_hand::alltoallw(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
@@ -599,7 +599,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::alltoallw_init(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm, info, request) } {
+        match unsafe { by_hand::alltoallw_init(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
         }
@@ -625,7 +625,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::alltoallw_init(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm, info, request) } {
+        match unsafe { by_hand::alltoallw_init(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
         }
@@ -689,7 +689,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.bcast(buffer.cast(), count as i64, Datatype(narrow(datatype)), root, Comm(narrow(comm))) };
+        let done = unsafe { engine.bcast(buffer_in(buffer).cast(), count as i64, Datatype(narrow(datatype)), rank_in(root), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -712,7 +712,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.bcast(buffer.cast(), count as i64, Datatype(narrow(datatype)), root, Comm(narrow(comm))) };
+        let done = unsafe { engine.bcast(buffer_in(buffer).cast(), count as i64, Datatype(narrow(datatype)), rank_in(root), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -740,7 +740,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.bcast_init(buffer.cast(), count as i64, Datatype(narrow(datatype)), root, Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.bcast_init(buffer_in(buffer).cast(), count as i64, Datatype(narrow(datatype)), rank_in(root), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -769,7 +769,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.bcast_init(buffer.cast(), count as i64, Datatype(narrow(datatype)), root, Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.bcast_init(buffer_in(buffer).cast(), count as i64, Datatype(narrow(datatype)), rank_in(root), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -794,7 +794,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.exscan(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        let done = unsafe { engine.exscan(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -818,7 +818,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.exscan(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        let done = unsafe { engine.exscan(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -847,7 +847,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.exscan_init(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.exscan_init(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -877,7 +877,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.exscan_init(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.exscan_init(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -904,7 +904,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.gather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm))) };
+        let done = unsafe { engine.gather(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(root), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -930,7 +930,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.gather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm))) };
+        let done = unsafe { engine.gather(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(root), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -961,7 +961,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.gather_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.gather_init(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(root), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -993,7 +993,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.gather_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.gather_init(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(root), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1021,7 +1021,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::gatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, root, comm) } {
+        match unsafe { by_hand::gatherv(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, rank_in(root), comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, root as u64, comm as u64]),
         }
@@ -1045,7 +1045,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::gatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, root, comm) } {
+        match unsafe { by_hand::gatherv(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, rank_in(root), comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, root as u64, comm as u64]),
         }
@@ -1071,7 +1071,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::gatherv_init(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, root, comm, info, request) } {
+        match unsafe { by_hand::gatherv_init(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, rank_in(root), comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, root as u64, comm as u64, info as u64]),
         }
@@ -1097,7 +1097,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::gatherv_init(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, root, comm, info, request) } {
+        match unsafe { by_hand::gatherv_init(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, rank_in(root), comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, root as u64, comm as u64, info as u64]),
         }
@@ -1123,7 +1123,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.iallgather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        let done = unsafe { engine.iallgather(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1153,7 +1153,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.iallgather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        let done = unsafe { engine.iallgather(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1181,7 +1181,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::iallgatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm, request) } {
+        match unsafe { by_hand::iallgatherv(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64]),
         }
@@ -1205,7 +1205,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::iallgatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm, request) } {
+        match unsafe { by_hand::iallgatherv(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64]),
         }
@@ -1230,7 +1230,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.iallreduce(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        let done = unsafe { engine.iallreduce(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1259,7 +1259,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.iallreduce(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        let done = unsafe { engine.iallreduce(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1289,7 +1289,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.ialltoall(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        let done = unsafe { engine.ialltoall(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1319,7 +1319,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.ialltoall(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        let done = unsafe { engine.ialltoall(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1348,7 +1348,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::ialltoallv(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm, request) } {
+        match unsafe { by_hand::ialltoallv(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtype, buffer_in(recvbuf), recvcounts, rdispls, recvtype, comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64]),
         }
@@ -1373,7 +1373,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::ialltoallv(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm, request) } {
+        match unsafe { by_hand::ialltoallv(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtype, buffer_in(recvbuf), recvcounts, rdispls, recvtype, comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64]),
         }
@@ -1398,7 +1398,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::ialltoallw(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm, request) } {
+        match unsafe { by_hand::ialltoallw(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
@@ -1423,7 +1423,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::ialltoallw(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm, request) } {
+        match unsafe { by_hand::ialltoallw(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
@@ -1471,7 +1471,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.ibcast(buffer.cast(), count as i64, Datatype(narrow(datatype)), root, Comm(narrow(comm))) };
+        let done = unsafe { engine.ibcast(buffer_in(buffer).cast(), count as i64, Datatype(narrow(datatype)), rank_in(root), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1499,7 +1499,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.ibcast(buffer.cast(), count as i64, Datatype(narrow(datatype)), root, Comm(narrow(comm))) };
+        let done = unsafe { engine.ibcast(buffer_in(buffer).cast(), count as i64, Datatype(narrow(datatype)), rank_in(root), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1528,7 +1528,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.iexscan(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        let done = unsafe { engine.iexscan(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1557,7 +1557,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.iexscan(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        let done = unsafe { engine.iexscan(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1588,7 +1588,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.igather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm))) };
+        let done = unsafe { engine.igather(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(root), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1619,7 +1619,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.igather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm))) };
+        let done = unsafe { engine.igather(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(root), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1648,7 +1648,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::igatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, root, comm, request) } {
+        match unsafe { by_hand::igatherv(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, rank_in(root), comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, root as u64, comm as u64]),
         }
@@ -1673,7 +1673,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::igatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, root, comm, request) } {
+        match unsafe { by_hand::igatherv(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, rank_in(root), comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, root as u64, comm as u64]),
         }
@@ -1699,7 +1699,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.ireduce(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), root, Comm(narrow(comm))) };
+        let done = unsafe { engine.ireduce(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), rank_in(root), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1729,7 +1729,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.ireduce(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), root, Comm(narrow(comm))) };
+        let done = unsafe { engine.ireduce(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), rank_in(root), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1755,7 +1755,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::ireduce_scatter(engine, sendbuf, recvbuf, recvcounts, datatype, op, comm, request) } {
+        match unsafe { by_hand::ireduce_scatter(engine, buffer_in(sendbuf), buffer_in(recvbuf), recvcounts, datatype, op, comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[datatype as u64, op as u64, comm as u64]),
         }
@@ -1777,7 +1777,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::ireduce_scatter(engine, sendbuf, recvbuf, recvcounts, datatype, op, comm, request) } {
+        match unsafe { by_hand::ireduce_scatter(engine, buffer_in(sendbuf), buffer_in(recvbuf), recvcounts, datatype, op, comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[datatype as u64, op as u64, comm as u64]),
         }
@@ -1802,7 +1802,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.ireduce_scatter_block(sendbuf.cast(), recvbuf.cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        let done = unsafe { engine.ireduce_scatter_block(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1831,7 +1831,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.ireduce_scatter_block(sendbuf.cast(), recvbuf.cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        let done = unsafe { engine.ireduce_scatter_block(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1860,7 +1860,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.iscan(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        let done = unsafe { engine.iscan(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1889,7 +1889,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.iscan(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        let done = unsafe { engine.iscan(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1920,7 +1920,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.iscatter(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm))) };
+        let done = unsafe { engine.iscatter(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(root), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1951,7 +1951,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.iscatter(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm))) };
+        let done = unsafe { engine.iscatter(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(root), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1980,7 +1980,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::iscatterv(engine, sendbuf, sendcounts, displs, sendtype, recvbuf, recvcount, recvtype, root, comm, request) } {
+        match unsafe { by_hand::iscatterv(engine, buffer_in(sendbuf), sendcounts, displs, sendtype, buffer_in(recvbuf), recvcount, recvtype, rank_in(root), comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
         }
@@ -2005,7 +2005,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::iscatterv(engine, sendbuf, sendcounts, displs, sendtype, recvbuf, recvcount, recvtype, root, comm, request) } {
+        match unsafe { by_hand::iscatterv(engine, buffer_in(sendbuf), sendcounts, displs, sendtype, buffer_in(recvbuf), recvcount, recvtype, rank_in(root), comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
         }
@@ -2103,7 +2103,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.reduce(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), root, Comm(narrow(comm))) };
+        let done = unsafe { engine.reduce(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), rank_in(root), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -2128,7 +2128,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.reduce(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), root, Comm(narrow(comm))) };
+        let done = unsafe { engine.reduce(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), rank_in(root), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -2158,7 +2158,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.reduce_init(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), root, Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.reduce_init(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), rank_in(root), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -2189,7 +2189,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.reduce_init(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), root, Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.reduce_init(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), rank_in(root), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -2213,7 +2213,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::reduce_local(engine, inbuf, inoutbuf, count, datatype, op) } {
+        match unsafe { by_hand::reduce_local(engine, buffer_in(inbuf), buffer_in(inoutbuf), count, datatype, op) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[count as u64, datatype as u64, op as u64]),
         }
@@ -2233,7 +2233,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::reduce_local(engine, inbuf, inoutbuf, count, datatype, op) } {
+        match unsafe { by_hand::reduce_local(engine, buffer_in(inbuf), buffer_in(inoutbuf), count, datatype, op) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[count as u64, datatype as u64, op as u64]),
         }
@@ -2254,7 +2254,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::reduce_scatter(engine, sendbuf, recvbuf, recvcounts, datatype, op, comm) } {
+        match unsafe { by_hand::reduce_scatter(engine, buffer_in(sendbuf), buffer_in(recvbuf), recvcounts, datatype, op, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[datatype as u64, op as u64, comm as u64]),
         }
@@ -2275,7 +2275,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::reduce_scatter(engine, sendbuf, recvbuf, recvcounts, datatype, op, comm) } {
+        match unsafe { by_hand::reduce_scatter(engine, buffer_in(sendbuf), buffer_in(recvbuf), recvcounts, datatype, op, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[datatype as u64, op as u64, comm as u64]),
         }
@@ -2296,7 +2296,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.reduce_scatter_block(sendbuf.cast(), recvbuf.cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        let done = unsafe { engine.reduce_scatter_block(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -2320,7 +2320,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.reduce_scatter_block(sendbuf.cast(), recvbuf.cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        let done = unsafe { engine.reduce_scatter_block(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -2349,7 +2349,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.reduce_scatter_block_init(sendbuf.cast(), recvbuf.cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.reduce_scatter_block_init(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -2379,7 +2379,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.reduce_scatter_block_init(sendbuf.cast(), recvbuf.cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.reduce_scatter_block_init(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -2406,7 +2406,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::reduce_scatter_init(engine, sendbuf, recvbuf, recvcounts, datatype, op, comm, info, request) } {
+        match unsafe { by_hand::reduce_scatter_init(engine, buffer_in(sendbuf), buffer_in(recvbuf), recvcounts, datatype, op, comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[datatype as u64, op as u64, comm as u64, info as u64]),
         }
@@ -2429,7 +2429,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::reduce_scatter_init(engine, sendbuf, recvbuf, recvcounts, datatype, op, comm, info, request) } {
+        match unsafe { by_hand::reduce_scatter_init(engine, buffer_in(sendbuf), buffer_in(recvbuf), recvcounts, datatype, op, comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[datatype as u64, op as u64, comm as u64, info as u64]),
         }
@@ -2450,7 +2450,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.scan(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        let done = unsafe { engine.scan(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -2474,7 +2474,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.scan(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
+        let done = unsafe { engine.scan(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -2503,7 +2503,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.scan_init(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.scan_init(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -2533,7 +2533,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.scan_init(sendbuf.cast(), recvbuf.cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.scan_init(buffer_in(sendbuf).cast(), buffer_in(recvbuf).cast(), count as i64, Datatype(narrow(datatype)), Op(narrow(op)), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -2560,7 +2560,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.scatter(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm))) };
+        let done = unsafe { engine.scatter(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(root), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -2586,7 +2586,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.scatter(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm))) };
+        let done = unsafe { engine.scatter(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(root), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -2617,7 +2617,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.scatter_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.scatter_init(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(root), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -2649,7 +2649,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.scatter_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), root, Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.scatter_init(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(root), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -2677,7 +2677,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::scatterv(engine, sendbuf, sendcounts, displs, sendtype, recvbuf, recvcount, recvtype, root, comm) } {
+        match unsafe { by_hand::scatterv(engine, buffer_in(sendbuf), sendcounts, displs, sendtype, buffer_in(recvbuf), recvcount, recvtype, rank_in(root), comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
         }
@@ -2701,7 +2701,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::scatterv(engine, sendbuf, sendcounts, displs, sendtype, recvbuf, recvcount, recvtype, root, comm) } {
+        match unsafe { by_hand::scatterv(engine, buffer_in(sendbuf), sendcounts, displs, sendtype, buffer_in(recvbuf), recvcount, recvtype, rank_in(root), comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64]),
         }
@@ -2727,7 +2727,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::scatterv_init(engine, sendbuf, sendcounts, displs, sendtype, recvbuf, recvcount, recvtype, root, comm, info, request) } {
+        match unsafe { by_hand::scatterv_init(engine, buffer_in(sendbuf), sendcounts, displs, sendtype, buffer_in(recvbuf), recvcount, recvtype, rank_in(root), comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64, info as u64]),
         }
@@ -2753,7 +2753,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::scatterv_init(engine, sendbuf, sendcounts, displs, sendtype, recvbuf, recvcount, recvtype, root, comm, info, request) } {
+        match unsafe { by_hand::scatterv_init(engine, buffer_in(sendbuf), sendcounts, displs, sendtype, buffer_in(recvbuf), recvcount, recvtype, rank_in(root), comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvcount as u64, recvtype as u64, root as u64, comm as u64, info as u64]),
         }

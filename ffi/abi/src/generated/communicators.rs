@@ -16,7 +16,10 @@ entry! {
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::comm_compare(engine, comm1, comm2, result) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(result, comparison_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Comm(comm1), why, &[comm1 as u64, comm2 as u64]),
         }
     }
@@ -91,7 +94,7 @@ entry! {
         if newcomm.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "newcomm");
         }
-        let done = unsafe { engine.comm_create_group(Comm(narrow(comm)), Group(narrow(group)), tag) };
+        let done = unsafe { engine.comm_create_group(Comm(narrow(comm)), Group(narrow(group)), tag_in(tag)) };
         match done {
             Ok(new_newcomm) => {
                 unsafe { *newcomm = widen(new_newcomm.0) };
@@ -118,7 +121,10 @@ entry! {
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::comm_create_keyval(engine, comm_copy_attr_fn, comm_delete_attr_fn, comm_keyval, extra_state) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(comm_keyval, keyval_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Process, why, &[]),
         }
     }
@@ -134,7 +140,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::comm_delete_attr(engine, comm, comm_keyval) } {
+        match unsafe { by_hand::comm_delete_attr(engine, comm, keyval_in(comm_keyval)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, comm_keyval as u64]),
         }
@@ -232,7 +238,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::comm_get_attr(engine, comm, comm_keyval, attribute_val, flag) } {
+        match unsafe { by_hand::comm_get_attr(engine, comm, keyval_in(comm_keyval), attribute_val, flag) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, comm_keyval as u64]),
         }
@@ -370,7 +376,7 @@ entry! {
         let done = unsafe { engine.comm_rank(Comm(narrow(comm))) };
         match done {
             Ok(new_rank) => {
-                unsafe { *rank = new_rank };
+                unsafe { *rank = rank_out(new_rank) };
                 SUCCESS
             }
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
@@ -437,7 +443,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::comm_set_attr(engine, comm, comm_keyval, attribute_val) } {
+        match unsafe { by_hand::comm_set_attr(engine, comm, keyval_in(comm_keyval), attribute_val) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, comm_keyval as u64]),
         }
@@ -557,7 +563,7 @@ entry! {
         if newcomm.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "newcomm");
         }
-        match unsafe { by_hand::comm_split_type(engine, comm, split_type, key, info, newcomm) } {
+        match unsafe { by_hand::comm_split_type(engine, comm, split_type_in(split_type), key, info, newcomm) } {
             Ok(()) => SUCCESS,
             Err(why) => {
             unsafe { *newcomm = widen(Comm::NULL.0) };
@@ -603,7 +609,10 @@ entry! {
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::group_compare(engine, group1, group2, result) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(result, comparison_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Process, why, &[group1 as u64, group2 as u64]),
         }
     }
@@ -779,7 +788,7 @@ entry! {
         let done = unsafe { engine.group_rank(Group(narrow(group))) };
         match done {
             Ok(new_rank) => {
-                unsafe { *rank = new_rank };
+                unsafe { *rank = rank_out(new_rank) };
                 SUCCESS
             }
             Err(why) => failed(CALL, Scope::Process, why, &[group as u64]),
@@ -866,7 +875,7 @@ entry! {
         if newintercomm.is_null() {
             return null_argument(CALL, Scope::Comm(local_comm), "newintercomm");
         }
-        let done = unsafe { engine.intercomm_create(Comm(narrow(local_comm)), local_leader, Comm(narrow(peer_comm)), remote_leader, tag) };
+        let done = unsafe { engine.intercomm_create(Comm(narrow(local_comm)), rank_in(local_leader), Comm(narrow(peer_comm)), rank_in(remote_leader), tag_in(tag)) };
         match done {
             Ok(new_newintercomm) => {
                 unsafe { *newintercomm = widen(new_newintercomm.0) };
@@ -899,7 +908,7 @@ entry! {
         if newintercomm.is_null() {
             return null_argument(CALL, Scope::Errhandler(errhandler), "newintercomm");
         }
-        match unsafe { by_hand::intercomm_create_from_groups(engine, local_group, local_leader, remote_group, remote_leader, stringtag, info, errhandler, newintercomm) } {
+        match unsafe { by_hand::intercomm_create_from_groups(engine, local_group, rank_in(local_leader), remote_group, rank_in(remote_leader), stringtag, info, errhandler, newintercomm) } {
             Ok(()) => SUCCESS,
             Err(why) => {
             unsafe { *newintercomm = widen(Comm::NULL.0) };
@@ -950,7 +959,10 @@ entry! {
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::type_create_keyval(engine, type_copy_attr_fn, type_delete_attr_fn, type_keyval, extra_state) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(type_keyval, keyval_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Process, why, &[]),
         }
     }
@@ -966,7 +978,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::type_delete_attr(engine, datatype, type_keyval) } {
+        match unsafe { by_hand::type_delete_attr(engine, datatype, keyval_in(type_keyval)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64, type_keyval as u64]),
         }
@@ -1001,7 +1013,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::type_get_attr(engine, datatype, type_keyval, attribute_val, flag) } {
+        match unsafe { by_hand::type_get_attr(engine, datatype, keyval_in(type_keyval), attribute_val, flag) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64, type_keyval as u64]),
         }
@@ -1037,7 +1049,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::type_set_attr(engine, datatype, type_keyval, attribute_val) } {
+        match unsafe { by_hand::type_set_attr(engine, datatype, keyval_in(type_keyval), attribute_val) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64, type_keyval as u64]),
         }
@@ -1074,7 +1086,10 @@ entry! {
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::win_create_keyval(engine, win_copy_attr_fn, win_delete_attr_fn, win_keyval, extra_state) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(win_keyval, keyval_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Process, why, &[]),
         }
     }

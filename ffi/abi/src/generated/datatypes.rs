@@ -50,7 +50,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::get_elements(engine, status, datatype, count) } {
+        match unsafe { by_hand::get_elements(engine, status_in(status), datatype, count) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
@@ -68,7 +68,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::get_elements(engine, status, datatype, count) } {
+        match unsafe { by_hand::get_elements(engine, status_in(status), datatype, count) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
@@ -90,7 +90,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::pack(engine, inbuf, incount, datatype, outbuf, outsize, position, comm) } {
+        match unsafe { by_hand::pack(engine, buffer_in(inbuf), incount, datatype, buffer_in(outbuf), outsize, position, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[incount as u64, datatype as u64, outsize as u64, comm as u64]),
         }
@@ -112,7 +112,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::pack(engine, inbuf, incount, datatype, outbuf, outsize, position, comm) } {
+        match unsafe { by_hand::pack(engine, buffer_in(inbuf), incount, datatype, buffer_in(outbuf), outsize, position, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[incount as u64, datatype as u64, outsize as u64, comm as u64]),
         }
@@ -134,7 +134,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::pack_external(engine, datarep, inbuf, incount, datatype, outbuf, outsize, position) } {
+        match unsafe { by_hand::pack_external(engine, datarep, buffer_in(inbuf), incount, datatype, buffer_in(outbuf), outsize, position) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[incount as u64, datatype as u64, outsize as u64]),
         }
@@ -156,7 +156,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::pack_external(engine, datarep, inbuf, incount, datatype, outbuf, outsize, position) } {
+        match unsafe { by_hand::pack_external(engine, datarep, buffer_in(inbuf), incount, datatype, buffer_in(outbuf), outsize, position) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[incount as u64, datatype as u64, outsize as u64]),
         }
@@ -309,7 +309,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::type_create_darray(engine, size, rank, ndims, array_of_gsizes, array_of_distribs, array_of_dargs, array_of_psizes, order, oldtype, newtype) } {
+        match unsafe { by_hand::type_create_darray(engine, size, rank_in(rank), ndims, array_of_gsizes, array_of_distribs, array_of_dargs, array_of_psizes, order_in(order), oldtype, newtype) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[size as u64, rank as u64, ndims as u64, order as u64, oldtype as u64]),
         }
@@ -334,7 +334,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::type_create_darray(engine, size, rank, ndims, array_of_gsizes, array_of_distribs, array_of_dargs, array_of_psizes, order, oldtype, newtype) } {
+        match unsafe { by_hand::type_create_darray(engine, size, rank_in(rank), ndims, array_of_gsizes, array_of_distribs, array_of_dargs, array_of_psizes, order_in(order), oldtype, newtype) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[size as u64, rank as u64, ndims as u64, order as u64, oldtype as u64]),
         }
@@ -594,7 +594,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::type_create_subarray(engine, ndims, array_of_sizes, array_of_subsizes, array_of_starts, order, oldtype, newtype) } {
+        match unsafe { by_hand::type_create_subarray(engine, ndims, array_of_sizes, array_of_subsizes, array_of_starts, order_in(order), oldtype, newtype) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[ndims as u64, order as u64, oldtype as u64]),
         }
@@ -616,7 +616,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::type_create_subarray(engine, ndims, array_of_sizes, array_of_subsizes, array_of_starts, order, oldtype, newtype) } {
+        match unsafe { by_hand::type_create_subarray(engine, ndims, array_of_sizes, array_of_subsizes, array_of_starts, order_in(order), oldtype, newtype) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[ndims as u64, order as u64, oldtype as u64]),
         }
@@ -716,7 +716,10 @@ entry! {
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::type_get_envelope(engine, datatype, num_integers, num_addresses, num_datatypes, combiner) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(combiner, combiner_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
@@ -737,7 +740,10 @@ entry! {
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::type_get_envelope_c(engine, datatype, num_integers, num_addresses, num_large_counts, num_datatypes, combiner) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(combiner, combiner_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
@@ -962,7 +968,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::unpack(engine, inbuf, insize, position, outbuf, outcount, datatype, comm) } {
+        match unsafe { by_hand::unpack(engine, buffer_in(inbuf), insize, position, buffer_in(outbuf), outcount, datatype, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[insize as u64, outcount as u64, datatype as u64, comm as u64]),
         }
@@ -984,7 +990,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::unpack(engine, inbuf, insize, position, outbuf, outcount, datatype, comm) } {
+        match unsafe { by_hand::unpack(engine, buffer_in(inbuf), insize, position, buffer_in(outbuf), outcount, datatype, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[insize as u64, outcount as u64, datatype as u64, comm as u64]),
         }
@@ -1006,7 +1012,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::unpack_external(engine, datarep, inbuf, insize, position, outbuf, outcount, datatype) } {
+        match unsafe { by_hand::unpack_external(engine, datarep, buffer_in(inbuf), insize, position, buffer_in(outbuf), outcount, datatype) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[insize as u64, outcount as u64, datatype as u64]),
         }
@@ -1028,7 +1034,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::unpack_external(engine, datarep, inbuf, insize, position, outbuf, outcount, datatype) } {
+        match unsafe { by_hand::unpack_external(engine, datarep, buffer_in(inbuf), insize, position, buffer_in(outbuf), outcount, datatype) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[insize as u64, outcount as u64, datatype as u64]),
         }

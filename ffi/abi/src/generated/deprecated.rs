@@ -14,7 +14,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::attr_delete(engine, comm, keyval) } {
+        match unsafe { by_hand::attr_delete(engine, comm, keyval_in(keyval)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, keyval as u64]),
         }
@@ -33,7 +33,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::attr_get(engine, comm, keyval, attribute_val, flag) } {
+        match unsafe { by_hand::attr_get(engine, comm, keyval_in(keyval), attribute_val, flag) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, keyval as u64]),
         }
@@ -51,7 +51,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::attr_put(engine, comm, keyval, attribute_val) } {
+        match unsafe { by_hand::attr_put(engine, comm, keyval_in(keyval), attribute_val) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, keyval as u64]),
         }
@@ -69,7 +69,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::get_elements_x(engine, status, datatype, count) } {
+        match unsafe { by_hand::get_elements_x(engine, status_in(status), datatype, count) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
@@ -120,7 +120,10 @@ entry! {
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::keyval_create(engine, copy_fn, delete_fn, keyval, extra_state) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(keyval, keyval_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Process, why, &[]),
         }
     }
@@ -153,7 +156,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::status_set_elements_x(engine, status, datatype, count) } {
+        match unsafe { by_hand::status_set_elements_x(engine, status_in(status), datatype, count) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64, count as u64]),
         }

@@ -10,7 +10,10 @@ entry! {
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Add_error_class", arguments: &[] };
         match unsafe { by_hand::add_error_class(errorclass) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(errorclass, error_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Process, why, &[]),
         }
     }
@@ -22,8 +25,11 @@ entry! {
         errorcode: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Add_error_code", arguments: &[("errorclass", Shown::Number)] };
-        match unsafe { by_hand::add_error_code(errorclass, errorcode) } {
-            Ok(()) => SUCCESS,
+        match unsafe { by_hand::add_error_code(error_in(errorclass), errorcode) } {
+            Ok(()) => {
+                unsafe { convert_out(errorcode, error_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Process, why, &[errorclass as u64]),
         }
     }
@@ -39,7 +45,7 @@ entry! {
             Ok(text) => text,
             Err(why) => return failed(CALL, Scope::Process, why, &[errorcode as u64]),
         };
-        let done = unsafe { ferrite_engine::error_code::add_error_string(errorcode, string) };
+        let done = unsafe { ferrite_engine::error_code::add_error_string(error_in(errorcode), string) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -77,7 +83,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::comm_call_errhandler(engine, comm, errorcode) } {
+        match unsafe { by_hand::comm_call_errhandler(engine, comm, error_in(errorcode)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, errorcode as u64]),
         }
@@ -156,8 +162,11 @@ entry! {
         errorclass: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Error_class", arguments: &[("errorcode", Shown::Number)] };
-        match unsafe { by_hand::error_class(errorcode, errorclass) } {
-            Ok(()) => SUCCESS,
+        match unsafe { by_hand::error_class(error_in(errorcode), errorclass) } {
+            Ok(()) => {
+                unsafe { convert_out(errorclass, error_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Process, why, &[errorcode as u64]),
         }
     }
@@ -170,7 +179,7 @@ entry! {
         resultlen: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Error_string", arguments: &[("errorcode", Shown::Number)] };
-        match unsafe { by_hand::error_string(errorcode, string, resultlen) } {
+        match unsafe { by_hand::error_string(error_in(errorcode), string, resultlen) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[errorcode as u64]),
         }
@@ -230,7 +239,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::free_mem(engine, base) } {
+        match unsafe { by_hand::free_mem(engine, buffer_in(base)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[]),
         }
@@ -301,7 +310,7 @@ entry! {
         errorclass: c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Remove_error_class", arguments: &[("errorclass", Shown::Number)] };
-        match unsafe { by_hand::remove_error_class(errorclass) } {
+        match unsafe { by_hand::remove_error_class(error_in(errorclass)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[errorclass as u64]),
         }
@@ -313,7 +322,7 @@ entry! {
         errorcode: c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Remove_error_code", arguments: &[("errorcode", Shown::Number)] };
-        let done = unsafe { ferrite_engine::error_code::remove_error_code(errorcode) };
+        let done = unsafe { ferrite_engine::error_code::remove_error_code(error_in(errorcode)) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -328,7 +337,7 @@ entry! {
         errorcode: c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Remove_error_string", arguments: &[("errorcode", Shown::Number)] };
-        let done = unsafe { ferrite_engine::error_code::remove_error_string(errorcode) };
+        let done = unsafe { ferrite_engine::error_code::remove_error_string(error_in(errorcode)) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -348,7 +357,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::session_call_errhandler(engine, session, errorcode) } {
+        match unsafe { by_hand::session_call_errhandler(engine, session, error_in(errorcode)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Session(session), why, &[session as u64, errorcode as u64]),
         }

@@ -50,7 +50,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::status_set_cancelled(engine, status, flag) } {
+        match unsafe { by_hand::status_set_cancelled(engine, status_in(status), flag) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[flag as u64]),
         }
@@ -68,7 +68,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::status_set_elements(engine, status, datatype, count) } {
+        match unsafe { by_hand::status_set_elements(engine, status_in(status), datatype, count) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64, count as u64]),
         }
@@ -86,7 +86,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::status_set_elements(engine, status, datatype, count) } {
+        match unsafe { by_hand::status_set_elements(engine, status_in(status), datatype, count) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64, count as u64]),
         }
@@ -103,7 +103,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::status_set_error(engine, status, error) } {
+        match unsafe { by_hand::status_set_error(engine, status_in(status), error_in(error)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[error as u64]),
         }
@@ -120,7 +120,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::status_set_source(engine, status, source) } {
+        match unsafe { by_hand::status_set_source(engine, status_in(status), rank_in(source)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[source as u64]),
         }
@@ -137,7 +137,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::status_set_tag(engine, status, tag) } {
+        match unsafe { by_hand::status_set_tag(engine, status_in(status), tag_in(tag)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[tag as u64]),
         }

@@ -68,7 +68,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::type_match_size(engine, typeclass, size, datatype) } {
+        match unsafe { by_hand::type_match_size(engine, type_class_in(typeclass), size, datatype) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[typeclass as u64, size as u64]),
         }

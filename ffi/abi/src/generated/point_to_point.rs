@@ -18,7 +18,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.send_mode(Mode::Buffered, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.send_mode(Mode::Buffered, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -42,7 +42,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.send_mode(Mode::Buffered, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.send_mode(Mode::Buffered, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -70,7 +70,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.send_init(Mode::Buffered, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.send_init(Mode::Buffered, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -99,7 +99,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.send_init(Mode::Buffered, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.send_init(Mode::Buffered, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -120,7 +120,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.buffer_attach(buffer.cast(), size as i64) };
+        let done = unsafe { engine.buffer_attach(buffer_in(buffer).cast(), size as i64) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -140,7 +140,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.buffer_attach(buffer.cast(), size as i64) };
+        let done = unsafe { engine.buffer_attach(buffer_in(buffer).cast(), size as i64) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -169,7 +169,7 @@ entry! {
         let done = unsafe { engine.buffer_detach() };
         match done {
             Ok((new_buffer_addr, new_size)) => {
-                unsafe { *buffer_addr.cast::<*mut c_void>() = new_buffer_addr.cast() };
+                unsafe { *buffer_addr.cast::<*mut c_void>() = buffer_out(new_buffer_addr.cast()) };
                 unsafe { *size = count_as_int(new_size) };
                 SUCCESS
             }
@@ -197,7 +197,7 @@ entry! {
         let done = unsafe { engine.buffer_detach() };
         match done {
             Ok((new_buffer_addr, new_size)) => {
-                unsafe { *buffer_addr.cast::<*mut c_void>() = new_buffer_addr.cast() };
+                unsafe { *buffer_addr.cast::<*mut c_void>() = buffer_out(new_buffer_addr.cast()) };
                 unsafe { *size = new_size as MPI_Count };
                 SUCCESS
             }
@@ -274,7 +274,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.comm_attach_buffer(Comm(narrow(comm)), buffer.cast(), size as i64) };
+        let done = unsafe { engine.comm_attach_buffer(Comm(narrow(comm)), buffer_in(buffer).cast(), size as i64) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -295,7 +295,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.comm_attach_buffer(Comm(narrow(comm)), buffer.cast(), size as i64) };
+        let done = unsafe { engine.comm_attach_buffer(Comm(narrow(comm)), buffer_in(buffer).cast(), size as i64) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -325,7 +325,7 @@ entry! {
         let done = unsafe { engine.comm_detach_buffer(Comm(narrow(comm))) };
         match done {
             Ok((new_buffer_addr, new_size)) => {
-                unsafe { *buffer_addr.cast::<*mut c_void>() = new_buffer_addr.cast() };
+                unsafe { *buffer_addr.cast::<*mut c_void>() = buffer_out(new_buffer_addr.cast()) };
                 unsafe { *size = count_as_int(new_size) };
                 SUCCESS
             }
@@ -354,7 +354,7 @@ entry! {
         let done = unsafe { engine.comm_detach_buffer(Comm(narrow(comm))) };
         match done {
             Ok((new_buffer_addr, new_size)) => {
-                unsafe { *buffer_addr.cast::<*mut c_void>() = new_buffer_addr.cast() };
+                unsafe { *buffer_addr.cast::<*mut c_void>() = buffer_out(new_buffer_addr.cast()) };
                 unsafe { *size = new_size as MPI_Count };
                 SUCCESS
             }
@@ -417,7 +417,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::get_count(engine, status, datatype, count) } {
+        match unsafe { by_hand::get_count(engine, status_in(status), datatype, count) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
@@ -435,7 +435,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::get_count(engine, status, datatype, count) } {
+        match unsafe { by_hand::get_count(engine, status_in(status), datatype, count) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
@@ -460,7 +460,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isend_mode(Mode::Buffered, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.isend_mode(Mode::Buffered, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -489,7 +489,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isend_mode(Mode::Buffered, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.isend_mode(Mode::Buffered, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -520,17 +520,17 @@ entry! {
         if message.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "message");
         }
-        let done = unsafe { engine.improbe(source, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.improbe(rank_in(source), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(found) => {
                 unsafe { *flag = c_int::from(found.is_some()) };
                 if let Some((new_message, new_status)) = found {
                     unsafe { *message = widen(new_message.0) };
-                    unsafe { put_status(status, &new_status) };
+                    unsafe { put_status(status_in(status), &new_status) };
                 }
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[source as u64, tag as u64, comm as u64], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[source as u64, tag as u64, comm as u64], status_in(status)),
         }
     }
 }
@@ -555,7 +555,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Request, "request");
         }
-        let done = unsafe { engine.imrecv(buf.cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
+        let done = unsafe { engine.imrecv(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
         unsafe { *message = widen(message_now.0) };
         match done {
             Ok(new_request) => {
@@ -587,7 +587,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Request, "request");
         }
-        let done = unsafe { engine.imrecv(buf.cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
+        let done = unsafe { engine.imrecv(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
         unsafe { *message = widen(message_now.0) };
         match done {
             Ok(new_request) => {
@@ -615,16 +615,16 @@ entry! {
         if flag.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "flag");
         }
-        let done = unsafe { engine.iprobe(source, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.iprobe(rank_in(source), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(found) => {
                 unsafe { *flag = c_int::from(found.is_some()) };
                 if let Some(new_status) = found {
-                    unsafe { put_status(status, &new_status) };
+                    unsafe { put_status(status_in(status), &new_status) };
                 }
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[source as u64, tag as u64, comm as u64], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[source as u64, tag as u64, comm as u64], status_in(status)),
         }
     }
 }
@@ -647,7 +647,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.irecv(buf.cast(), count as i64, Datatype(narrow(datatype)), source, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.irecv(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -676,7 +676,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.irecv(buf.cast(), count as i64, Datatype(narrow(datatype)), source, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.irecv(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -705,7 +705,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isend_mode(Mode::Ready, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.isend_mode(Mode::Ready, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -734,7 +734,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isend_mode(Mode::Ready, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.isend_mode(Mode::Ready, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -763,7 +763,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isend(buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.isend(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -792,7 +792,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isend(buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.isend(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -826,7 +826,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isendrecv(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), dest, sendtag, recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), source, recvtag, Comm(narrow(comm))) };
+        let done = unsafe { engine.isendrecv(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), rank_in(dest), tag_in(sendtag), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -860,7 +860,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isendrecv(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), dest, sendtag, recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), source, recvtag, Comm(narrow(comm))) };
+        let done = unsafe { engine.isendrecv(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), rank_in(dest), tag_in(sendtag), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -891,7 +891,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isendrecv_replace(buf.cast(), count as i64, Datatype(narrow(datatype)), dest, sendtag, source, recvtag, Comm(narrow(comm))) };
+        let done = unsafe { engine.isendrecv_replace(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(sendtag), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -922,7 +922,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isendrecv_replace(buf.cast(), count as i64, Datatype(narrow(datatype)), dest, sendtag, source, recvtag, Comm(narrow(comm))) };
+        let done = unsafe { engine.isendrecv_replace(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(sendtag), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -951,7 +951,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isend_mode(Mode::Synchronous, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.isend_mode(Mode::Synchronous, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -980,7 +980,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isend_mode(Mode::Synchronous, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.isend_mode(Mode::Synchronous, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1007,14 +1007,14 @@ entry! {
         if message.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "message");
         }
-        let done = unsafe { engine.mprobe(source, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.mprobe(rank_in(source), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok((new_message, new_status)) => {
                 unsafe { *message = widen(new_message.0) };
-                unsafe { put_status(status, &new_status) };
+                unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[source as u64, tag as u64, comm as u64], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[source as u64, tag as u64, comm as u64], status_in(status)),
         }
     }
 }
@@ -1036,14 +1036,14 @@ entry! {
             return null_argument(CALL, Scope::Request, "message");
         }
         let mut message_now = Message(narrow(unsafe { *message }));
-        let done = unsafe { engine.mrecv(buf.cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
+        let done = unsafe { engine.mrecv(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
         unsafe { *message = widen(message_now.0) };
         match done {
             Ok(new_status) => {
-                unsafe { put_status(status, &new_status) };
+                unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, datatype as u64], status),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, datatype as u64], status_in(status)),
         }
     }
 }
@@ -1065,14 +1065,14 @@ entry! {
             return null_argument(CALL, Scope::Request, "message");
         }
         let mut message_now = Message(narrow(unsafe { *message }));
-        let done = unsafe { engine.mrecv(buf.cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
+        let done = unsafe { engine.mrecv(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
         unsafe { *message = widen(message_now.0) };
         match done {
             Ok(new_status) => {
-                unsafe { put_status(status, &new_status) };
+                unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, datatype as u64], status),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, datatype as u64], status_in(status)),
         }
     }
 }
@@ -1089,13 +1089,13 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.probe(source, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.probe(rank_in(source), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_status) => {
-                unsafe { put_status(status, &new_status) };
+                unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[source as u64, tag as u64, comm as u64], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[source as u64, tag as u64, comm as u64], status_in(status)),
         }
     }
 }
@@ -1115,13 +1115,13 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.recv(buf.cast(), count as i64, Datatype(narrow(datatype)), source, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.recv(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_status) => {
-                unsafe { put_status(status, &new_status) };
+                unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, source as u64, tag as u64, comm as u64], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, source as u64, tag as u64, comm as u64], status_in(status)),
         }
     }
 }
@@ -1141,13 +1141,13 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.recv(buf.cast(), count as i64, Datatype(narrow(datatype)), source, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.recv(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_status) => {
-                unsafe { put_status(status, &new_status) };
+                unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, source as u64, tag as u64, comm as u64], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, source as u64, tag as u64, comm as u64], status_in(status)),
         }
     }
 }
@@ -1170,7 +1170,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.recv_init(buf.cast(), count as i64, Datatype(narrow(datatype)), source, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.recv_init(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1199,7 +1199,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.recv_init(buf.cast(), count as i64, Datatype(narrow(datatype)), source, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.recv_init(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1253,11 +1253,11 @@ entry! {
             Ok(found) => {
                 unsafe { *flag = c_int::from(found.is_some()) };
                 if let Some(new_status) = found {
-                    unsafe { put_status(status, &new_status) };
+                    unsafe { put_status(status_in(status), &new_status) };
                 }
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[request as u64], status),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[request as u64], status_in(status)),
         }
     }
 }
@@ -1274,7 +1274,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::request_get_status_all(engine, count, array_of_requests, flag, array_of_statuses) } {
+        match unsafe { by_hand::request_get_status_all(engine, count, array_of_requests, flag, status_in(array_of_statuses)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Request, why, &[count as u64]),
         }
@@ -1294,9 +1294,9 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::request_get_status_any(engine, count, array_of_requests, indx, flag, status) } {
+        match unsafe { by_hand::request_get_status_any(engine, count, array_of_requests, indx, flag, status_in(status)) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64], status),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64], status_in(status)),
         }
     }
 }
@@ -1314,7 +1314,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::request_get_status_some(engine, incount, array_of_requests, outcount, array_of_indices, array_of_statuses) } {
+        match unsafe { by_hand::request_get_status_some(engine, incount, array_of_requests, outcount, array_of_indices, status_in(array_of_statuses)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Request, why, &[incount as u64]),
         }
@@ -1335,7 +1335,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.send_mode(Mode::Ready, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.send_mode(Mode::Ready, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -1359,7 +1359,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.send_mode(Mode::Ready, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.send_mode(Mode::Ready, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -1387,7 +1387,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.send_init(Mode::Ready, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.send_init(Mode::Ready, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1416,7 +1416,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.send_init(Mode::Ready, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.send_init(Mode::Ready, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1441,7 +1441,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.send(buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.send(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -1465,7 +1465,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.send(buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.send(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -1493,7 +1493,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.send_init(Mode::Standard, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.send_init(Mode::Standard, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1522,7 +1522,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.send_init(Mode::Standard, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.send_init(Mode::Standard, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1553,13 +1553,13 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.sendrecv(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), dest, sendtag, recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), source, recvtag, Comm(narrow(comm))) };
+        let done = unsafe { engine.sendrecv(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), rank_in(dest), tag_in(sendtag), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
         match done {
             Ok(new_status) => {
-                unsafe { put_status(status, &new_status) };
+                unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, dest as u64, sendtag as u64, recvcount as u64, recvtype as u64, source as u64, recvtag as u64, comm as u64], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, dest as u64, sendtag as u64, recvcount as u64, recvtype as u64, source as u64, recvtag as u64, comm as u64], status_in(status)),
         }
     }
 }
@@ -1584,13 +1584,13 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.sendrecv(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), dest, sendtag, recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), source, recvtag, Comm(narrow(comm))) };
+        let done = unsafe { engine.sendrecv(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), rank_in(dest), tag_in(sendtag), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
         match done {
             Ok(new_status) => {
-                unsafe { put_status(status, &new_status) };
+                unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, dest as u64, sendtag as u64, recvcount as u64, recvtype as u64, source as u64, recvtag as u64, comm as u64], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, dest as u64, sendtag as u64, recvcount as u64, recvtype as u64, source as u64, recvtag as u64, comm as u64], status_in(status)),
         }
     }
 }
@@ -1612,13 +1612,13 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.sendrecv_replace(buf.cast(), count as i64, Datatype(narrow(datatype)), dest, sendtag, source, recvtag, Comm(narrow(comm))) };
+        let done = unsafe { engine.sendrecv_replace(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(sendtag), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
         match done {
             Ok(new_status) => {
-                unsafe { put_status(status, &new_status) };
+                unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, sendtag as u64, source as u64, recvtag as u64, comm as u64], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, sendtag as u64, source as u64, recvtag as u64, comm as u64], status_in(status)),
         }
     }
 }
@@ -1640,13 +1640,13 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.sendrecv_replace(buf.cast(), count as i64, Datatype(narrow(datatype)), dest, sendtag, source, recvtag, Comm(narrow(comm))) };
+        let done = unsafe { engine.sendrecv_replace(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(sendtag), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
         match done {
             Ok(new_status) => {
-                unsafe { put_status(status, &new_status) };
+                unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, sendtag as u64, source as u64, recvtag as u64, comm as u64], status),
+            Err(why) => failed_with_status(CALL, Scope::Comm(comm), why, &[count as u64, datatype as u64, dest as u64, sendtag as u64, source as u64, recvtag as u64, comm as u64], status_in(status)),
         }
     }
 }
@@ -1662,7 +1662,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.session_attach_buffer(Session(narrow(session)), buffer.cast(), size as i64) };
+        let done = unsafe { engine.session_attach_buffer(Session(narrow(session)), buffer_in(buffer).cast(), size as i64) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -1683,7 +1683,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.session_attach_buffer(Session(narrow(session)), buffer.cast(), size as i64) };
+        let done = unsafe { engine.session_attach_buffer(Session(narrow(session)), buffer_in(buffer).cast(), size as i64) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -1713,7 +1713,7 @@ entry! {
         let done = unsafe { engine.session_detach_buffer(Session(narrow(session))) };
         match done {
             Ok((new_buffer_addr, new_size)) => {
-                unsafe { *buffer_addr.cast::<*mut c_void>() = new_buffer_addr.cast() };
+                unsafe { *buffer_addr.cast::<*mut c_void>() = buffer_out(new_buffer_addr.cast()) };
                 unsafe { *size = count_as_int(new_size) };
                 SUCCESS
             }
@@ -1742,7 +1742,7 @@ entry! {
         let done = unsafe { engine.session_detach_buffer(Session(narrow(session))) };
         match done {
             Ok((new_buffer_addr, new_size)) => {
-                unsafe { *buffer_addr.cast::<*mut c_void>() = new_buffer_addr.cast() };
+                unsafe { *buffer_addr.cast::<*mut c_void>() = buffer_out(new_buffer_addr.cast()) };
                 unsafe { *size = new_size as MPI_Count };
                 SUCCESS
             }
@@ -1808,7 +1808,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.send_mode(Mode::Synchronous, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.send_mode(Mode::Synchronous, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -1832,7 +1832,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.send_mode(Mode::Synchronous, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.send_mode(Mode::Synchronous, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -1860,7 +1860,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.send_init(Mode::Synchronous, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.send_init(Mode::Synchronous, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1889,7 +1889,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.send_init(Mode::Synchronous, buf.cast(), count as i64, Datatype(narrow(datatype)), dest, tag, Comm(narrow(comm))) };
+        let done = unsafe { engine.send_init(Mode::Synchronous, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1943,8 +1943,11 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::status_get_error(engine, status, error) } {
-            Ok(()) => SUCCESS,
+        match unsafe { by_hand::status_get_error(engine, status_in(status), error) } {
+            Ok(()) => {
+                unsafe { convert_out(error, error_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Process, why, &[]),
         }
     }
@@ -1960,8 +1963,11 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::status_get_source(engine, status, source) } {
-            Ok(()) => SUCCESS,
+        match unsafe { by_hand::status_get_source(engine, status_in(status), source) } {
+            Ok(()) => {
+                unsafe { convert_out(source, rank_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Process, why, &[]),
         }
     }
@@ -1977,8 +1983,11 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::status_get_tag(engine, status, tag) } {
-            Ok(()) => SUCCESS,
+        match unsafe { by_hand::status_get_tag(engine, status_in(status), tag) } {
+            Ok(()) => {
+                unsafe { convert_out(tag, tag_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Process, why, &[]),
         }
     }
@@ -2008,11 +2017,11 @@ entry! {
             Ok(found) => {
                 unsafe { *flag = c_int::from(found.is_some()) };
                 if let Some(new_status) = found {
-                    unsafe { put_status(status, &new_status) };
+                    unsafe { put_status(status_in(status), &new_status) };
                 }
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[], status),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[], status_in(status)),
         }
     }
 }
@@ -2027,7 +2036,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::test_cancelled(engine, status, flag) } {
+        match unsafe { by_hand::test_cancelled(engine, status_in(status), flag) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[]),
         }
@@ -2046,7 +2055,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::testall(engine, count, array_of_requests, flag, array_of_statuses) } {
+        match unsafe { by_hand::testall(engine, count, array_of_requests, flag, status_in(array_of_statuses)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Request, why, &[count as u64]),
         }
@@ -2066,9 +2075,9 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::testany(engine, count, array_of_requests, indx, flag, status) } {
+        match unsafe { by_hand::testany(engine, count, array_of_requests, indx, flag, status_in(status)) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64], status),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64], status_in(status)),
         }
     }
 }
@@ -2086,7 +2095,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::testsome(engine, incount, array_of_requests, outcount, array_of_indices, array_of_statuses) } {
+        match unsafe { by_hand::testsome(engine, incount, array_of_requests, outcount, array_of_indices, status_in(array_of_statuses)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Request, why, &[incount as u64]),
         }
@@ -2111,10 +2120,10 @@ entry! {
         unsafe { *request = widen(request_now.0) };
         match done {
             Ok(new_status) => {
-                unsafe { put_status(status, &new_status) };
+                unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[], status),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[], status_in(status)),
         }
     }
 }
@@ -2130,7 +2139,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::waitall(engine, count, array_of_requests, array_of_statuses) } {
+        match unsafe { by_hand::waitall(engine, count, array_of_requests, status_in(array_of_statuses)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Request, why, &[count as u64]),
         }
@@ -2149,9 +2158,9 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::waitany(engine, count, array_of_requests, indx, status) } {
+        match unsafe { by_hand::waitany(engine, count, array_of_requests, indx, status_in(status)) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64], status),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64], status_in(status)),
         }
     }
 }
@@ -2169,7 +2178,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::waitsome(engine, incount, array_of_requests, outcount, array_of_indices, array_of_statuses) } {
+        match unsafe { by_hand::waitsome(engine, incount, array_of_requests, outcount, array_of_indices, status_in(array_of_statuses)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Request, why, &[incount as u64]),
         }

@@ -179,8 +179,11 @@ entry! {
         provided: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Init_thread", arguments: &[("required", Shown::Number)] };
-        match unsafe { by_hand::init_thread(argc, argv, required, provided) } {
-            Ok(()) => SUCCESS,
+        match unsafe { by_hand::init_thread(argc, argv, thread_level_in(required), provided) } {
+            Ok(()) => {
+                unsafe { convert_out(provided, thread_level_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Process, why, &[required as u64]),
         }
     }
@@ -253,7 +256,10 @@ entry! {
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::query_thread(engine, provided) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(provided, thread_level_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Process, why, &[]),
         }
     }

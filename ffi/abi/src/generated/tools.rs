@@ -169,7 +169,12 @@ entry! {
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_T_cvar_get_info", arguments: &[("cvar_index", Shown::Number)] };
         match unsafe { by_hand::t_cvar_get_info(cvar_index, name, name_len, verbosity, datatype, enumtype, desc, desc_len, bind, scope) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(verbosity, t_verbosity_out) };
+                unsafe { convert_out(bind, t_bind_out) };
+                unsafe { convert_out(scope, t_scope_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Tool, why, &[cvar_index as u64]),
         }
     }
@@ -220,7 +225,7 @@ entry! {
         buf: *mut c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_T_cvar_read", arguments: &[] };
-        match unsafe { by_hand::t_cvar_read(handle, buf) } {
+        match unsafe { by_hand::t_cvar_read(handle, buffer_in(buf)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Tool, why, &[]),
         }
@@ -233,7 +238,7 @@ entry! {
         buf: *const c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_T_cvar_write", arguments: &[] };
-        match unsafe { by_hand::t_cvar_write(handle, buf) } {
+        match unsafe { by_hand::t_cvar_write(handle, buffer_in(buf)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Tool, why, &[]),
         }
@@ -278,7 +283,7 @@ entry! {
         info_used: *mut MPI_Info,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_T_event_callback_get_info", arguments: &[("cb_safety", Shown::Number)] };
-        match unsafe { by_hand::t_event_callback_get_info(event_registration, cb_safety, info_used) } {
+        match unsafe { by_hand::t_event_callback_get_info(event_registration, t_safety_in(cb_safety), info_used) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Tool, why, &[cb_safety as u64]),
         }
@@ -292,7 +297,7 @@ entry! {
         info: MPI_Info,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_T_event_callback_set_info", arguments: &[("cb_safety", Shown::Number), ("info", Shown::Handle)] };
-        match unsafe { by_hand::t_event_callback_set_info(event_registration, cb_safety, info) } {
+        match unsafe { by_hand::t_event_callback_set_info(event_registration, t_safety_in(cb_safety), info) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Tool, why, &[cb_safety as u64, info as u64]),
         }
@@ -305,7 +310,7 @@ entry! {
         buffer: *mut c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_T_event_copy", arguments: &[] };
-        match unsafe { by_hand::t_event_copy(event_instance, buffer) } {
+        match unsafe { by_hand::t_event_copy(event_instance, buffer_in(buffer)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Tool, why, &[]),
         }
@@ -342,7 +347,11 @@ entry! {
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_T_event_get_info", arguments: &[("event_index", Shown::Number)] };
         match unsafe { by_hand::t_event_get_info(event_index, name, name_len, verbosity, array_of_datatypes, array_of_displacements, num_elements, enumtype, info, desc, desc_len, bind) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(verbosity, t_verbosity_out) };
+                unsafe { convert_out(bind, t_bind_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Tool, why, &[event_index as u64]),
         }
     }
@@ -448,7 +457,7 @@ entry! {
         buffer: *mut c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_T_event_read", arguments: &[("element_index", Shown::Number)] };
-        match unsafe { by_hand::t_event_read(event_instance, element_index, buffer) } {
+        match unsafe { by_hand::t_event_read(event_instance, element_index, buffer_in(buffer)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Tool, why, &[element_index as u64]),
         }
@@ -464,7 +473,7 @@ entry! {
         event_cb_function: *const c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_T_event_register_callback", arguments: &[("cb_safety", Shown::Number), ("info", Shown::Handle)] };
-        match unsafe { by_hand::t_event_register_callback(event_registration, cb_safety, info, user_data, event_cb_function) } {
+        match unsafe { by_hand::t_event_register_callback(event_registration, t_safety_in(cb_safety), info, user_data, event_cb_function) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Tool, why, &[cb_safety as u64, info as u64]),
         }
@@ -501,8 +510,11 @@ entry! {
         provided: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_T_init_thread", arguments: &[("required", Shown::Number)] };
-        match unsafe { by_hand::t_init_thread(required, provided) } {
-            Ok(()) => SUCCESS,
+        match unsafe { by_hand::t_init_thread(thread_level_in(required), provided) } {
+            Ok(()) => {
+                unsafe { convert_out(provided, thread_level_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Tool, why, &[required as u64]),
         }
     }
@@ -515,7 +527,7 @@ entry! {
         pvar_index: *mut c_int,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_T_pvar_get_index", arguments: &[("var_class", Shown::Number)] };
-        match unsafe { by_hand::t_pvar_get_index(name, var_class, pvar_index) } {
+        match unsafe { by_hand::t_pvar_get_index(name, t_class_in(var_class), pvar_index) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Tool, why, &[var_class as u64]),
         }
@@ -540,7 +552,12 @@ entry! {
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_T_pvar_get_info", arguments: &[("pvar_index", Shown::Number)] };
         match unsafe { by_hand::t_pvar_get_info(pvar_index, name, name_len, verbosity, var_class, datatype, enumtype, desc, desc_len, bind, readonly, continuous, atomic) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(verbosity, t_verbosity_out) };
+                unsafe { convert_out(var_class, t_class_out) };
+                unsafe { convert_out(bind, t_bind_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Tool, why, &[pvar_index as u64]),
         }
     }
@@ -594,7 +611,7 @@ entry! {
         buf: *mut c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_T_pvar_read", arguments: &[] };
-        match unsafe { by_hand::t_pvar_read(session, handle, buf) } {
+        match unsafe { by_hand::t_pvar_read(session, handle, buffer_in(buf)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Tool, why, &[]),
         }
@@ -608,7 +625,7 @@ entry! {
         buf: *mut c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_T_pvar_readreset", arguments: &[] };
-        match unsafe { by_hand::t_pvar_readreset(session, handle, buf) } {
+        match unsafe { by_hand::t_pvar_readreset(session, handle, buffer_in(buf)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Tool, why, &[]),
         }
@@ -685,7 +702,7 @@ entry! {
         buf: *const c_void,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_T_pvar_write", arguments: &[] };
-        match unsafe { by_hand::t_pvar_write(session, handle, buf) } {
+        match unsafe { by_hand::t_pvar_write(session, handle, buffer_in(buf)) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Tool, why, &[]),
         }
@@ -706,7 +723,10 @@ entry! {
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_T_source_get_info", arguments: &[("source_index", Shown::Number)] };
         match unsafe { by_hand::t_source_get_info(source_index, name, name_len, desc, desc_len, ordering, ticks_per_second, max_ticks, info) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(ordering, t_order_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Tool, why, &[source_index as u64]),
         }
     }

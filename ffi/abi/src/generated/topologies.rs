@@ -16,7 +16,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::cart_coords(engine, comm, rank, maxdims, coords) } {
+        match unsafe { by_hand::cart_coords(engine, comm, rank_in(rank), maxdims, coords) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, rank as u64, maxdims as u64]),
         }
@@ -84,7 +84,10 @@ entry! {
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::cart_map(engine, comm, ndims, dims, periods, newrank) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(newrank, rank_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, ndims as u64]),
         }
     }
@@ -102,7 +105,10 @@ entry! {
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::cart_rank(engine, comm, coords, rank) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(rank, rank_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
     }
@@ -122,7 +128,11 @@ entry! {
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::cart_shift(engine, comm, direction, disp, rank_source, rank_dest) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(rank_source, rank_out) };
+                unsafe { convert_out(rank_dest, rank_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, direction as u64, disp as u64]),
         }
     }
@@ -350,7 +360,10 @@ entry! {
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::graph_map(engine, comm, nnodes, indx, edges, newrank) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(newrank, rank_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, nnodes as u64]),
         }
     }
@@ -368,7 +381,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::graph_neighbors(engine, comm, rank, maxneighbors, neighbors) } {
+        match unsafe { by_hand::graph_neighbors(engine, comm, rank_in(rank), maxneighbors, neighbors) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, rank as u64, maxneighbors as u64]),
         }
@@ -386,7 +399,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::graph_neighbors_count(engine, comm, rank, nneighbors) } {
+        match unsafe { by_hand::graph_neighbors_count(engine, comm, rank_in(rank), nneighbors) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, rank as u64]),
         }
@@ -430,7 +443,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.ineighbor_allgather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        let done = unsafe { engine.ineighbor_allgather(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -460,7 +473,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.ineighbor_allgather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        let done = unsafe { engine.ineighbor_allgather(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -488,7 +501,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::ineighbor_allgatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm, request) } {
+        match unsafe { by_hand::ineighbor_allgatherv(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64]),
         }
@@ -512,7 +525,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::ineighbor_allgatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm, request) } {
+        match unsafe { by_hand::ineighbor_allgatherv(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64]),
         }
@@ -538,7 +551,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.ineighbor_alltoall(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        let done = unsafe { engine.ineighbor_alltoall(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -568,7 +581,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.ineighbor_alltoall(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        let done = unsafe { engine.ineighbor_alltoall(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -597,7 +610,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::ineighbor_alltoallv(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm, request) } {
+        match unsafe { by_hand::ineighbor_alltoallv(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtype, buffer_in(recvbuf), recvcounts, rdispls, recvtype, comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64]),
         }
@@ -622,7 +635,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::ineighbor_alltoallv(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm, request) } {
+        match unsafe { by_hand::ineighbor_alltoallv(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtype, buffer_in(recvbuf), recvcounts, rdispls, recvtype, comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64]),
         }
@@ -647,7 +660,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::ineighbor_alltoallw(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm, request) } {
+        match unsafe { by_hand::ineighbor_alltoallw(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
@@ -672,7 +685,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::ineighbor_alltoallw(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm, request) } {
+        match unsafe { by_hand::ineighbor_alltoallw(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
@@ -694,7 +707,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.neighbor_allgather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        let done = unsafe { engine.neighbor_allgather(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -719,7 +732,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.neighbor_allgather(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        let done = unsafe { engine.neighbor_allgather(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -749,7 +762,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.neighbor_allgather_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.neighbor_allgather_init(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -780,7 +793,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.neighbor_allgather_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.neighbor_allgather_init(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -807,7 +820,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::neighbor_allgatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm) } {
+        match unsafe { by_hand::neighbor_allgatherv(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64]),
         }
@@ -830,7 +843,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::neighbor_allgatherv(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm) } {
+        match unsafe { by_hand::neighbor_allgatherv(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64]),
         }
@@ -855,7 +868,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::neighbor_allgatherv_init(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm, info, request) } {
+        match unsafe { by_hand::neighbor_allgatherv_init(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64, info as u64]),
         }
@@ -880,7 +893,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::neighbor_allgatherv_init(engine, sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype, comm, info, request) } {
+        match unsafe { by_hand::neighbor_allgatherv_init(engine, buffer_in(sendbuf), sendcount, sendtype, buffer_in(recvbuf), recvcounts, displs, recvtype, comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendcount as u64, sendtype as u64, recvtype as u64, comm as u64, info as u64]),
         }
@@ -902,7 +915,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.neighbor_alltoall(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        let done = unsafe { engine.neighbor_alltoall(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -927,7 +940,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.neighbor_alltoall(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
+        let done = unsafe { engine.neighbor_alltoall(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -957,7 +970,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.neighbor_alltoall_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.neighbor_alltoall_init(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -988,7 +1001,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.neighbor_alltoall_init(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.neighbor_alltoall_init(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1016,7 +1029,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::neighbor_alltoallv(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm) } {
+        match unsafe { by_hand::neighbor_alltoallv(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtype, buffer_in(recvbuf), recvcounts, rdispls, recvtype, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64]),
         }
@@ -1040,7 +1053,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::neighbor_alltoallv(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm) } {
+        match unsafe { by_hand::neighbor_alltoallv(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtype, buffer_in(recvbuf), recvcounts, rdispls, recvtype, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64]),
         }
@@ -1066,7 +1079,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::neighbor_alltoallv_init(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm, info, request) } {
+        match unsafe { by_hand::neighbor_alltoallv_init(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtype, buffer_in(recvbuf), recvcounts, rdispls, recvtype, comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64, info as u64]),
         }
@@ -1092,7 +1105,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::neighbor_alltoallv_init(engine, sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype, comm, info, request) } {
+        match unsafe { by_hand::neighbor_alltoallv_init(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtype, buffer_in(recvbuf), recvcounts, rdispls, recvtype, comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtype as u64, recvtype as u64, comm as u64, info as u64]),
         }
@@ -1116,7 +1129,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::neighbor_alltoallw(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm) } {
+        match unsafe { by_hand::neighbor_alltoallw(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
@@ -1140,7 +1153,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::neighbor_alltoallw(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm) } {
+        match unsafe { by_hand::neighbor_alltoallw(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
@@ -1166,7 +1179,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::neighbor_alltoallw_init(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm, info, request) } {
+        match unsafe { by_hand::neighbor_alltoallw_init(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
         }
@@ -1192,7 +1205,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        match unsafe { by_hand::neighbor_alltoallw_init(engine, sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts, rdispls, recvtypes, comm, info, request) } {
+        match unsafe { by_hand::neighbor_alltoallw_init(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm, info, request) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
         }
@@ -1210,7 +1223,10 @@ entry! {
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::topo_test(engine, comm, status) } {
-            Ok(()) => SUCCESS,
+            Ok(()) => {
+                unsafe { convert_out(status, topology_out) };
+                SUCCESS
+            },
             Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
         }
     }

@@ -260,6 +260,7 @@ predefined! {
     BYTE = 0x247, "MPI_BYTE", Byte;
     INT16_T = 0x248, "MPI_INT16_T", Integer(Scalar::I16);
     UINT16_T = 0x249, "MPI_UINT16_T", Integer(Scalar::U16);
+    C_FLOAT16 = 0x24a, "MPIX_C_FLOAT16", Floating(Scalar::F16);
     INT32_T = 0x250, "MPI_INT32_T", Integer(Scalar::I32);
     UINT32_T = 0x251, "MPI_UINT32_T", Integer(Scalar::U32);
     INT64_T = 0x258, "MPI_INT64_T", Integer(Scalar::I64);
@@ -418,7 +419,7 @@ mod tests {
 
     #[test]
     fn the_fast_table_knows_types_without_gaps_only() {
-        assert_eq!(predefined().count(), 70);
+        assert_eq!(predefined().count(), 71);
         for (datatype, info) in predefined() {
             let expected = info.is_contiguous().then_some(info.size as u32);
             assert_eq!(contiguous_size(datatype), expected, "{}", info.name);

@@ -14,8 +14,9 @@ use crate::handle::{Comm, Request, Session};
 use crate::sync::ClassLock;
 use crate::{Error, ErrorClass, Result};
 
-/// What a message takes beyond its data: `MPI_BSEND_OVERHEAD`, in bytes.
-pub const BSEND_OVERHEAD: usize = 512;
+/// What a message is taken to need beyond its data, in bytes: the smallest `MPI_BSEND_OVERHEAD` of the binary interfaces, so that a program
+/// of any of them has room for as many messages as it asked for.
+pub const BSEND_OVERHEAD: usize = 96;
 
 /// The address that stands for automatic buffering: `MPI_BUFFER_AUTOMATIC`.
 pub const BUFFER_AUTOMATIC: usize = 2;

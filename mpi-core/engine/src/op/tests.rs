@@ -118,6 +118,7 @@ fn is_legal(op: Op, name: &str) -> bool {
         "REAL",
         "DOUBLE_PRECISION",
         "LONG_DOUBLE",
+        "C_FLOAT16",
         "REAL2",
         "REAL4",
         "REAL8",
@@ -175,9 +176,8 @@ fn is_legal(op: Op, name: &str) -> bool {
         Op::MINLOC | Op::MAXLOC => &[PAIR],
         _ => &[],
     };
-    groups
-        .iter()
-        .any(|group| group.contains(&name.strip_prefix("MPI_").unwrap()))
+    let (_, name) = name.split_once('_').unwrap();
+    groups.iter().any(|group| group.contains(&name))
 }
 
 /// The numbers of an element, each with its offset.

@@ -5,11 +5,11 @@ use ferrite_engine::tools::control::{self, TEXT, Value};
 use ferrite_engine::{Datatype, Error, ErrorClass, Result};
 
 use super::{NO_ENUM, NO_OBJECT, NUMBER, demand, given, invalid, name, shown, wish, wish_text};
-use crate::convert::{self, narrow, put_text};
-use crate::types::{Handle, MPI_Datatype, MPI_T_cvar_handle, MPI_T_enum, c_char, c_int, c_void};
+use crate::convert::{self, narrow_pointer, put_text, widen};
+use crate::types::{MPI_Datatype, MPI_T_cvar_handle, MPI_T_enum, c_char, c_int, c_void};
 
 /// Type of texts: `MPI_CHAR`.
-const CHARACTERS: Handle = Datatype::CHAR.0 as Handle;
+const CHARACTERS: Datatype = Datatype::CHAR;
 
 pub(crate) unsafe fn t_cvar_get_num(number: *mut c_int) -> Result<()> {
     let count = control::count()?;
@@ -47,7 +47,7 @@ pub(crate) unsafe fn t_cvar_get_info(
             true => NUMBER,
             false => CHARACTERS,
         };
-        wish(datatype, of);
+        wish(datatype, widen(of.0));
         wish(enumtype, NO_ENUM);
         wish_text(desc, desc_len, &control.description);
         wish(bind, NO_OBJECT);
@@ -79,13 +79,13 @@ pub(crate) unsafe fn t_cvar_handle_alloc(
 pub(crate) unsafe fn t_cvar_handle_free(handle: *mut MPI_T_cvar_handle) -> Result<()> {
     // SAFETY: the tool's pointer.
     unsafe {
-        control::close(narrow(given(handle, "handle")?))?;
+        control::close(narrow_pointer(given(handle, "handle")?))?;
         demand(handle, 0, "handle")
     }
 }
 
 pub(crate) unsafe fn t_cvar_read(handle: MPI_T_cvar_handle, buf: *mut c_void) -> Result<()> {
-    let value = control::read(narrow(handle))?;
+    let value = control::read(narrow_pointer(handle))?;
     // SAFETY: the tool's buffer has room for what the variable's type and count say.
     unsafe {
         match value {
@@ -100,7 +100,7 @@ pub(crate) unsafe fn t_cvar_read(handle: MPI_T_cvar_handle, buf: *mut c_void) ->
 }
 
 pub(crate) unsafe fn t_cvar_write(handle: MPI_T_cvar_handle, buf: *const c_void) -> Result<()> {
-    let is_number = control::is_number(narrow(handle))?;
+    let is_number = control::is_number(narrow_pointer(handle))?;
     // SAFETY: the tool's buffer holds what the variable's type and count say.
     let value = unsafe {
         match is_number {
@@ -108,7 +108,7 @@ pub(crate) unsafe fn t_cvar_write(handle: MPI_T_cvar_handle, buf: *const c_void)
             false => Value::Text(text_at(buf.cast())?),
         }
     };
-    control::write(narrow(handle), &value)
+    control::write(narrow_pointer(handle), &value)
 }
 
 /// A text of the tool, if the variable can have it.

@@ -6,7 +6,8 @@ use ferrite_engine::tools::event::{self, Element, Part, Safety, TICKS_PER_SECOND
 use ferrite_engine::{Result, info};
 
 use super::{NO_ENUM, NO_OBJECT, NUMBER, SMALL, demand, given, name, shown, wish, wish_text};
-use crate::convert::{narrow, widen};
+use crate::convert::{narrow_pointer, widen};
+use crate::interface::t_safety_out;
 use crate::types::{
     MPI_Aint, MPI_Count, MPI_Datatype, MPI_Info, MPI_T_enum, MPI_T_event_instance,
     MPI_T_event_registration, c_char, c_int, c_void,
@@ -28,9 +29,9 @@ unsafe fn tell(function: usize, instance: u32, registration: u32, safety: c_int,
     // SAFETY: the tool's function gets what it gave.
     unsafe {
         function(
-            widen(instance),
+            shown(instance),
             shown(registration),
-            safety,
+            t_safety_out(safety),
             data as *mut c_void,
         )
     }
@@ -42,7 +43,13 @@ unsafe fn tell_freed(function: usize, registration: u32, safety: c_int, data: us
     // SAFETY: the caller's promise.
     let function: Freed = unsafe { core::mem::transmute(function) };
     // SAFETY: the tool's function gets what it gave.
-    unsafe { function(shown(registration), safety, data as *mut c_void) }
+    unsafe {
+        function(
+            shown(registration),
+            t_safety_out(safety),
+            data as *mut c_void,
+        )
+    }
 }
 
 /// # Safety
@@ -63,7 +70,7 @@ unsafe fn tell_dropped(
             count,
             shown(registration),
             source,
-            safety,
+            t_safety_out(safety),
             data as *mut c_void,
         )
     }
@@ -175,7 +182,7 @@ pub(crate) unsafe fn t_event_get_info(
                     Element::Long => NUMBER,
                 };
                 if !datatypes.is_null() {
-                    datatypes.add(at).write(of);
+                    datatypes.add(at).write(widen(of.0));
                 }
                 if !displacements.is_null() {
                     displacements.add(at).write(*place as MPI_Aint);
@@ -217,7 +224,7 @@ pub(crate) unsafe fn t_event_handle_free(
 ) -> Result<()> {
     // SAFETY: the trampoline may be called with the tool's function.
     let function = unsafe { callback(function, tell_freed as EventFreeFunction) };
-    event::unregister(narrow(registration), function, user_data as usize)
+    event::unregister(narrow_pointer(registration), function, user_data as usize)
 }
 
 pub(crate) unsafe fn t_event_register_callback(
@@ -230,7 +237,12 @@ pub(crate) unsafe fn t_event_register_callback(
     // SAFETY: the trampoline may be called with the tool's function.
     let function = unsafe { callback(function, tell as EventFunction) };
     let safety = Safety::of(safety)?;
-    event::listen(narrow(registration), safety, function, user_data as usize)
+    event::listen(
+        narrow_pointer(registration),
+        safety,
+        function,
+        user_data as usize,
+    )
 }
 
 pub(crate) unsafe fn t_event_set_dropped_handler(
@@ -239,14 +251,14 @@ pub(crate) unsafe fn t_event_set_dropped_handler(
 ) -> Result<()> {
     // SAFETY: the trampoline may be called with the tool's function.
     let function = unsafe { callback(function, tell_dropped as DroppedFunction) };
-    event::on_dropped(narrow(registration), function)
+    event::on_dropped(narrow_pointer(registration), function)
 }
 
 pub(crate) unsafe fn t_event_handle_get_info(
     registration: MPI_T_event_registration,
     used: *mut MPI_Info,
 ) -> Result<()> {
-    event::check_registration(narrow(registration))?;
+    event::check_registration(narrow_pointer(registration))?;
     // SAFETY: the tool's pointer.
     unsafe { no_hints(used) }
 }
@@ -255,7 +267,7 @@ pub(crate) unsafe fn t_event_handle_set_info(
     registration: MPI_T_event_registration,
     _hints: MPI_Info,
 ) -> Result<()> {
-    event::check_registration(narrow(registration))
+    event::check_registration(narrow_pointer(registration))
 }
 
 pub(crate) unsafe fn t_event_callback_get_info(
@@ -264,7 +276,7 @@ pub(crate) unsafe fn t_event_callback_get_info(
     used: *mut MPI_Info,
 ) -> Result<()> {
     Safety::of(safety)?;
-    event::check_registration(narrow(registration))?;
+    event::check_registration(narrow_pointer(registration))?;
     // SAFETY: the tool's pointer.
     unsafe { no_hints(used) }
 }
@@ -275,7 +287,7 @@ pub(crate) unsafe fn t_event_callback_set_info(
     _hints: MPI_Info,
 ) -> Result<()> {
     Safety::of(safety)?;
-    event::check_registration(narrow(registration))
+    event::check_registration(narrow_pointer(registration))
 }
 
 /// Stores an element.
@@ -297,7 +309,7 @@ pub(crate) unsafe fn t_event_read(
     index: c_int,
     buffer: *mut c_void,
 ) -> Result<()> {
-    let part = event::part(narrow(instance), index)?;
+    let part = event::part(narrow_pointer(instance), index)?;
     // SAFETY: the tool's buffer.
     unsafe { put(buffer, part) }
 }
@@ -306,7 +318,7 @@ pub(crate) unsafe fn t_event_copy(
     instance: MPI_T_event_instance,
     buffer: *mut c_void,
 ) -> Result<()> {
-    let parts = event::parts(narrow(instance))?;
+    let parts = event::parts(narrow_pointer(instance))?;
     // SAFETY: the tool's buffer has room for all elements at their displacements.
     unsafe {
         given(buffer.cast::<u8>(), "buffer")?;
@@ -321,7 +333,7 @@ pub(crate) unsafe fn t_event_get_source(
     instance: MPI_T_event_instance,
     source: *mut c_int,
 ) -> Result<()> {
-    event::event_timestamp(narrow(instance))?;
+    event::event_timestamp(narrow_pointer(instance))?;
     // SAFETY: the tool's pointer.
     unsafe { demand(source, 0, "source_index") }
 }
@@ -330,7 +342,7 @@ pub(crate) unsafe fn t_event_get_timestamp(
     instance: MPI_T_event_instance,
     timestamp: *mut MPI_Count,
 ) -> Result<()> {
-    let when = event::event_timestamp(narrow(instance))?;
+    let when = event::event_timestamp(narrow_pointer(instance))?;
     // SAFETY: the tool's pointer.
     unsafe { demand(timestamp, when, "event_timestamp") }
 }

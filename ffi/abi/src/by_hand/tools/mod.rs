@@ -13,17 +13,17 @@ pub(crate) use performance::*;
 use ferrite_engine::{Datatype, Error, ErrorClass, Result, tools};
 
 use super::processes::{level_for, value_of};
-use crate::convert::{self, narrow, put_text, widen};
-use crate::types::{Handle, MPI_T_enum, c_char, c_int};
+use crate::convert::{self, narrow_pointer, put_text};
+use crate::types::{MPI_T_enum, PointerHandle, c_char, c_int};
 
 /// `MPI_T_BIND_NO_OBJECT`
 const NO_OBJECT: c_int = 1;
 
 /// Type of numbers: `MPI_UNSIGNED_LONG_LONG`.
-const NUMBER: Handle = Datatype::UNSIGNED_LONG_LONG.0 as Handle;
+const NUMBER: Datatype = Datatype::UNSIGNED_LONG_LONG;
 
 /// Type of small numbers: `MPI_INT`.
-const SMALL: Handle = Datatype::INT.0 as Handle;
+const SMALL: Datatype = Datatype::INT;
 
 /// `MPI_T_ENUM_NULL`
 const NO_ENUM: MPI_T_enum = 0;
@@ -52,7 +52,7 @@ pub(crate) unsafe fn t_enum_get_info(
     name: *mut c_char,
     name_len: *mut c_int,
 ) -> Result<()> {
-    let enumeration = tools::enumeration(narrow(enumtype))?;
+    let enumeration = tools::enumeration(narrow_pointer(enumtype))?;
     // SAFETY: the tool's pointers.
     unsafe {
         wish(num, enumeration.items.len() as c_int);
@@ -68,7 +68,7 @@ pub(crate) unsafe fn t_enum_get_item(
     name: *mut c_char,
     name_len: *mut c_int,
 ) -> Result<()> {
-    let enumeration = tools::enumeration(narrow(enumtype))?;
+    let enumeration = tools::enumeration(narrow_pointer(enumtype))?;
     let (number, text) = tools::item(enumeration, index)?;
     // SAFETY: the tool's pointers.
     unsafe {
@@ -162,6 +162,6 @@ unsafe fn put_numbers(to: *mut c_int, length: c_int, numbers: &[c_int]) -> Resul
 }
 
 /// A handle of the interface, as tools see it.
-fn shown(handle: u32) -> Handle {
-    widen(handle)
+fn shown(handle: u32) -> PointerHandle {
+    handle as PointerHandle
 }

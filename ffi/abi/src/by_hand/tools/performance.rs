@@ -4,7 +4,7 @@ use ferrite_engine::Result;
 use ferrite_engine::tools::performance::{self, Kind, Variable};
 
 use super::{NO_ENUM, NO_OBJECT, NUMBER, SMALL, demand, given, name, shown, wish, wish_text};
-use crate::convert::narrow;
+use crate::convert::{narrow_pointer, widen};
 use crate::types::{
     MPI_Datatype, MPI_T_enum, MPI_T_pvar_handle, MPI_T_pvar_session, c_char, c_int, c_void,
 };
@@ -16,7 +16,7 @@ const ALL_HANDLES: MPI_T_pvar_handle = 1;
 const STATES: MPI_T_enum = 1;
 
 fn one_or_all(handle: MPI_T_pvar_handle) -> Option<u32> {
-    (handle != ALL_HANDLES).then(|| narrow(handle))
+    (handle != ALL_HANDLES).then(|| narrow_pointer(handle))
 }
 
 pub(crate) unsafe fn t_pvar_get_num(number: *mut c_int) -> Result<()> {
@@ -61,7 +61,8 @@ pub(crate) unsafe fn t_pvar_get_info(
         wish_text(name, name_len, variable.name);
         wish(verbosity, variable.verbosity as c_int);
         wish(class, variable.kind as c_int);
-        wish(datatype, if is_state { SMALL } else { NUMBER });
+        let of = if is_state { SMALL } else { NUMBER };
+        wish(datatype, widen(of.0));
         wish(enumtype, if is_state { STATES } else { NO_ENUM });
         wish_text(desc, desc_len, variable.description);
         wish(bind, NO_OBJECT);
@@ -83,7 +84,7 @@ pub(crate) unsafe fn t_pvar_session_create(session: *mut MPI_T_pvar_session) -> 
 pub(crate) unsafe fn t_pvar_session_free(session: *mut MPI_T_pvar_session) -> Result<()> {
     // SAFETY: the tool's pointer.
     unsafe {
-        performance::free_session(narrow(given(session, "session")?))?;
+        performance::free_session(narrow_pointer(given(session, "session")?))?;
         demand(session, 0, "session")
     }
 }
@@ -98,7 +99,7 @@ pub(crate) unsafe fn t_pvar_handle_alloc(
     // SAFETY: the tool's pointers.
     unsafe {
         given(handle, "handle")?;
-        let opened = performance::open(narrow(session), index)?;
+        let opened = performance::open(narrow_pointer(session), index)?;
         wish(count, 1);
         demand(handle, shown(opened), "handle")
     }
@@ -110,7 +111,10 @@ pub(crate) unsafe fn t_pvar_handle_free(
 ) -> Result<()> {
     // SAFETY: the tool's pointer.
     unsafe {
-        performance::close(narrow(session), narrow(given(handle, "handle")?))?;
+        performance::close(
+            narrow_pointer(session),
+            narrow_pointer(given(handle, "handle")?),
+        )?;
         demand(handle, 0, "handle")
     }
 }
@@ -119,21 +123,21 @@ pub(crate) unsafe fn t_pvar_start(
     session: MPI_T_pvar_session,
     handle: MPI_T_pvar_handle,
 ) -> Result<()> {
-    performance::start(narrow(session), one_or_all(handle))
+    performance::start(narrow_pointer(session), one_or_all(handle))
 }
 
 pub(crate) unsafe fn t_pvar_stop(
     session: MPI_T_pvar_session,
     handle: MPI_T_pvar_handle,
 ) -> Result<()> {
-    performance::stop(narrow(session), one_or_all(handle))
+    performance::stop(narrow_pointer(session), one_or_all(handle))
 }
 
 pub(crate) unsafe fn t_pvar_reset(
     session: MPI_T_pvar_session,
     handle: MPI_T_pvar_handle,
 ) -> Result<()> {
-    performance::reset(narrow(session), one_or_all(handle))
+    performance::reset(narrow_pointer(session), one_or_all(handle))
 }
 
 /// Stores a value as its variable's type says.
@@ -155,7 +159,7 @@ pub(crate) unsafe fn t_pvar_read(
     handle: MPI_T_pvar_handle,
     buf: *mut c_void,
 ) -> Result<()> {
-    let (value, variable) = performance::read(narrow(session), narrow(handle))?;
+    let (value, variable) = performance::read(narrow_pointer(session), narrow_pointer(handle))?;
     // SAFETY: the tool's buffer.
     unsafe { put(buf, value, variable) }
 }
@@ -168,7 +172,7 @@ pub(crate) unsafe fn t_pvar_readreset(
     // SAFETY: the tool's buffer, of a variable that is a number: others cannot be reset.
     unsafe {
         given(buf.cast::<u8>(), "buf")?;
-        let value = performance::read_and_reset(narrow(session), narrow(handle))?;
+        let value = performance::read_and_reset(narrow_pointer(session), narrow_pointer(handle))?;
         demand(buf.cast::<u64>(), value, "buf")
     }
 }
@@ -178,7 +182,7 @@ pub(crate) unsafe fn t_pvar_write(
     handle: MPI_T_pvar_handle,
     buf: *const c_void,
 ) -> Result<()> {
-    let (_, variable) = performance::read(narrow(session), narrow(handle))?;
+    let (_, variable) = performance::read(narrow_pointer(session), narrow_pointer(handle))?;
     // SAFETY: the tool's buffer holds what the variable's type says.
     let value = unsafe {
         match variable.kind {
@@ -186,5 +190,5 @@ pub(crate) unsafe fn t_pvar_write(
             _ => given(buf.cast::<u64>(), "buf")?,
         }
     };
-    performance::write(narrow(session), narrow(handle), value)
+    performance::write(narrow_pointer(session), narrow_pointer(handle), value)
 }

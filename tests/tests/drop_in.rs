@@ -1,0 +1,307 @@
+//! Programs of MPICH's binary interface on `libmpi.so.12`: ours, ours as MPICH's own compiler wrapper builds them, and Intel's benchmarks
+//! as they come from PyPI.
+
+use ferrite_gen::table::{Group, Table};
+use ferrite_tests::{Job, c, cc, needs, passes, peer, prefix, sources};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Self-checking programs that say nothing about a binary interface.
+const PROGRAMS: [&str; 29] = [
+    "attributes",
+    "boards",
+    "buffers",
+    "collectives",
+    "collectives_forms",
+    "communicators",
+    "datatypes_objects",
+    "errors",
+    "grequests",
+    "groups",
+    "hello",
+    "info",
+    "intercomms",
+    "partitioned",
+    "pt2pt_cancel",
+    "pt2pt_completion",
+    "pt2pt_exchange",
+    "pt2pt_modes",
+    "pt2pt_null",
+    "pt2pt_order",
+    "pt2pt_persistent",
+    "pt2pt_probe",
+    "pt2pt_truncate",
+    "pt2pt_types",
+    "resources",
+    "sessions",
+    "threads",
+    "tools",
+    "topologies",
+];
+
+/// A program of `tests/c` for MPICH's interface, by our wrapper.
+fn ours(name: &str) -> PathBuf {
+    let source = sources().join(format!("{name}.c"));
+    cc(
+        &source,
+        &["-abi=mpich", "-O1", "-g", "-Wall", "-Wextra", "-Werror"],
+    )
+}
+
+/// A job on two ranks; `tools` wants to hear what it runs over.
+fn job(name: &str, program: PathBuf, transport: &str) -> Job {
+    let arguments: &[&str] = if name == "tools" { &[transport] } else { &[] };
+    let job = Job::new(program).ranks(2).args(arguments);
+    job.env("FERRITE_TRANSPORT", transport)
+}
+
+#[test]
+fn programs_of_our_wrapper() {
+    for name in PROGRAMS {
+        for transport in ["shm", "tcp"] {
+            passes(job(name, ours(name), transport));
+        }
+    }
+}
+
+/// The folder of another MPI from PyPI.
+fn peer_folder(name: &str) -> Option<PathBuf> {
+    let bin = peer(name)?;
+    Some(bin.parent()?.parent()?.to_owned())
+}
+
+/// A program, built once a run of the tests by MPICH's own wrapper with MPICH's own header.
+fn theirs(mpich: &Path, folder: &Path, name: &str) -> PathBuf {
+    let program = folder.join(name);
+    let status = Command::new(mpich.join("bin/mpicc"))
+        .args(["-O1", "-w", "-o"])
+        .arg(&program)
+        .arg(sources().join(format!("{name}.c")))
+        .arg("-lpthread")
+        .status()
+        .expect("MPICH's mpicc runs");
+    assert!(status.success(), "{name}");
+    program
+}
+
+#[test]
+fn programs_of_mpichs_wrapper() {
+    let Some(mpich) = peer_folder("mpich") else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let library = prefix().path().join("lib").display().to_string();
+    for name in PROGRAMS {
+        let program = theirs(&mpich, folder.path(), name);
+        passes(job(name, program, "shm").env("LD_LIBRARY_PATH", &library));
+    }
+}
+
+/// Every constant of our header has the value that it has in MPICH's.
+#[test]
+fn constants_are_mpichs() {
+    let Some(mpich) = peer_folder("mpich") else {
+        return;
+    };
+    let table =
+        Table::read(&ferrite_gen::repository().join(ferrite_gen::TABLE)).expect("the table");
+    let mut text = String::from("#include <stddef.h>\n#include <mpi.h>\n");
+    let is_number =
+        |value: &str| value != "-" && !value.starts_with(|c: char| c.is_ascii_alphabetic());
+    let mut count = 0;
+    for constants in &table.constants {
+        for constant in constants
+            .members
+            .iter()
+            .filter(|constant| is_number(&constant.mpich))
+        {
+            let value = match &constants.group {
+                // Pointers and casts are no constant expressions for the preprocessor, but for the compiler.
+                Group::Handle(_) | Group::Cast(_) => format!("(long long)MPI_{}", constant.name),
+                _ => format!("MPI_{}", constant.name),
+            };
+            let wanted = match constants.group {
+                Group::Handle(_) => format!("(long long)(int){}", constant.mpich),
+                _ => constant.mpich.clone(),
+            };
+            text += &format!(
+                "int check_{}[{value} == {wanted} ? 1 : -1];\n",
+                constant.name
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 300, "{count}");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let source = folder.path().join("constants.c");
+    std::fs::write(&source, text).expect("the folder can be written");
+    for (wrapper, abi) in [
+        (mpich.join("bin/mpicc"), None),
+        (prefix().program("mpicc"), Some("-abi=mpich")),
+    ] {
+        let mut command = Command::new(&wrapper);
+        let output = command
+            .args(abi)
+            .args(["-w", "-fsyntax-only"])
+            .arg(&source)
+            .output();
+        let output = output.expect("the wrapper runs");
+        assert!(
+            output.status.success(),
+            "{}: {}",
+            wrapper.display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+/// Ranks of one job may have different binary interfaces.
+#[test]
+fn both_interfaces_in_one_job() {
+    for name in ["hello", "pt2pt_exchange", "collectives"] {
+        let more = ["-n", "2", ":", "-n", "2"].map(String::from);
+        let [count, two, colon, n, too] = more;
+        let first = c(name).display().to_string();
+        let launcher = [count, two, first, colon, n, too];
+        passes(Job::new(ours(name)).launcher_args(launcher));
+    }
+}
+
+/// Runs one of Intel's programs to its end.
+fn benchmark(program: &Path, ranks: u32, transport: &str, arguments: &[&str]) {
+    let library = prefix().path().join("lib").display().to_string();
+    let job = Job::new(program).ranks(ranks).args(arguments);
+    let job = job
+        .env("LD_LIBRARY_PATH", &library)
+        .env("FERRITE_TRANSPORT", transport);
+    let outcome = job.timeout(std::time::Duration::from_secs(300)).succeeds();
+    assert!(
+        outcome
+            .stdout
+            .contains("# All processes entering MPI_Finalize"),
+        "{outcome}"
+    );
+}
+
+#[test]
+fn intels_benchmarks() {
+    let Some(impi) = peer_folder("impi") else {
+        return;
+    };
+    for (name, arguments) in [
+        (
+            "IMB-MPI1",
+            &["-iter", "10", "-msglog", "0:14", "-time", "0.2"][..],
+        ),
+        (
+            "IMB-P2P",
+            &["-iter", "10", "-msglog", "0:14", "-time", "0.2"],
+        ),
+        (
+            "IMB-NBC",
+            &["-iter", "5", "-msglog", "0:12", "-time", "0.2"],
+        ),
+    ] {
+        for ranks in [2, 4] {
+            for transport in ["shm", "tcp"] {
+                benchmark(&impi.join("bin").join(name), ranks, transport, arguments);
+            }
+        }
+    }
+}
+
+/// The names that a library exports.
+fn exported(library: &Path) -> BTreeSet<String> {
+    let output = Command::new("nm")
+        .args(["--dynamic", "--defined-only", "--format=posix"])
+        .arg(library)
+        .output()
+        .expect("nm runs");
+    assert!(output.status.success(), "{}", library.display());
+    let text = String::from_utf8(output.stdout).expect("plain text");
+    let names = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    names.map(str::to_owned).collect()
+}
+
+/// What MPICH's library exports, ours does, but for what is listed with a reason; and the list has nothing that is not so.
+#[test]
+fn names_are_mpichs() {
+    let Some(mpich) = peer_folder("mpich") else {
+        return;
+    };
+    if !needs("nm") {
+        return;
+    }
+    let ours = exported(&prefix().path().join("lib/libmpi.so.12"));
+    let theirs = exported(&mpich.join("lib/libmpi.so.12"));
+    let list = ferrite_gen::repository().join("ffi/mpich/not-exported.txt");
+    let list = std::fs::read_to_string(list).expect("the list");
+    let list = list.lines().filter(|line| !line.starts_with('#'));
+    let mut beginnings: Vec<(&str, usize)> = list
+        .map(|line| (line.split_once(": ").expect("a reason").0, 0))
+        .collect();
+    let mut missing = Vec::new();
+    for name in theirs.difference(&ours) {
+        match beginnings
+            .iter_mut()
+            .find(|(begins, _)| name.starts_with(begins))
+        {
+            Some((_, count)) => *count += 1,
+            None => missing.push(name),
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+    beginnings.retain(|(_, count)| *count == 0);
+    assert!(
+        beginnings.is_empty(),
+        "nothing begins so any more: {beginnings:?}"
+    );
+}
+
+/// A call of the program passes through a tool that was loaded before, and no call of the library's own does.
+#[test]
+fn a_tool_in_front_of_it() {
+    let source = |name: &str| sources().join(format!("{name}.c"));
+    let tool = cc(
+        &source("profile"),
+        &["-abi=mpich", "-shared", "-fPIC", "-O1"],
+    );
+    let outcome = Job::new(ours("profiled"))
+        .ranks(2)
+        .launcher_args(["-env", "LD_PRELOAD", &tool.to_string_lossy()])
+        .succeeds();
+    for rank in 0..2 {
+        let line = format!("tool: rank {rank} sent 3");
+        assert!(
+            outcome.stdout.lines().any(|printed| printed == line),
+            "{outcome}"
+        );
+    }
+}
+
+/// Intel's and MPICH's launchers start a program on our library.
+#[test]
+fn under_other_launchers() {
+    for name in ["mpich", "impi"] {
+        let (Some(folder), Some(impi)) = (peer_folder(name), peer_folder("impi")) else {
+            return;
+        };
+        let library = prefix().path().join("lib").display().to_string();
+        let job = Job::new(impi.join("bin/IMB-MPI1"))
+            .launcher(folder.join("bin/mpiexec.hydra"))
+            .ranks(2)
+            .args(["-iter", "10", "-msglog", "0:14", "PingPong", "Allreduce"])
+            .env("I_MPI_ROOT", &folder.display().to_string())
+            .env("LD_LIBRARY_PATH", &library);
+        let outcome = job.succeeds();
+        assert!(
+            outcome
+                .stdout
+                .contains("# All processes entering MPI_Finalize"),
+            "{outcome}"
+        );
+    }
+}
