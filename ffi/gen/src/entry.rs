@@ -154,7 +154,7 @@ fn inward(param: &Param) -> String {
     match param.kind.class() {
         Class::Status => format!("status_in({name})"),
         // An address as such has no meaning.
-        Class::Buffer if param.kind.is("LOCATION") => name.clone(),
+        Class::Buffer if param.kind.is("MEMORY") => name.clone(),
         Class::Buffer => format!("buffer_in({name})"),
         _ if is_scalar && param.kind.is_converted() => {
             format!("{}_in({name})", param.kind.name().to_lowercase())
@@ -355,7 +355,7 @@ fn built(function: &Function, form: Form) -> Result<String, String> {
             .unwrap();
         }
         match (param.direction, class) {
-            (_, Class::Buffer) => inputs.push(format!("buffer_in({name}).cast()")),
+            (_, Class::Buffer) => inputs.push(format!("{}.cast()", inward(param))),
             (Direction::In, Class::Number) if param.kind.is("AINT") => {
                 inputs.push(format!("{name} as i64"))
             }

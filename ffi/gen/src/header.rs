@@ -323,7 +323,7 @@ fn declare(param: &Param, form: Form, interface: Interface) -> String {
         return format!("{constant}{c}{space}{name}[]");
     }
     // Weights may be one of the addresses that have a meaning, which a compiler would complain about for an array.
-    let by_pointer = ["BUFFER", "LOCATION", "STRING", "STATUS", "WEIGHT"]
+    let by_pointer = ["BUFFER", "MEMORY", "STRING", "STATUS", "WEIGHT"]
         .iter()
         .any(|k| param.kind.is(k));
     let opaque = ["ATTRIBUTE", "BASE", "EXTRA_STATE"]

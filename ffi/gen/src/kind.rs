@@ -134,7 +134,7 @@ const ROWS: &[Row] = &[
     plain("T_ORDER", "MPI_T_source_order", "c_int", Class::Number),
     // Memory.
     plain("BUFFER", "void", "c_void", Class::Buffer),
-    plain("LOCATION", "void", "c_void", Class::Buffer),
+    plain("MEMORY", "void", "c_void", Class::Buffer),
     plain("EXTRA_STATE", "void *", "*mut c_void", Class::Opaque),
     plain("ATTRIBUTE", "void *", "*mut c_void", Class::Opaque),
     plain("BASE", "void *", "*mut c_void", Class::Base),

@@ -108,7 +108,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.precv_init(buffer_in(buf).cast(), partitions, count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.precv_init(buf.cast(), partitions, count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -139,7 +139,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.precv_init(buffer_in(buf).cast(), partitions, count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.precv_init(buf.cast(), partitions, count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -170,7 +170,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.psend_init(buffer_in(buf).cast(), partitions, count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.psend_init(buf.cast(), partitions, count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -201,7 +201,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.psend_init(buffer_in(buf).cast(), partitions, count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm)), Info(narrow(info))) };
+        let done = unsafe { engine.psend_init(buf.cast(), partitions, count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm)), Info(narrow(info))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };

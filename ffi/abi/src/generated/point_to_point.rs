@@ -18,7 +18,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.send_mode(Mode::Buffered, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.send_mode(Mode::Buffered, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -42,7 +42,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.send_mode(Mode::Buffered, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.send_mode(Mode::Buffered, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -70,7 +70,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.send_init(Mode::Buffered, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.send_init(Mode::Buffered, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -99,7 +99,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.send_init(Mode::Buffered, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.send_init(Mode::Buffered, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -460,7 +460,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isend_mode(Mode::Buffered, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.isend_mode(Mode::Buffered, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -489,7 +489,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isend_mode(Mode::Buffered, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.isend_mode(Mode::Buffered, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -555,7 +555,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Request, "request");
         }
-        let done = unsafe { engine.imrecv(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
+        let done = unsafe { engine.imrecv(buf.cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
         unsafe { *message = widen(message_now.0) };
         match done {
             Ok(new_request) => {
@@ -587,7 +587,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Request, "request");
         }
-        let done = unsafe { engine.imrecv(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
+        let done = unsafe { engine.imrecv(buf.cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
         unsafe { *message = widen(message_now.0) };
         match done {
             Ok(new_request) => {
@@ -647,7 +647,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.irecv(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.irecv(buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -676,7 +676,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.irecv(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.irecv(buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -705,7 +705,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isend_mode(Mode::Ready, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.isend_mode(Mode::Ready, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -734,7 +734,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isend_mode(Mode::Ready, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.isend_mode(Mode::Ready, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -763,7 +763,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isend(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.isend(buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -792,7 +792,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isend(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.isend(buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -826,7 +826,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isendrecv(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), rank_in(dest), tag_in(sendtag), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
+        let done = unsafe { engine.isendrecv(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), rank_in(dest), tag_in(sendtag), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -860,7 +860,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isendrecv(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), rank_in(dest), tag_in(sendtag), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
+        let done = unsafe { engine.isendrecv(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), rank_in(dest), tag_in(sendtag), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -891,7 +891,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isendrecv_replace(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(sendtag), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
+        let done = unsafe { engine.isendrecv_replace(buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(sendtag), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -922,7 +922,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isendrecv_replace(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(sendtag), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
+        let done = unsafe { engine.isendrecv_replace(buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(sendtag), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -951,7 +951,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isend_mode(Mode::Synchronous, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.isend_mode(Mode::Synchronous, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -980,7 +980,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.isend_mode(Mode::Synchronous, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.isend_mode(Mode::Synchronous, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1036,7 +1036,7 @@ entry! {
             return null_argument(CALL, Scope::Request, "message");
         }
         let mut message_now = Message(narrow(unsafe { *message }));
-        let done = unsafe { engine.mrecv(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
+        let done = unsafe { engine.mrecv(buf.cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
         unsafe { *message = widen(message_now.0) };
         match done {
             Ok(new_status) => {
@@ -1065,7 +1065,7 @@ entry! {
             return null_argument(CALL, Scope::Request, "message");
         }
         let mut message_now = Message(narrow(unsafe { *message }));
-        let done = unsafe { engine.mrecv(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
+        let done = unsafe { engine.mrecv(buf.cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
         unsafe { *message = widen(message_now.0) };
         match done {
             Ok(new_status) => {
@@ -1115,7 +1115,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.recv(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.recv(buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_status) => {
                 unsafe { put_status(status_in(status), &new_status) };
@@ -1141,7 +1141,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.recv(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.recv(buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_status) => {
                 unsafe { put_status(status_in(status), &new_status) };
@@ -1170,7 +1170,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.recv_init(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.recv_init(buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1199,7 +1199,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.recv_init(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.recv_init(buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(source), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1335,7 +1335,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.send_mode(Mode::Ready, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.send_mode(Mode::Ready, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -1359,7 +1359,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.send_mode(Mode::Ready, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.send_mode(Mode::Ready, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -1387,7 +1387,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.send_init(Mode::Ready, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.send_init(Mode::Ready, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1416,7 +1416,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.send_init(Mode::Ready, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.send_init(Mode::Ready, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1441,7 +1441,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.send(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.send(buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -1465,7 +1465,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.send(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.send(buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -1493,7 +1493,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.send_init(Mode::Standard, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.send_init(Mode::Standard, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1522,7 +1522,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.send_init(Mode::Standard, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.send_init(Mode::Standard, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1553,7 +1553,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.sendrecv(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), rank_in(dest), tag_in(sendtag), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
+        let done = unsafe { engine.sendrecv(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), rank_in(dest), tag_in(sendtag), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
         match done {
             Ok(new_status) => {
                 unsafe { put_status(status_in(status), &new_status) };
@@ -1584,7 +1584,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.sendrecv(buffer_in(sendbuf).cast(), sendcount as i64, Datatype(narrow(sendtype)), rank_in(dest), tag_in(sendtag), buffer_in(recvbuf).cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
+        let done = unsafe { engine.sendrecv(sendbuf.cast(), sendcount as i64, Datatype(narrow(sendtype)), rank_in(dest), tag_in(sendtag), recvbuf.cast(), recvcount as i64, Datatype(narrow(recvtype)), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
         match done {
             Ok(new_status) => {
                 unsafe { put_status(status_in(status), &new_status) };
@@ -1612,7 +1612,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.sendrecv_replace(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(sendtag), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
+        let done = unsafe { engine.sendrecv_replace(buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(sendtag), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
         match done {
             Ok(new_status) => {
                 unsafe { put_status(status_in(status), &new_status) };
@@ -1640,7 +1640,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.sendrecv_replace(buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(sendtag), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
+        let done = unsafe { engine.sendrecv_replace(buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(sendtag), rank_in(source), tag_in(recvtag), Comm(narrow(comm))) };
         match done {
             Ok(new_status) => {
                 unsafe { put_status(status_in(status), &new_status) };
@@ -1808,7 +1808,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.send_mode(Mode::Synchronous, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.send_mode(Mode::Synchronous, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -1832,7 +1832,7 @@ entry! {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
-        let done = unsafe { engine.send_mode(Mode::Synchronous, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.send_mode(Mode::Synchronous, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(()) => {
                 SUCCESS
@@ -1860,7 +1860,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.send_init(Mode::Synchronous, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.send_init(Mode::Synchronous, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };
@@ -1889,7 +1889,7 @@ entry! {
         if request.is_null() {
             return null_argument(CALL, Scope::Comm(comm), "request");
         }
-        let done = unsafe { engine.send_init(Mode::Synchronous, buffer_in(buf).cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
+        let done = unsafe { engine.send_init(Mode::Synchronous, buf.cast(), count as i64, Datatype(narrow(datatype)), rank_in(dest), tag_in(tag), Comm(narrow(comm))) };
         match done {
             Ok(new_request) => {
                 unsafe { *request = widen(new_request.0) };

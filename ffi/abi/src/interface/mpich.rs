@@ -42,12 +42,13 @@ const OBJECTS: u32 = 0xa000_0000;
 /// The engine's predefined handles lie below.
 const PREDEFINED: usize = 0x300;
 
-/// Outside, a predefined handle's kind is in the bits from 26 on, and its number among those of its kind in the lowest seven.
+/// Outside, a predefined handle's kind is in the six bits from 26 on, and its number among those of its kind in the lowest seven.
 const PLACES: usize = 1 << 13;
 
+/// Those thirteen bits.
 #[inline(always)]
 const fn place(handle: u32) -> usize {
-    (handle >> 19 & 0x1f80 | handle & 0x7f) as usize
+    handle.rotate_left(6) as usize % PLACES
 }
 
 /// What MPICH has beside the standard: `MPIX_C_FLOAT16`.
