@@ -18,7 +18,7 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 prefix=$target/prefix
 host=x86_64-unknown-linux-gnu
 
-steps=(packages peers format lints generated tests simulator lock-order loom threads addresses fuzz install instructions syscalls netpipe mpich-suite bench osu)
+steps=(packages peers format lints generated tests simulator lock-order loom threads addresses fuzz install instructions syscalls netpipe mpich-suite rsmpi bench osu)
 
 # Programs by the package that has them.
 packages() {
@@ -30,6 +30,7 @@ packages() {
         PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
     done
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    ls /usr/lib/llvm-*/lib/libclang.so >/dev/null 2>&1 || missing+=(libclang-dev)
     if [ ${#missing[@]} -eq 0 ]; then
         echo "nothing is missing"
         return 0
@@ -42,15 +43,17 @@ packages() {
     apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 }
 
-# MPICH and Intel MPI from PyPI, a Python environment each: their libraries of the standard ABI, and MPICH's header to compare ours with.
+# MPICH and Intel MPI from PyPI, a Python environment each: their libraries, headers and launchers, and Intel's benchmarks, of which one wants
+# Intel's OpenMP.
 peers() {
-    local pair folder
-    for pair in mpich:mpich impi:impi-rt; do
-        folder=$cache/peers/${pair%%:*}
-        if [ ! -f "$folder/complete" ]; then
+    local pair folder complete packages
+    for pair in mpich:mpich "impi:impi-rt intel-openmp"; do
+        read -ra packages <<<"${pair##*:}"
+        folder=$cache/peers/${pair%%:*} complete=complete-${packages[*]}
+        if [ ! -f "$folder/${complete// /-}" ]; then
             rm -rf "$folder"
             mkdir -p "$cache/peers"
-            python3 -m venv "$folder" && "$folder/bin/pip" install -q "${pair##*:}" && : >"$folder/complete" || return 1
+            python3 -m venv "$folder" && "$folder/bin/pip" install -q "${packages[@]}" && : >"$folder/${complete// /-}" || return 1
         fi
         echo "$folder: $("$folder/bin/pip" list 2>/dev/null | grep -iE '^(mpich|impi)' | tr -s ' ' | tr '\n' ' ')"
     done
@@ -132,6 +135,8 @@ syscalls() { ci/tcp-syscalls.sh "$prefix"; }
 bench() { cargo bench -- --quick; }
 
 mpich-suite() { ci/mpich-suite.sh "$prefix" "$cache/mpich" "$target/mpich-suite"; }
+
+rsmpi() { tests/rsmpi/run --prefix "$prefix" --build "$target/rsmpi"; }
 
 netpipe() { ci/netpipe.sh "$prefix" "$cache/netpipe"; }
 

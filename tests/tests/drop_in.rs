@@ -168,20 +168,10 @@ fn both_interfaces_in_one_job() {
     }
 }
 
-/// Runs one of Intel's programs to its end.
-fn benchmark(program: &Path, ranks: u32, transport: &str, arguments: &[&str]) {
-    let library = prefix().path().join("lib").display().to_string();
-    let job = Job::new(program).ranks(ranks).args(arguments);
-    let job = job
-        .env("LD_LIBRARY_PATH", &library)
-        .env("FERRITE_TRANSPORT", transport);
-    let outcome = job.timeout(std::time::Duration::from_secs(300)).succeeds();
-    assert!(
-        outcome
-            .stdout
-            .contains("# All processes entering MPI_Finalize"),
-        "{outcome}"
-    );
+/// Where programs of a peer find our library first, and then what else they need.
+fn library_path(peer: &Path) -> String {
+    let ours = prefix().path().join("lib");
+    format!("{}:{}", ours.display(), peer.join("lib").display())
 }
 
 #[test]
@@ -189,23 +179,31 @@ fn intels_benchmarks() {
     let Some(impi) = peer_folder("impi") else {
         return;
     };
+    let short = |lengths| ["-iter", "10", "-time", "0.2", "-msglog", lengths];
     for (name, arguments) in [
+        ("IMB-MPI1", &short("0:14")[..]),
+        ("IMB-P2P", &short("0:14")),
+        ("IMB-NBC", &short("0:12")),
         (
-            "IMB-MPI1",
-            &["-iter", "10", "-msglog", "0:14", "-time", "0.2"][..],
-        ),
-        (
-            "IMB-P2P",
-            &["-iter", "10", "-msglog", "0:14", "-time", "0.2"],
-        ),
-        (
-            "IMB-NBC",
-            &["-iter", "5", "-msglog", "0:12", "-time", "0.2"],
+            "IMB-MT",
+            &["-thread_level", "multiple", "-repeat", "10", "-warmup", "1"],
         ),
     ] {
         for ranks in [2, 4] {
             for transport in ["shm", "tcp"] {
-                benchmark(&impi.join("bin").join(name), ranks, transport, arguments);
+                let job = Job::new(impi.join("bin").join(name))
+                    .ranks(ranks)
+                    .args(arguments);
+                let job = job
+                    .env("LD_LIBRARY_PATH", &library_path(&impi))
+                    .env("OMP_NUM_THREADS", "2")
+                    .env("FERRITE_TRANSPORT", transport);
+                let outcome = job.timeout(std::time::Duration::from_secs(300)).succeeds();
+                let ends = name == "IMB-MT"
+                    || outcome
+                        .stdout
+                        .contains("# All processes entering MPI_Finalize");
+                assert!(ends, "{outcome}");
             }
         }
     }
@@ -289,7 +287,7 @@ fn under_other_launchers() {
         let (Some(folder), Some(impi)) = (peer_folder(name), peer_folder("impi")) else {
             return;
         };
-        let library = prefix().path().join("lib").display().to_string();
+        let library = library_path(&impi);
         let job = Job::new(impi.join("bin/IMB-MPI1"))
             .launcher(folder.join("bin/mpiexec.hydra"))
             .ranks(2)
