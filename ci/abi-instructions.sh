@@ -13,15 +13,10 @@ if [ $# -lt 1 ] || [ $# -gt 2 ] || [ ! -x "$1/bin/mpicc" ]; then
     exit 2
 fi
 prefix=$(cd "$1" && pwd)
-if ! command -v valgrind >/dev/null; then
-    [ "${FERRITE_TEST_REQUIRE:-}" != all ] || { echo "$0: needs valgrind" >&2; exit 1; }
-    echo "skipped: needs valgrind"
-    exit 0
-fi
+. "$(dirname "$0")/callgrind.sh"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$(dirname "$0")/.."
-. ci/callgrind.sh
 # Nobody sleeps: what it costs to wake a sleeper is not part of the figures.
 export FERRITE_SPIN=3600s FERRITE_YIELD=3600s
 unset FERRITE_TRANSPORT LD_LIBRARY_PATH

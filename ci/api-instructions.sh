@@ -13,11 +13,7 @@ if [ $# -lt 1 ] || [ $# -gt 2 ] || [ ! -x "$1/bin/mpiexec" ]; then
     exit 2
 fi
 mpiexec=$(cd "$1" && pwd)/bin/mpiexec
-if ! command -v valgrind >/dev/null; then
-    [ "${FERRITE_TEST_REQUIRE:-}" != all ] || { echo "$0: needs valgrind" >&2; exit 1; }
-    echo "skipped: needs valgrind"
-    exit 0
-fi
+. "$(dirname "$0")/callgrind.sh"
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
 cargo build -q --release -p mpi_core --example instructions

@@ -1,4 +1,11 @@
-# Sourced: counts instructions of a function of an MPI library. Wants $prefix, and $folder for what lies in between.
+# Sourced: counts instructions of a function of an MPI library. Wants $prefix, and $folder for what lies in between. Ends the script where
+# there is no valgrind.
+
+if ! command -v valgrind >/dev/null; then
+    [ "${FERRITE_TEST_REQUIRE:-}" != all ] || { echo "$0: needs valgrind" >&2; exit 1; }
+    echo "skipped: needs valgrind"
+    exit 0
+fi
 
 address() { nm -D "$2" | awk -v name="$1" '$3 == name { print $1 }'; }
 

@@ -18,17 +18,12 @@ if [ $# -lt 1 ] || [ $# -gt 3 ] || [ ! -x "$1/bin/osu_bw" ]; then
     exit 2
 fi
 prefix=$(cd "$1" && pwd)
-if ! command -v valgrind >/dev/null; then
-    [ "${FERRITE_TEST_REQUIRE:-}" != all ] || { echo "$0: needs valgrind" >&2; exit 1; }
-    echo "skipped: needs valgrind"
-    exit 0
-fi
+. "$(dirname "$0")/callgrind.sh"
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 library=$(ldd "$prefix/bin/osu_bw" | awk '$1 ~ /^libmpi_abi\.so/ { print $3 }')
 [ -f "$library" ] || { echo "$0: $prefix/bin/osu_bw finds no libmpi_abi.so.1" >&2; exit 1; }
-. "$(dirname "$0")/callgrind.sh"
 export FERRITE_SPIN=${FERRITE_SPIN:-3600s} FERRITE_YIELD=${FERRITE_YIELD:-3600s}
 
 # count WHERE FUNCTION CALLS LIMIT PROGRAM ARGUMENTS...: CALLS is how often rank 0 must have called the function.

@@ -259,27 +259,6 @@ fn names_are_mpichs() {
     );
 }
 
-/// A call of the program passes through a tool that was loaded before, and no call of the library's own does.
-#[test]
-fn a_tool_in_front_of_it() {
-    let source = |name: &str| sources().join(format!("{name}.c"));
-    let tool = cc(
-        &source("profile"),
-        &["-abi=mpich", "-shared", "-fPIC", "-O1"],
-    );
-    let outcome = Job::new(ours("profiled"))
-        .ranks(2)
-        .launcher_args(["-env", "LD_PRELOAD", &tool.to_string_lossy()])
-        .succeeds();
-    for rank in 0..2 {
-        let line = format!("tool: rank {rank} sent 3");
-        assert!(
-            outcome.stdout.lines().any(|printed| printed == line),
-            "{outcome}"
-        );
-    }
-}
-
 /// Intel's and MPICH's launchers start a program on our library.
 #[test]
 fn under_other_launchers() {

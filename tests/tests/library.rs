@@ -1,6 +1,6 @@
 //! The library as a file: its name, its symbols, tools in front of it, loading it at run time.
 
-use ferrite_tests::{Job, c, cc, needs, prefix, sources};
+use ferrite_tests::{Job, cc, needs, prefix, sources};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
@@ -106,19 +106,28 @@ fn symbols() {
     assert!(others.is_empty(), "{others:?}");
 }
 
+/// A call of the program passes through a tool that was loaded before, and no call of the library's own does.
 #[test]
 fn a_tool_in_front_of_it() {
-    let tool = cc(&sources().join("profile.c"), &["-shared", "-fPIC", "-O1"]);
-    let outcome = Job::new(c("profiled"))
-        .ranks(2)
-        .launcher_args(["-env", "LD_PRELOAD", &tool.to_string_lossy()])
-        .succeeds();
-    for rank in 0..2 {
-        let line = format!("tool: rank {rank} sent 3");
-        assert!(
-            outcome.stdout.lines().any(|printed| printed == line),
-            "{line}: {outcome}"
-        );
+    for abi in ["-abi=standard", "-abi=mpich"] {
+        let build = |name: &str, arguments: &[&str]| {
+            cc(
+                &sources().join(format!("{name}.c")),
+                &[&[abi, "-O1"], arguments].concat(),
+            )
+        };
+        let tool = build("profile", &["-shared", "-fPIC"]);
+        let outcome = Job::new(build("profiled", &[]))
+            .ranks(2)
+            .launcher_args(["-env", "LD_PRELOAD", &tool.to_string_lossy()])
+            .succeeds();
+        for rank in 0..2 {
+            let line = format!("tool: rank {rank} sent 3");
+            assert!(
+                outcome.stdout.lines().any(|printed| printed == line),
+                "{line}: {outcome}"
+            );
+        }
     }
 }
 
