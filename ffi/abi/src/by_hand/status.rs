@@ -196,6 +196,9 @@ pub(crate) unsafe fn status_set_elements_x(
 }
 
 #[cfg(mpich)]
+use crate::interface::status_in;
+
+#[cfg(mpich)]
 pub(crate) unsafe fn status_copy(from: *const MPI_Status, to: *mut MPI_Status) -> Result<()> {
     // SAFETY: the program's pointers.
     unsafe { *status_mut(to)? = *status(from)? };
@@ -204,12 +207,12 @@ pub(crate) unsafe fn status_copy(from: *const MPI_Status, to: *mut MPI_Status) -
 
 #[cfg(mpich)]
 pub(crate) unsafe fn status_c2f(from: *const MPI_Status, to: *mut c_int) -> Result<()> {
-    // SAFETY: the program's array is as long as a status.
-    unsafe { status_copy(from, to.cast()) }
+    // SAFETY: the program's array is as long as a status, or it is `MPI_F_STATUS_IGNORE`, which is no place.
+    unsafe { status_copy(from, status_in(to.cast())) }
 }
 
 #[cfg(mpich)]
 pub(crate) unsafe fn status_f2c(from: *const c_int, to: *mut MPI_Status) -> Result<()> {
-    // SAFETY: the program's array is as long as a status.
-    unsafe { status_copy(from.cast(), to) }
+    // SAFETY: as of `status_c2f`.
+    unsafe { status_copy(status_in(from.cast::<MPI_Status>()), to) }
 }
