@@ -18,7 +18,7 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 prefix=$target/prefix
 host=x86_64-unknown-linux-gnu
 
-steps=(packages peers format lints generated tests simulator lock-order loom threads addresses fuzz install instructions syscalls netpipe mpich-suite rsmpi bench osu)
+steps=(packages peers format lints generated tests simulator lock-order loom threads addresses fuzz install instructions syscalls netpipe scalapack mpich-suite rsmpi bench osu)
 
 # Programs by the package that has them.
 packages() {
@@ -31,6 +31,9 @@ packages() {
     done
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
     ls /usr/lib/llvm-*/lib/libclang.so >/dev/null 2>&1 || missing+=(libclang-dev)
+    for pair in liblapack.so.3:liblapack3 libgfortran.so.5:libgfortran5; do
+        PATH=$PATH:/usr/sbin:/sbin ldconfig -p | grep -q "${pair%%:*}" || missing+=("${pair##*:}")
+    done
     if [ ${#missing[@]} -eq 0 ]; then
         echo "nothing is missing"
         return 0
@@ -139,6 +142,8 @@ mpich-suite() { ci/mpich-suite.sh "$prefix" "$cache/mpich" "$target/mpich-suite"
 rsmpi() { tests/rsmpi/run --prefix "$prefix" --build "$target/rsmpi"; }
 
 netpipe() { ci/netpipe.sh "$prefix" "$cache/netpipe"; }
+
+scalapack() { ci/scalapack.sh "$prefix" "$cache/scalapack"; }
 
 # Not in any registry, so only where somebody has the sources.
 osu() {

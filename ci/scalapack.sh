@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# The tests of ScaLAPACK as Debian has them built for MPICH, unmodified, on our libmpich.so.12 with 4 ranks. Of MPICH comes only the library
+# with its Fortran names, which calls ours.
+#
+#   ci/scalapack.sh PREFIX CACHE     (PREFIX as laid out by cargo xtask install; CACHE keeps the packages)
+#
+# A program passes if it ends well and says of no test that it failed. Needs liblapack3 and libgfortran5.
+set -u
+[ $# -eq 2 ] && [ -x "$1/bin/mpiexec" ] || { echo "usage: $0 PREFIX CACHE" >&2; exit 2; }
+prefix=$(cd "$1" && pwd)
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+if ! "$(dirname "$0")/debian-package.sh" "$2" "$folder" scalapack-mpi-test scalapack-test-common libscalapack-mpich2.2 libmpich12; then
+    [ "${FERRITE_TEST_REQUIRE:-}" != all ] || { echo "$0: needs Debian's packages of ScaLAPACK and MPICH" >&2; exit 1; }
+    echo "skipped: needs Debian's packages of ScaLAPACK and MPICH"
+    exit 0
+fi
+mkdir "$folder/lib" && cp -P "$folder"/usr/lib/*/{libscalapack-mpich.so,libmpichfort.so}.* "$folder/lib" && cd "$folder"/usr/lib/*/scalapack/mpich-tests || exit 1
+
+passed=0 failed=0 tests=0
+for program in x*; do
+    # These two end by aborting, which is what they try last.
+    case $program in xCbtest | xFbtest) continue ;; esac
+    if MPIEXEC_TIMEOUT=120 LD_LIBRARY_PATH=$prefix/lib:$folder/lib "$prefix/bin/mpiexec" -n 4 "./$program" >"$folder/log" 2>&1 </dev/null &&
+        ! grep -v RESULT "$folder/log" | grep -qE '[1-9][0-9]* tests completed and failed|FAILED'; then
+        passed=$((passed + 1))
+        tests=$((tests + $(sed -nE 's/^ *([0-9]+) tests completed and passed.*/\1/p' "$folder/log" | head -n 1 || echo 0) + 0))
+    else
+        failed=$((failed + 1))
+        echo "FAILED $program"
+        tail -n 20 "$folder/log"
+    fi
+done
+echo "ScaLAPACK: $passed programs passed with $tests tests, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 50 ]
