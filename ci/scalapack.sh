@@ -4,7 +4,8 @@
 #
 #   ci/scalapack.sh PREFIX CACHE     (PREFIX as laid out by cargo xtask install; CACHE keeps the packages)
 #
-# A program passes if it ends well and says of no test that it failed. Needs liblapack3 and libgfortran5.
+# A program passes if it ends well and says of no test that it failed. Needs liblapack3 and libgfortran5. Looks first whether Debian's MPICH exports
+# a function of MPI that ours does not.
 set -u
 [ $# -eq 2 ] && [ -x "$1/bin/mpiexec" ] || { echo "usage: $0 PREFIX CACHE" >&2; exit 2; }
 prefix=$(cd "$1" && pwd)
@@ -16,6 +17,10 @@ if ! "$(dirname "$0")/debian-package.sh" "$2" "$folder" scalapack-mpi-test scala
     exit 0
 fi
 mkdir "$folder/lib" && cp -P "$folder"/usr/lib/*/{libscalapack-mpich.so,libmpichfort.so}.* "$folder/lib" && cd "$folder"/usr/lib/*/scalapack/mpich-tests || exit 1
+
+names() { nm -D --defined-only "$1" | awk '$3 ~ /^P?MPI_/ { print $3 }' | sort; }
+missing=$(comm -23 <(names "$(compgen -G "$folder/usr/lib/*/libmpich.so.12")") <(names "$prefix/lib/libmpi.so.12") | tr '\n' ' ')
+[ -z "$missing" ] || { echo "libmpi.so.12 does not export $missing"; exit 1; }
 
 passed=0 failed=0 tests=0
 for program in x*; do

@@ -6,6 +6,7 @@ use ferrite_tests::{Job, c, cc, needs, passes, peer, prefix, sources};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Self-checking programs. All but `mpich_names` say nothing about a binary interface.
 const PROGRAMS: [&str; 30] = [
@@ -175,37 +176,72 @@ fn library_path(peer: &Path) -> String {
     format!("{}:{}", ours.display(), peer.join("lib").display())
 }
 
+/// Intel's programs, with few repetitions.
+const BENCHMARKS: [(&str, &[&str]); 4] = [
+    (
+        "IMB-MPI1",
+        &["-iter", "10", "-time", "0.2", "-msglog", "0:14"],
+    ),
+    (
+        "IMB-P2P",
+        &["-iter", "10", "-time", "0.2", "-msglog", "0:14"],
+    ),
+    (
+        "IMB-NBC",
+        &["-iter", "10", "-time", "0.2", "-msglog", "0:12"],
+    ),
+    (
+        "IMB-MT",
+        &["-thread_level", "multiple", "-repeat", "10", "-warmup", "1"],
+    ),
+];
+
+/// Runs one of them to its end.
+fn benchmark(impi: &Path, (name, arguments): (&str, &[&str]), how: impl FnOnce(Job) -> Job) {
+    let job = Job::new(impi.join("bin").join(name)).args(arguments);
+    let job = job
+        .env("LD_LIBRARY_PATH", &library_path(impi))
+        .env("OMP_NUM_THREADS", "2");
+    let outcome = how(job).timeout(Duration::from_secs(300)).succeeds();
+    let last = "# All processes entering MPI_Finalize";
+    assert!(
+        name == "IMB-MT" || outcome.stdout.contains(last),
+        "{outcome}"
+    );
+}
+
 #[test]
 fn intels_benchmarks() {
     let Some(impi) = peer_folder("impi") else {
         return;
     };
-    let short = |lengths| ["-iter", "10", "-time", "0.2", "-msglog", lengths];
-    for (name, arguments) in [
-        ("IMB-MPI1", &short("0:14")[..]),
-        ("IMB-P2P", &short("0:14")),
-        ("IMB-NBC", &short("0:12")),
-        (
-            "IMB-MT",
-            &["-thread_level", "multiple", "-repeat", "10", "-warmup", "1"],
-        ),
-    ] {
+    for which in BENCHMARKS {
         for ranks in [2, 4] {
             for transport in ["shm", "tcp"] {
-                let job = Job::new(impi.join("bin").join(name))
-                    .ranks(ranks)
-                    .args(arguments);
-                let job = job
-                    .env("LD_LIBRARY_PATH", &library_path(&impi))
-                    .env("OMP_NUM_THREADS", "2")
-                    .env("FERRITE_TRANSPORT", transport);
-                let outcome = job.timeout(std::time::Duration::from_secs(300)).succeeds();
-                let ends = name == "IMB-MT"
-                    || outcome
-                        .stdout
-                        .contains("# All processes entering MPI_Finalize");
-                assert!(ends, "{outcome}");
+                benchmark(&impi, which, |job| {
+                    job.ranks(ranks).env("FERRITE_TRANSPORT", transport)
+                });
             }
+        }
+    }
+}
+
+/// Intel's and MPICH's launchers start them on our library.
+#[test]
+fn intels_benchmarks_under_other_launchers() {
+    let Some(impi) = peer_folder("impi") else {
+        return;
+    };
+    for name in ["mpich", "impi"] {
+        let Some(folder) = peer_folder(name) else {
+            return;
+        };
+        for which in BENCHMARKS {
+            benchmark(&impi, which, |job| {
+                job.launcher(folder.join("bin/mpiexec.hydra"))
+                    .ranks(2)
+                    .env("I_MPI_ROOT", &folder.display().to_string())
+            });
         }
     }
 }
@@ -258,28 +294,4 @@ fn names_are_mpichs() {
         beginnings.is_empty(),
         "nothing begins so any more: {beginnings:?}"
     );
-}
-
-/// Intel's and MPICH's launchers start a program on our library.
-#[test]
-fn under_other_launchers() {
-    for name in ["mpich", "impi"] {
-        let (Some(folder), Some(impi)) = (peer_folder(name), peer_folder("impi")) else {
-            return;
-        };
-        let library = library_path(&impi);
-        let job = Job::new(impi.join("bin/IMB-MPI1"))
-            .launcher(folder.join("bin/mpiexec.hydra"))
-            .ranks(2)
-            .args(["-iter", "10", "-msglog", "0:14", "PingPong", "Allreduce"])
-            .env("I_MPI_ROOT", &folder.display().to_string())
-            .env("LD_LIBRARY_PATH", &library);
-        let outcome = job.succeeds();
-        assert!(
-            outcome
-                .stdout
-                .contains("# All processes entering MPI_Finalize"),
-            "{outcome}"
-        );
-    }
 }
