@@ -22,19 +22,28 @@ names() { nm -D --defined-only "$1" | awk '$3 ~ /^P?MPI_/ { print $3 }' | sort; 
 missing=$(comm -23 <(names "$(compgen -G "$folder/usr/lib/*/libmpich.so.12")") <(names "$prefix/lib/libmpi.so.12") | tr '\n' ' ')
 [ -z "$missing" ] || { echo "libmpi.so.12 does not export $missing"; exit 1; }
 
-passed=0 failed=0 tests=0
-for program in x*; do
-    # These two end by aborting, which is what they try last.
+# Whether a program says that a test failed: by number, in a table of routines with total, passed and failed, or for one line.
+says_failed() {
+    awk '/RESULT/ { next }
+        /[1-9][0-9]* tests completed and failed|[1-9][0-9]* FAILED\.|FAILED *$/ { bad = 1 }
+        $1 == "|" && $2 ~ /^P[A-Z0-9]+$/ && $5 + 0 > 0 { bad = 1 }
+        END { exit !bad }' "$1"
+}
+
+passed=0 failed=0
+for program in x* PBLAS/?pb?tst BLACS/x*; do
     case $program in xCbtest | xFbtest) continue ;; esac
-    if MPIEXEC_TIMEOUT=120 LD_LIBRARY_PATH=$prefix/lib:$folder/lib "$prefix/bin/mpiexec" -n 4 "./$program" >"$folder/log" 2>&1 </dev/null &&
-        ! grep -v RESULT "$folder/log" | grep -qE '[1-9][0-9]* tests completed and failed|FAILED'; then
+    (cd "$(dirname "$program")" && MPIEXEC_TIMEOUT=120 LD_LIBRARY_PATH=$prefix/lib:$folder/lib "$prefix/bin/mpiexec" -n 4 "./${program##*/}") >"$folder/log" 2>&1 </dev/null
+    status=$?
+    # The last thing that those of BLACS try is to abort.
+    [[ $program != BLACS/* ]] || ! grep -q 'killed other procs' "$folder/log" || status=0
+    if [ $status -eq 0 ] && ! says_failed "$folder/log"; then
         passed=$((passed + 1))
-        tests=$((tests + $(sed -nE 's/^ *([0-9]+) tests completed and passed.*/\1/p' "$folder/log" | head -n 1 || echo 0) + 0))
     else
         failed=$((failed + 1))
         echo "FAILED $program"
         tail -n 20 "$folder/log"
     fi
 done
-echo "ScaLAPACK: $passed programs passed with $tests tests, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 50 ]
+echo "ScaLAPACK: $passed programs passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 80 ]
