@@ -102,6 +102,11 @@ int main(int argc, char **argv)
 {
     start(&argc, &argv);
     MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
+    /* It is no version of the standard's binary interface. */
+    int major, minor;
+    EQUAL(MPI_Abi_get_version(&major, &minor), MPI_SUCCESS);
+    EQUAL(major, -1);
+    EQUAL(minor, -1);
     handles();
     statuses();
     removed();
