@@ -51,6 +51,30 @@ static void statuses(void)
     CHECK(MPI_Status_c2f(MPI_STATUS_IGNORE, ints) != MPI_SUCCESS);
 }
 
+/* A block of 19 is no default here, where that is -49767: of 40 items dealt to two, the first gets 0 to 18 and 38 to 39. */
+static void blocks_of_nineteen(void)
+{
+    int sizes[1] = {40}, ways[1] = {MPI_DISTRIBUTE_CYCLIC}, blocks[1] = {19}, grid[1] = {2}, bytes;
+    MPI_Datatype made;
+    EQUAL(MPI_Type_create_darray(2, 0, 1, sizes, ways, blocks, grid, MPI_ORDER_C, MPI_BYTE, &made), MPI_SUCCESS);
+    MPI_Type_size(made, &bytes);
+    EQUAL(bytes, 21);
+    int integers[8];
+    MPI_Datatype old;
+    EQUAL(MPI_Type_get_contents(made, 8, 0, 1, integers, NULL, &old), MPI_SUCCESS);
+    EQUAL(integers[4], MPI_DISTRIBUTE_CYCLIC);
+    EQUAL(integers[5], 19);
+    EQUAL(integers[7], MPI_ORDER_C);
+    MPI_Type_free(&made);
+    blocks[0] = MPI_DISTRIBUTE_DFLT_DARG;
+    EQUAL(MPI_Type_create_darray(2, 0, 1, sizes, ways, blocks, grid, MPI_ORDER_C, MPI_BYTE, &made), MPI_SUCCESS);
+    MPI_Type_size(made, &bytes);
+    EQUAL(bytes, 20);
+    EQUAL(MPI_Type_get_contents(made, 8, 0, 1, integers, NULL, &old), MPI_SUCCESS);
+    EQUAL(integers[5], MPI_DISTRIBUTE_DFLT_DARG);
+    MPI_Type_free(&made);
+}
+
 static void removed(void)
 {
     struct pair { int a; double b; } pair = {1, 2}, got = {0, 0};
@@ -109,6 +133,7 @@ int main(int argc, char **argv)
     EQUAL(minor, -1);
     handles();
     statuses();
+    blocks_of_nineteen();
     removed();
     return finish();
 }

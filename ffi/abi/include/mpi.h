@@ -298,16 +298,16 @@ enum {
     MPI_MODE_NOSUCCEED = 16384
 };
 
-/* Wildcards */
-enum {
-    MPI_ANY_SOURCE = -1,
-    MPI_ANY_TAG = -2
-};
-
 /* Special ranks */
 enum {
+    MPI_ANY_SOURCE = -1,
     MPI_PROC_NULL = -3,
     MPI_ROOT = -4
+};
+
+/* Special tags */
+enum {
+    MPI_ANY_TAG = -2
 };
 
 /* No value */
@@ -333,7 +333,11 @@ enum {
 enum {
     MPI_DISTRIBUTE_NONE = 16,
     MPI_DISTRIBUTE_BLOCK = 17,
-    MPI_DISTRIBUTE_CYCLIC = 18,
+    MPI_DISTRIBUTE_CYCLIC = 18
+};
+
+/* Arguments of array distributions */
+enum {
     MPI_DISTRIBUTE_DFLT_DARG = 19
 };
 

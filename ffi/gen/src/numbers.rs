@@ -5,8 +5,11 @@ use std::fmt::Write;
 use crate::table::{Constant, Constants, Group, Table};
 
 /// Kinds of parameters, each with a constant of every group that has its values.
-const KINDS: [(&str, &[&str]); 16] = [
+const KINDS: [(&str, &[&str]); 20] = [
+    ("RANK", &["PROC_NULL"]),
+    ("TAG", &["ANY_TAG"]),
     ("ERROR", &["SUCCESS", "T_ERR_CANNOT_INIT"]),
+    ("LASTCODE", &["ERR_LASTCODE"]),
     ("KEYVAL", &["KEYVAL_INVALID", "TAG_UB", "WIN_BASE"]),
     ("THREAD_LEVEL", &["THREAD_SINGLE"]),
     ("COMPARISON", &["IDENT"]),
@@ -14,6 +17,7 @@ const KINDS: [(&str, &[&str]); 16] = [
     ("SPLIT_TYPE", &["COMM_TYPE_SHARED"]),
     ("ORDER", &["ORDER_C"]),
     ("DISTRIBUTION", &["DISTRIBUTE_NONE"]),
+    ("ARGUMENT", &["DISTRIBUTE_DFLT_DARG"]),
     ("COMBINER", &["COMBINER_NAMED"]),
     ("TYPE_CLASS", &["TYPECLASS_INTEGER"]),
     ("T_VERBOSITY", &["T_VERBOSITY_USER_BASIC"]),

@@ -294,16 +294,16 @@ enum {
     MPI_MODE_NOSUCCEED = 16384
 };
 
-/* Wildcards */
-enum {
-    MPI_ANY_SOURCE = -2,
-    MPI_ANY_TAG = -1
-};
-
 /* Special ranks */
 enum {
+    MPI_ANY_SOURCE = -2,
     MPI_PROC_NULL = -1,
     MPI_ROOT = -3
+};
+
+/* Special tags */
+enum {
+    MPI_ANY_TAG = -1
 };
 
 /* No value */
@@ -329,7 +329,11 @@ enum {
 enum {
     MPI_DISTRIBUTE_NONE = 123,
     MPI_DISTRIBUTE_BLOCK = 121,
-    MPI_DISTRIBUTE_CYCLIC = 122,
+    MPI_DISTRIBUTE_CYCLIC = 122
+};
+
+/* Arguments of array distributions */
+enum {
     MPI_DISTRIBUTE_DFLT_DARG = -49767
 };
 

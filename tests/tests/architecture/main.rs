@@ -7,6 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use xtask::workspace_root;
 
+/// What a library or a program of the whole is put together from.
+const WHOLE: &[&str] = &[
+    "ferrite-engine",
+    "ferrite-client",
+    "ferrite-ring",
+    "ferrite-fabric",
+    "ferrite-shm",
+    "ferrite-tcp",
+];
+
 /// What each crate may link of this workspace, directly or not. A crate that is not named here is unknown to the architecture.
 const MAY_LINK: [(&str, &[&str]); 19] = [
     ("ferrite-ring", &[]),
@@ -18,39 +28,9 @@ const MAY_LINK: [(&str, &[&str]); 19] = [
         &["ferrite-ring", "ferrite-fabric", "ferrite-shm"],
     ),
     ("ferrite-client", &["ferrite-ring", "ferrite-fabric"]),
-    (
-        "ferrite-abi",
-        &[
-            "ferrite-engine",
-            "ferrite-client",
-            "ferrite-ring",
-            "ferrite-fabric",
-            "ferrite-shm",
-            "ferrite-tcp",
-        ],
-    ),
-    (
-        "ferrite-mpich",
-        &[
-            "ferrite-engine",
-            "ferrite-client",
-            "ferrite-ring",
-            "ferrite-fabric",
-            "ferrite-shm",
-            "ferrite-tcp",
-        ],
-    ),
-    (
-        "ferrite-info",
-        &[
-            "ferrite-engine",
-            "ferrite-client",
-            "ferrite-ring",
-            "ferrite-fabric",
-            "ferrite-shm",
-            "ferrite-tcp",
-        ],
-    ),
+    ("ferrite-abi", WHOLE),
+    ("ferrite-mpich", WHOLE),
+    ("ferrite-info", WHOLE),
     (
         "mpi_core",
         &[

@@ -6,7 +6,7 @@ use ferrite_engine::{Datatype, Engine, Error, ErrorClass, Result};
 
 use super::{Count, MAX_OBJECT_NAME, null, read, set, set_handle, set_text};
 use crate::convert::{narrow, text};
-use crate::interface::{argument_out, distribution_out, order_out};
+use crate::interface::{DEFAULT_ARGUMENT, distribution_out, order_out};
 use crate::types::{MPI_Aint, MPI_Count, MPI_Datatype, c_char, c_int, c_void};
 
 /// The engine's handle.
@@ -69,40 +69,6 @@ pub(crate) unsafe fn type_get_extent_x(
 ) -> Result<()> {
     // SAFETY: as this function's.
     unsafe { type_get_extent(engine, datatype, lb, extent) }
-}
-
-#[cfg(mpich)]
-pub(crate) unsafe fn type_extent(
-    _engine: &Engine,
-    datatype: MPI_Datatype,
-    extent: *mut MPI_Aint,
-) -> Result<()> {
-    let found = find(datatype)?.extent();
-    // SAFETY: the program's pointer.
-    unsafe { set(extent, MPI_Aint::from_wide(found), "extent") }
-}
-
-#[cfg(mpich)]
-pub(crate) unsafe fn type_lb(
-    _engine: &Engine,
-    datatype: MPI_Datatype,
-    displacement: *mut MPI_Aint,
-) -> Result<()> {
-    let found = find(datatype)?.lb();
-    // SAFETY: the program's pointer.
-    unsafe { set(displacement, MPI_Aint::from_wide(found), "displacement") }
-}
-
-#[cfg(mpich)]
-pub(crate) unsafe fn type_ub(
-    _engine: &Engine,
-    datatype: MPI_Datatype,
-    displacement: *mut MPI_Aint,
-) -> Result<()> {
-    let found = find(datatype)?;
-    let ub = found.lb() + found.extent();
-    // SAFETY: the program's pointer.
-    unsafe { set(displacement, MPI_Aint::from_wide(ub), "displacement") }
 }
 
 pub(crate) unsafe fn type_get_true_extent<C: Count>(
@@ -361,29 +327,24 @@ pub(crate) unsafe fn type_get_contents(
 
 /// The integers that a type was made of: counts, and where the constructor takes them, distributions, their arguments and an order.
 fn integers_of(recipe: &Recipe) -> Vec<c_int> {
-    let mut all: Vec<c_int> = recipe
-        .integers
-        .iter()
-        .map(|value| *value as c_int)
-        .collect();
+    let argument = |value: &i64| match *value {
+        datatype::DEFAULT_ARGUMENT => DEFAULT_ARGUMENT,
+        value => value as c_int,
+    };
+    let mut all: Vec<c_int> = recipe.integers.iter().map(argument).collect();
     let is_darray = recipe.combiner == datatype::Combiner::Darray;
-    if is_darray || recipe.combiner == datatype::Combiner::Subarray {
-        all.iter_mut()
-            .rev()
-            .take(1)
-            .for_each(|order| *order = order_out(*order));
+    if (is_darray || recipe.combiner == datatype::Combiner::Subarray)
+        && let Some(order) = all.last_mut()
+    {
+        *order = order_out(*order);
     }
     if is_darray {
-        // Size, rank, dimensions and in the form without large counts the sizes stand before.
+        // Distributions, arguments, grid and the order stand last, the number of dimensions third.
         let dimensions = all[2] as usize;
         let first = all.len() - 1 - 3 * dimensions;
-        let (distributions, rest) = all[first..].split_at_mut(dimensions);
-        distributions
-            .iter_mut()
-            .for_each(|way| *way = distribution_out(*way));
-        rest[..dimensions]
-            .iter_mut()
-            .for_each(|size| *size = argument_out(*size));
+        for way in &mut all[first..first + dimensions] {
+            *way = distribution_out(*way);
+        }
     }
     all
 }

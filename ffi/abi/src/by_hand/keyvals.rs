@@ -6,7 +6,7 @@ use ferrite_engine::{Engine, Result};
 
 use super::{read, set};
 use crate::convert::widen;
-use crate::interface::{DUP_FN, error_in, keyval_in, keyval_out};
+use crate::interface::{error_in, keyval_in, keyval_out, stands_for_dup};
 use crate::types::{Handle, SUCCESS, c_int, c_void};
 
 /// The C type of a copy function; the same for all kinds of objects.
@@ -82,7 +82,7 @@ unsafe fn create(
 ) -> Result<()> {
     let copy = match copy as usize {
         NULL_FN => Copy::Nothing,
-        DUP_FN => Copy::Same,
+        function if stands_for_dup(function) => Copy::Same,
         // SAFETY: `call_copy` may be called with the program's copy function.
         function => Copy::Call(unsafe { Callback::new(function, call_copy) }),
     };

@@ -13,6 +13,8 @@ mod grequests;
 mod groups;
 mod info;
 mod keyvals;
+#[cfg(mpich)]
+mod mpich;
 mod neighbours;
 mod ops;
 mod packing;
@@ -34,6 +36,8 @@ pub(crate) use grequests::*;
 pub(crate) use groups::*;
 pub(crate) use info::*;
 pub(crate) use keyvals::*;
+#[cfg(mpich)]
+pub(crate) use mpich::*;
 pub(crate) use neighbours::*;
 pub(crate) use ops::*;
 pub(crate) use packing::*;

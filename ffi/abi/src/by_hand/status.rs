@@ -1,6 +1,6 @@
 //! Statuses: their fields, and how many elements a message had (chapters 3, 5 and 13).
 
-use ferrite_engine::{Engine, Error, ErrorClass, Result, Status};
+use ferrite_engine::{Engine, Error, ErrorClass, Result};
 
 use super::datatypes::find;
 use super::{Count, null, set};
@@ -11,7 +11,7 @@ use crate::types::{MPI_Datatype, MPI_Status, c_int};
 ///
 /// # Safety
 /// The pointer is null or points to a status that lives for `'a`.
-unsafe fn status<'a>(status: *const MPI_Status) -> Result<&'a MPI_Status> {
+pub(super) unsafe fn status<'a>(status: *const MPI_Status) -> Result<&'a MPI_Status> {
     // SAFETY: the caller's promise.
     unsafe { status.as_ref() }.ok_or_else(|| null("status"))
 }
@@ -20,22 +20,9 @@ unsafe fn status<'a>(status: *const MPI_Status) -> Result<&'a MPI_Status> {
 ///
 /// # Safety
 /// The pointer is null or points to a status that nobody else looks at during `'a`.
-unsafe fn status_mut<'a>(status: *mut MPI_Status) -> Result<&'a mut MPI_Status> {
+pub(super) unsafe fn status_mut<'a>(status: *mut MPI_Status) -> Result<&'a mut MPI_Status> {
     // SAFETY: the caller's promise.
     unsafe { status.as_mut() }.ok_or_else(|| null("status"))
-}
-
-/// Changes the program's status but for `MPI_ERROR`.
-///
-/// # Safety
-/// As of [`status_mut`].
-unsafe fn change(to: *mut MPI_Status, how: impl FnOnce(&mut Status)) -> Result<()> {
-    // SAFETY: the caller's promise.
-    let to = unsafe { status_mut(to)? };
-    let mut status = to.read();
-    how(&mut status);
-    to.write(&status);
-    Ok(())
 }
 
 /// Whole items in a number of bytes, if they are whole.
@@ -141,7 +128,8 @@ pub(crate) unsafe fn status_set_source(
     source: c_int,
 ) -> Result<()> {
     // SAFETY: the program's pointer.
-    unsafe { change(to, |status| status.source = source) }
+    unsafe { status_mut(to)?.set_source(source) };
+    Ok(())
 }
 
 pub(crate) unsafe fn status_set_tag(
@@ -150,7 +138,8 @@ pub(crate) unsafe fn status_set_tag(
     tag: c_int,
 ) -> Result<()> {
     // SAFETY: the program's pointer.
-    unsafe { change(to, |status| status.tag = tag) }
+    unsafe { status_mut(to)?.set_tag(tag) };
+    Ok(())
 }
 
 pub(crate) unsafe fn status_set_cancelled(
@@ -159,7 +148,8 @@ pub(crate) unsafe fn status_set_cancelled(
     flag: c_int,
 ) -> Result<()> {
     // SAFETY: the program's pointer.
-    unsafe { change(to, |status| status.cancelled = flag != 0) }
+    unsafe { status_mut(to)?.set_cancelled(flag != 0) };
+    Ok(())
 }
 
 pub(crate) unsafe fn status_set_elements<C: Count>(
@@ -182,7 +172,8 @@ pub(crate) unsafe fn status_set_elements<C: Count>(
         )
     })?;
     // SAFETY: the program's pointer.
-    unsafe { change(to, |status| status.bytes = bytes as i64) }
+    unsafe { status_mut(to)?.set_bytes(bytes) };
+    Ok(())
 }
 
 pub(crate) unsafe fn status_set_elements_x(
@@ -193,26 +184,4 @@ pub(crate) unsafe fn status_set_elements_x(
 ) -> Result<()> {
     // SAFETY: as this function's.
     unsafe { status_set_elements(engine, to, handle, count) }
-}
-
-#[cfg(mpich)]
-use crate::interface::status_in;
-
-#[cfg(mpich)]
-pub(crate) unsafe fn status_copy(from: *const MPI_Status, to: *mut MPI_Status) -> Result<()> {
-    // SAFETY: the program's pointers.
-    unsafe { *status_mut(to)? = *status(from)? };
-    Ok(())
-}
-
-#[cfg(mpich)]
-pub(crate) unsafe fn status_c2f(from: *const MPI_Status, to: *mut c_int) -> Result<()> {
-    // SAFETY: the program's array is as long as a status, or it is `MPI_F_STATUS_IGNORE`, which is no place.
-    unsafe { status_copy(from, status_in(to.cast())) }
-}
-
-#[cfg(mpich)]
-pub(crate) unsafe fn status_f2c(from: *const c_int, to: *mut MPI_Status) -> Result<()> {
-    // SAFETY: as of `status_c2f`.
-    unsafe { status_copy(status_in(from.cast::<MPI_Status>()), to) }
 }

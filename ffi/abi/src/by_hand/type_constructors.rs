@@ -250,7 +250,8 @@ pub(crate) unsafe fn type_create_darray<C: Count>(
             .map(|way| distribution_in(*way))
             .collect();
         let arguments = array(arguments, ndims, "array_of_dargs")?;
-        let arguments: Vec<c_int> = arguments.iter().map(|size| argument_in(*size)).collect();
+        let arguments: Vec<Option<c_int>> =
+            arguments.iter().map(|size| argument_in(*size)).collect();
         let grid = array(grid, ndims, "array_of_psizes")?;
         give(new, || {
             datatype::darray(

@@ -110,6 +110,16 @@ pub(crate) const HANDLES: &[(u32, u32)] = &[
     (0x2eb, 0x4c00202c),
 ];
 
+pub(crate) const RANK: &[(c_int, c_int)] = &[
+    (-1, -2),
+    (-3, -1),
+    (-4, -3),
+];
+
+pub(crate) const TAG: &[(c_int, c_int)] = &[
+    (-2, -1),
+];
+
 pub(crate) const ERROR: &[(c_int, c_int)] = &[
     (0, 0),
     (1, 1),
@@ -194,6 +204,10 @@ pub(crate) const ERROR: &[(c_int, c_int)] = &[
     (1018, 72),
 ];
 
+pub(crate) const LASTCODE: &[(c_int, c_int)] = &[
+    (16383, 0x3fffffff),
+];
+
 pub(crate) const KEYVAL: &[(c_int, c_int)] = &[
     (0, 0x24000000),
     (501, 0x64400001),
@@ -246,6 +260,9 @@ pub(crate) const DISTRIBUTION: &[(c_int, c_int)] = &[
     (16, 123),
     (17, 121),
     (18, 122),
+];
+
+pub(crate) const ARGUMENT: &[(c_int, c_int)] = &[
     (19, -49767),
 ];
 

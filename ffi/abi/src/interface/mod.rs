@@ -5,8 +5,6 @@
 
 #[cfg(mpich)]
 mod mpich;
-#[cfg(mpich)]
-mod mpich_exports;
 #[cfg(not(mpich))]
 mod standard;
 
@@ -16,6 +14,11 @@ pub(crate) use mpich::*;
 pub(crate) use standard::*;
 
 use core::ffi::c_int;
+
+/// The argument of a distribution; `None` for the default.
+pub(crate) fn argument_in(size: c_int) -> Option<c_int> {
+    (size != DEFAULT_ARGUMENT).then_some(size)
+}
 
 /// Converts an output where it stands.
 ///

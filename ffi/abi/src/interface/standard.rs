@@ -12,7 +12,7 @@ pub(crate) type Handle = usize;
 /// A handle of a file or of the tool interface.
 pub(crate) type PointerHandle = usize;
 
-/// What [`MPI_Get_library_version`](crate::by_hand) says of the binary interface.
+/// What `MPI_Get_library_version` says of the binary interface.
 pub(crate) const NAME: &str = "standard ABI 1.0";
 
 /// Versions of the binary interface: `MPI_ABI_VERSION` and `MPI_ABI_SUBVERSION`.
@@ -21,8 +21,13 @@ pub(crate) const ABI_VERSION: [c_int; 2] = [1, 0];
 /// `MPI_MAX_PROCESSOR_NAME`
 pub(crate) const MAX_PROCESSOR_NAME: usize = 256;
 
-/// The address that stands for `MPI_COMM_DUP_FN` and its siblings.
-pub(crate) const DUP_FN: usize = 1;
+/// Whether an address stands for copying an attribute's value: `MPI_COMM_DUP_FN` and its siblings.
+pub(crate) fn stands_for_dup(function: usize) -> bool {
+    function == 1
+}
+
+/// `MPI_DISTRIBUTE_DFLT_DARG`
+pub(crate) const DEFAULT_ARGUMENT: c_int = 19;
 
 /// No object's handle: bit 31 of the engine's handles is zero.
 const INVALID: u32 = u32::MAX;
@@ -94,6 +99,26 @@ impl MPI_Status {
         self.bytes = [status.bytes as u32, (status.bytes >> 32) as u32];
     }
 
+    /// Sets `MPI_SOURCE`.
+    pub(crate) fn set_source(&mut self, source: c_int) {
+        self.source = source;
+    }
+
+    /// Sets `MPI_TAG`.
+    pub(crate) fn set_tag(&mut self, tag: c_int) {
+        self.tag = tag;
+    }
+
+    /// Sets how many bytes were received.
+    pub(crate) fn set_bytes(&mut self, bytes: u64) {
+        self.bytes = [bytes as u32, (bytes >> 32) as u32];
+    }
+
+    /// Sets whether the operation was cancelled.
+    pub(crate) fn set_cancelled(&mut self, cancelled: bool) {
+        self.cancelled = c_int::from(cancelled);
+    }
+
     /// Sets `MPI_ERROR`.
     #[inline(always)]
     pub(crate) fn set_error(&mut self, code: c_int) {
@@ -128,7 +153,6 @@ same! {
     split_type_in, split_type_out;
     order_in, order_out;
     distribution_in, distribution_out;
-    argument_in, argument_out;
     combiner_in, combiner_out;
     type_class_in, type_class_out;
     t_verbosity_in, t_verbosity_out;

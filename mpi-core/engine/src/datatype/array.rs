@@ -47,8 +47,8 @@ pub enum Distribution {
     Cyclic = 18,
 }
 
-/// `MPI_DISTRIBUTE_DFLT_DARG`
-const DEFAULT_ARGUMENT: i32 = 19;
+/// What stands in a [`Recipe`] for an argument that was left to its default (`MPI_DISTRIBUTE_DFLT_DARG`): no argument is so small.
+pub const DEFAULT_ARGUMENT: i64 = i64::MIN;
 
 /// A part of an array, in the place that it has in the array (`MPI_Type_create_subarray`): sizes and starts in items of `old`, one entry a
 /// dimension in all three lists. `MPI_ERR_ARG` when the part does not lie within the array.
@@ -90,7 +90,7 @@ pub fn subarray(
 }
 
 /// The share of process `rank` of `processes` in an array that is dealt out over a grid of processes (`MPI_Type_create_darray`), one entry a
-/// dimension in the four lists. `MPI_ERR_ARG` for a grid that does not have `processes` places and for blocks that do not cover the array.
+/// dimension in the four lists; an argument that is `None` is the default. `MPI_ERR_ARG` for a grid that does not have `processes` places and for blocks that do not cover the array.
 #[allow(clippy::too_many_arguments)] // MPI's own list.
 pub fn darray(
     form: Form,
@@ -98,7 +98,7 @@ pub fn darray(
     rank: i32,
     sizes: &[i64],
     distributions: &[i32],
-    arguments: &[i32],
+    arguments: &[Option<i32>],
     grid: &[i32],
     order: i32,
     old: Datatype,
@@ -143,6 +143,7 @@ pub fn darray(
     }
     let recipe = Recipe::new(Combiner::Darray, form, vec![old]);
     let head = [processes.into(), rank.into(), number as i64];
+    let stored = |argument: &Option<i32>| argument.map_or(DEFAULT_ARGUMENT, i64::from);
     let wide = |list: &[i32]| {
         list.iter()
             .map(|value| i64::from(*value))
@@ -150,7 +151,7 @@ pub fn darray(
     };
     let tail = [
         wide(distributions),
-        wide(arguments),
+        arguments.iter().map(stored).collect(),
         wide(grid),
         vec![order.into()],
     ]
@@ -169,7 +170,7 @@ struct Dealt {
     dimension: usize,
     size: i64,
     distribution: i32,
-    argument: i32,
+    argument: Option<i32>,
     places: i64,
     place: i64,
 }
@@ -177,17 +178,18 @@ struct Dealt {
 impl Dealt {
     /// What this place gets of rows that are `row` bytes apart.
     fn share(&self, of: &Type, row: i64) -> Result<Type> {
-        let (dimension, size, argument) = (self.dimension, self.size, self.argument);
+        let (dimension, size) = (self.dimension, self.size);
         if size < 1 {
             return Err(wrong(format!("dimension {dimension} has the size {size}")));
         }
-        if self.argument != DEFAULT_ARGUMENT && argument < 1 {
+        if let Some(argument) = self.argument
+            && argument < 1
+        {
             return Err(wrong(format!(
                 "dimension {dimension}: the distribution argument {argument} is not positive"
             )));
         }
-        let is_default = argument == DEFAULT_ARGUMENT;
-        let argument = i64::from(argument);
+        let argument = self.argument.map(i64::from);
         match self.distribution {
             kind if kind == Distribution::None as i32 => {
                 if self.places != 1 {
@@ -200,7 +202,7 @@ impl Dealt {
             }
             kind if kind == Distribution::Block as i32 => {
                 let fair = (size + self.places - 1) / self.places;
-                let block = if is_default { fair } else { argument };
+                let block = argument.unwrap_or(fair);
                 if block < fair {
                     return Err(wrong(format!(
                         "dimension {dimension}: {} blocks of {block} do not cover {size}",
@@ -211,7 +213,7 @@ impl Dealt {
                 rows(of, row, &[(start, block.min(size - start) as u64)])
             }
             kind if kind == Distribution::Cyclic as i32 => {
-                let block = if is_default { 1 } else { argument };
+                let block = argument.unwrap_or(1);
                 let round = checked(block, self.places)?;
                 let first = checked(block, self.place)?.min(size);
                 // Rounds in which this place gets a whole block, and what is left for it after them.

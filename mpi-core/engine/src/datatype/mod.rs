@@ -22,7 +22,7 @@ mod signature;
 mod tests;
 mod type_map;
 
-pub use array::{Distribution, Order, darray, subarray};
+pub use array::{DEFAULT_ARGUMENT, Distribution, Order, darray, subarray};
 pub use construct::{
     contiguous, hindexed, hindexed_block, hvector, indexed, indexed_block, resized, structure,
     vector,

@@ -134,7 +134,12 @@ enum Plan {
     /// (size, subsize, start) a dimension
     Subarray(Vec<(i64, i64, i64)>, Order, Box<Plan>),
     /// (size, distribution, argument, places) a dimension, and which of the processes
-    Darray(Vec<(i64, Distribution, i32, i32)>, i32, Order, Box<Plan>),
+    Darray(
+        Vec<(i64, Distribution, Option<i32>, i32)>,
+        i32,
+        Order,
+        Box<Plan>,
+    ),
 }
 
 const INT: Form = Form::Int;
@@ -228,7 +233,7 @@ impl Plan {
                 let (old, naive) = old.make();
                 let sizes: Vec<i64> = dimensions.iter().map(|d| d.0).collect();
                 let distributions: Vec<i32> = dimensions.iter().map(|d| d.1 as i32).collect();
-                let arguments: Vec<i32> = dimensions.iter().map(|d| d.2).collect();
+                let arguments: Vec<Option<i32>> = dimensions.iter().map(|d| d.2).collect();
                 let grid: Vec<i32> = dimensions.iter().map(|d| d.3).collect();
                 let processes: i32 = grid.iter().product();
                 let rank = which % processes;
@@ -252,9 +257,9 @@ impl Plan {
                     let places = i64::from(*places);
                     let block = match (distribution, argument) {
                         (Distribution::None, _) => *size,
-                        (Distribution::Block, 19) => (size + places - 1) / places,
-                        (Distribution::Cyclic, 19) => 1,
-                        (_, argument) => i64::from(*argument),
+                        (Distribution::Block, None) => (size + places - 1) / places,
+                        (Distribution::Cyclic, None) => 1,
+                        (_, argument) => i64::from(argument.expect("one that is not the default")),
                     };
                     let mine = (0..*size).filter(|index| index / block % places == place);
                     owned.push((*size, mine.collect()));
@@ -295,8 +300,8 @@ fn order() -> impl Strategy<Value = Order> {
     prop_oneof![Just(Order::C), Just(Order::Fortran)]
 }
 
-fn dealt() -> impl Strategy<Value = (i64, Distribution, i32, i32)> {
-    let default = 19;
+fn dealt() -> impl Strategy<Value = (i64, Distribution, Option<i32>, i32)> {
+    let default = None;
     prop_oneof![
         (1..6i64).prop_map(move |size| (size, Distribution::None, default, 1)),
         (1..6i64, 1..4i32).prop_map(move |(size, places)| (
@@ -307,12 +312,12 @@ fn dealt() -> impl Strategy<Value = (i64, Distribution, i32, i32)> {
         )),
         (1..6i64, 1..4i32, 0..2i32).prop_map(|(size, places, more)| {
             let fair = (size as i32 + places - 1) / places;
-            (size, Distribution::Block, fair + more, places)
+            (size, Distribution::Block, Some(fair + more), places)
         }),
         (1..9i64, 1..4i32, 1..4i32).prop_map(|(size, places, block)| (
             size,
             Distribution::Cyclic,
-            block,
+            Some(block),
             places
         )),
         (1..9i64, 1..4i32).prop_map(move |(size, places)| (
@@ -583,11 +588,11 @@ fn wrong_arguments_are_told_apart() {
         subarray(INT, &[4], &[2], &[3], 0xc, int),
         subarray(INT, &[4], &[2], &[0], 0xd, int),
         subarray(INT, &[], &[], &[], 0xc, int),
-        darray(INT, 4, 0, &[8], &[17], &[19], &[3], 0xc, int),
-        darray(INT, 3, 3, &[8], &[17], &[19], &[3], 0xc, int),
-        darray(INT, 3, 0, &[8], &[17], &[2], &[3], 0xc, int),
-        darray(INT, 3, 0, &[8], &[16], &[19], &[3], 0xc, int),
-        darray(INT, 3, 0, &[8], &[20], &[19], &[3], 0xc, int),
+        darray(INT, 4, 0, &[8], &[17], &[None], &[3], 0xc, int),
+        darray(INT, 3, 3, &[8], &[17], &[None], &[3], 0xc, int),
+        darray(INT, 3, 0, &[8], &[17], &[Some(2)], &[3], 0xc, int),
+        darray(INT, 3, 0, &[8], &[16], &[None], &[3], 0xc, int),
+        darray(INT, 3, 0, &[8], &[20], &[None], &[3], 0xc, int),
         vector(INT, 2, 1, i64::MAX, int),
         resized(INT, i64::MAX, 1, int),
     ];

@@ -1,24 +1,17 @@
 //! MPICH's binary interface, `libmpi.so.12`, which Intel MPI and others have, too: handles are `int`, and most numbers are its own.
-//!
-//! | handle outside | what it is |
-//! |---|---|
-//! | below [`OBJECTS`] | predefined, by a table |
-//! | from [`OBJECTS`] | the engine's handle and [`OBJECTS`] |
+
+mod exports;
+mod handles;
+
+pub(crate) use handles::*;
 
 use core::ffi::{c_int, c_void};
-
 use core::sync::atomic::{AtomicI32, Ordering};
 
+use ferrite_engine::Status;
 use ferrite_engine::attribute::{self, Keyval};
-use ferrite_engine::{Datatype, Status};
 
 use crate::generated::numbers;
-
-/// A handle. It looks as MPICH's do only where a program may look: the predefined ones.
-pub(crate) type Handle = c_int;
-
-/// A handle of a file or of the tool interface: a pointer that is never followed.
-pub(crate) type PointerHandle = usize;
 
 /// What `MPI_Get_library_version` says of the binary interface.
 pub(crate) const NAME: &str = "MPICH ABI";
@@ -29,124 +22,9 @@ pub(crate) const ABI_VERSION: [c_int; 2] = [-1, -1];
 /// `MPI_MAX_PROCESSOR_NAME`
 pub(crate) const MAX_PROCESSOR_NAME: usize = 128;
 
-/// `MPI_COMM_DUP_FN` and its siblings are functions here, not addresses that stand for one.
-pub(crate) const DUP_FN: usize = 1;
-
-/// No object's handle: bit 31 of the engine's handles is zero.
-const INVALID: u32 = u32::MAX;
-
-/// What the handles of the program's objects have more than the engine's, which lie between 0x0800_0000 and 0x6000_0000. No predefined
-/// handle is that large.
-const OBJECTS: u32 = 0xa000_0000;
-
-/// The engine's predefined handles lie below.
-const PREDEFINED: usize = 0x300;
-
-/// Outside, a predefined handle's kind is in the six bits from 26 on, and its number among those of its kind in the lowest seven.
-const PLACES: usize = 1 << 13;
-
-/// Those thirteen bits.
-#[inline(always)]
-const fn place(handle: u32) -> usize {
-    handle.rotate_left(6) as usize % PLACES
-}
-
-/// What MPICH has beside the standard: `MPIX_C_FLOAT16`.
-const EXTENSION: (u32, u32) = (Datatype::C_FLOAT16.0, 0x4c00_0246);
-
-/// Predefined handles outside, by the engine's.
-static OUTSIDE: [u32; PREDEFINED] = {
-    let mut table = [INVALID; PREDEFINED];
-    table[EXTENSION.0 as usize] = EXTENSION.1;
-    let mut at = 0;
-    while at < numbers::HANDLES.len() {
-        let (inside, outside) = numbers::HANDLES[at];
-        table[inside as usize] = outside;
-        at += 1;
-    }
-    table
-};
-
-/// A predefined handle outside, and the engine's.
-#[derive(Clone, Copy)]
-struct Predefined {
-    outside: u32,
-    inside: u32,
-}
-
-/// By their place. Where two are one outside, the null request and the null message, it is the request.
-static INSIDE: [Predefined; PLACES] = {
-    let nothing = Predefined {
-        outside: INVALID,
-        inside: INVALID,
-    };
-    let mut table = [nothing; PLACES];
-    let mut at = 0;
-    while at <= numbers::HANDLES.len() {
-        let (inside, outside) = match at < numbers::HANDLES.len() {
-            true => numbers::HANDLES[at],
-            false => EXTENSION,
-        };
-        let entry = &mut table[place(outside)];
-        assert!(
-            entry.outside == INVALID || entry.outside == outside,
-            "each has a place of its own"
-        );
-        if entry.outside == INVALID || entry.inside < inside {
-            *entry = Predefined { outside, inside };
-        }
-        at += 1;
-    }
-    table
-};
-
-/// The engine's handle in a C handle.
-#[inline(always)]
-pub(crate) fn narrow(handle: Handle) -> u32 {
-    let handle = handle as u32;
-    let predefined = &INSIDE[place(handle)];
-    if predefined.outside == handle {
-        predefined.inside
-    } else if handle >= OBJECTS {
-        handle - OBJECTS
-    } else {
-        INVALID
-    }
-}
-
-/// The C handle of an engine's handle.
-#[inline(always)]
-pub(crate) fn widen(handle: u32) -> Handle {
-    match OUTSIDE.get(handle as usize) {
-        Some(&predefined) => predefined as Handle,
-        None => handle.wrapping_add(OBJECTS) as Handle,
-    }
-}
-
-/// The number behind a handle that is a pointer: it is the engine's.
-#[inline(always)]
-pub(crate) fn narrow_pointer(handle: PointerHandle) -> u32 {
-    u32::try_from(handle).unwrap_or(INVALID)
-}
-
-/// The `int` of a handle: Fortran's are C's.
-pub(crate) fn as_int(handle: Handle) -> c_int {
-    handle
-}
-
-/// The handle of an `int`.
-pub(crate) fn of_int(number: c_int) -> Handle {
-    number
-}
-
-/// As [`as_int`].
-pub(crate) fn file_as_int(handle: PointerHandle) -> c_int {
-    handle as c_int
-}
-
-/// As [`of_int`].
-pub(crate) fn file_of_int(number: c_int) -> PointerHandle {
-    number as PointerHandle
+/// Whether an address stands for copying an attribute's value: `MPI_COMM_DUP_FN` and its siblings are a function here, which is called.
+pub(crate) fn stands_for_dup(_function: usize) -> bool {
+    false
 }
 
 /// `MPI_Status`: 20 bytes.
@@ -185,6 +63,27 @@ impl MPI_Status {
         self.high_and_cancelled = ((status.bytes >> 32) as u32) << 1 | u32::from(status.cancelled);
     }
 
+    /// Sets `MPI_SOURCE`.
+    pub(crate) fn set_source(&mut self, source: c_int) {
+        self.source = rank_out(source);
+    }
+
+    /// Sets `MPI_TAG`.
+    pub(crate) fn set_tag(&mut self, tag: c_int) {
+        self.tag = tag_out(tag);
+    }
+
+    /// Sets how many bytes were received.
+    pub(crate) fn set_bytes(&mut self, bytes: u64) {
+        self.low = bytes as u32;
+        self.high_and_cancelled = ((bytes >> 32) as u32) << 1 | self.high_and_cancelled & 1;
+    }
+
+    /// Sets whether the operation was cancelled.
+    pub(crate) fn set_cancelled(&mut self, cancelled: bool) {
+        self.high_and_cancelled = self.high_and_cancelled & !1 | u32::from(cancelled);
+    }
+
     /// Sets `MPI_ERROR`.
     #[inline(always)]
     pub(crate) fn set_error(&mut self, code: c_int) {
@@ -195,72 +94,27 @@ impl MPI_Status {
 /// No rank, tag or other number with a meaning.
 const NONE: c_int = c_int::MIN;
 
-/// A rank, or one of `MPI_PROC_NULL`, `MPI_ANY_SOURCE` and `MPI_ROOT`.
-#[inline(always)]
-pub(crate) fn rank_in(rank: c_int) -> c_int {
-    if rank >= 0 {
-        rank
-    } else {
-        special_rank_in(rank)
-    }
+/// Ranks and tags: those that are not negative are the same on both sides, the others are enumerated.
+macro_rules! mostly_same {
+    ($($into:ident, $out:ident: $special_in:ident, $special_out:ident;)*) => {$(
+        #[inline(always)]
+        pub(crate) fn $into(value: c_int) -> c_int {
+            if value >= 0 { value } else { $special_in(value) }
+        }
+        #[inline(always)]
+        pub(crate) fn $out(value: c_int) -> c_int {
+            if value >= 0 { value } else { $special_out(value) }
+        }
+    )*};
 }
 
-#[cold]
-fn special_rank_in(rank: c_int) -> c_int {
-    match rank {
-        -1 => -3,
-        -2 => -1,
-        -3 => -4,
-        UNDEFINED => UNDEFINED,
-        _ => NONE,
-    }
-}
-
-/// As [`rank_in`], to the program.
-#[inline(always)]
-pub(crate) fn rank_out(rank: c_int) -> c_int {
-    if rank >= 0 {
-        rank
-    } else {
-        special_rank_out(rank)
-    }
-}
-
-#[cold]
-fn special_rank_out(rank: c_int) -> c_int {
-    match rank {
-        -3 => -1,
-        -1 => -2,
-        -4 => -3,
-        other => other,
-    }
-}
-
-/// `MPI_UNDEFINED` is the same in both.
-const UNDEFINED: c_int = crate::convert::UNDEFINED;
-
-/// A tag, or `MPI_ANY_TAG`.
-#[inline(always)]
-pub(crate) fn tag_in(tag: c_int) -> c_int {
-    if tag >= 0 { tag } else { special_tag_in(tag) }
-}
-
-#[cold]
-fn special_tag_in(tag: c_int) -> c_int {
-    if tag == -1 { -2 } else { NONE }
-}
-
-/// As [`tag_in`], to the program.
-#[inline(always)]
-pub(crate) fn tag_out(tag: c_int) -> c_int {
-    match tag {
-        -2 => -1,
-        other => other,
-    }
+mostly_same! {
+    rank_in, rank_out: special_rank_in, special_rank_out;
+    tag_in, tag_out: special_tag_in, special_tag_out;
 }
 
 /// `MPI_ERR_LASTCODE`, inside and outside. Classes and codes that the program or the library made lie above.
-const LASTCODE: [c_int; 2] = [16383, 0x3fff_ffff];
+const LASTCODE: (c_int, c_int) = numbers::LASTCODE[0];
 
 /// What a number that is no error class outside has more inside, so that it is none there, and comes back as it was.
 const NO_CLASS: c_int = 0x4000_0000;
@@ -268,8 +122,8 @@ const NO_CLASS: c_int = 0x4000_0000;
 /// An error class or code.
 #[cold]
 pub(crate) fn error_in(code: c_int) -> c_int {
-    if code >= LASTCODE[1] {
-        return code - LASTCODE[1] + LASTCODE[0];
+    if code >= LASTCODE.1 {
+        return code - LASTCODE.1 + LASTCODE.0;
     }
     let found = numbers::ERROR.iter().find(|(_, outside)| *outside == code);
     match found {
@@ -285,8 +139,8 @@ pub(crate) fn error_out(code: c_int) -> c_int {
     if code > NO_CLASS {
         return code - NO_CLASS;
     }
-    if code >= LASTCODE[0] {
-        return code - LASTCODE[0] + LASTCODE[1];
+    if code >= LASTCODE.0 {
+        return code - LASTCODE.0 + LASTCODE.1;
     }
     let found = numbers::ERROR.iter().find(|(inside, _)| *inside == code);
     found.map_or(code, |(_, outside)| *outside)
@@ -313,6 +167,7 @@ pub(crate) fn attribute_out(keyval: Keyval, value: usize) -> usize {
 /// Numbers of an enumeration. What is no member stays what it is, unless that is a member on the other side.
 macro_rules! enumerated {
     ($($into:ident, $out:ident: $table:ident;)*) => {$(
+        #[cold]
         #[allow(dead_code, reason = "not every number goes both ways")]
         pub(crate) fn $into(value: c_int) -> c_int {
             let found = numbers::$table.iter().find(|(_, outside)| *outside == value);
@@ -323,6 +178,7 @@ macro_rules! enumerated {
                 None => value,
             }
         }
+        #[cold]
         #[allow(dead_code, reason = "not every number goes both ways")]
         pub(crate) fn $out(value: c_int) -> c_int {
             let found = numbers::$table.iter().find(|(inside, _)| *inside == value);
@@ -332,6 +188,8 @@ macro_rules! enumerated {
 }
 
 enumerated! {
+    special_rank_in, special_rank_out: RANK;
+    special_tag_in, special_tag_out: TAG;
     comparison_in, comparison_out: COMPARISON;
     topology_in, topology_out: TOPOLOGY;
     split_type_in, split_type_out: SPLIT_TYPE;
@@ -347,26 +205,8 @@ enumerated! {
     t_order_in, t_order_out: T_ORDER;
 }
 
-/// `MPI_DISTRIBUTE_DFLT_DARG`, inside and outside.
-const DEFAULT_ARGUMENT: [c_int; 2] = [19, -49767];
-
-/// The argument of a distribution: a size, or `MPI_DISTRIBUTE_DFLT_DARG`, which is a possible size inside.
-pub(crate) fn argument_in(size: c_int) -> c_int {
-    if size == DEFAULT_ARGUMENT[1] {
-        DEFAULT_ARGUMENT[0]
-    } else {
-        size
-    }
-}
-
-/// As [`argument_in`], to the program.
-pub(crate) fn argument_out(size: c_int) -> c_int {
-    if size == DEFAULT_ARGUMENT[0] {
-        DEFAULT_ARGUMENT[1]
-    } else {
-        size
-    }
-}
+/// `MPI_DISTRIBUTE_DFLT_DARG`
+pub(crate) const DEFAULT_ARGUMENT: c_int = numbers::ARGUMENT[0].1;
 
 /// What the attribute keys of the program have more than the engine's, which lie between 0x6000_0000 and 0x6800_0000.
 const KEYS: c_int = 0x2000_0000;
