@@ -214,17 +214,15 @@ fn deprecation(function: &Function) -> String {
 }
 
 fn write_constants(out: &mut String, constants: &crate::table::Constants, interface: Interface) {
-    let valued = constants.members.iter();
-    let valued = valued.filter_map(|member| Some((&*member.name, interface.value(member)?)));
-    let members: Vec<(&str, String)> = valued
-        .map(|(name, value)| {
-            match value.starts_with("0x") || !value.starts_with(|c: char| c.is_ascii_alphabetic()) {
-                true => (name, value.to_string()),
-                false if value.starts_with("MPIR_") => (name, value.to_string()),
-                false => (name, format!("MPI_{value}")),
-            }
-        })
-        .collect();
+    let written = |member| {
+        let value = interface.value(member)?;
+        let value = match member.is_alias() {
+            true => format!("MPI_{value}"),
+            false => value.to_string(),
+        };
+        Some((member.name.as_str(), value))
+    };
+    let members: Vec<(&str, String)> = constants.members.iter().filter_map(written).collect();
     let title = &constants.title;
     match &constants.group {
         Group::Handle(name) => {

@@ -43,7 +43,7 @@ pub(crate) fn mpich(table: &Table) -> Result<String, String> {
         if name.starts_with("T_") || name == "File" {
             continue;
         }
-        for Constant { value, mpich, .. } in members.iter().filter(|member| !is_alias(member)) {
+        for Constant { value, mpich, .. } in members.iter().filter(|member| !member.is_alias()) {
             writeln!(out, "    ({value}, {mpich}),").unwrap();
         }
     }
@@ -55,17 +55,11 @@ pub(crate) fn mpich(table: &Table) -> Result<String, String> {
                 |constants: &&Constants| constants.members.iter().any(|m| m.name == *first);
             let group = table.constants.iter().find(has_it);
             let group = group.ok_or(format!("{kind}: there is no constant {first}"))?;
-            for Constant { value, mpich, .. } in group.members.iter().filter(|m| !is_alias(m)) {
+            for Constant { value, mpich, .. } in group.members.iter().filter(|m| !m.is_alias()) {
                 writeln!(out, "    ({value}, {mpich}),").unwrap();
             }
         }
         out.push_str("];\n");
     }
     Ok(out)
-}
-
-fn is_alias(constant: &Constant) -> bool {
-    constant
-        .value
-        .starts_with(|c: char| c.is_ascii_alphabetic())
 }

@@ -132,6 +132,13 @@ pub enum Group {
     Cast(String),
 }
 
+impl Constant {
+    /// Whether it is another name of a constant.
+    pub fn is_alias(&self) -> bool {
+        self.value.starts_with(|c: char| c.is_ascii_alphabetic())
+    }
+}
+
 impl Function {
     /// The forms that exist.
     pub fn forms(&self) -> impl Iterator<Item = Form> + use<> {

@@ -209,10 +209,10 @@ impl Engine {
             let colors = all.as_chunks::<4>().0.iter().skip(*level).step_by(LEVELS);
             colors.into_iter().any(|color| *color != bytes[*level])
         });
-        let (Some(level), true) = (level, told != Info::NULL) else {
-            return Ok(level.map_or(UNDEFINED, |level| mine[level]));
+        let Some(level) = level else {
+            return Ok(UNDEFINED);
         };
-        if mine[level] != UNDEFINED {
+        if mine[level] != UNDEFINED && told != Info::NULL {
             let name = level.checked_sub(1).map_or(NODE, |at| RESOURCES[at].0);
             info::set(told, RESOURCE_KEY, name.as_bytes())?;
         }
