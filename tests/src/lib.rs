@@ -14,10 +14,11 @@ mod sockets;
 mod stacks;
 
 pub use everywhere::{everywhere, on, passes};
+pub use ferrite_depth::{full, only_full, pick};
 pub use job::{Job, Outcome, Running};
 pub use lab::{Lab, Process};
 pub use leftovers::Leftovers;
-pub use needs::{needs, peer, seconds, seed, thorough};
+pub use needs::{needs, peer, seconds, seed};
 pub use prefix::{Prefix, prefix};
 pub use program::{c, cc, cxx, sources};
 pub use sockets::{descriptors, listening, memory_files, resident};

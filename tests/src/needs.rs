@@ -4,8 +4,9 @@
 //! |---|---|
 //! | `FERRITE_PEERS=DIR` | a folder with other MPI libraries, each in a Python environment of its own, as `bench/compare/compare.py --cache` makes them |
 //! | `FERRITE_TEST_REQUIRE=all` | a test that would be skipped fails |
+//! | `FERRITE_TEST_DEPTH=full` | all sizes, seeds and programs; by default `quick`: every subject within minutes |
 //! | `FERRITE_TEST_PREFIX=DIR` | the prefix to test, instead of one built from this tree |
-//! | `FERRITE_TEST_SECONDS=N` | how long each stress test runs, 10 by default |
+//! | `FERRITE_TEST_SECONDS=N` | how long each stress test runs, by default 3 in a quick run, 60 in a full one |
 //! | `FERRITE_TEST_SEED=N` | the seed of the random tests, otherwise a new one |
 
 use std::io::Write;
@@ -70,18 +71,13 @@ fn namespaces() -> bool {
         .is_ok_and(|output| output.status.success())
 }
 
-/// Whether tests take the time to do everything they can: in CI, or when they were given a time.
-pub fn thorough() -> bool {
-    required() || number("FERRITE_TEST_SECONDS").is_some()
-}
-
 fn required() -> bool {
     std::env::var("FERRITE_TEST_REQUIRE").is_ok_and(|value| value == "all")
 }
 
 /// How long a stress test runs.
 pub fn seconds() -> u64 {
-    number("FERRITE_TEST_SECONDS").unwrap_or(10)
+    number("FERRITE_TEST_SECONDS").unwrap_or(ferrite_depth::pick(3, 60))
 }
 
 /// The seed of a random test. The test prints it, and `FERRITE_TEST_SEED` brings it back.

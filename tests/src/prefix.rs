@@ -1,5 +1,6 @@
 //! The prefix that is tested.
 
+use ferrite_depth::pick;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -26,8 +27,8 @@ impl Prefix {
     }
 }
 
-/// The prefix of this tree, optimised, as a user installs it. Built once; later callers, in this process or others, find it up to
-/// date.
+/// The prefix of this tree: optimised, as a user installs it, or, in a quick run, of what cargo has built for the tests already. Built
+/// once; later callers, in this process or others, find it up to date.
 ///
 /// # Panics
 /// When the build fails.
@@ -37,9 +38,10 @@ pub fn prefix() -> &'static Prefix {
         if let Some(path) = std::env::var_os("FERRITE_TEST_PREFIX") {
             return Prefix(path.into());
         }
-        let folder = xtask::default_prefix().expect("cargo knows its target folder");
-        let _lock = lock("prefix");
-        match xtask::install(&folder, Profile::Release) {
+        let folder = xtask::target_directory().expect("cargo knows its target folder");
+        let (name, profile) = pick(("prefix-debug", Profile::Dev), ("prefix", Profile::Release));
+        let _lock = lock(name);
+        match xtask::install(&folder.join(name), profile) {
             Ok(installed) => Prefix(installed.prefix),
             Err(sentence) => panic!("the prefix under test could not be built: {sentence}"),
         }

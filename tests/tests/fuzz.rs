@@ -5,7 +5,7 @@
 mod targets;
 
 use ferrite_fabric::conformance::Random;
-use ferrite_tests::{seed, thorough};
+use ferrite_tests::{full, seed};
 use targets::TARGETS;
 
 /// Bytes that decide something in one of the formats.
@@ -66,7 +66,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
 fn every_target_survives_its_seeds_and_mutations_of_them() {
     let seed = seed();
     eprintln!("FERRITE_TEST_SEED={seed}");
-    let turns = if thorough() { 100_000 } else { 5_000 };
+    let turns = if full() { 100_000 } else { 5_000 };
     for target in TARGETS {
         let seeds = (target.seeds)();
         for bytes in &seeds {

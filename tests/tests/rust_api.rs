@@ -1,6 +1,6 @@
 //! Programs of the safe Rust API: the examples under launchers, and a crate outside this workspace with that one dependency.
 
-use ferrite_tests::{Job, Outcome, peer};
+use ferrite_tests::{Job, Outcome, only_full, peer};
 use rustix::process::Signal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -224,6 +224,9 @@ fn program() -> PathBuf {
 
 #[test]
 fn a_crate_outside_the_workspace() {
+    if !only_full() {
+        return;
+    }
     passed(&Job::alone(program()).succeeds());
     passed(
         &Job::new(program())
@@ -238,6 +241,9 @@ fn a_crate_outside_the_workspace() {
 /// A rank that panics does not leave the others waiting.
 #[test]
 fn a_panic_ends_the_job() {
+    if !only_full() {
+        return;
+    }
     let job = Job::new(program()).launcher(built("mpiexec"));
     let outcome = job.ranks(3).args(["panic"]).run();
     assert!(!outcome.status.success(), "{outcome}");
@@ -247,6 +253,9 @@ fn a_panic_ends_the_job() {
 
 #[test]
 fn finalising_within_a_scope_is_told() {
+    if !only_full() {
+        return;
+    }
     let outcome = Job::alone(program()).args(["within-scope"]).run();
     assert!(!outcome.status.success(), "{outcome}");
     assert!(outcome.stderr.contains("end the scope first"), "{outcome}");
@@ -271,6 +280,9 @@ fn tests() -> PathBuf {
 /// However a test ends, its ranks do too.
 #[test]
 fn ranks_do_not_outlive_their_test() {
+    if !only_full() {
+        return;
+    }
     let begun = tempfile::tempdir().expect("a folder");
     let job = Job::alone(tests())
         .args(["--ignored", "--exact", "tests::both_hang"])
@@ -292,6 +304,9 @@ fn ranks_do_not_outlive_their_test() {
 /// What the test attribute says of tests that pass, fail, and hang.
 #[test]
 fn tests_on_several_ranks() {
+    if !only_full() {
+        return;
+    }
     let (folder, target) = outside();
     succeeds(&build(target, &["test", "--quiet"]), folder);
     let run = |name: &str| {

@@ -1,6 +1,6 @@
 //! Long runs: bounded memory under a flood, no lost wake-up among ranks that sleep.
 
-use ferrite_tests::{Job, c, seconds, seed};
+use ferrite_tests::{Job, c, pick, seconds, seed};
 use std::time::Duration;
 
 fn flood(way: &str) {
@@ -49,7 +49,7 @@ fn late_barriers() {
     for ranks in [2, 8] {
         let outcome = Job::new(c("late_barriers"))
             .ranks(ranks)
-            .args(["20000"])
+            .args([pick("4000", "20000")])
             .envs(&[("FERRITE_SPIN", "0"), ("FERRITE_YIELD", "0")])
             .succeeds();
         assert!(

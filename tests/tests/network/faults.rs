@@ -1,7 +1,7 @@
 //! What goes wrong between hosts while a job runs: right data, or an end within seconds that says why; and nothing runs on anywhere.
 
 use crate::{over_tcp, soak, soak_on};
-use ferrite_tests::{Lab, Outcome, Running, c, needs, passes, thorough};
+use ferrite_tests::{Lab, Outcome, Running, c, full, needs, only_full, passes};
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
@@ -89,7 +89,7 @@ fn a_host_loses_power() {
 /// It is a slow rank, not a dead one, however long it takes.
 #[test]
 fn a_rank_is_stopped_for_a_while() {
-    let pause = Duration::from_secs(if thorough() { 20 } else { 4 });
+    let pause = Duration::from_secs(if full() { 20 } else { 4 });
     let Some(lab) = Lab::new(2) else { return };
     let job = at_work(&lab, pause.as_secs() + 4);
     let rank = lab.find("h2", &c("net_soak"))[0];
@@ -106,7 +106,7 @@ fn a_rank_is_stopped_for_a_while() {
 
 #[test]
 fn a_rank_of_one_host_is_stopped_for_a_while() {
-    let pause = Duration::from_secs(if thorough() { 20 } else { 4 });
+    let pause = Duration::from_secs(if full() { 20 } else { 4 });
     let mut job = soak(over_tcp, pause.as_secs() + 3).ranks(4).start();
     let line = job.wait_for_line("ready 2 ");
     let pid = line.split(' ').nth(2).and_then(|pid| pid.parse().ok());
@@ -214,7 +214,7 @@ fn mpiexec_is_interrupted() {
 /// A host that is not there from the beginning. It takes as long as a host may take to answer.
 #[test]
 fn a_host_that_does_not_answer() {
-    if !thorough() {
+    if !only_full() {
         return;
     }
     let Some(lab) = Lab::new(2) else { return };
@@ -226,7 +226,7 @@ fn a_host_that_does_not_answer() {
 /// As a host that is still starting: it is tried for a while.
 #[test]
 fn a_host_without_sshd() {
-    if !thorough() {
+    if !only_full() {
         return;
     }
     let Some(lab) = Lab::new(2) else { return };

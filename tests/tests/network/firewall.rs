@@ -1,7 +1,7 @@
 //! Hosts behind firewalls.
 
 use crate::soak_on;
-use ferrite_tests::{Job, Lab, Outcome, needs, passes, thorough};
+use ferrite_tests::{Job, Lab, Outcome, full, needs, passes};
 use std::time::Duration;
 
 /// Hosts that let nothing in but ssh and these ports; `what` becomes of the rest: `drop` or `reject`.
@@ -60,7 +60,7 @@ fn other_ports_are_open() {
         return;
     };
     says_why(&job(&lab).env("FERRITE_PORT_RANGE", "50000-50031").run());
-    if thorough() {
+    if full() {
         says_why(&job(&lab).run());
     }
 }

@@ -1,7 +1,7 @@
 //! Two and three hosts: shared memory within, TCP between them.
 
 use crate::{soak_on, spread};
-use ferrite_tests::{Lab, needs, passes, seconds, thorough};
+use ferrite_tests::{Lab, full, needs, passes, seconds};
 use std::path::Path;
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ fn all_pairs_on_three_hosts() {
 #[test]
 fn every_program_on_two_hosts() {
     let Some(lab) = Lab::new(2) else { return };
-    let programs: &[&str] = if thorough() {
+    let programs: &[&str] = if full() {
         &[
             "pt2pt_modes",
             "pt2pt_order",

@@ -19,8 +19,9 @@ pub struct Seeds {
 }
 
 impl Seeds {
-    /// As many seeds as `FERRITE_TEST_SEEDS` says, or `default`; or the one of `FERRITE_TEST_SEED`. Different ones each time.
-    pub fn new(test: &str, default: u64) -> Seeds {
+    /// As many seeds as `FERRITE_TEST_SEEDS` says; or the one of `FERRITE_TEST_SEED`. By default `full` of them, and a fifth of that
+    /// in a quick run. Different ones each time.
+    pub fn new(test: &str, full: u64) -> Seeds {
         let number = |name: &str| {
             let text = std::env::var(name).ok()?;
             let value = match text.strip_prefix("0x") {
@@ -41,7 +42,7 @@ impl Seeds {
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let base = Random(now.map_or(1, |since| since.as_nanos() as u64)).bits();
-        let left = number(NUMBER).unwrap_or(default);
+        let left = number(NUMBER).unwrap_or(ferrite_depth::pick(full.div_ceil(5), full));
         eprintln!("{test}: {left} seeds from base {base:#x}");
         Seeds {
             random: Random(base),
