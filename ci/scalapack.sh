@@ -4,19 +4,21 @@
 #
 #   ci/scalapack.sh PREFIX CACHE     (PREFIX as laid out by cargo xtask install; CACHE keeps the packages)
 #
-# A program passes if it ends well and says of no test that it failed. Needs liblapack3 and libgfortran5. Looks first whether Debian's MPICH exports
+# A program passes if it ends well and says of no test that it failed. The reference BLAS and LAPACK come along: with others that are
+# installed (OpenBLAS 0.3.21), some programs fail whatever the MPI. Looks first whether Debian's MPICH exports
 # a function of MPI that ours does not.
 set -u
 [ $# -eq 2 ] && [ -x "$1/bin/mpiexec" ] || { echo "usage: $0 PREFIX CACHE" >&2; exit 2; }
 prefix=$(cd "$1" && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-if ! "$(dirname "$0")/debian-package.sh" "$2" "$folder" scalapack-mpi-test scalapack-test-common libscalapack-mpich2.2 libmpich12; then
+if ! "$(dirname "$0")/debian-package.sh" "$2" "$folder" scalapack-mpi-test scalapack-test-common libscalapack-mpich2.2 libmpich12 \
+    libblas3 liblapack3 libgfortran5 libquadmath0; then
     [ "${FERRITE_TEST_REQUIRE:-}" != all ] || { echo "$0: needs Debian's packages of ScaLAPACK and MPICH" >&2; exit 1; }
     echo "skipped: needs Debian's packages of ScaLAPACK and MPICH"
     exit 0
 fi
-mkdir "$folder/lib" && cp -P "$folder"/usr/lib/*/{libscalapack-mpich.so,libmpichfort.so}.* "$folder/lib" && cd "$folder"/usr/lib/*/scalapack/mpich-tests || exit 1
+mkdir "$folder/lib" && cp -P "$folder"/usr/lib/*/{libscalapack-mpich.so,libmpichfort.so,libgfortran.so,libquadmath.so,blas/libblas.so,lapack/liblapack.so}.* "$folder/lib" && cd "$folder"/usr/lib/*/scalapack/mpich-tests || exit 1
 
 names() { nm -D --defined-only "$1" | awk '$3 ~ /^P?MPI_/ { print $3 }' | sort; }
 missing=$(comm -23 <(names "$(compgen -G "$folder/usr/lib/*/libmpich.so.12")") <(names "$prefix/lib/libmpi.so.12") | tr '\n' ' ')
