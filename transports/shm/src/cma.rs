@@ -122,6 +122,24 @@ fn identify(card: &Card) -> Option<u32> {
         .then_some(pid)
 }
 
+/// Whether all of a buffer is memory that this process may read and write. Its bytes stay as they are. `true` also where the system does not
+/// tell.
+pub fn is_own_memory(buffer: RawBufMut) -> bool {
+    let moved = all(buffer.len, |at| {
+        let part = buffer.ptr.wrapping_add(at);
+        // SAFETY: the system checks the buffer, which is copied onto itself.
+        unsafe {
+            sys::read_process(
+                std::process::id(),
+                part.addr() as u64,
+                part,
+                buffer.len - at,
+            )
+        }
+    });
+    moved != Transfer::Failed
+}
+
 /// Repeats a copy that may be partial until all `len` bytes have moved.
 fn all(len: usize, mut copy: impl FnMut(usize) -> io::Result<usize>) -> Transfer {
     let mut at = 0;

@@ -25,6 +25,7 @@ mod sys;
 
 pub use attach::{AttachError, Attachment, ShmConfig, attach, default_shape};
 pub use board::{Board, BoardId, IN_LINE};
+pub use cma::is_own_memory;
 pub use ferrite_ring::Shape;
 pub use layout::{CLAIMS, Claim};
 pub use link::ShmLink;

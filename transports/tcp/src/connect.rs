@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::card::Card;
 use crate::doorman::fill;
 use crate::handshake::{CHALLENGE, Caller, DUPLICATE, HELLO, Identity, PROOF, WELCOME};
+use crate::own_fault::shortage;
 use crate::sys::{self, Interest, Poller};
 
 /// Between the beginnings of two tries.
@@ -67,6 +68,8 @@ pub(crate) enum Progress {
     Elsewhere,
     /// It cannot be reached, for this reason.
     Lost(String),
+    /// This process lacks something: a sentence.
+    Short(String),
 }
 
 impl Call {
@@ -101,6 +104,7 @@ impl Call {
         now: Instant,
         stack: &str,
         gate: &Poller,
+        own: &Identity,
         fetch: impl Fn(u32) -> Result<Option<String>, String>,
         mut key: impl FnMut() -> u64,
     ) -> Progress {
@@ -156,6 +160,9 @@ impl Call {
                 Ok(socket) => {
                     let key = key();
                     if let Err(e) = gate.add(&socket, key, Interest::Write) {
+                        if let Some(sentence) = self.shortage(&e, own) {
+                            return Progress::Short(sentence);
+                        }
                         self.failures.insert(address, e.to_string());
                         continue;
                     }
@@ -170,6 +177,9 @@ impl Call {
                     self.due = now + STAGGER;
                 }
                 Err(e) => {
+                    if let Some(sentence) = self.shortage(&e, own) {
+                        return Progress::Short(sentence);
+                    }
                     self.failures.insert(address, e.to_string());
                     if self.next.is_empty() {
                         return self.again(now);
@@ -181,6 +191,10 @@ impl Call {
         let due = (!self.next.is_empty()).then_some(self.due);
         let next = until.into_iter().chain(due).min();
         Progress::Until(next.unwrap_or(now + STAGGER))
+    }
+
+    fn shortage(&self, e: &std::io::Error, own: &Identity) -> Option<String> {
+        shortage(e, &format!("connect to rank {}", self.peer), own)
     }
 
     /// After a pause.

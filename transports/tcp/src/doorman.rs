@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::handshake::{self, Callee, HELLO, Identity, PROOF, Refusal};
+use crate::own_fault::shortage;
 use crate::refusal::Refusals;
 use crate::sys::{self, Interest, Poller};
 
@@ -14,6 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Callers that may be at the door at the same time; with one more, the one that has stood there longest is sent away.
 const CROWD: usize = 256;
+
+/// Where no descriptor is left, more callers than these are taken for what holds them; with fewer, this process has too few.
+const HANDFUL: usize = 8;
 
 /// An accepted socket.
 struct Guest {
@@ -44,6 +48,9 @@ pub(crate) struct Doorman {
 
 impl Doorman {
     /// Accepts whoever calls. `key` makes keys.
+    ///
+    /// # Errors
+    /// A sentence when this process lacks what a connection takes, and callers that have proved nothing do not hold it.
     pub(crate) fn open(
         &mut self,
         listener: &TcpListener,
@@ -51,16 +58,22 @@ impl Doorman {
         own: &Identity,
         refusals: &Refusals,
         mut key: impl FnMut() -> u64,
-    ) {
+    ) -> Result<(), String> {
         loop {
             let (socket, from) = match listener.accept() {
                 Ok(accepted) => accepted,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => {
-                    // No descriptor is left, or the caller is gone already. Somebody's place helps in the first case.
+                Err(e) => {
+                    let Some(sentence) = shortage(&e, "accept a connection", own) else {
+                        // The caller is gone already.
+                        return Ok(());
+                    };
+                    if self.guests.len() <= HANDFUL {
+                        return Err(sentence);
+                    }
                     self.send_longest_away(gate, own, refusals);
-                    return;
+                    return Ok(());
                 }
             };
             if self.guests.len() >= CROWD {
@@ -70,16 +83,20 @@ impl Doorman {
             let ready = socket
                 .set_nonblocking(true)
                 .and_then(|()| gate.add(&socket, key, Interest::Read));
-            if ready.is_ok() {
-                let guest = Guest {
-                    socket,
-                    from,
-                    since: Instant::now(),
-                    heard: Vec::new(),
-                    stage: Stage::Hello,
-                };
-                self.guests.insert(key, guest);
+            if let Err(e) = ready {
+                if let Some(sentence) = shortage(&e, "wait for a caller", own) {
+                    return Err(sentence);
+                }
+                continue;
             }
+            let guest = Guest {
+                socket,
+                from,
+                since: Instant::now(),
+                heard: Vec::new(),
+                stage: Stage::Hello,
+            };
+            self.guests.insert(key, guest);
         }
     }
 

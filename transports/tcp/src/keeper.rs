@@ -11,11 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
-use ferrite_fabric::Bootstrap;
-
 use crate::connect::{Call, Progress};
 use crate::doorman::{Doorman, Member};
 use crate::handshake::{DUPLICATE, WELCOME};
+use crate::own_fault::shortage;
 use crate::port::INBOX;
 use crate::shared::{Shared, State};
 use crate::sys::{self, Interest, Ready};
@@ -43,7 +42,6 @@ const ELSEWHERE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Keeper {
     shared: Arc<Shared>,
-    bootstrap: Arc<dyn Bootstrap>,
     /// This process's network stack: see `Card::stack`.
     stack: String,
     listeners: Vec<TcpListener>,
@@ -71,7 +69,6 @@ struct Watch {
 impl Keeper {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        bootstrap: Arc<dyn Bootstrap>,
         stack: String,
         listeners: Vec<TcpListener>,
     ) -> std::io::Result<Keeper> {
@@ -85,7 +82,6 @@ impl Keeper {
         Ok(Keeper {
             last_key: listeners.len() as u64,
             shared,
-            bootstrap,
             stack,
             listeners,
             doorman: Doorman::default(),
@@ -137,10 +133,13 @@ impl Keeper {
                         refusals,
                         ..
                     } = &*self.shared;
-                    self.doorman.open(listener, gate, identity, refusals, || {
+                    let opened = self.doorman.open(listener, gate, identity, refusals, || {
                         *last += 1;
                         *last
                     });
+                    if let Err(sentence) = opened {
+                        self.shared.bootstrap.abort(1, &sentence);
+                    }
                 } else {
                     self.hear(key);
                 }
@@ -202,6 +201,7 @@ impl Keeper {
                     }
                 }
             }
+            Progress::Short(sentence) => self.shared.bootstrap.abort(1, &sentence),
             Progress::Lost(reason) => {
                 self.calls.remove(&peer);
                 match self.held.remove(&peer) {
@@ -242,7 +242,12 @@ impl Keeper {
         // What cannot be set costs speed, not correctness.
         let _ = sys::tune(&socket);
         let connection = self.shared.connection(peer);
-        connection.attach(&self.shared, socket);
+        if let Err(e) = connection.attach(&self.shared, socket) {
+            let what = format!("wait for messages of rank {peer}");
+            let sentence = shortage(&e, &what, &self.shared.identity);
+            let sentence = sentence.unwrap_or_else(|| format!("cannot {what}: {e}"));
+            self.shared.bootstrap.abort(1, &sentence);
+        }
     }
 
     /// Does what is due, and returns when something will be.
@@ -294,12 +299,13 @@ impl Keeper {
 
     fn tick_call(&mut self, peer: u32, now: Instant) -> Option<Instant> {
         let last = &mut self.last_key;
-        let bootstrap = &self.bootstrap;
+        let bootstrap = &self.shared.bootstrap;
         let call = self.calls.get_mut(&peer)?;
         let progress = call.tick(
             now,
             &self.stack,
             &self.shared.gate,
+            &self.shared.identity,
             |rank| bootstrap.fetch(rank),
             || {
                 *last += 1;
@@ -393,7 +399,7 @@ fn turn_away(mut socket: TcpStream) {
 
 #[cfg(test)]
 mod tests {
-    use ferrite_fabric::Secret;
+    use ferrite_fabric::{Bootstrap, Secret};
 
     use super::*;
     use crate::handshake::Identity;
@@ -425,10 +431,9 @@ mod tests {
             rank: 0,
             size: 2,
         };
-        let shared = Arc::new(Shared::new(identity).expect("descriptors"));
-        let nowhere = Arc::new(Nowhere);
-        let mut keeper = Keeper::new(shared.clone(), nowhere, String::new(), Vec::new())
-            .expect("a keeper without doors");
+        let shared = Arc::new(Shared::new(identity, Arc::new(Nowhere)).expect("descriptors"));
+        let mut keeper =
+            Keeper::new(shared.clone(), String::new(), Vec::new()).expect("a keeper without doors");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("it is bound");
         let _peer = TcpStream::connect(address).expect("it listens");

@@ -22,6 +22,7 @@ mod interfaces;
 mod keeper;
 mod link;
 mod network;
+mod own_fault;
 mod port;
 mod queue;
 mod refusal;

@@ -13,6 +13,7 @@ use ferrite_fabric::{
 };
 
 use crate::inflow::FRAME;
+use crate::own_fault::end_if_bad_memory;
 use crate::shared::{Connection, Sending, Shared, State, why_lost};
 use crate::sys;
 
@@ -94,6 +95,7 @@ impl TcpLink {
             Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => 0,
             Err(e) => {
                 let (peer, reason) = (self.connection.peer, why_lost(&e));
+                end_if_bad_memory(&e, &self.shared, &format!("a send to rank {peer}"));
                 sending.end(&self.shared);
                 self.shared.tell(|news| news.losses.push((peer, reason)));
                 return Sent::Done;

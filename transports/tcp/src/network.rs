@@ -68,8 +68,8 @@ impl TcpNetwork {
             size: job.size,
         };
         let failed = |e: io::Error| format!("no thread for connections can be had: {e}");
-        let shared = Arc::new(Shared::new(identity).map_err(failed)?);
-        let keeper = Keeper::new(shared.clone(), bootstrap, stack, listeners).map_err(failed)?;
+        let shared = Arc::new(Shared::new(identity, bootstrap).map_err(failed)?);
+        let keeper = Keeper::new(shared.clone(), stack, listeners).map_err(failed)?;
         let keeper = std::thread::Builder::new()
             .name("ferrite-tcp".into())
             .stack_size(256 << 10)

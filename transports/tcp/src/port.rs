@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use ferrite_fabric::{LinkDown, Port, RawBufMut, Sink};
 
 use crate::inflow::{Garbled, Inflow};
+use crate::own_fault::end_if_bad_memory;
 use crate::shared::{BELL, Connection, News, Shared, why_lost};
 use crate::sys::{self, Interest, Ready};
 
@@ -171,7 +172,11 @@ impl TcpPort {
                 Ok(got) => got,
                 Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => break,
                 Err(_) if inflow.has_left => return Outcome::Left,
-                Err(e) => return Outcome::Lost(why_lost(&e)),
+                Err(e) => {
+                    let message = format!("a receive from rank {peer}");
+                    end_if_bad_memory(&e, &self.shared, &message);
+                    return Outcome::Lost(why_lost(&e));
+                }
             };
             // Something has moved, even if no frame is complete.
             events += 1;

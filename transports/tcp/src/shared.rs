@@ -9,9 +9,10 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use ferrite_fabric::{RawBuf, Token};
+use ferrite_fabric::{Bootstrap, RawBuf, Token};
 
 use crate::handshake::Identity;
+use crate::own_fault::end_if_bad_memory;
 use crate::queue::{PIECES, Queue};
 use crate::refusal::Refusals;
 use crate::sys::{self, Doorbell, Interest, Poller};
@@ -59,6 +60,8 @@ pub(crate) struct News {
 
 pub(crate) struct Shared {
     pub(crate) identity: Identity,
+    /// Who is told of what no peer is to blame for.
+    pub(crate) bootstrap: Arc<dyn Bootstrap>,
     /// Established connections, and `bell`.
     pub(crate) inbox: Poller,
     /// What the keeper waits for; `inbox` is in it while this process sleeps elsewhere.
@@ -94,9 +97,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new(identity: Identity) -> io::Result<Shared> {
+    pub(crate) fn new(identity: Identity, bootstrap: Arc<dyn Bootstrap>) -> io::Result<Shared> {
         let shared = Shared {
             identity,
+            bootstrap,
             inbox: Poller::new()?,
             gate: Poller::new()?,
             bell: Doorbell::new()?,
@@ -221,22 +225,27 @@ impl Connection {
         lock(&self.sending)
     }
 
-    /// Begins to use a socket on which both ends have proved themselves. `false`: there is another one already, or there was.
-    pub(crate) fn attach(self: &Arc<Connection>, shared: &Shared, socket: TcpStream) -> bool {
+    /// Begins to use a socket on which both ends have proved themselves, unless there is another one already, or there was.
+    ///
+    /// # Errors
+    /// When the system cannot wait for the socket.
+    pub(crate) fn attach(
+        self: &Arc<Connection>,
+        shared: &Shared,
+        socket: TcpStream,
+    ) -> io::Result<()> {
         let mut sending = self.sending();
         if matches!(sending.state, State::Up(_) | State::Down) {
-            return false;
+            return Ok(());
         }
         let socket = Arc::new(socket);
-        if let Err(e) = shared.inbox.add(&*socket, self.peer.into(), Interest::Read) {
-            drop(sending);
-            self.lose(shared, format!("the connection cannot be waited for: {e}"));
-            return false;
-        }
+        shared
+            .inbox
+            .add(&*socket, self.peer.into(), Interest::Read)?;
         sending.state = State::Up(socket.clone());
         shared.tell(|news| news.arrivals.push((self.clone(), socket)));
         sending.flush(shared, self);
-        true
+        Ok(())
     }
 
     /// Gives the peer up. What was lent is not touched any more.
@@ -320,6 +329,7 @@ impl Sending {
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return self.block(shared, peer),
                 Err(e) => {
+                    end_if_bad_memory(&e, shared, &format!("a send to rank {peer}"));
                     let reason = why_lost(&e);
                     self.end(shared);
                     return shared.tell(|news| news.losses.push((peer, reason)));

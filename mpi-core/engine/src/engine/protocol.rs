@@ -21,13 +21,14 @@ use ferrite_fabric::{
     Header, Kind as FrameKind, Landing, LinkDown, RawBuf, RawBufMut, Sink, Token, Transfer,
 };
 
+use super::Engine;
 use super::kept::{Kept, KeptData, Offer};
 use super::landing::Landings;
 use super::matching::Envelope;
 use super::peer::{CONTROL, Outgoing, QueuedBody, Stream};
 use super::request::{Body, Kind, RequestRef};
 use super::send::header;
-use super::{Engine, share};
+use super::share::{self, unreadable};
 use crate::{Error, ErrorClass};
 
 /// Flags of a `Clear` frame from a receiver whose items have gaps: it unpacks every frame.
@@ -305,7 +306,7 @@ impl Engine {
                 header(FrameKind::Finished, answer)
             }
             Transfer::Failed => {
-                body.error = Some(unreadable(body.envelope));
+                body.error = Some(unreadable(body));
                 self.complete(receive);
                 header(FrameKind::Finished, answer)
             }
@@ -489,17 +490,6 @@ impl Body {
         }
         taken
     }
-}
-
-#[cold]
-fn unreadable(envelope: Envelope) -> Error {
-    Error::new(
-        ErrorClass::OTHER,
-        format!(
-            "the memory of rank {}'s message could not be read",
-            envelope.source
-        ),
-    )
 }
 
 #[cold]

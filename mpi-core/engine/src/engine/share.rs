@@ -19,7 +19,7 @@ use ferrite_shm::Claim;
 use super::Engine;
 use super::kept::Offer;
 use super::matching::Envelope;
-use super::request::{Kind, RequestRef};
+use super::request::{Body, Kind, RequestRef};
 use super::send::header;
 use crate::{Error, ErrorClass};
 
@@ -153,7 +153,8 @@ impl Engine {
         while let Some(number) = take_piece(claim, turn, pieces(len)) {
             if self.read_piece(receive, process, region, number, len) != Transfer::Done {
                 // SAFETY: as above; the sender only writes the buffer, by way of the system.
-                unsafe { receive.body() }.error = Some(unreadable());
+                let body = unsafe { receive.body() };
+                body.error = Some(unreadable(body));
             }
             // Acquire and release: the last one to finish a piece speaks for all.
             if claim.done.fetch_add(1, Ordering::AcqRel) + 1 == pieces(len) {
@@ -311,7 +312,8 @@ impl Engine {
         }
         if self.read_piece(receive, process, &region, number, len) != Transfer::Done {
             // SAFETY: as above.
-            unsafe { receive.body() }.error = Some(unreadable());
+            let body = unsafe { receive.body() };
+            body.error = Some(unreadable(body));
         }
         // Acquire and release: the last one to finish a piece speaks for all.
         if claim.done.fetch_add(1, Ordering::AcqRel) + 1 == pieces(len) {
@@ -320,10 +322,28 @@ impl Engine {
     }
 }
 
+/// Why a message could not be copied from its sender's memory to a receive's: one of the two is not there.
 #[cold]
-fn unreadable() -> Error {
-    Error::new(
-        ErrorClass::OTHER,
-        "the memory of the message's sender could not be read any more",
-    )
+pub(super) fn unreadable(receive: &Body) -> Error {
+    let Body { envelope, buf, .. } = receive;
+    let len = receive.status.bytes as usize;
+    if ferrite_shm::is_own_memory(RawBufMut { ptr: *buf, len }) {
+        Error::new(
+            ErrorClass::OTHER,
+            format!(
+                "the send buffer of {len} bytes of rank {}, tag {}, is not all memory of that rank: it is shorter than its count and \
+                 datatype say, or was freed before the send was complete",
+                envelope.source, envelope.tag
+            ),
+        )
+    } else {
+        Error::new(
+            ErrorClass::BUFFER,
+            format!(
+                "the receive buffer for {len} bytes from rank {}, tag {}, is not all memory of this rank: it is shorter than its count \
+                 and datatype say, or was freed before the message came",
+                envelope.source, envelope.tag
+            ),
+        )
+    }
 }

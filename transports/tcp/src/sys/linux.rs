@@ -408,6 +408,11 @@ pub(crate) fn make_room_for_descriptors(more: u64) {
     }
 }
 
+/// How many descriptors this process may have at most, whatever it does; `None`: as many as it likes.
+pub(crate) fn limit_of_descriptors() -> Option<u64> {
+    rustix::process::getrlimit(Resource::Nofile).maximum
+}
+
 /// Random bits.
 pub(crate) fn random() -> io::Result<[u8; 32]> {
     let mut bits = [0; 32];
