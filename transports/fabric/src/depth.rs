@@ -2,7 +2,6 @@
 //!
 //! A quick run touches every subject within minutes. A full one, as `ci/check.sh` asks for, goes through all sizes, seeds and
 //! programs.
-#![forbid(unsafe_code)]
 
 use std::io::Write;
 use std::sync::OnceLock;

@@ -11,6 +11,7 @@ mod bootstrap;
 mod buffer;
 pub mod completion;
 pub mod conformance;
+pub mod depth;
 mod header;
 mod link;
 pub mod memory;

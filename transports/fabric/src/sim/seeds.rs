@@ -42,7 +42,7 @@ impl Seeds {
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let base = Random(now.map_or(1, |since| since.as_nanos() as u64)).bits();
-        let left = number(NUMBER).unwrap_or(ferrite_depth::pick(full.div_ceil(5), full));
+        let left = number(NUMBER).unwrap_or(crate::depth::pick(full.div_ceil(5), full));
         eprintln!("{test}: {left} seeds from base {base:#x}");
         Seeds {
             random: Random(base),
