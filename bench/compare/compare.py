@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
 """Runs Ferrite and its peers side by side and writes bench/RESULTS.md.
 
-  python3 bench/compare/compare.py --osu DIR
+  python3 bench/compare/compare.py
 
-fetches MPICH, Open MPI and Intel MPI from PyPI into a cache folder (they need about 2 GB), builds OSU's micro-benchmarks 7.4,
-whose unpacked sources are in DIR, with each library's own mpicc, and measures. Without --osu, Ferrite's own osu_* programs run
-on all libraries that have the standard ABI, which leaves Open MPI out of the transfers.
+fetches MPICH, Open MPI and Intel MPI from PyPI into a cache folder (they need about 2 GB), builds this tree's Ferrite and the
+programs of bench/compare/c with each library's own mpicc, and measures. `c/bench.h` says how: by the method of the OSU
+micro-benchmarks.
 
 Over TCP, plain sockets are measured beside the libraries (`ferrite-limits`, built from this tree), and each library is first
 seen to move its messages through the loopback interface. Sections of RESULTS.md that are not measured stay as they are.
 
-Leave the machine alone meanwhile; shared memory takes about ten minutes, TCP another ten, collectives (which need --osu) twenty.
+Leave the machine alone meanwhile; shared memory takes about ten minutes, TCP another ten, collectives twenty. What was measured is kept in
+the cache folder: `--resume` goes on where a comparison was stopped.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -23,6 +25,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True  # leave nothing in the source tree
 
+import agreement
 import jobs
 import libraries
 import more
@@ -42,53 +45,57 @@ def main():
         if peer.key in options.peers:
             everyone.append(libraries.install(peer, options.cache.resolve()))
     where = machine(cores)
-    transfers = (
-        "Transfers are measured by OSU's micro-benchmarks 7.4, unmodified, built with each library's own `mpicc`."
-        if options.osu
-        else "Transfers are measured by Ferrite's `osu_*` programs, the same binaries on each library of the standard ABI."
-    )
-    sections, figures = {}, []
-    if "transfers" in options.parts:
-        folders = programs_of(everyone, options)
-        about = page.about(where, transfers, options.rounds)
-        if options.fabric in ("shm", "all"):
-            measured = measure_transfers(results.FIGURES, everyone, folders, options, cores)
-            figures += measured.values()
-            sections[page.SHARED_MEMORY] = page.shared_memory_section(about, everyone, measured)
-        if options.fabric in ("tcp", "all"):
-            over = libraries.over_tcp(everyone)
-            limits = built_limits()
-            seen = {each.key: seen_on_loopback(each, folders, options, cores) for each in over}
-            measured = measure_transfers(results.TCP_FIGURES, over, folders, options, cores, limits)
-            figures += measured.values()
-            sections[page.TCP] = page.tcp_section(about, over, measured, seen)
-    if "start" in options.parts:
-        about = page.about(where, "Each library starts the same C program.", options.rounds)
-        measured = measure_starts(everyone, options, cores)
-        figures += measured.values()
-        sections[page.START] = page.start_section(about, everyone, measured)
-    if "collectives" in options.parts and options.osu:
-        folders = {}
-        for each in everyone:
-            osu, cache = options.osu.resolve(), options.cache.resolve()
-            folders[each.key] = libraries.build_osu(each, osu, cache, more.PROGRAMS, "collective/blocking")
-        about = page.about(where, "OSU's micro-benchmarks 7.4, unmodified, blocking collectives.", options.rounds)
-        measured = more.measure_collectives(everyone, folders, options, cores, progress)
-        sections[page.COLLECTIVES] = more.collectives_section(about, everyone, measured)
-    if "packing" in options.parts:
-        about = page.about(where, "Each library runs the same C program.", options.rounds)
-        measured = more.measure_packing(everyone, options, cores, progress)
-        sections[page.PACKING] = more.packing_section(about, everyone, measured)
-    if "gaps" in options.parts:
-        about = page.about(where, "Each library runs the same C program.", options.rounds)
-        measured = more.measure_gaps(everyone, options, cores, progress)
-        sections[page.GAPS] = more.gaps_section(about, everyone, measured)
-    previous = options.output.read_text() if options.output.exists() else ""
-    text = page.page(sections, previous)
-    options.output.write_text(text)
-    print(text)
+    options.journal = jobs.Journal(options.cache / "journal", [where, digest_of(everyone[0])], options.resume)
+    figures = []
+    for section, lines, of_part in measured_sections(everyone, options, cores, where):
+        figures += of_part
+        previous = options.output.read_text() if options.output.exists() else ""
+        options.output.write_text(page.page({section: lines}, previous))
+        print("\n".join(lines), flush=True)
     if any(results.FAILED in values.values() for values in figures):
         raise SystemExit("some jobs failed, see above")
+
+
+def measured_sections(everyone, options, cores, where):
+    """Measures; gives each section's name, its lines, and the figures of which none may have failed."""
+    cache, rounds = options.cache.resolve(), options.rounds
+    programs = "Each library runs the programs of `bench/compare/c`, built with its own `mpicc`; `bench.h` says how they measure."
+    same = page.about(where, "Each library runs the same C program.", rounds)
+    if {"transfers", "collectives", "agreement"} & set(options.parts):
+        folders = {library.key: libraries.build_programs(library, cache) for library in everyone}
+    if "transfers" in options.parts:
+        about = page.about(where, programs, rounds)
+        if options.fabric in ("shm", "all"):
+            measured = measure_transfers(results.FIGURES, everyone, folders, options, cores)
+            yield page.SHARED_MEMORY, page.shared_memory_section(about, everyone, measured), measured.values()
+        if options.fabric in ("tcp", "all"):
+            over = libraries.over_tcp(everyone)
+            seen = {each.key: seen_on_loopback(each, folders, cores) for each in over}
+            measured = measure_transfers(results.TCP_FIGURES, over, folders, options, cores, built_limits())
+            yield page.TCP, page.tcp_section(about, over, measured, seen), measured.values()
+    if "start" in options.parts:
+        about = page.about(where, "Each library starts the same C program.", rounds)
+        measured = measure_starts(everyone, options, cores)
+        yield page.START, page.start_section(about, everyone, measured), measured.values()
+    if "collectives" in options.parts:
+        measured = more.measure_collectives(everyone, folders, options, cores, progress)
+        about = page.about(where, programs, rounds)
+        yield page.COLLECTIVES, more.collectives_section(about, everyone, measured, options.processes), []
+    if "packing" in options.parts:
+        measured = more.measure_packing(everyone, options, cores, progress)
+        yield page.PACKING, more.packing_section(same, everyone, measured), []
+    if "gaps" in options.parts:
+        measured = more.measure_gaps(everyone, options, cores, progress)
+        yield page.GAPS, more.gaps_section(same, everyone, measured), []
+    if "agreement" in options.parts:
+        takers = [library for library in everyone if library.standard_abi]
+        measured = agreement.measure(takers, everyone[0], folders, options, cores, built_limits(), progress)
+        yield page.AGREEMENT, agreement.section(where, takers, measured, rounds), []
+
+
+def digest_of(library):
+    """What a library's programs run on, in a few letters."""
+    return hashlib.sha256((library.folder / "lib/libmpi_abi.so.1").read_bytes()).hexdigest()[:16]
 
 
 def arguments():
@@ -97,14 +104,18 @@ def arguments():
     known = [peer.key for peer in libraries.peers()]
     parser.add_argument("--prefix", type=Path, help="an installed Ferrite (default: built from this tree)")
     parser.add_argument("--cache", type=Path, default=cache, help="where peers and built programs are kept (%(default)s)")
-    parser.add_argument("--osu", type=Path, help="sources of OSU's micro-benchmarks 7.4")
     parser.add_argument("--rounds", type=positive, default=5, help="(%(default)s)")
     parser.add_argument("--peers", type=words_of(known), default=known, help=f"some of {','.join(known)}")
-    parts = ["transfers", "start", "collectives", "packing", "gaps"]
+    parts = ["transfers", "start", "collectives", "packing", "gaps", "agreement"]
     parser.add_argument("--parts", type=words_of(parts), default=parts, help=f"some of {','.join(parts)}")
+    sizes = ["2", "4", "8"]
+    parser.add_argument("--processes", type=words_of(sizes), default=sizes, help="of the collectives, some of 2,4,8")
+    parser.add_argument("--resume", action="store_true", help="go on where a comparison with the same build was stopped")
     parser.add_argument("--fabric", choices=["shm", "tcp", "all"], default="all", help="of the transfers (%(default)s)")
     parser.add_argument("--output", type=Path, default=HERE.parent / "RESULTS.md", help="(%(default)s)")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.processes = [int(number) for number in options.processes]
+    return options
 
 
 def positive(text):
@@ -144,17 +155,6 @@ def built_limits():
     return next(Path(program) for program in found if program)
 
 
-def programs_of(everyone, options):
-    """{library's key: the folder of its transfers' programs}, of those that have them."""
-    folders = {}
-    for library in everyone:
-        if options.osu:
-            folders[library.key] = libraries.build_osu(library, options.osu.resolve(), options.cache.resolve())
-        elif library.standard_abi:
-            folders[library.key] = everyone[0].folder / "bin"
-    return folders
-
-
 def measure_transfers(figures, everyone, folders, options, cores, limits=None):
     """{figure's name: {library's key: values, or results.FAILED}}. `limits` is the program that measures plain sockets."""
     measured = {figure.name: {} for figure in figures}
@@ -164,39 +164,33 @@ def measure_transfers(figures, everyone, folders, options, cores, limits=None):
             progress(f"round {number} of {options.rounds}: {program} {' '.join(given)}")
             wanted = [f for f in figures if (f.program, f.arguments) == (program, given)]
             for library in everyone:
-                job = job_of(library, folders, options, cores, program, given)
-                if job is None:
-                    continue
-                words, variables = job
+                # The same command may stand for another fabric.
+                turn = [number, library.key, library.environment]
+                job = options.journal, turn, *job_of(library, folders, cores, program, given)
                 read = [(f.name, f.size, f.column, f.scale) for f in wanted]
-                take_turn(measured, library.key, library.name, words, variables, read)
+                take_turn(measured, library.key, library.name, job, read)
             for figure in wanted:
                 if limits and figure.raw:
                     words = [str(limits), "tcp", figure.raw, str(figure.size)]
                     read = [(figure.name, figure.size, 0, 1.0)]
-                    take_turn(measured, results.RAW, "raw sockets", words, dict(os.environ), read)
+                    job = options.journal, [number], words, dict(os.environ)
+                    take_turn(measured, results.RAW, "raw sockets", job, read)
     return measured
 
 
-def job_of(library, folders, options, cores, program, given):
-    """The words and the environment that run one of OSU's programs on two processes, where the library has it."""
-    folder = folders.get(library.built or library.key)
-    if folder is None:
-        return None
-    borrowed = not options.osu and library.key != "ferrite"
-    return library.command(2, folder / program, given, cores), library.variables(2, cores, borrowed)
+def job_of(library, folders, cores, program, given):
+    """The words and the environment that run a program on two processes."""
+    folder = folders[library.built or library.key]
+    return library.command(2, folder / program, given, cores), library.variables(2, cores, False)
 
 
-def seen_on_loopback(library, folders, options, cores):
+def seen_on_loopback(library, folders, cores):
     """What a library moves through the loopback interface, in words. Nothing is compared if that is less than its messages: it
     would have taken a shorter way than TCP."""
     seen = []
     for program, given, payload, messages in results.PROBES:
-        job = job_of(library, folders, options, cores, program, given)
-        if job is None:
-            return "not measured"
         try:
-            _, byte_count, packets = jobs.through_loopback(*job)
+            _, byte_count, packets = jobs.through_loopback(*job_of(library, folders, cores, program, given))
         except jobs.Failed as failure:
             progress(f"{library.name}: {failure}")
             return results.FAILED
@@ -212,10 +206,11 @@ def seen_on_loopback(library, folders, options, cores):
     return ", ".join(seen)
 
 
-def take_turn(measured, key, name, words, variables, wanted):
-    """Runs a command and notes the figures `wanted` of its table: (figure's name, size, column, scale)."""
+def take_turn(measured, key, name, job, wanted):
+    """Runs a job (journal, turn, words, environment) and notes the figures `wanted` of its table: (figure's name, size, column, scale)."""
+    journal, turn, words, variables = job
     try:
-        table = jobs.rows(jobs.finish(words, variables)[0])
+        table = jobs.rows(journal.finish(turn, words, variables)[0])
     except jobs.Failed as failure:
         progress(f"{name}: {failure}")
         table = {}
@@ -248,7 +243,7 @@ def measure_starts(everyone, options, cores):
                     if start.memory:
                         note(values, library.key, jobs.memory_of_held_job(words, variables, program) / 1e9)
                     else:
-                        output, seconds = jobs.finish(words, variables)
+                        output, seconds = options.journal.finish([start.name, number, library.key], words, variables)
                         if f"{start.processes} processes" not in output:
                             raise jobs.Failed(f"not {start.processes} processes")
                         note(values, library.key, seconds)

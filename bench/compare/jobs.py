@@ -1,5 +1,6 @@
-"""Running jobs: OSU's tables, start-up times, memory."""
+"""Running jobs: their tables, start-up times, memory; and the journal of those that were run."""
 
+import json
 import os
 import signal
 import subprocess
@@ -31,11 +32,53 @@ def finish(words, variables):
     except subprocess.TimeoutExpired:
         end(job)
         raise Failed(f"no end within {DEADLINE} s") from None
+    except BaseException:
+        end(job)
+        raise
     elapsed = time.perf_counter() - start
     if job.returncode != 0:
         last = output.strip().splitlines()[-1:] or ["no output"]
         raise Failed(f"exit status {job.returncode}: {last[0]}")
     return output, elapsed
+
+
+class Journal:
+    """What jobs printed, kept in a file, so that a comparison that was stopped goes on where it was.
+
+    `conditions` are what must be alike, or figures of both runs could not stand side by side.
+    """
+
+    def __init__(self, path, conditions, resume):
+        self.known = {}
+        if resume and path.exists():
+            first, *lines = path.read_text().splitlines() or [""]
+            if first != json.dumps(conditions):
+                raise SystemExit(f"--resume: {path} is of another machine or another build; measure anew without it")
+            # The last line may have been cut off.
+            for line in lines:
+                try:
+                    key, output, seconds = json.loads(line)
+                except ValueError:
+                    continue
+                self.known[key] = (output, seconds)
+        self.path = path
+        # Whole lines only.
+        path.write_text("")
+        self.write(conditions)
+        for key, printed in self.known.items():
+            self.write([key, *printed])
+
+    def write(self, what):
+        with self.path.open("a") as file:
+            file.write(json.dumps(what) + "\n")
+
+    def finish(self, turn, words, variables):
+        """As `finish`, or what the same turn printed before. `turn` tells this run of the command from others. Failures are not kept."""
+        key = json.dumps([turn, words])
+        if key not in self.known:
+            self.known[key] = finish(words, variables)
+            self.write([key, *self.known[key]])
+        return self.known[key]
 
 
 def through_loopback(words, variables):
@@ -66,7 +109,7 @@ def end(job):
 
 
 def rows(output):
-    """The rows of an OSU table: {size in bytes: [numbers]}. Other lines are skipped."""
+    """The rows of a table in OSU's format: {size in bytes: [numbers]}. Other lines are skipped."""
     table = {}
     for line in output.splitlines():
         words = line.split()

@@ -4,16 +4,15 @@ A library is a folder with bin/mpiexec and bin/mpicc. Ferrite's is a prefix; the
 pip put what their vendors publish.
 """
 
+import hashlib
 import os
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-OSU_SOURCES = ["osu_util.c", "osu_util_mpi.c", "osu_util_papi.c", "osu_util_graph.c", "osu_util_validation.c"]
-# What OSU's configure would decide on any machine without accelerators.
-OSU_FLAGS = ['-DPACKAGE_VERSION="7.4"', "-DFIELD_WIDTH=18", "-DFLOAT_PRECISION=2", "-D_ENABLE_MPI4_=1"]
-OSU_PROGRAMS = ["osu_latency", "osu_bw", "osu_bibw", "osu_mbw_mr"]
+HERE = Path(__file__).resolve().parent
+PROGRAMS = ["latency", "bw", "bibw", "multi_lat", "mbw_mr", "collective"]
 
 
 @dataclass
@@ -65,10 +64,12 @@ class Library:
     def compile(self, sources, flags, target):
         """Builds a C program with the library's own mpicc."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        words = [str(self.folder / "bin/mpicc"), "-O2", "-w", *flags, *map(str, sources), "-lm", "-o", str(target)]
+        unfinished = target.with_name(f"{target.name}.unfinished")
+        words = [str(self.folder / "bin/mpicc"), "-O2", "-w", *flags, *map(str, sources), "-lm", "-o", str(unfinished)]
         built = subprocess.run(words, env=self.variables(1, 1, False), capture_output=True, text=True)
         if built.returncode != 0:
             raise SystemExit(f"{self.name}: {target.name} does not build:\n{built.stdout}{built.stderr}")
+        unfinished.rename(target)
         return target
 
 
@@ -133,7 +134,7 @@ def over_tcp(everyone):
 def install(library, cache):
     """Puts a peer into a Python environment in `cache`, unless it is there already."""
     library.folder = cache / library.key
-    if not (library.folder / "bin/mpiexec").exists():
+    if not all((library.folder / "bin" / program).exists() for program in ("mpiexec", "mpicc")):
         print(f"fetching {' '.join(library.packages)}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", str(library.folder)], check=True)
         pip = str(library.folder / "bin/pip")
@@ -141,18 +142,14 @@ def install(library, cache):
     return library
 
 
-def build_osu(library, sources, cache, names=None, kind="pt2pt/standard"):
-    """Builds OSU's unmodified programs; returns the folder they are in. Only Ferrite's are built anew each time."""
-    root = sources / "c" if (sources / "c/util").is_dir() else sources
-    if not (root / "util/osu_util.c").exists():
-        raise SystemExit(f"--osu: {sources} has no c/util/osu_util.c")
-    folder = cache / "osu-7.4" / library.key
-    for name in names or OSU_PROGRAMS:
-        program = folder / name
-        if library.packages and program.exists():
-            continue
-        files = [root / "mpi" / kind / f"{name}.c", *(root / "util" / file for file in OSU_SOURCES)]
-        library.compile(files, [*OSU_FLAGS, f"-I{root / 'util'}"], program)
+def build_programs(library, cache):
+    """Builds the programs of c/ with a library's own mpicc; returns the folder they are in. Only Ferrite's are built anew each time."""
+    sources = sorted((HERE / "c").iterdir())
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    folder = cache / "programs" / digest / library.key
+    for name in PROGRAMS:
+        if not (library.packages and (folder / name).exists()):
+            library.compile([HERE / "c" / f"{name}.c"], [], folder / name)
     return folder
 
 

@@ -10,21 +10,21 @@ from results import FAILED
 
 HERE = Path(__file__).resolve().parent
 
-PROCESSES = [2, 4, 8]
-PROGRAMS = [
-    "osu_barrier",
-    "osu_bcast",
-    "osu_reduce",
-    "osu_allreduce",
-    "osu_gather",
-    "osu_allgather",
-    "osu_scatter",
-    "osu_alltoall",
-    "osu_reduce_scatter",
-    "osu_gatherv",
-    "osu_allgatherv",
-    "osu_scatterv",
-    "osu_alltoallv",
+OPERATIONS = [
+    "barrier",
+    "bcast",
+    "reduce",
+    "allreduce",
+    "gather",
+    "allgather",
+    "scatter",
+    "alltoall",
+    "reduce_scatter",
+    "reduce_scatter_block",
+    "gatherv",
+    "allgatherv",
+    "scatterv",
+    "alltoallv",
 ]
 SIZES = [1 << exponent for exponent in range(3, 21)]
 
@@ -34,26 +34,28 @@ BEHIND = 1.1
 
 
 def measure_collectives(everyone, folders, options, cores, progress):
-    """{(processes, program, size): {library's key: values}}, and the same of cells that were behind, measured again. Size 0 is a barrier's."""
+    """{(processes, operation, size): {library's key: values}}, and the same of cells that were behind, measured again. Size 0 is a barrier's."""
     first, again = {}, {}
-    jobs_of_all = [(processes, program) for processes in PROCESSES for program in PROGRAMS]
-    measure_cells(first, dict.fromkeys(jobs_of_all, SIZES), everyone, folders, options, cores, progress)
+    jobs_of_all = [(processes, operation) for processes in options.processes for operation in OPERATIONS]
+    measure_cells("first", first, dict.fromkeys(jobs_of_all, SIZES), everyone, folders, options, cores, progress)
     behind = {}
-    for (processes, program, size), values in first.items():
+    for (processes, operation, size), values in first.items():
         if (ratio_of(values) or 0) > BEHIND:
-            behind.setdefault((processes, program), []).append(size)
-    measure_cells(again, behind, everyone, folders, options, cores, progress)
+            behind.setdefault((processes, operation), []).append(size)
+    measure_cells("again", again, behind, everyone, folders, options, cores, progress)
     return first, again
 
 
-def measure_cells(measured, cells, everyone, folders, options, cores, progress):
-    """Adds to `measured` what all rounds of these {(processes, program): sizes} give."""
+def measure_cells(name, measured, cells, everyone, folders, options, cores, progress):
+    """Adds to `measured` what all rounds of these {(processes, operation): sizes} give. `name` is that of this pass in the journal."""
     for number in range(1, options.rounds + 1):
-        for (processes, program), sizes in cells.items():
-            progress(f"round {number} of {options.rounds}: {program} on {processes}")
+        for (processes, operation), sizes in cells.items():
+            progress(f"round {number} of {options.rounds}: {operation} on {processes}")
             for library in takers(everyone, processes, cores):
-                for size, value in one_run(library, folders, processes, program, sizes, cores, progress).items():
-                    measured.setdefault((processes, program, size), {}).setdefault(library.key, []).append(value)
+                turn = [name, number, library.key]
+                run = one_run(options.journal, turn, library, folders, processes, operation, sizes, cores, progress)
+                for size, value in run.items():
+                    measured.setdefault((processes, operation, size), {}).setdefault(library.key, []).append(value)
 
 
 def ratio_of(values):
@@ -68,37 +70,37 @@ def takers(everyone, processes, cores):
     return [library for library in everyone if processes <= cores or library.key != "mpich"]
 
 
-def one_run(library, folders, processes, program, sizes, cores, progress):
+def one_run(journal, turn, library, folders, processes, operation, sizes, cores, progress):
     """{size: microseconds} of one job, from the least of the sizes to the greatest."""
-    if program == "osu_barrier":
+    if operation == "barrier":
         arguments = ["-i", "1000", "-x", "100"]
     else:
         # Where processes take turns on a processor some libraries need milliseconds for a call.
         often = ["-i", "200", "-x", "20"] if processes <= cores else ["-i", "20", "-x", "2"]
         arguments = ["-m", f"{min(sizes)}:{max(sizes)}", *often]
-    words = library.command(processes, folders[library.key] / program, arguments, cores)
+    words = library.command(processes, folders[library.key] / "collective", [operation, *arguments], cores)
     try:
-        output = jobs.finish(words, library.variables(processes, cores, False))[0]
+        output = journal.finish(turn, words, library.variables(processes, cores, False))[0]
     except jobs.Failed as failure:
         progress(f"{library.name}: {failure}")
         return {}
     rows = [line.split() for line in output.splitlines() if line.strip() and line.split()[0].replace(".", "").isdigit()]
-    if program == "osu_barrier":
+    if operation == "barrier":
         return {0: float(row[0]) for row in rows}
     return {int(row[0]): float(row[1]) for row in rows}
 
 
-def collectives_section(about, everyone, measured):
-    """The lines of the section: a row for each collective and number of processes."""
+def collectives_section(about, everyone, measured, numbers):
+    """The lines of the section: a row for each collective and of the numbers of processes."""
     first, again = measured
     heading = ["processes", "", *(f"8 B, {library.name}" for library in everyone), "8 B, Ferrite / best peer"]
     heading += ["all sizes, geometric mean", "cells", "> 1.10", "> 1.25", "worst cell"]
     rows = []
-    for processes in PROCESSES:
-        for program in PROGRAMS:
+    for processes in numbers:
+        for operation in OPERATIONS:
             cells = {}
             for (of, name, size), values in first.items():
-                ratio = ratio_of(values) if (of, name) == (processes, program) else None
+                ratio = ratio_of(values) if (of, name) == (processes, operation) else None
                 if ratio is not None:
                     medians = {key: median(all_rounds) for key, all_rounds in values.items()}
                     second = ratio_of(again.get((of, name, size), {})) if ratio > BEHIND else None
@@ -109,7 +111,7 @@ def collectives_section(about, everyone, measured):
             ratios = [ratio for _, ratio, _ in cells.values()]
             counting = {size: ratio for size, (_, _, ratio) in cells.items()}
             worst = max(counting, key=counting.get)
-            row = [str(processes), program.removeprefix("osu_")]
+            row = [str(processes), operation]
             row += [f"{least[0][library.key]:.2f}" if least and library.key in least[0] else "-" for library in everyone]
             row += [f"{least[1]:.2f}" if least else "-"]
             row += [f"{math.exp(sum(map(math.log, ratios)) / len(ratios)):.2f}", str(len(ratios))]
@@ -136,7 +138,7 @@ def measure_lines(name, processes, everyone, options, cores, progress):
                 library.compile([HERE / f"{name}.c"], [], program)
             words = library.command(processes, program, [], cores)
             try:
-                output = jobs.finish(words, library.variables(processes, cores, False))[0]
+                output = options.journal.finish([name, number, library.key], words, library.variables(processes, cores, False))[0]
             except jobs.Failed as failure:
                 progress(f"{library.name}: {failure}")
                 continue

@@ -17,14 +17,18 @@ START = "Start-up"
 COLLECTIVES = "Collectives, shared memory"
 PACKING = "Packing"
 GAPS = "Messages with gaps, two processes, shared memory"
-ORDER = [SHARED_MEMORY, TCP, COLLECTIVES, PACKING, GAPS, START]
+AGREEMENT = "The programs of the comparison beside our osu_*"
+ORDER = [SHARED_MEMORY, TCP, COLLECTIVES, PACKING, GAPS, START, AGREEMENT]
 UNITS = "1 MiB is 1,048,576 bytes, 1 MB/s is 10^6 bytes per second."
 
 
 def page(measured, previous=""):
-    """The whole of RESULTS.md. `measured` is {section's name: its lines}; other sections stay as they are in `previous`."""
+    """The whole of RESULTS.md. `measured` is {section's name: its lines}; other sections stay as they are in `previous`,
+    and those that this program does not write come last."""
     sections = {**sections_of(previous), **{name: "\n".join(lines).strip() for name, lines in measured.items()}}
-    return "\n".join([TITLE, *(f"## {name}\n\n{sections[name]}\n" for name in ORDER if name in sections)])
+    known = [name for name in ORDER if name in sections]
+    others = [name for name in sections if name not in ORDER]
+    return "\n".join([TITLE, *(f"## {name}\n\n{sections[name]}\n" for name in known + others)])
 
 
 def sections_of(text):

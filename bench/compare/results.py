@@ -38,15 +38,15 @@ BANDWIDTH = ("-m", f"8192:{4 * MIB}")
 BOTH_WAYS = ("-m", f"65536:{MIB}")
 
 FIGURES = [
-    Figure("latency, 8 B", "us", "osu_latency", ("-m", "8:8"), 8, 0.8, lower=True, aim=0.26),
-    Figure("message rate, 1 B (osu_bw)", "million/s", "osu_bw", RATE, 1, 1.3, aim=15),
-    Figure("message rate, 1 B (osu_mbw_mr)", "million/s", "osu_mbw_mr", RATE, 1, 1.3, 1, 1e-6, aim=15),
+    Figure("latency, 8 B", "us", "latency", ("-m", "8:8"), 8, 0.8, lower=True, aim=0.26),
+    Figure("message rate, 1 B (bw)", "million/s", "bw", RATE, 1, 1.3, aim=15),
+    Figure("message rate, 1 B (mbw_mr)", "million/s", "mbw_mr", RATE, 1, 1.3, 1, 1e-6, aim=15),
     *(
-        Figure(f"bandwidth, {name}", "MB/s", "osu_bw", BANDWIDTH, size, 1.0)
+        Figure(f"bandwidth, {name}", "MB/s", "bw", BANDWIDTH, size, 1.0)
         for name, size in [("8 KiB", 8192), ("64 KiB", 65536), ("1 MiB", MIB), ("4 MiB", 4 * MIB)]
     ),
     *(
-        Figure(f"both ways, {name}", "MB/s", "osu_bibw", BOTH_WAYS, size, 1.0)
+        Figure(f"both ways, {name}", "MB/s", "bibw", BOTH_WAYS, size, 1.0)
         for name, size in [("64 KiB", 65536), ("1 MiB", MIB)]
     ),
 ]
@@ -55,9 +55,9 @@ FIGURES = [
 def over_tcp(kind, name, size, demand=None, **more):
     """A figure over TCP that plain sockets have too, in a job of its own."""
     label, unit, program = {
-        "latency": ("latency", "us", "osu_latency"),
-        "bandwidth": ("bandwidth", "MB/s", "osu_bw"),
-        "both-ways": ("both ways", "MB/s", "osu_bibw"),
+        "latency": ("latency", "us", "latency"),
+        "bandwidth": ("bandwidth", "MB/s", "bw"),
+        "both-ways": ("both ways", "MB/s", "bibw"),
     }[kind]
     arguments = ("-m", f"{size}:{size}")
     lower = kind == "latency"
@@ -69,8 +69,8 @@ TCP_FIGURES = [
     over_tcp("latency", "1 KiB", 1024),
     over_tcp("latency", "64 KiB", 65536, 1.0),
     over_tcp("latency", "1 MiB", MIB),
-    Figure("message rate, 1 B (osu_bw)", "million/s", "osu_bw", RATE, 1, 10, raw="bandwidth"),
-    Figure("message rate, 1 B (osu_mbw_mr)", "million/s", "osu_mbw_mr", RATE, 1, 10, 1, 1e-6, raw="bandwidth"),
+    Figure("message rate, 1 B (bw)", "million/s", "bw", RATE, 1, 10, raw="bandwidth"),
+    Figure("message rate, 1 B (mbw_mr)", "million/s", "mbw_mr", RATE, 1, 10, 1, 1e-6, raw="bandwidth"),
     over_tcp("bandwidth", "64 KiB", 65536, 1.0),
     over_tcp("bandwidth", "1 MiB", MIB, 1.0, raw_demand=0.97),
     over_tcp("bandwidth", "4 MiB", 4 * MIB),
@@ -82,8 +82,8 @@ TCP_FIGURES = [
 # Programs that show whether a library uses TCP: with arguments, bytes of all messages, and the messages where none can wait for
 # another, each of which takes a packet at least.
 PROBES = [
-    ("osu_bw", ("-m", "65536:65536", "-i", "20", "-x", "0"), 20 * 64 * 65536, 0),
-    ("osu_latency", ("-m", "8:8", "-i", "1000", "-x", "0"), 2 * 1000 * 8, 2000),
+    ("bw", ("-m", "65536:65536", "-i", "20", "-x", "0"), 20 * 64 * 65536, 0),
+    ("latency", ("-m", "8:8", "-i", "1000", "-x", "0"), 2 * 1000 * 8, 2000),
 ]
 
 

@@ -7,6 +7,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+import agreement
 import compare
 import jobs
 import libraries
@@ -109,9 +110,93 @@ class Commands(unittest.TestCase):
             (library.folder / "lib/python3.11/site-packages/impi_rt-2021.18.0.dist-info").mkdir(parents=True)
             self.assertEqual(library.version(), "2021.18.0")
 
-    def test_sources_of_something_else_are_refused(self):
-        with tempfile.TemporaryDirectory() as folder, self.assertRaises(SystemExit):
-            libraries.build_osu(self.library("mpich"), Path(folder), Path(folder))
+    def test_programs_are_built_anew_where_they_may_differ(self):
+        for key, times in [("mpich", 1), ("ferrite", 2)]:
+            built = []
+
+            def compile(library, sources, flags, target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.touch()
+                built.append(sources[0].name)
+
+            library = libraries.ferrite(Path("/prefix")) if key == "ferrite" else self.library(key)
+            with tempfile.TemporaryDirectory() as folder, mock.patch.object(libraries.Library, "compile", compile):
+                folders = {libraries.build_programs(library, Path(folder)) for _ in range(2)}
+            self.assertEqual(len(folders), 1)
+            self.assertEqual(built, [f"{name}.c" for name in libraries.PROGRAMS] * times)
+            self.assertTrue(all((libraries.HERE / "c" / name).exists() for name in built))
+
+
+def journal(resume=False, path=Path("/dev/null"), conditions="here"):
+    return jobs.Journal(path, [conditions], resume)
+
+
+class Resuming(unittest.TestCase):
+    def test_what_was_run_is_not_run_again(self):
+        ran = []
+
+        def finish(words, variables):
+            ran.append(words)
+            if "fails" in words:
+                raise jobs.Failed("exit status 1")
+            return f"{len(ran)}\n", 0.5
+
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(jobs, "finish", finish):
+            path = Path(folder) / "journal"
+            first = journal(path=path)
+            self.assertEqual(first.finish([1, "a"], ["x"], None), ("1\n", 0.5))
+            self.assertEqual(first.finish([2, "a"], ["x"], None), ("2\n", 0.5))
+            with self.assertRaises(jobs.Failed):
+                first.finish([3, "a"], ["fails"], None)
+            path.write_text(path.read_text() + '["cut')
+            again = journal(True, path)
+            self.assertEqual(again.finish([1, "a"], ["x"], None), ("1\n", 0.5))
+            self.assertEqual(again.finish([2, "a"], ["x"], None), ("2\n", 0.5))
+            with self.assertRaises(jobs.Failed):
+                again.finish([3, "a"], ["fails"], None)
+            self.assertEqual(again.finish([4, "a"], ["x"], None), ("5\n", 0.5))
+            self.assertEqual(journal(True, path).finish([4, "a"], ["x"], None), ("5\n", 0.5))
+            with self.assertRaisesRegex(SystemExit, "another machine or another build"):
+                journal(True, path, "elsewhere")
+            self.assertEqual(journal(path=path).finish([1, "a"], ["x"], None), ("6\n", 0.5))
+
+
+class Agreeing(unittest.TestCase):
+    def measured(self, lines):
+        """A round of each figure; `lines` are a cache line's times before and after each pair."""
+        times = iter(lines * len(agreement.FIGURES))
+
+        def finish(words, variables):
+            if words[-1] == "line":
+                return f"{next(times)}\n", 0
+            size = words[words.index("-m") + 1].split(":")[0]
+            ran.append((Path(words[words.index("-n") + 2]).name, variables.get("LD_LIBRARY_PATH")))
+            return f"{size} {2.1 if ran[-1][0].startswith('osu_') else 2.0}\n", 0
+
+        ran = []
+        ferrite, mpich = libraries.ferrite(Path("/prefix")), libraries.peers()[0]
+        mpich.folder = Path("/peers/mpich")
+        folders = {"ferrite": Path("/programs/ferrite"), "mpich": Path("/programs/mpich")}
+        options = mock.Mock(rounds=1, journal=journal())
+        with mock.patch.object(jobs, "finish", finish):
+            takers = [ferrite, mpich]
+            found = agreement.measure(takers, ferrite, folders, options, 2, Path("/limits"), mock.Mock())
+        return takers, found, ran
+
+    def test_pairs_run_on_the_same_library(self):
+        takers, found, ran = self.measured([90.0, 95.0, 90.0, 200.0])
+        figures = len(agreement.FIGURES)
+        self.assertEqual(ran[:2], [("latency", None), ("osu_latency", None)])
+        self.assertEqual(ran[2 * figures : 2 * figures + 2], [("latency", None), ("osu_latency", "/peers/mpich/lib")])
+        self.assertIn(("collective", None), ran)
+        self.assertEqual(found["latency, 8 B", "ferrite"], [(2.0, 2.1, True)])
+        self.assertEqual(found["latency, 64 KiB", "ferrite"], [(2.0, 2.1, False)])
+
+    def test_only_like_pairs_are_shown(self):
+        takers, found, _ = self.measured([90.0, 95.0, 90.0, 200.0])
+        lines = agreement.section("A, 2 cores", takers[:1], found, 1)
+        self.assertIn("| latency, 8 B, us | 2.00 | 2.10 | 0.952 (0.95-0.95) | 1 of 1 |", lines)
+        self.assertIn("| latency, 64 KiB, us | - | - | - | 0 of 1 |", lines)
 
 
 class OverTcp(unittest.TestCase):
@@ -163,7 +248,6 @@ class OverTcp(unittest.TestCase):
         self.assertEqual(results.verdict(undemanded, {"ferrite": [2.0], "impi": [1.0]}), (2.0, ""))
 
     def test_libraries_and_the_limit_take_turns(self):
-        options = mock.Mock(rounds=2, osu=Path("/osu"))
         found = over_tcp()
         chosen = [found["ferrite"], found["mpich-ucx"], found["openmpi"]]
         ran = []
@@ -174,12 +258,28 @@ class OverTcp(unittest.TestCase):
 
         with mock.patch.object(jobs, "finish", finish), mock.patch.object(compare, "progress"):
             stream = figure("bandwidth, 64 KiB", results.TCP_FIGURES)
-            folders = {key: Path("/osu") / key for key in ("ferrite", "mpich", "openmpi")}
+            folders = {key: Path("/programs") / key for key in ("ferrite", "mpich", "openmpi")}
+            options = mock.Mock(rounds=2, journal=journal())
             measured = compare.measure_transfers([stream], chosen, folders, options, 2, Path("/bin/ferrite-limits"))
         self.assertEqual([name for name, _ in ran], ["prefix", "mpich", "openmpi", "limits"] * 2)
         self.assertEqual(ran[1][1], "ucx")
         values = {"ferrite": [7.5, 7.5], "mpich-ucx": [7.5, 7.5], "openmpi": results.FAILED, results.RAW: [7.5, 7.5]}
         self.assertEqual(measured, {stream.name: values})
+
+    def test_both_fabrics_run_the_same_command(self):
+        ran = []
+
+        def finish(words, variables):
+            ran.append(variables.get("FERRITE_TRANSPORT"))
+            return "8  7.5\n", 0
+
+        folders = {"ferrite": Path("/programs")}
+        options = mock.Mock(rounds=1, journal=journal())
+        with mock.patch.object(jobs, "finish", finish), mock.patch.object(compare, "progress"):
+            latency = figure("latency, 8 B")
+            for library in (libraries.ferrite(Path("/prefix")), over_tcp()["ferrite"]):
+                compare.measure_transfers([latency], [library], folders, options, 2)
+        self.assertEqual(ran, [None, "tcp"])
 
     def test_what_comes_through_the_loopback_interface_is_read(self):
         text = "Inter-|  Receive\n face |bytes packets errs\n    lo: 100 7 0 0 0 0 0 0 100 7 0\n  eth0: 5 1 0\n"
@@ -197,20 +297,18 @@ class OverTcp(unittest.TestCase):
         self.assertGreaterEqual(packets, 100)
 
     def test_a_library_that_takes_a_shorter_way_is_not_compared(self):
-        options = mock.Mock(osu=Path("/osu"))
-        library, folders = over_tcp()["impi"], {"impi": Path("/osu/impi")}
+        library, folders = over_tcp()["impi"], {"impi": Path("/programs/impi")}
         (_, _, payload, _), (_, _, _, messages) = results.PROBES
 
         def seen(byte_count, packets):
             with mock.patch.object(jobs, "through_loopback", lambda *_: ("", byte_count, packets)):
-                return compare.seen_on_loopback(library, folders, options, 2)
+                return compare.seen_on_loopback(library, folders, 2)
 
-        told = "1.50 times the bytes of the messages (osu_bw), 1.00 packets a message (osu_latency)"
+        told = "1.50 times the bytes of the messages (bw), 1.00 packets a message (latency)"
         self.assertEqual(seen(payload * 3 // 2, messages), told)
         for few in [(payload - 1, messages), (payload, messages - 1), (0, 0)]:
-            with self.assertRaisesRegex(SystemExit, "Intel MPI does not use TCP: osu_"):
+            with self.assertRaisesRegex(SystemExit, "Intel MPI does not use TCP: (bw|latency) "):
                 seen(*few)
-        self.assertEqual(compare.seen_on_loopback(library, {}, options, 2), "not measured")
 
     def test_the_section(self):
         with mock.patch.object(libraries.Library, "version", lambda self: "1.2"):
@@ -239,7 +337,7 @@ class Judging(unittest.TestCase):
         self.assertEqual(results.verdict(latency, {"ferrite": [0.3], "impi": [0.36]})[1], "FAIL")
 
     def test_higher_rate_wins(self):
-        rate = figure("message rate, 1 B (osu_bw)")
+        rate = figure("message rate, 1 B (bw)")
         self.assertEqual(results.verdict(rate, {"ferrite": [13.1], "openmpi": [10], "mpich": [2]})[1], "pass")
         self.assertEqual(results.verdict(rate, {"ferrite": [12.9], "openmpi": [10], "mpich": [2]})[1], "FAIL")
 
@@ -288,6 +386,8 @@ class Judging(unittest.TestCase):
         self.assertIn("anew", third)
         self.assertNotIn("shared\n", third)
         self.assertEqual(page.page({}, third), third)
+        by_hand = page.page({page.TCP: ["tcp"]}, third + "\n## By hand\n\nwritten\n")
+        self.assertEqual(page.sections_of(by_hand)["By hand"], "written")
 
 
 if __name__ == "__main__":

@@ -43,12 +43,12 @@ fn built(wrapper: &str, source: &Path, arguments: &[&str]) -> PathBuf {
     let wrapper = prefix().program(wrapper);
     let mut key = DefaultHasher::new();
     (&wrapper, source, arguments).hash(&mut key);
-    let inputs = [
+    let mut inputs = vec![
         source.to_owned(),
-        sources().join("check.h"),
         prefix().path().join("include/mpi.h"),
         prefix().path().join("include/mpich/mpi.h"),
     ];
+    inputs.extend(headers_beside(source));
     for input in &inputs {
         std::fs::read(input)
             .unwrap_or_else(|error| panic!("{}: {error}", input.display()))
@@ -85,4 +85,17 @@ fn built(wrapper: &str, source: &Path, arguments: &[&str]) -> PathBuf {
         std::fs::rename(&unfinished, &program).expect("the cache can be written");
     }
     program
+}
+
+/// The headers in a source's folder, in order.
+fn headers_beside(source: &Path) -> Vec<PathBuf> {
+    let folder = source.parent().expect("a source stands in a folder");
+    let entries =
+        std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut headers: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("a folder can be read").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "h"))
+        .collect();
+    headers.sort();
+    headers
 }

@@ -39,9 +39,26 @@ fn every_measurement_prints_a_row_for_each_size() {
 }
 
 #[test]
+fn a_cache_line_takes_some_time_or_there_is_one_core() {
+    let output = run("line");
+    let text = String::from_utf8_lossy(&output.stdout);
+    match output.status.code() {
+        Some(0) => assert!(
+            text.trim().parse::<f64>().is_ok_and(|time| time > 0.0),
+            "{text}"
+        ),
+        _ => assert_eq!(
+            String::from_utf8_lossy(&output.stderr).trim_end(),
+            "ferrite-limits: line: this process may use one core only"
+        ),
+    }
+}
+
+#[test]
 fn wrong_use_is_told() {
     for (line, message) in [
         ("", "what is to be measured?"),
+        ("line 8", "line: no arguments are taken"),
         ("tcp", "what is to be measured?"),
         ("smoke latency 8", "smoke: no such fabric"),
         ("tcp height 8", "height: no such measurement"),

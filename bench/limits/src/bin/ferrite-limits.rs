@@ -4,12 +4,16 @@
 
 use std::process::ExitCode;
 
-use ferrite_bench_limits::{Cores, Sockets, Waiting, serve};
+use ferrite_bench_limits::{Cores, Sockets, Waiting, cache_line, serve};
 
 const HELP: &str = "\
-What plain TCP sockets do between two processes of this machine, over loopback.
+What this machine itself can do.
 
-Usage: ferrite-limits tcp WHAT BYTES...
+Usage: ferrite-limits line
+       ferrite-limits tcp WHAT BYTES...
+
+`line` prints how long a cache line takes from one core to another, one way, in nanoseconds. `tcp` shows what plain sockets do
+between two processes, over loopback.
 
 WHAT:
   latency            one way, us; both processes spin
@@ -17,7 +21,7 @@ WHAT:
   bandwidth          one way, MB/s (of 1-byte messages, one call each: million messages/s)
   both-ways          both processes send at once, MB/s
 
-Prints a row for each size: bytes, figure.
+`tcp` prints a row for each size: bytes, figure.
 ";
 
 fn main() -> ExitCode {
@@ -31,6 +35,18 @@ fn main() -> ExitCode {
     if words.iter().any(|word| word == "--help" || word == "-h") {
         print!("{HELP}");
         return ExitCode::SUCCESS;
+    }
+    if words == ["line"] {
+        return match cache_line(Cores::find()) {
+            Some(time) => {
+                println!("{:.1}", time.as_secs_f64() * 1e9);
+                ExitCode::SUCCESS
+            }
+            None => {
+                eprintln!("ferrite-limits: line: this process may use one core only");
+                ExitCode::FAILURE
+            }
+        };
     }
     let (measure, sizes) = match read(&words) {
         Ok(request) => request,
@@ -55,6 +71,9 @@ fn read(words: &[String]) -> Result<(Measure, Vec<usize>), String> {
     let [fabric, what, sizes @ ..] = words else {
         return Err("what is to be measured?".to_owned());
     };
+    if fabric == "line" {
+        return Err("line: no arguments are taken".to_owned());
+    }
     if fabric != "tcp" {
         return Err(format!("{fabric}: no such fabric"));
     }
