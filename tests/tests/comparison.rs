@@ -137,6 +137,8 @@ fn tables_have_the_form_that_scripts_read() {
         "{latency}"
     );
     assert_eq!(latency.lines().count(), 3 + 4, "{latency}");
+    let empty = rows("latency", "-m 0 -i 2 -x 0");
+    assert_eq!(empty.lines().skip(3).count(), 1, "{empty}");
     let widths: Vec<usize> = latency.lines().skip(3).map(str::len).collect();
     assert_eq!(widths, [28; 4], "{latency}");
     let rate = rows("mbw_mr", "-m 2:2 -i 2 -x 0 -W 3 -c");
@@ -168,7 +170,7 @@ fn wrong_use_is_answered_by_one_sentence() {
             "latency",
             2,
             "-m 8k",
-            "-m 8k: a whole number from 0 to 2147483647 is expected",
+            "-m 8k: a whole number from 0 to 1000000000 is expected",
         ),
         ("latency", 2, "-W 8", "-W: there is no such option (try -h)"),
         (
@@ -181,19 +183,19 @@ fn wrong_use_is_answered_by_one_sentence() {
             "bw",
             2,
             "-i 0",
-            "-i 0: a whole number from 1 to 2147483647 is expected",
+            "-i 0: a whole number from 1 to 1000000000 is expected",
         ),
         (
             "bw",
             2,
             "-x -1",
-            "-x -1: a whole number from 0 to 2147483647 is expected",
+            "-x -1: a whole number from 0 to 1000000000 is expected",
         ),
         (
             "bw",
             2,
             "-W 99999999999",
-            "-W 99999999999: a whole number from 1 to 2147483647 is expected",
+            "-W 99999999999: a whole number from 1 to 1000000000 is expected",
         ),
         ("bibw", 2, "8", "8: only options are taken (try -h)"),
         (
@@ -212,7 +214,7 @@ fn wrong_use_is_answered_by_one_sentence() {
             "collective",
             2,
             "bcast -m 0:8",
-            "-m 0:8: a whole number from 1 to 2147483647 is expected",
+            "-m 0:8: a whole number from 1 to 1000000000 is expected",
         ),
         (
             "collective",
@@ -228,9 +230,9 @@ fn wrong_use_is_answered_by_one_sentence() {
         ),
         (
             "collective",
-            2,
-            "alltoall -m 2147483647:2147483647",
-            "-m: blocks of 2147483647 bytes of 2 ranks are more than an int can count",
+            3,
+            "alltoall -m 999999999:999999999",
+            "-m: blocks of 999999999 bytes of 3 ranks are more than an int can count",
         ),
     ] {
         let outcome = job(name, ranks, "shm", line).run();

@@ -28,7 +28,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LARGE 8192 /* bytes; longer messages are measured less often */
+#define LARGE 8192      /* bytes; longer messages are measured less often */
+#define MOST 1000000000 /* of any option: the sum of two is an int */
 #define PAGE 4096
 #define MICROSECONDS 1e6
 #define MEGABYTE 1e6
@@ -76,8 +77,8 @@ static long number(int letter, const char *word, const char *from, long least)
     char *end;
     errno = 0;
     long value = strtol(from, &end, 10);
-    if (end == from || *end || errno || value < least || value > INT_MAX)
-        refuse("-%c %s: a whole number from %ld to %d is expected", letter, word, least, INT_MAX);
+    if (end == from || *end || errno || value < least || value > MOST)
+        refuse("-%c %s: a whole number from %ld to %d is expected", letter, word, least, MOST);
     return value;
 }
 
@@ -95,6 +96,8 @@ static void sizes(const char *word)
         least = number('m', word, copy, job.given.floor);
     }
     long most = number('m', word, colon ? colon + 1 : copy, job.given.floor);
+    if (!colon && least > most)
+        least = most;
     if (least > most)
         refuse("-m %s: the smallest message (%ld) exceeds the largest (%ld)", word, least, most);
     job.given.least = (size_t)least;

@@ -27,6 +27,7 @@ enum shape {
 };
 
 static unsigned char *sent, *received;
+static size_t sent_blocks, received_blocks;
 static int *counts, *places; /* of blocks, or of shares */
 
 static void barrier(int n)
@@ -122,9 +123,11 @@ static int shape_has(const struct operation *operation, enum shape which)
     return (operation->shape & which) != 0;
 }
 
-/* The counts and displacements of a size. */
+/* The counts and displacements of a size, where there are several. */
 static void lay_out(const struct operation *operation, int bytes)
 {
+    if (sent_blocks == 1 && received_blocks == 1 && !shape_has(operation, SHARES))
+        return;
     for (int rank = 0, place = 0; rank < job.ranks; place += counts[rank++]) {
         counts[rank] = bytes;
         if (shape_has(operation, SHARES))
@@ -135,14 +138,13 @@ static void lay_out(const struct operation *operation, int bytes)
 
 static void prepare(const struct operation *operation, size_t bytes, int turn)
 {
-    size_t blocks = shape_has(operation, TO_EACH) ? (size_t)job.ranks : 1;
     if (shape_has(operation, SUM))
-        for (size_t element = 0; element < bytes * blocks; element++)
+        for (size_t element = 0; element < bytes * sent_blocks; element++)
             sent[element] = (unsigned char)summand(turn, job.rank, element);
     else
-        for (size_t block = 0; block < blocks; block++)
+        for (size_t block = 0; block < sent_blocks; block++)
             fill(sent + block * bytes, bytes, turn, job.rank, shape_has(operation, TO_EACH) ? (int)block : 0);
-    memset(received, 0, bytes * (shape_has(operation, FROM_ALL) ? (size_t)job.ranks : 1));
+    memset(received, 0, bytes * received_blocks);
 }
 
 /* Whether a rank received what it should not. */
@@ -195,10 +197,12 @@ int main(int argc, char **argv)
     begin(argc, argv, operation->name, operation->shape == NOTHING ? without : with_data);
     if (job.ranks < 2)
         refuse("at least two ranks are needed, and the job has 1");
-    if (job.given.most > (size_t)(INT_MAX / job.ranks))
+    sent_blocks = shape_has(operation, TO_EACH) ? (size_t)job.ranks : 1;
+    received_blocks = shape_has(operation, FROM_ALL) && !shape_has(operation, SUM) ? (size_t)job.ranks : 1;
+    if (sent_blocks * job.given.most > INT_MAX || received_blocks * job.given.most > INT_MAX)
         refuse("-m: blocks of %zu bytes of %d ranks are more than an int can count", job.given.most, job.ranks);
-    sent = buffer(shape_has(operation, TO_EACH) ? (size_t)job.ranks : 1, 'a');
-    received = buffer(shape_has(operation, FROM_ALL) ? (size_t)job.ranks : 1, 'b');
+    sent = buffer(sent_blocks, 'a');
+    received = buffer(received_blocks, 'b');
     counts = malloc((size_t)job.ranks * sizeof *counts);
     places = malloc((size_t)job.ranks * sizeof *places);
     heading(operation->name, "Avg Latency(us)", NULL);
