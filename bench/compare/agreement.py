@@ -1,8 +1,8 @@
 """Whether the programs of c/ and Ferrite's osu_* programs measure alike: pairs of runs on the same library, one of each.
 
 Two processors may be nearer to each other at one time than at another (a host that moves virtual processors), which changes a
-latency by a factor. A cache line's way between them is measured before and after each pair, and a pair counts only if it took
-alike.
+latency by a factor. A cache line's way between them is measured before, between and after the runs of each pair, and a pair counts
+only if it took as long each time.
 """
 
 from statistics import median
@@ -11,7 +11,7 @@ import jobs
 import page
 from results import MIB, Figure
 
-# The two ways of a cache line, the longer by the shorter, up to which a pair counts.
+# The ways of a cache line around a pair, the longest by the shortest, up to which the pair counts.
 ALIKE = 1.15
 
 # The programs of c/ with their arguments, and the osu_* program that measures the same.
@@ -71,12 +71,12 @@ def one_pair(number, library, each, ferrite, folders, journal, cores, limits):
     line = [str(limits), "line"]
     turn = ["agreement", number, library.key, each.name]
     values = {}
-    before = way(journal.finish([*turn, "before"], line, None)[0])
+    ways = [way(journal.finish([*turn, "before"], line, None)[0])]
     for which in sorted(commands, reverse=number % 2 == 0):
         output = journal.finish([*turn, which], *commands[which])[0]
         values[which] = jobs.cell(jobs.rows(output), each.size, each.column)
-    after = way(journal.finish([*turn, "after"], line, None)[0])
-    return values["c"], values["osu"], max(before, after) <= ALIKE * min(before, after)
+        ways.append(way(journal.finish([*turn, f"after {which}"], line, None)[0]))
+    return values["c"], values["osu"], max(ways) <= ALIKE * min(ways)
 
 
 def way(output):
@@ -107,8 +107,8 @@ def section(where, takers, measured, rounds):
         f"Machine: {where}.",
         "",
         f"Two processes, shared memory, {rounds} pairs of runs: a program of `bench/compare/c` and the `osu_*` program of the same",
-        "measurement, on the same library, by turns. A pair counts if a cache line took as long between the processors before it as after it,",
-        f"within {round((ALIKE - 1) * 100)} %. The ratio is the median of the pairs' ratios, with the lowest and the highest in parentheses.",
+        "measurement, on the same library, by turns. A pair counts if a cache line took as long between the processors before, between and",
+        f"after its runs, within {round((ALIKE - 1) * 100)} %. The ratio is the median of the pairs' ratios, with the lowest and the highest in parentheses.",
         "",
         *page.table(heading, rows),
     ]
