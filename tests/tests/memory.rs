@@ -1,13 +1,17 @@
 //! Memory under valgrind, with the prefix's suppressions: nothing is used that is not there or was never written, and nothing is lost.
 
-use ferrite_tests::{Job, c, needs, passes, pick, prefix};
+use ferrite_tests::{Job, c, cc, needs, passes, pick, prefix, sources};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The first program only, and in shared memory only, in a quick run.
 fn clean(names: &[&str]) {
-    if !needs("valgrind") {
-        return;
+    if needs("valgrind") {
+        check(names[..pick(1, names.len())].iter().map(|name| c(name)));
     }
+}
+
+fn check(programs: impl Iterator<Item = PathBuf>) {
     let suppressions = prefix().path().join("share/ferrite/valgrind.supp");
     let checks = [
         "--quiet".to_owned(),
@@ -15,8 +19,7 @@ fn clean(names: &[&str]) {
         "--error-exitcode=9".to_owned(),
         format!("--suppressions={}", suppressions.display()),
     ];
-    for name in &names[..pick(1, names.len())] {
-        let program = c(name);
+    for program in programs {
         for transport in pick(&["shm"][..], &["shm", "tcp"]) {
             let job = Job::new("valgrind")
                 .ranks(2)
@@ -54,4 +57,16 @@ fn objects() {
         "info",
         "sessions",
     ]);
+}
+
+/// The suppressions are for the library of MPICH's binary interface, too.
+#[test]
+fn mpichs_interface() {
+    if needs("valgrind") {
+        let build = |name: &str| {
+            let source = sources().join(format!("{name}.c"));
+            cc(&source, &["-abi=mpich", "-O1", "-g"])
+        };
+        check(["pt2pt_modes", "threads"].map(build).into_iter());
+    }
 }

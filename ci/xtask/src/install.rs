@@ -58,11 +58,8 @@ pub fn install(prefix: &Path, profile: Profile) -> Result<Installed> {
     ] {
         placer.copy(&workspace_root().join(from), &prefix.join(to))?;
     }
-    for name in pkgconfig::NAMES {
-        placer.write(
-            &pkgconfig::content(),
-            &prefix.join("lib/pkgconfig").join(name),
-        )?;
+    for (name, content) in pkgconfig::files() {
+        placer.write(&content, &prefix.join("lib/pkgconfig").join(name))?;
     }
     for document in DOCUMENTS {
         let from = workspace_root().join(document);
@@ -82,11 +79,26 @@ pub fn install(prefix: &Path, profile: Profile) -> Result<Installed> {
     })
 }
 
-/// `libmpi_abi.so.1` is what programs ask for at run time, `libmpi_abi.so` what the linker looks for. Those of MPICH and Intel MPI ask for
-/// `libmpi.so.12`, older and C++ ones for other names. What the linker looks for stands apart: no program shall get that library by chance.
+/// What the linker looks for where `include/mpi.h` was compiled: the library's own name, and those by which people and their makefiles ask
+/// for any MPI (`-lmpi`), for MPICH, and for C++. Without them `-lmpi` would find another MPI's library, if there is one.
+const LINKER_NAMES: [&str; 5] = [
+    "libmpi_abi.so",
+    "libmpi.so",
+    "libmpich.so",
+    "libmpicxx.so",
+    "libmpi_cxx.so",
+];
+
+/// Other names of the C++ wrapper: MPICH and Open MPI have them.
+const CXX_NAMES: [&str; 2] = ["mpic++", "mpiCC"];
+
+/// `libmpi_abi.so.1` is what programs ask for at run time. Those of MPICH and Intel MPI ask for `libmpi.so.12`, older and C++ ones for other
+/// names. What the linker looks for to get that library stands apart, as its header does.
 fn libraries(artifacts: &Artifacts, lib: &Path, placer: &mut Placer) -> Result<()> {
     placer.copy(library(artifacts, "mpi_abi")?, &lib.join("libmpi_abi.so.1"))?;
-    placer.link("libmpi_abi.so.1", &lib.join("libmpi_abi.so"))?;
+    for name in LINKER_NAMES {
+        placer.link("libmpi_abi.so.1", &lib.join(name))?;
+    }
     placer.copy(library(artifacts, "mpi")?, &lib.join("libmpi.so.12"))?;
     for name in ["libmpich.so.12", "libmpicxx.so.12", "libmpichcxx.so.12"] {
         placer.link("libmpi.so.12", &lib.join(name))?;
@@ -114,6 +126,9 @@ fn programs(artifacts: &Artifacts, bin: &Path, placer: &mut Placer) -> Result<()
         if PROGRAMS.contains(&name.as_str()) || name.starts_with("osu_") {
             placer.copy(program, &bin.join(name))?;
         }
+    }
+    for name in CXX_NAMES {
+        placer.link("mpicxx", &bin.join(name))?;
     }
     Ok(())
 }
