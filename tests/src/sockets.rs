@@ -51,10 +51,14 @@ pub fn descriptors(pid: Pid) -> Vec<String> {
         .collect()
 }
 
-/// The memory files that are mapped into a process.
+/// The memory files that are mapped into a process to be shared with others.
 pub fn memory_files(pid: Pid) -> Vec<String> {
     let maps = read(pid, "maps");
-    let files = maps.lines().filter(|line| line.contains("/memfd:"));
+    let access = |line: &str| line.split_whitespace().nth(1).map(str::to_owned);
+    let is_shared = |line: &str| access(line).is_some_and(|access| access.ends_with('s'));
+    let files = maps
+        .lines()
+        .filter(|line| line.contains("/memfd:") && is_shared(line));
     files.map(str::to_owned).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use ferrite_tests::{Job, cc, needs, prefix, sources};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn library() -> PathBuf {
@@ -131,14 +131,13 @@ fn a_tool_in_front_of_it() {
     }
 }
 
-#[test]
-fn loaded_at_run_time() {
-    // As a foreign program would be built: with the header, without the library.
-    let include = format!("-I{}", prefix().path().join("include").display());
-    let program = std::env::temp_dir().join(format!("loaded-{}", std::process::id()));
+/// A program as a foreign one would be built: with the header, without the library.
+fn loader(name: &str, folder: &Path) -> PathBuf {
+    let program = folder.join(name);
     let output = Command::new("cc")
-        .arg(sources().join("loaded.c"))
-        .args([&include, "-o"])
+        .arg(sources().join(format!("{name}.c")))
+        .arg(format!("-I{}", prefix().path().join("include").display()))
+        .arg("-o")
         .arg(&program)
         .arg("-ldl")
         .output()
@@ -148,8 +147,46 @@ fn loaded_at_run_time() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let outcome = Job::new(&program).ranks(2).args([library()]).run();
-    std::fs::remove_file(&program).expect("removed");
-    assert!(outcome.status.success(), "{outcome}");
+    program
+}
+
+#[test]
+fn loaded_at_run_time() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let program = loader("loaded", folder.path());
+    let outcome = Job::new(&program).ranks(2).args([library()]).succeeds();
     assert_eq!(outcome.stdout, "2 ranks\n", "{outcome}");
+}
+
+/// A process that loads two of our libraries, each for itself, has one engine: the second initialisation fails, and names both. Loaded twice, a
+/// library is one.
+#[test]
+fn a_second_engine_in_one_process() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let program = loader("two_engines", folder.path());
+    let mpich = prefix().path().join("lib/libmpi.so.12");
+    let copy = folder.path().join("libmpi_abi.so.1");
+    std::fs::copy(library(), &copy).expect("copied");
+    for call in ["MPI_Init", "MPI_Session_init"] {
+        for (first, second) in [
+            (library(), mpich.clone()),
+            (mpich.clone(), library()),
+            (library(), copy.clone()),
+        ] {
+            for job in [Job::alone(&program), Job::new(&program).ranks(2)] {
+                let arguments = [Path::new(call), &first, &second];
+                let outcome = job.args(arguments).run();
+                assert!(!outcome.status.success(), "{outcome}");
+                let names = [&first, &second].map(|file| file.display().to_string());
+                let told = |line: &str| {
+                    line.contains("second engine") && names.iter().all(|name| line.contains(name))
+                };
+                assert!(outcome.stderr.lines().any(told), "{outcome}");
+                assert!(outcome.stdout.contains("first: 0"), "{outcome}");
+                assert!(!outcome.stdout.contains("second: 0"), "{outcome}");
+            }
+        }
+    }
+    let arguments = [Path::new("MPI_Initialized"), &library(), &library()];
+    Job::alone(&program).args(arguments).succeeds();
 }

@@ -195,6 +195,12 @@ fn cxx_programs() {
     if !needs("g++") {
         return;
     }
+    for name in ["mpic++", "mpiCC"] {
+        assert_eq!(
+            prints(wrapper(name).arg("-show")),
+            prints(wrapper("mpicxx").arg("-show"))
+        );
+    }
     passes(
         Job::new(cxx(
             &sources().join("hello.cc"),
@@ -241,7 +247,7 @@ fn pkg_config() {
     }
     let folder = folder();
     let descriptions = prefix().path().join("lib/pkgconfig");
-    for name in ["ferrite", "mpi"] {
+    for name in ["ferrite", "mpi", "mpi-c", "mpi-cxx", "mpich"] {
         let flags = prints(
             Command::new("pkg-config")
                 .env("PKG_CONFIG_PATH", &descriptions)
@@ -379,6 +385,8 @@ fn the_layout() {
         "bin/mpirun",
         "bin/mpicc",
         "bin/mpicxx",
+        "bin/mpic++",
+        "bin/mpiCC",
         "bin/ferrite-info",
         "bin/osu_latency",
         "bin/osu_bw",
@@ -391,6 +399,9 @@ fn the_layout() {
         "lib/libmpi_abi.so.1",
         "lib/pkgconfig/ferrite.pc",
         "lib/pkgconfig/mpi.pc",
+        "lib/pkgconfig/mpi-c.pc",
+        "lib/pkgconfig/mpi-cxx.pc",
+        "lib/pkgconfig/mpich.pc",
         "include/mpich/mpi.h",
         "lib/libmpi.so.12",
         "lib/libmpich.so.12",
@@ -403,14 +414,103 @@ fn the_layout() {
     ] {
         assert!(home.join(file).is_file(), "{file}");
     }
-    assert_eq!(
-        std::fs::read_link(home.join("lib/libmpi_abi.so")).expect("a link"),
-        Path::new("libmpi_abi.so.1")
-    );
-    assert!(
-        !home.join("lib/libmpi.so").exists(),
-        "nobody shall link MPICH's interface by chance"
-    );
+    for name in LINKER_NAMES {
+        assert_eq!(
+            std::fs::read_link(home.join(format!("lib/lib{name}.so"))).expect("a link"),
+            Path::new("libmpi_abi.so.1")
+        );
+    }
+}
+
+/// What a makefile may have after `-l`.
+const LINKER_NAMES: [&str; 5] = ["mpi_abi", "mpi", "mpich", "mpicxx", "mpi_cxx"];
+
+/// A line by hand: the header's folder, the library's folder, and a name. Another MPI's library that stands in a later folder is not taken.
+#[test]
+fn linked_by_hand() {
+    let folder = folder();
+    let home = prefix().path();
+    let other = folder.path().join("libmpi.so");
+    std::fs::write(&other, "INPUT(/no/such/library)\n").expect("written");
+    for name in LINKER_NAMES {
+        let program = folder.path().join(name);
+        let mut command = Command::new("cc");
+        command.arg(format!("-I{}", home.join("include").display()));
+        command.arg(format!("-L{}", home.join("lib").display()));
+        command.arg(format!("-L{}", folder.path().display()));
+        command.arg(hello()).arg("-o").arg(&program);
+        prints(command.arg(format!("-l{name}")));
+        let library = home.join("lib").display().to_string();
+        passes(Job::new(&program).ranks(2).env("LD_LIBRARY_PATH", &library));
+        if needs("readelf") {
+            let dynamic = prints(Command::new("readelf").arg("-dW").arg(&program));
+            assert!(dynamic.contains("[libmpi_abi.so.1]"), "{dynamic}");
+        }
+    }
+}
+
+/// The folder of one header and the folder of another library: the first error says which header it was, and which library.
+#[test]
+fn linked_with_the_wrong_header() {
+    let folder = folder();
+    let home = prefix().path();
+    let library = home.join("lib").display().to_string();
+    for (include, lib, words) in [
+        (
+            "include/mpich",
+            "lib",
+            ["MPI_COMM_WORLD in MPICH's mpi.h", "libmpi_abi.so.1"],
+        ),
+        (
+            "include",
+            "lib/mpich",
+            [
+                "MPI_COMM_WORLD in the mpi.h of the standard ABI",
+                "libmpi.so.12",
+            ],
+        ),
+    ] {
+        let program = folder.path().join("wrong");
+        let mut command = Command::new("cc");
+        command.arg(format!("-I{}", home.join(include).display()));
+        command.arg(format!("-L{}", home.join(lib).display()));
+        prints(command.arg(hello()).arg("-o").arg(&program).arg("-lmpi"));
+        for job in [Job::alone(&program), Job::new(&program).ranks(2)] {
+            let outcome = job.env("LD_LIBRARY_PATH", &library).run();
+            assert!(!outcome.status.success(), "{outcome}");
+            for word in words {
+                assert!(outcome.stderr.contains(word), "{outcome}");
+            }
+        }
+    }
+}
+
+/// Open MPI's handles are addresses of its own objects, which a program built with its header refers to by name.
+#[test]
+fn linked_with_open_mpis_header() {
+    let folder = folder();
+    let home = prefix().path();
+    let source = folder.path().join("open.c");
+    let text = "char ompi_mpi_comm_world[512];\nint MPI_Init(int *, char ***);\nint MPI_Comm_rank(void *, int *);\n\
+        int main(void) { int rank; MPI_Init(0, 0); return MPI_Comm_rank(ompi_mpi_comm_world, &rank); }\n";
+    std::fs::write(&source, text).expect("written");
+    for (lib, name) in [("lib", "libmpi_abi.so.1"), ("lib/mpich", "libmpi.so.12")] {
+        let program = folder.path().join("open");
+        let mut command = Command::new("cc");
+        command
+            .arg("-rdynamic")
+            .arg(&source)
+            .arg("-o")
+            .arg(&program);
+        command.arg(format!("-L{}", home.join(lib).display()));
+        prints(command.arg("-lmpi"));
+        let library = home.join("lib").display().to_string();
+        let outcome = Job::alone(&program).env("LD_LIBRARY_PATH", &library).run();
+        assert!(!outcome.status.success(), "{outcome}");
+        for word in ["Open MPI's ompi_mpi_comm_world", name] {
+            assert!(outcome.stderr.contains(word), "{outcome}");
+        }
+    }
 }
 
 /// The programs of the prefix and of the tests run without help from the environment.

@@ -4,11 +4,15 @@
 
 use core::ffi::c_int;
 use core::fmt;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 
 use ferrite_engine::errhandler::{Action, Attached, Owner};
 use ferrite_engine::{Comm, Engine, Errhandler, Error, ErrorClass, Result, Session};
 
 use crate::convert::{narrow, put_status, widen};
+use crate::foreign;
 use crate::generated::names::predefined;
 use crate::interface::error_out;
 use crate::types::{Handle, MPI_Status};
@@ -26,8 +30,10 @@ pub(crate) struct Call {
 pub(crate) enum Shown {
     /// As a signed number.
     Number,
-    /// By name if predefined, otherwise in hexadecimal.
-    Handle,
+    /// By name if predefined, otherwise in hexadecimal. The class is that of the error when it names no object.
+    Handle(ErrorClass),
+    /// Not at all: a pointer to handles, or null. It is looked behind when an error has this class.
+    HandleAt(ErrorClass),
 }
 
 /// Whose error handler an error belongs to.
@@ -53,12 +59,16 @@ struct Written<'a>(&'a Call, &'a [u64]);
 impl fmt::Display for Written<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}(", self.0.name)?;
-        for (index, ((name, shown), &value)) in self.0.arguments.iter().zip(self.1).enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
+        let mut comma = "";
+        for ((name, shown), &value) in self.0.arguments.iter().zip(self.1) {
+            if matches!(shown, Shown::HandleAt(_)) {
+                continue;
+            }
             write!(f, "{comma}{name}=")?;
+            comma = ", ";
             match shown {
-                Shown::Number => write!(f, "{}", value as i64)?,
-                Shown::Handle => match predefined(narrow(value as Handle)) {
+                Shown::Number | Shown::HandleAt(_) => write!(f, "{}", value as i64)?,
+                Shown::Handle(_) => match predefined(narrow(value as Handle)) {
                     Some(name) => f.write_str(name)?,
                     None => write!(f, "{value:#x}")?,
                 },
@@ -82,6 +92,7 @@ pub(crate) unsafe fn peek(handle: *const Handle) -> Handle {
 #[cold]
 #[inline(never)]
 pub(crate) fn failed(call: &Call, scope: Scope, error: Error, values: &[u64]) -> c_int {
+    let error = foreign::explained(error, call, values);
     raise(scope, &Written(call, values), error)
 }
 
@@ -115,17 +126,33 @@ pub(crate) fn null_argument(call: &Call, scope: Scope, name: &str) -> c_int {
     raise(scope, &call.name, Error::new(ErrorClass::ARG, sentence))
 }
 
-/// A function that is not built.
+/// A function that is not built. Programs that ignore the code go on with a window or a file that they do not have, and die of it: where the
+/// error handler returns, standard error tells once why.
 #[cold]
 #[inline(never)]
 pub(crate) fn unbuilt(name: &'static str, scope: Scope) -> c_int {
-    if let Err(error) = ferrite_engine::engine() {
-        let arguments = &[];
-        return not_running(&Call { name, arguments }, error);
-    }
+    static TOLD: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    let engine = match ferrite_engine::engine() {
+        Ok(engine) => engine,
+        Err(error) => {
+            let arguments = &[];
+            return not_running(&Call { name, arguments }, error);
+        }
+    };
     let sentence = "this version of Ferrite MPI does not have this function yet";
     let error = Error::new(ErrorClass::UNSUPPORTED_OPERATION, sentence);
-    raise(scope, &name, error)
+    let code = raise(scope, &name, error);
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.insert(name) {
+        let rank = engine.job_rank();
+        complain(format_args!("[rank {rank}] {name}: {sentence}"));
+    }
+    code
+}
+
+/// Writes a line to standard error; there is nobody to tell when that fails.
+fn complain(line: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "ferrite: {line}");
 }
 
 /// MPI is not initialized yet, or finalized already: there is no error handler to ask.
@@ -243,6 +270,6 @@ pub(crate) fn exit_code(code: c_int) -> c_int {
 
 /// Prints why, and ends this process, which belongs to no job yet or no more.
 fn end_without_job(what: &dyn fmt::Display, error: &Error) -> ! {
-    eprintln!("ferrite: {what}: {error}");
+    complain(format_args!("{what}: {error}"));
     std::process::exit(exit_code(error.code()));
 }

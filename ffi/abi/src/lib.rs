@@ -12,6 +12,7 @@ mod by_hand;
 mod convert;
 mod entry;
 mod error;
+mod foreign;
 mod interface;
 #[rustfmt::skip]
 #[allow(

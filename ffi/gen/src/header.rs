@@ -73,6 +73,9 @@ extern MPI_Fint *MPI_F_STATUSES_IGNORE;
 extern MPI_F08_status *MPI_F08_STATUS_IGNORE;
 extern MPI_F08_status *MPI_F08_STATUSES_IGNORE;
 int MPIR_Dup_fn(MPI_Comm comm, int keyval, void *extra_state, void *attribute_val_in, void *attribute_val_out, int *flag);
+
+/* Removed in MPI 3.0. */
+typedef void (MPI_Handler_function)(MPI_Comm *comm, int *error_code, ...);
 "#;
 
 const MPICH_BOTTOM: &str = r#"
@@ -301,6 +304,8 @@ fn declare(param: &Param, form: Form, interface: Interface) -> String {
             let star = if callback.starts_with("T_") { "" } else { "*" };
             return format!("MPI_{callback}{suffix} {star}{name}");
         }
+        // MPICH has these two functions in one form, with the count of MPI 4.0.
+        None if interface == Interface::Mpich && param.kind.is("PARTITION_COUNT") => "MPI_Count",
         None => param.kind.c(form),
     };
     let space = if c.ends_with('*') { "" } else { " " };
@@ -321,9 +326,16 @@ fn declare(param: &Param, form: Form, interface: Interface) -> String {
         return format!("{constant}{c}{space}{name}[]");
     }
     // Weights may be one of the addresses that have a meaning, which a compiler would complain about for an array.
-    let by_pointer = ["BUFFER", "MEMORY", "STRING", "STATUS", "WEIGHT"]
-        .iter()
-        .any(|k| param.kind.is(k));
+    let by_pointer = [
+        "BUFFER",
+        "MEMORY",
+        "STRING",
+        "STATUS",
+        "F08_STATUS",
+        "WEIGHT",
+    ]
+    .iter()
+    .any(|k| param.kind.is(k));
     let opaque = ["ATTRIBUTE", "BASE", "EXTRA_STATE"]
         .iter()
         .any(|k| param.kind.is(k));

@@ -106,6 +106,11 @@ const ROWS: &[Row] = &[
     plain("NOTHING", "void", "()", Class::Odd),
     // Numbers that are wider in the large-count form.
     wide("COUNT", ["int", "MPI_Count"], ["c_int", "MPI_Count"]),
+    wide(
+        "PARTITION_COUNT",
+        ["int", "MPI_Count"],
+        ["PartitionCount", "MPI_Count"],
+    ),
     wide("DISPLACEMENT", ["int", "MPI_Aint"], ["c_int", "MPI_Aint"]),
     wide(
         "BYTES",
@@ -139,6 +144,8 @@ const ROWS: &[Row] = &[
     plain("ATTRIBUTE", "void *", "*mut c_void", Class::Opaque),
     plain("BASE", "void *", "*mut c_void", Class::Base),
     plain("STATUS", "MPI_Status", "MPI_Status", Class::Status),
+    // A status as the Fortran module mpi_f08 has it: the same under another name.
+    plain("F08_STATUS", "MPI_F08_status", "MPI_Status", Class::Status),
     plain("STRING", "char", "c_char", Class::String),
     plain("CALLBACK", "", "*const c_void", Class::Odd),
     // What main gets, and what spawn takes.
@@ -194,6 +201,18 @@ impl Kind {
     /// interface's own, `rank_in`, `rank_out` and so on.
     pub fn is_converted(self) -> bool {
         CONVERTED.contains(&self.0.name)
+    }
+
+    /// The error class of a handle of this kind that names no object; `None` for what is no handle of the engine's.
+    pub fn error_class(self) -> Option<&'static str> {
+        match self.class() {
+            Class::Handle("Datatype") => Some("TYPE"),
+            // They share a class (MPI 5.0, section 9.4).
+            Class::Handle("Message") => Some("REQUEST"),
+            Class::Handle("") => None,
+            Class::Handle(_) => Some(self.0.name),
+            _ => None,
+        }
     }
 
     /// Whether this is the kind of that name.

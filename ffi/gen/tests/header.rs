@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ferrite_gen::{HEADER, repository};
+use ferrite_gen::{HEADER, MPICH_HEADER, repository};
 
 /// What the reference lacks.
 const ABSENT: [&str; 2] = ["MPI_Psend_init_c", "MPI_Precv_init_c"];
@@ -175,6 +175,49 @@ fn prototypes_agree_with_the_reference() {
     run(&mut command);
 }
 
+/// What our header for MPICH's binary interface has more than MPICH's: MPICH has these functions in one form.
+const NOT_THEIRS: [&str; 2] = ["MPI_Precv_init_c", "MPI_Psend_init_c"];
+
+/// Our prototypes for MPICH's binary interface are compiled after MPICH's own header, as above.
+#[test]
+fn prototypes_agree_with_mpichs_header() {
+    let Some(theirs_at) = mpichs_header() else {
+        return;
+    };
+    let ours_at = repository().join(MPICH_HEADER).canonicalize().unwrap();
+    let (ours, theirs) = (declarations(&ours_at), declarations(&theirs_at));
+    // Extensions, and an interface for tools of MPICH's own.
+    let is_mpi = |name: &&String| !name.contains("MPIX_") && !name.starts_with("QMPI_");
+    let only = |of: &BTreeMap<String, String>, not: &BTreeMap<String, String>| {
+        let only = of.keys().filter(|name| !not.contains_key(*name));
+        let only: Vec<String> = only.filter(is_mpi).cloned().collect();
+        only
+    };
+    assert_eq!(only(&theirs, &ours), [""; 0], "that our header lacks");
+    let missing: Vec<String> = only(&ours, &theirs)
+        .into_iter()
+        .filter(|name| !name.starts_with('P'))
+        .collect();
+    assert_eq!(missing, NOT_THEIRS, "that MPICH's header lacks");
+
+    let mut text = format!("#include \"{}\"\n", theirs_at.display());
+    let common = ours.iter().filter(|(name, _)| theirs.contains_key(*name));
+    let mut count = 0;
+    for (name, declaration) in common {
+        // MPICH has some of them as macros, too.
+        text += &format!("#undef {name}\n{declaration};\n");
+        count += 1;
+    }
+    assert!(count > 1300, "only {count} were compared");
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("twice.c");
+    fs::write(&source, text).unwrap();
+    run(cc()
+        .args(["-std=c11", "-Werror", "-fsyntax-only", "-I"])
+        .arg(theirs_at.parent().unwrap())
+        .arg(&source));
+}
+
 fn include() -> PathBuf {
     header().parent().unwrap().to_path_buf()
 }
@@ -183,13 +226,26 @@ fn header() -> PathBuf {
     repository().join(HEADER).canonicalize().unwrap()
 }
 
+/// MPICH's own header, in PyPI's `mpich`.
+fn mpichs_header() -> Option<PathBuf> {
+    let peers = std::env::var_os("FERRITE_PEERS").map(PathBuf::from);
+    let header = peers.map(|peers| peers.join("mpich/include/mpi.h"));
+    header
+        .filter(|header| header.is_file())
+        .or_else(|| missing("mpi.h of PyPI's mpich, in a folder named by FERRITE_PEERS"))
+}
+
 /// The header to compare with: PyPI's `mpich` has it as `include/mpi_abi.h`.
 fn reference() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("FERRITE_MPICH_ABI_H") {
         return Some(PathBuf::from(path));
     }
+    missing("mpi_abi.h of PyPI's mpich, named by FERRITE_MPICH_ABI_H")
+}
+
+/// Says that a test is skipped, or fails where none may be.
+fn missing(needs: &str) -> Option<PathBuf> {
     let required = std::env::var("FERRITE_TEST_REQUIRE").is_ok_and(|what| what == "all");
-    let needs = "mpi_abi.h of PyPI's mpich, named by FERRITE_MPICH_ABI_H";
     assert!(
         !required,
         "this machine has no {needs}, and FERRITE_TEST_REQUIRE=all"
@@ -214,7 +270,11 @@ fn run(command: &mut Command) -> String {
 }
 
 fn preprocessed(header: &Path) -> String {
-    run(cc().args(["-E", "-P", "-std=c11"]).arg(header))
+    let beside = header.parent().unwrap();
+    run(cc()
+        .args(["-E", "-P", "-std=c11", "-I"])
+        .arg(beside)
+        .arg(header))
 }
 
 /// Names of macros with a value and of enumerators.

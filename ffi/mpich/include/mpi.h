@@ -593,6 +593,9 @@ extern MPI_F08_status *MPI_F08_STATUS_IGNORE;
 extern MPI_F08_status *MPI_F08_STATUSES_IGNORE;
 int MPIR_Dup_fn(MPI_Comm comm, int keyval, void *extra_state, void *attribute_val_in, void *attribute_val_out, int *flag);
 
+/* Removed in MPI 3.0. */
+typedef void (MPI_Handler_function)(MPI_Comm *comm, int *error_code, ...);
+
 /* Point-to-point communication (chapter 3) */
 int MPI_Bsend(const void *buf, int count, MPI_Datatype datatype, int dest, int tag, MPI_Comm comm);
 int MPI_Bsend_c(const void *buf, MPI_Count count, MPI_Datatype datatype, int dest, int tag, MPI_Comm comm);
@@ -686,9 +689,9 @@ int MPI_Parrived(MPI_Request request, int partition, int *flag);
 int MPI_Pready(int partition, MPI_Request request);
 int MPI_Pready_list(int length, const int array_of_partitions[], MPI_Request request);
 int MPI_Pready_range(int partition_low, int partition_high, MPI_Request request);
-int MPI_Precv_init(void *buf, int partitions, int count, MPI_Datatype datatype, int dest, int tag, MPI_Comm comm, MPI_Info info, MPI_Request *request);
+int MPI_Precv_init(void *buf, int partitions, MPI_Count count, MPI_Datatype datatype, int dest, int tag, MPI_Comm comm, MPI_Info info, MPI_Request *request);
 int MPI_Precv_init_c(void *buf, int partitions, MPI_Count count, MPI_Datatype datatype, int dest, int tag, MPI_Comm comm, MPI_Info info, MPI_Request *request);
-int MPI_Psend_init(const void *buf, int partitions, int count, MPI_Datatype datatype, int dest, int tag, MPI_Comm comm, MPI_Info info, MPI_Request *request);
+int MPI_Psend_init(const void *buf, int partitions, MPI_Count count, MPI_Datatype datatype, int dest, int tag, MPI_Comm comm, MPI_Info info, MPI_Request *request);
 int MPI_Psend_init_c(const void *buf, int partitions, MPI_Count count, MPI_Datatype datatype, int dest, int tag, MPI_Comm comm, MPI_Info info, MPI_Request *request);
 
 /* Datatypes (chapter 5) */
@@ -1326,12 +1329,12 @@ int MPI_Win_c2f(MPI_Win win);
 MPI_Win MPI_Win_f2c(int win);
 int MPI_Status_c2f(const MPI_Status *c_status, int f_status[]);
 int MPI_Status_f2c(const int f_status[], MPI_Status *c_status);
-int MPI_Status_c2f08(const MPI_Status *c_status, MPI_Status *f08_status);
-int MPI_Status_f082c(const MPI_Status *f08_status, MPI_Status *c_status);
-int MPI_Status_f082f(const MPI_Status *f08_status, int f_status[]);
-int MPI_Status_f2f08(const int f_status[], MPI_Status *f08_status);
+int MPI_Status_c2f08(const MPI_Status *c_status, MPI_F08_status *f08_status);
+int MPI_Status_f082c(const MPI_F08_status *f08_status, MPI_Status *c_status);
+int MPI_Status_f082f(const MPI_F08_status *f08_status, int f_status[]);
+int MPI_Status_f2f08(const int f_status[], MPI_F08_status *f08_status);
 /* Deprecated in MPI 2.0. */
-int MPI_Address(const void *location, MPI_Aint *displacement);
+int MPI_Address(void *location, MPI_Aint *displacement);
 /* Deprecated in MPI 2.0. */
 int MPI_Errhandler_create(MPI_Comm_errhandler_function *comm_errhandler_fn, MPI_Errhandler *errhandler);
 /* Deprecated in MPI 2.0. */
@@ -1341,13 +1344,13 @@ int MPI_Errhandler_set(MPI_Comm comm, MPI_Errhandler errhandler);
 /* Deprecated in MPI 2.0. */
 int MPI_Type_extent(MPI_Datatype datatype, MPI_Aint *extent);
 /* Deprecated in MPI 2.0. */
-int MPI_Type_hindexed(int count, const int array_of_blocklengths[], const MPI_Aint array_of_displacements[], MPI_Datatype oldtype, MPI_Datatype *newtype);
+int MPI_Type_hindexed(int count, int array_of_blocklengths[], MPI_Aint array_of_displacements[], MPI_Datatype oldtype, MPI_Datatype *newtype);
 /* Deprecated in MPI 2.0. */
 int MPI_Type_hvector(int count, int blocklength, MPI_Aint stride, MPI_Datatype oldtype, MPI_Datatype *newtype);
 /* Deprecated in MPI 2.0. */
 int MPI_Type_lb(MPI_Datatype datatype, MPI_Aint *displacement);
 /* Deprecated in MPI 2.0. */
-int MPI_Type_struct(int count, const int array_of_blocklengths[], const MPI_Aint array_of_displacements[], const MPI_Datatype array_of_types[], MPI_Datatype *newtype);
+int MPI_Type_struct(int count, int array_of_blocklengths[], MPI_Aint array_of_displacements[], MPI_Datatype array_of_types[], MPI_Datatype *newtype);
 /* Deprecated in MPI 2.0. */
 int MPI_Type_ub(MPI_Datatype datatype, MPI_Aint *displacement);
 
@@ -1444,9 +1447,9 @@ int PMPI_Parrived(MPI_Request request, int partition, int *flag);
 int PMPI_Pready(int partition, MPI_Request request);
 int PMPI_Pready_list(int length, const int array_of_partitions[], MPI_Request request);
 int PMPI_Pready_range(int partition_low, int partition_high, MPI_Request request);
-int PMPI_Precv_init(void *buf, int partitions, int count, MPI_Datatype datatype, int dest, int tag, MPI_Comm comm, MPI_Info info, MPI_Request *request);
+int PMPI_Precv_init(void *buf, int partitions, MPI_Count count, MPI_Datatype datatype, int dest, int tag, MPI_Comm comm, MPI_Info info, MPI_Request *request);
 int PMPI_Precv_init_c(void *buf, int partitions, MPI_Count count, MPI_Datatype datatype, int dest, int tag, MPI_Comm comm, MPI_Info info, MPI_Request *request);
-int PMPI_Psend_init(const void *buf, int partitions, int count, MPI_Datatype datatype, int dest, int tag, MPI_Comm comm, MPI_Info info, MPI_Request *request);
+int PMPI_Psend_init(const void *buf, int partitions, MPI_Count count, MPI_Datatype datatype, int dest, int tag, MPI_Comm comm, MPI_Info info, MPI_Request *request);
 int PMPI_Psend_init_c(const void *buf, int partitions, MPI_Count count, MPI_Datatype datatype, int dest, int tag, MPI_Comm comm, MPI_Info info, MPI_Request *request);
 
 /* Datatypes (chapter 5) */
@@ -2084,12 +2087,12 @@ int PMPI_Win_c2f(MPI_Win win);
 MPI_Win PMPI_Win_f2c(int win);
 int PMPI_Status_c2f(const MPI_Status *c_status, int f_status[]);
 int PMPI_Status_f2c(const int f_status[], MPI_Status *c_status);
-int PMPI_Status_c2f08(const MPI_Status *c_status, MPI_Status *f08_status);
-int PMPI_Status_f082c(const MPI_Status *f08_status, MPI_Status *c_status);
-int PMPI_Status_f082f(const MPI_Status *f08_status, int f_status[]);
-int PMPI_Status_f2f08(const int f_status[], MPI_Status *f08_status);
+int PMPI_Status_c2f08(const MPI_Status *c_status, MPI_F08_status *f08_status);
+int PMPI_Status_f082c(const MPI_F08_status *f08_status, MPI_Status *c_status);
+int PMPI_Status_f082f(const MPI_F08_status *f08_status, int f_status[]);
+int PMPI_Status_f2f08(const int f_status[], MPI_F08_status *f08_status);
 /* Deprecated in MPI 2.0. */
-int PMPI_Address(const void *location, MPI_Aint *displacement);
+int PMPI_Address(void *location, MPI_Aint *displacement);
 /* Deprecated in MPI 2.0. */
 int PMPI_Errhandler_create(MPI_Comm_errhandler_function *comm_errhandler_fn, MPI_Errhandler *errhandler);
 /* Deprecated in MPI 2.0. */
@@ -2099,13 +2102,13 @@ int PMPI_Errhandler_set(MPI_Comm comm, MPI_Errhandler errhandler);
 /* Deprecated in MPI 2.0. */
 int PMPI_Type_extent(MPI_Datatype datatype, MPI_Aint *extent);
 /* Deprecated in MPI 2.0. */
-int PMPI_Type_hindexed(int count, const int array_of_blocklengths[], const MPI_Aint array_of_displacements[], MPI_Datatype oldtype, MPI_Datatype *newtype);
+int PMPI_Type_hindexed(int count, int array_of_blocklengths[], MPI_Aint array_of_displacements[], MPI_Datatype oldtype, MPI_Datatype *newtype);
 /* Deprecated in MPI 2.0. */
 int PMPI_Type_hvector(int count, int blocklength, MPI_Aint stride, MPI_Datatype oldtype, MPI_Datatype *newtype);
 /* Deprecated in MPI 2.0. */
 int PMPI_Type_lb(MPI_Datatype datatype, MPI_Aint *displacement);
 /* Deprecated in MPI 2.0. */
-int PMPI_Type_struct(int count, const int array_of_blocklengths[], const MPI_Aint array_of_displacements[], const MPI_Datatype array_of_types[], MPI_Datatype *newtype);
+int PMPI_Type_struct(int count, int array_of_blocklengths[], MPI_Aint array_of_displacements[], MPI_Datatype array_of_types[], MPI_Datatype *newtype);
 /* Deprecated in MPI 2.0. */
 int PMPI_Type_ub(MPI_Datatype datatype, MPI_Aint *displacement);
 

@@ -57,6 +57,13 @@ impl Error {
         self
     }
 
+    /// The same error with one more sentence: what was probably meant, and how to mend it.
+    #[cold]
+    pub fn with_advice(mut self, advice: impl fmt::Display) -> Error {
+        self.0.sentence = format!("{}. {advice}", self.0.sentence);
+        self
+    }
+
     /// The same error with the status and the communicator of the operation that failed: a truncated message still has a
     /// source.
     #[cold]

@@ -74,7 +74,7 @@ entry! {
     MPI_Abi_set_fortran_info, PMPI_Abi_set_fortran_info = abi_set_fortran_info(
         info: MPI_Info,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Abi_set_fortran_info", arguments: &[("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Abi_set_fortran_info", arguments: &[("info", Shown::Handle(ErrorClass::INFO))] };
         match unsafe { by_hand::abi_set_fortran_info(info) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[info as u64]),

@@ -14,7 +14,7 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Allgather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Allgather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -39,7 +39,7 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Allgather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Allgather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -66,7 +66,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Allgather_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Allgather_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -97,7 +97,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Allgather_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Allgather_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -127,7 +127,7 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Allgatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Allgatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -150,7 +150,7 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Allgatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Allgatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -175,7 +175,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Allgatherv_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Allgatherv_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -200,7 +200,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Allgatherv_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Allgatherv_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -221,7 +221,7 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Allreduce", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Allreduce", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -245,7 +245,7 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Allreduce_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Allreduce_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -271,7 +271,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Allreduce_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Allreduce_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -301,7 +301,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Allreduce_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Allreduce_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -330,7 +330,7 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Alltoall", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Alltoall", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -355,7 +355,7 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Alltoall_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Alltoall_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -382,7 +382,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Alltoall_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Alltoall_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -413,7 +413,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Alltoall_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Alltoall_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -444,7 +444,7 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Alltoallv", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Alltoallv", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -468,7 +468,7 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Alltoallv_c", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Alltoallv_c", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -494,7 +494,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Alltoallv_init", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Alltoallv_init", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -520,7 +520,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Alltoallv_init_c", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Alltoallv_init_c", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -544,14 +544,14 @@ entry! {
         recvtypes: *const MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Alltoallw", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Alltoallw", arguments: &[("sendtypes", Shown::HandleAt(ErrorClass::TYPE)), ("recvtypes", Shown::HandleAt(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::alltoallw(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtypes as u64, recvtypes as u64, comm as u64]),
         }
     }
 }
@@ -568,14 +568,14 @@ entry! {
         recvtypes: *const MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Alltoallw_c", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Alltoallw_c", arguments: &[("sendtypes", Shown::HandleAt(ErrorClass::TYPE)), ("recvtypes", Shown::HandleAt(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::alltoallw(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtypes as u64, recvtypes as u64, comm as u64]),
         }
     }
 }
@@ -594,14 +594,14 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Alltoallw_init", arguments: &[("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Alltoallw_init", arguments: &[("sendtypes", Shown::HandleAt(ErrorClass::TYPE)), ("recvtypes", Shown::HandleAt(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::alltoallw_init(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm, info, request) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtypes as u64, recvtypes as u64, comm as u64, info as u64]),
         }
     }
 }
@@ -620,14 +620,14 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Alltoallw_init_c", arguments: &[("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Alltoallw_init_c", arguments: &[("sendtypes", Shown::HandleAt(ErrorClass::TYPE)), ("recvtypes", Shown::HandleAt(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::alltoallw_init(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm, info, request) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtypes as u64, recvtypes as u64, comm as u64, info as u64]),
         }
     }
 }
@@ -636,7 +636,7 @@ entry! {
     MPI_Barrier, PMPI_Barrier = barrier(
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Barrier", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Barrier", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -657,7 +657,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Barrier_init", arguments: &[("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Barrier_init", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -684,7 +684,7 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Bcast", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Bcast", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -707,7 +707,7 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Bcast_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Bcast_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -732,7 +732,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Bcast_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Bcast_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -761,7 +761,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Bcast_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Bcast_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -789,7 +789,7 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Exscan", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Exscan", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -813,7 +813,7 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Exscan_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Exscan_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -839,7 +839,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Exscan_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Exscan_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -869,7 +869,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Exscan_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Exscan_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -899,7 +899,7 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Gather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Gather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -925,7 +925,7 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Gather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Gather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -953,7 +953,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Gather_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Gather_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -985,7 +985,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Gather_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Gather_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1016,7 +1016,7 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Gatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Gatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1040,7 +1040,7 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Gatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Gatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1066,7 +1066,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Gatherv_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Gatherv_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1092,7 +1092,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Gatherv_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Gatherv_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1115,7 +1115,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Iallgather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Iallgather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1145,7 +1145,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Iallgather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Iallgather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1176,7 +1176,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Iallgatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Iallgatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1200,7 +1200,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Iallgatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Iallgatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1222,7 +1222,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Iallreduce", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Iallreduce", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1251,7 +1251,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Iallreduce_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Iallreduce_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1281,7 +1281,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ialltoall", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ialltoall", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1311,7 +1311,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ialltoall_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ialltoall_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1343,7 +1343,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ialltoallv", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ialltoallv", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1368,7 +1368,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ialltoallv_c", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ialltoallv_c", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1393,14 +1393,14 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ialltoallw", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ialltoallw", arguments: &[("sendtypes", Shown::HandleAt(ErrorClass::TYPE)), ("recvtypes", Shown::HandleAt(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::ialltoallw(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm, request) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtypes as u64, recvtypes as u64, comm as u64]),
         }
     }
 }
@@ -1418,14 +1418,14 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ialltoallw_c", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ialltoallw_c", arguments: &[("sendtypes", Shown::HandleAt(ErrorClass::TYPE)), ("recvtypes", Shown::HandleAt(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::ialltoallw(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm, request) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtypes as u64, recvtypes as u64, comm as u64]),
         }
     }
 }
@@ -1435,7 +1435,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ibarrier", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ibarrier", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1463,7 +1463,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ibcast", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ibcast", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1491,7 +1491,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ibcast_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ibcast_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1520,7 +1520,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Iexscan", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Iexscan", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1549,7 +1549,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Iexscan_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Iexscan_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1580,7 +1580,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Igather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Igather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1611,7 +1611,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Igather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Igather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1643,7 +1643,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Igatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Igatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1668,7 +1668,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Igatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Igatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1691,7 +1691,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ireduce", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ireduce", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1721,7 +1721,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ireduce_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ireduce_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1750,7 +1750,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ireduce_scatter", arguments: &[("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ireduce_scatter", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1772,7 +1772,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ireduce_scatter_c", arguments: &[("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ireduce_scatter_c", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1794,7 +1794,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ireduce_scatter_block", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ireduce_scatter_block", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1823,7 +1823,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ireduce_scatter_block_c", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ireduce_scatter_block_c", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1852,7 +1852,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Iscan", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Iscan", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1881,7 +1881,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Iscan_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Iscan_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1912,7 +1912,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Iscatter", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Iscatter", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1943,7 +1943,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Iscatter_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Iscatter_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1975,7 +1975,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Iscatterv", arguments: &[("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Iscatterv", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2000,7 +2000,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Iscatterv_c", arguments: &[("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Iscatterv_c", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2017,7 +2017,7 @@ entry! {
         op: MPI_Op,
         commute: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Op_commutative", arguments: &[("op", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Op_commutative", arguments: &[("op", Shown::Handle(ErrorClass::OP))] };
         let _ = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2076,14 +2076,14 @@ entry! {
     MPI_Op_free, PMPI_Op_free = op_free(
         op: *mut MPI_Op,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Op_free", arguments: &[] };
+        const CALL: &Call = &Call { name: "MPI_Op_free", arguments: &[("op", Shown::HandleAt(ErrorClass::OP))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::op_free(engine, op) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[]),
+            Err(why) => failed(CALL, Scope::Process, why, &[op as u64]),
         }
     }
 }
@@ -2098,7 +2098,7 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Reduce", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Reduce", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2123,7 +2123,7 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Reduce_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Reduce_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2150,7 +2150,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Reduce_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Reduce_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2181,7 +2181,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Reduce_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Reduce_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2208,7 +2208,7 @@ entry! {
         datatype: MPI_Datatype,
         op: MPI_Op,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Reduce_local", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Reduce_local", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2228,7 +2228,7 @@ entry! {
         datatype: MPI_Datatype,
         op: MPI_Op,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Reduce_local_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Reduce_local_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2249,7 +2249,7 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Reduce_scatter", arguments: &[("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Reduce_scatter", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2270,7 +2270,7 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_c", arguments: &[("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_c", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2291,7 +2291,7 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_block", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_block", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2315,7 +2315,7 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_block_c", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_block_c", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2341,7 +2341,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_block_init", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_block_init", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2371,7 +2371,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_block_init_c", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_block_init_c", arguments: &[("recvcount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2401,7 +2401,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_init", arguments: &[("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_init", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2424,7 +2424,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_init_c", arguments: &[("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Reduce_scatter_init_c", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2445,7 +2445,7 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Scan", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Scan", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2469,7 +2469,7 @@ entry! {
         op: MPI_Op,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Scan_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Scan_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2495,7 +2495,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Scan_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Scan_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2525,7 +2525,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Scan_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("op", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Scan_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("op", Shown::Handle(ErrorClass::OP)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2555,7 +2555,7 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Scatter", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Scatter", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2581,7 +2581,7 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Scatter_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Scatter_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2609,7 +2609,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Scatter_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Scatter_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2641,7 +2641,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Scatter_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Scatter_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2672,7 +2672,7 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Scatterv", arguments: &[("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Scatterv", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2696,7 +2696,7 @@ entry! {
         root: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Scatterv_c", arguments: &[("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Scatterv_c", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2722,7 +2722,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Scatterv_init", arguments: &[("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Scatterv_init", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2748,7 +2748,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Scatterv_init_c", arguments: &[("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("root", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Scatterv_init_c", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("root", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),

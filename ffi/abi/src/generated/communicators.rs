@@ -10,7 +10,7 @@ entry! {
         comm2: MPI_Comm,
         result: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_compare", arguments: &[("comm1", Shown::Handle), ("comm2", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_compare", arguments: &[("comm1", Shown::Handle(ErrorClass::COMM)), ("comm2", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -31,7 +31,7 @@ entry! {
         group: MPI_Group,
         newcomm: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_create", arguments: &[("comm", Shown::Handle), ("group", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_create", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("group", Shown::Handle(ErrorClass::GROUP))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -61,7 +61,7 @@ entry! {
         errhandler: MPI_Errhandler,
         newcomm: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_create_from_group", arguments: &[("group", Shown::Handle), ("info", Shown::Handle), ("errhandler", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_create_from_group", arguments: &[("group", Shown::Handle(ErrorClass::GROUP)), ("info", Shown::Handle(ErrorClass::INFO)), ("errhandler", Shown::Handle(ErrorClass::ERRHANDLER))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -86,7 +86,7 @@ entry! {
         tag: c_int,
         newcomm: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_create_group", arguments: &[("comm", Shown::Handle), ("group", Shown::Handle), ("tag", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_create_group", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("group", Shown::Handle(ErrorClass::GROUP)), ("tag", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -135,7 +135,7 @@ entry! {
         comm: MPI_Comm,
         comm_keyval: c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_delete_attr", arguments: &[("comm", Shown::Handle), ("comm_keyval", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_delete_attr", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("comm_keyval", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -152,7 +152,7 @@ entry! {
         comm: MPI_Comm,
         newcomm: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_dup", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_dup", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -176,7 +176,7 @@ entry! {
         info: MPI_Info,
         newcomm: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_dup_with_info", arguments: &[("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_dup_with_info", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -198,14 +198,14 @@ entry! {
     MPI_Comm_free, PMPI_Comm_free = comm_free(
         comm: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_free", arguments: &[] };
+        const CALL: &Call = &Call { name: "MPI_Comm_free", arguments: &[("comm", Shown::HandleAt(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::comm_free(engine, comm) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(unsafe { peek(comm) }), why, &[]),
+            Err(why) => failed(CALL, Scope::Comm(unsafe { peek(comm) }), why, &[comm as u64]),
         }
     }
 }
@@ -233,7 +233,7 @@ entry! {
         attribute_val: *mut c_void,
         flag: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_get_attr", arguments: &[("comm", Shown::Handle), ("comm_keyval", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_get_attr", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("comm_keyval", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -250,7 +250,7 @@ entry! {
         comm: MPI_Comm,
         info_used: *mut MPI_Info,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_get_info", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_get_info", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -275,7 +275,7 @@ entry! {
         comm_name: *mut c_char,
         resultlen: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_get_name", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_get_name", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -292,7 +292,7 @@ entry! {
         comm: MPI_Comm,
         group: *mut MPI_Group,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_group", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_group", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -317,7 +317,7 @@ entry! {
         newcomm: *mut MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_idup", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_idup", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -342,7 +342,7 @@ entry! {
         newcomm: *mut MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_idup_with_info", arguments: &[("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_idup_with_info", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -365,7 +365,7 @@ entry! {
         comm: MPI_Comm,
         rank: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_rank", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_rank", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -389,7 +389,7 @@ entry! {
         comm: MPI_Comm,
         group: *mut MPI_Group,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_remote_group", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_remote_group", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -413,7 +413,7 @@ entry! {
         comm: MPI_Comm,
         size: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_remote_size", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_remote_size", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -438,7 +438,7 @@ entry! {
         comm_keyval: c_int,
         attribute_val: *mut c_void,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_set_attr", arguments: &[("comm", Shown::Handle), ("comm_keyval", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_set_attr", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("comm_keyval", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -455,7 +455,7 @@ entry! {
         comm: MPI_Comm,
         info: MPI_Info,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_set_info", arguments: &[("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_set_info", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -475,7 +475,7 @@ entry! {
         comm: MPI_Comm,
         comm_name: *const c_char,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_set_name", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_set_name", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -499,7 +499,7 @@ entry! {
         comm: MPI_Comm,
         size: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_size", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_size", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -525,7 +525,7 @@ entry! {
         key: c_int,
         newcomm: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_split", arguments: &[("comm", Shown::Handle), ("color", Shown::Number), ("key", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_split", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("color", Shown::Number), ("key", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -555,7 +555,7 @@ entry! {
         info: MPI_Info,
         newcomm: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_split_type", arguments: &[("comm", Shown::Handle), ("split_type", Shown::Number), ("key", Shown::Number), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_split_type", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("split_type", Shown::Number), ("key", Shown::Number), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -578,7 +578,7 @@ entry! {
         comm: MPI_Comm,
         flag: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_test_inter", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_test_inter", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -603,7 +603,7 @@ entry! {
         group2: MPI_Group,
         result: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Group_compare", arguments: &[("group1", Shown::Handle), ("group2", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Group_compare", arguments: &[("group1", Shown::Handle(ErrorClass::GROUP)), ("group2", Shown::Handle(ErrorClass::GROUP))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -624,7 +624,7 @@ entry! {
         group2: MPI_Group,
         newgroup: *mut MPI_Group,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Group_difference", arguments: &[("group1", Shown::Handle), ("group2", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Group_difference", arguments: &[("group1", Shown::Handle(ErrorClass::GROUP)), ("group2", Shown::Handle(ErrorClass::GROUP))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -643,7 +643,7 @@ entry! {
         ranks: *const c_int,
         newgroup: *mut MPI_Group,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Group_excl", arguments: &[("group", Shown::Handle), ("n", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Group_excl", arguments: &[("group", Shown::Handle(ErrorClass::GROUP)), ("n", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -659,7 +659,7 @@ entry! {
     MPI_Group_free, PMPI_Group_free = group_free(
         group: *mut MPI_Group,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Group_free", arguments: &[] };
+        const CALL: &Call = &Call { name: "MPI_Group_free", arguments: &[("group", Shown::HandleAt(ErrorClass::GROUP))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -674,7 +674,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Process, why, &[]),
+            Err(why) => failed(CALL, Scope::Process, why, &[group as u64]),
         }
     }
 }
@@ -685,7 +685,7 @@ entry! {
         pset_name: *const c_char,
         newgroup: *mut MPI_Group,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Group_from_session_pset", arguments: &[("session", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Group_from_session_pset", arguments: &[("session", Shown::Handle(ErrorClass::SESSION))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -704,7 +704,7 @@ entry! {
         ranks: *const c_int,
         newgroup: *mut MPI_Group,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Group_incl", arguments: &[("group", Shown::Handle), ("n", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Group_incl", arguments: &[("group", Shown::Handle(ErrorClass::GROUP)), ("n", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -722,7 +722,7 @@ entry! {
         group2: MPI_Group,
         newgroup: *mut MPI_Group,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Group_intersection", arguments: &[("group1", Shown::Handle), ("group2", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Group_intersection", arguments: &[("group1", Shown::Handle(ErrorClass::GROUP)), ("group2", Shown::Handle(ErrorClass::GROUP))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -741,7 +741,7 @@ entry! {
         ranges: *mut [c_int; 3],
         newgroup: *mut MPI_Group,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Group_range_excl", arguments: &[("group", Shown::Handle), ("n", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Group_range_excl", arguments: &[("group", Shown::Handle(ErrorClass::GROUP)), ("n", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -760,7 +760,7 @@ entry! {
         ranges: *mut [c_int; 3],
         newgroup: *mut MPI_Group,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Group_range_incl", arguments: &[("group", Shown::Handle), ("n", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Group_range_incl", arguments: &[("group", Shown::Handle(ErrorClass::GROUP)), ("n", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -777,7 +777,7 @@ entry! {
         group: MPI_Group,
         rank: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Group_rank", arguments: &[("group", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Group_rank", arguments: &[("group", Shown::Handle(ErrorClass::GROUP))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -801,7 +801,7 @@ entry! {
         group: MPI_Group,
         size: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Group_size", arguments: &[("group", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Group_size", arguments: &[("group", Shown::Handle(ErrorClass::GROUP))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -828,7 +828,7 @@ entry! {
         group2: MPI_Group,
         ranks2: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Group_translate_ranks", arguments: &[("group1", Shown::Handle), ("n", Shown::Number), ("group2", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Group_translate_ranks", arguments: &[("group1", Shown::Handle(ErrorClass::GROUP)), ("n", Shown::Number), ("group2", Shown::Handle(ErrorClass::GROUP))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -846,7 +846,7 @@ entry! {
         group2: MPI_Group,
         newgroup: *mut MPI_Group,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Group_union", arguments: &[("group1", Shown::Handle), ("group2", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Group_union", arguments: &[("group1", Shown::Handle(ErrorClass::GROUP)), ("group2", Shown::Handle(ErrorClass::GROUP))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -867,7 +867,7 @@ entry! {
         tag: c_int,
         newintercomm: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Intercomm_create", arguments: &[("local_comm", Shown::Handle), ("local_leader", Shown::Number), ("peer_comm", Shown::Handle), ("remote_leader", Shown::Number), ("tag", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Intercomm_create", arguments: &[("local_comm", Shown::Handle(ErrorClass::COMM)), ("local_leader", Shown::Number), ("peer_comm", Shown::Handle(ErrorClass::COMM)), ("remote_leader", Shown::Number), ("tag", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -900,7 +900,7 @@ entry! {
         errhandler: MPI_Errhandler,
         newintercomm: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Intercomm_create_from_groups", arguments: &[("local_group", Shown::Handle), ("local_leader", Shown::Number), ("remote_group", Shown::Handle), ("remote_leader", Shown::Number), ("info", Shown::Handle), ("errhandler", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Intercomm_create_from_groups", arguments: &[("local_group", Shown::Handle(ErrorClass::GROUP)), ("local_leader", Shown::Number), ("remote_group", Shown::Handle(ErrorClass::GROUP)), ("remote_leader", Shown::Number), ("info", Shown::Handle(ErrorClass::INFO)), ("errhandler", Shown::Handle(ErrorClass::ERRHANDLER))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -924,7 +924,7 @@ entry! {
         high: c_int,
         newintracomm: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Intercomm_merge", arguments: &[("intercomm", Shown::Handle), ("high", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Intercomm_merge", arguments: &[("intercomm", Shown::Handle(ErrorClass::COMM)), ("high", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -973,7 +973,7 @@ entry! {
         datatype: MPI_Datatype,
         type_keyval: c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_delete_attr", arguments: &[("datatype", Shown::Handle), ("type_keyval", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Type_delete_attr", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE)), ("type_keyval", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1008,7 +1008,7 @@ entry! {
         attribute_val: *mut c_void,
         flag: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_get_attr", arguments: &[("datatype", Shown::Handle), ("type_keyval", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Type_get_attr", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE)), ("type_keyval", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1026,7 +1026,7 @@ entry! {
         type_name: *mut c_char,
         resultlen: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_get_name", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_get_name", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1044,7 +1044,7 @@ entry! {
         type_keyval: c_int,
         attribute_val: *mut c_void,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_set_attr", arguments: &[("datatype", Shown::Handle), ("type_keyval", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Type_set_attr", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE)), ("type_keyval", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1061,7 +1061,7 @@ entry! {
         datatype: MPI_Datatype,
         type_name: *const c_char,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_set_name", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_set_name", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),

@@ -45,7 +45,7 @@ entry! {
         datatype: MPI_Datatype,
         count: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Get_elements", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Get_elements", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -63,7 +63,7 @@ entry! {
         datatype: MPI_Datatype,
         count: *mut MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Get_elements_c", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Get_elements_c", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -85,7 +85,7 @@ entry! {
         position: *mut c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Pack", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle), ("outsize", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Pack", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("outsize", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -107,7 +107,7 @@ entry! {
         position: *mut MPI_Count,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Pack_c", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle), ("outsize", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Pack_c", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("outsize", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -129,7 +129,7 @@ entry! {
         outsize: MPI_Aint,
         position: *mut MPI_Aint,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Pack_external", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle), ("outsize", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Pack_external", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("outsize", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -151,7 +151,7 @@ entry! {
         outsize: MPI_Count,
         position: *mut MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Pack_external_c", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle), ("outsize", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Pack_external_c", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("outsize", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -170,7 +170,7 @@ entry! {
         datatype: MPI_Datatype,
         size: *mut MPI_Aint,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Pack_external_size", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Pack_external_size", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -189,7 +189,7 @@ entry! {
         datatype: MPI_Datatype,
         size: *mut MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Pack_external_size_c", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Pack_external_size_c", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -208,7 +208,7 @@ entry! {
         comm: MPI_Comm,
         size: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Pack_size", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Pack_size", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -227,7 +227,7 @@ entry! {
         comm: MPI_Comm,
         size: *mut MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Pack_size_c", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Pack_size_c", arguments: &[("incount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -243,14 +243,14 @@ entry! {
     MPI_Type_commit, PMPI_Type_commit = type_commit(
         datatype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_commit", arguments: &[] };
+        const CALL: &Call = &Call { name: "MPI_Type_commit", arguments: &[("datatype", Shown::HandleAt(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::type_commit(engine, datatype) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }
@@ -261,7 +261,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_contiguous", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_contiguous", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -279,7 +279,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_contiguous_c", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_contiguous_c", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -304,7 +304,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_create_darray", arguments: &[("size", Shown::Number), ("rank", Shown::Number), ("ndims", Shown::Number), ("order", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_create_darray", arguments: &[("size", Shown::Number), ("rank", Shown::Number), ("ndims", Shown::Number), ("order", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -329,7 +329,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_create_darray_c", arguments: &[("size", Shown::Number), ("rank", Shown::Number), ("ndims", Shown::Number), ("order", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_create_darray_c", arguments: &[("size", Shown::Number), ("rank", Shown::Number), ("ndims", Shown::Number), ("order", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -349,7 +349,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_create_hindexed", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_create_hindexed", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -369,7 +369,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_create_hindexed_c", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_create_hindexed_c", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -389,7 +389,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_create_hindexed_block", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_create_hindexed_block", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -409,7 +409,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_create_hindexed_block_c", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_create_hindexed_block_c", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -429,7 +429,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_create_hvector", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("stride", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_create_hvector", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("stride", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -449,7 +449,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_create_hvector_c", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("stride", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_create_hvector_c", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("stride", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -469,7 +469,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_create_indexed_block", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_create_indexed_block", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -489,7 +489,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_create_indexed_block_c", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_create_indexed_block_c", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -508,7 +508,7 @@ entry! {
         extent: MPI_Aint,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_create_resized", arguments: &[("oldtype", Shown::Handle), ("lb", Shown::Number), ("extent", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Type_create_resized", arguments: &[("oldtype", Shown::Handle(ErrorClass::TYPE)), ("lb", Shown::Number), ("extent", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -527,7 +527,7 @@ entry! {
         extent: MPI_Count,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_create_resized_c", arguments: &[("oldtype", Shown::Handle), ("lb", Shown::Number), ("extent", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Type_create_resized_c", arguments: &[("oldtype", Shown::Handle(ErrorClass::TYPE)), ("lb", Shown::Number), ("extent", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -547,14 +547,14 @@ entry! {
         array_of_types: *const MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_create_struct", arguments: &[("count", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Type_create_struct", arguments: &[("count", Shown::Number), ("array_of_types", Shown::HandleAt(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::type_create_struct(engine, count, array_of_blocklengths, array_of_displacements, array_of_types, newtype) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[count as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, array_of_types as u64]),
         }
     }
 }
@@ -567,14 +567,14 @@ entry! {
         array_of_types: *const MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_create_struct_c", arguments: &[("count", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Type_create_struct_c", arguments: &[("count", Shown::Number), ("array_of_types", Shown::HandleAt(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::type_create_struct(engine, count, array_of_blocklengths, array_of_displacements, array_of_types, newtype) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[count as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, array_of_types as u64]),
         }
     }
 }
@@ -589,7 +589,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_create_subarray", arguments: &[("ndims", Shown::Number), ("order", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_create_subarray", arguments: &[("ndims", Shown::Number), ("order", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -611,7 +611,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_create_subarray_c", arguments: &[("ndims", Shown::Number), ("order", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_create_subarray_c", arguments: &[("ndims", Shown::Number), ("order", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -628,7 +628,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_dup", arguments: &[("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_dup", arguments: &[("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -644,14 +644,14 @@ entry! {
     MPI_Type_free, PMPI_Type_free = type_free(
         datatype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_free", arguments: &[] };
+        const CALL: &Call = &Call { name: "MPI_Type_free", arguments: &[("datatype", Shown::HandleAt(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::type_free(engine, datatype) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[]),
+            Err(why) => failed(CALL, Scope::Process, why, &[datatype as u64]),
         }
     }
 }
@@ -666,7 +666,7 @@ entry! {
         array_of_addresses: *mut MPI_Aint,
         array_of_datatypes: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_get_contents", arguments: &[("datatype", Shown::Handle), ("max_integers", Shown::Number), ("max_addresses", Shown::Number), ("max_datatypes", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Type_get_contents", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE)), ("max_integers", Shown::Number), ("max_addresses", Shown::Number), ("max_datatypes", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -690,7 +690,7 @@ entry! {
         array_of_large_counts: *mut MPI_Count,
         array_of_datatypes: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_get_contents_c", arguments: &[("datatype", Shown::Handle), ("max_integers", Shown::Number), ("max_addresses", Shown::Number), ("max_large_counts", Shown::Number), ("max_datatypes", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Type_get_contents_c", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE)), ("max_integers", Shown::Number), ("max_addresses", Shown::Number), ("max_large_counts", Shown::Number), ("max_datatypes", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -710,7 +710,7 @@ entry! {
         num_datatypes: *mut c_int,
         combiner: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_get_envelope", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_get_envelope", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -734,7 +734,7 @@ entry! {
         num_datatypes: *mut MPI_Count,
         combiner: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_get_envelope_c", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_get_envelope_c", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -755,7 +755,7 @@ entry! {
         lb: *mut MPI_Aint,
         extent: *mut MPI_Aint,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_get_extent", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_get_extent", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -773,7 +773,7 @@ entry! {
         lb: *mut MPI_Count,
         extent: *mut MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_get_extent_c", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_get_extent_c", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -791,7 +791,7 @@ entry! {
         true_lb: *mut MPI_Aint,
         true_extent: *mut MPI_Aint,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_get_true_extent", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_get_true_extent", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -809,7 +809,7 @@ entry! {
         true_lb: *mut MPI_Count,
         true_extent: *mut MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_get_true_extent_c", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_get_true_extent_c", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -827,7 +827,7 @@ entry! {
         index_type: MPI_Datatype,
         pair_type: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_get_value_index", arguments: &[("value_type", Shown::Handle), ("index_type", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_get_value_index", arguments: &[("value_type", Shown::Handle(ErrorClass::TYPE)), ("index_type", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -847,7 +847,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_indexed", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_indexed", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -867,7 +867,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_indexed_c", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_indexed_c", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -884,7 +884,7 @@ entry! {
         datatype: MPI_Datatype,
         size: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_size", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_size", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -901,7 +901,7 @@ entry! {
         datatype: MPI_Datatype,
         size: *mut MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_size_c", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_size_c", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -921,7 +921,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_vector", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("stride", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_vector", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("stride", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -941,7 +941,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_vector_c", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("stride", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_vector_c", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("stride", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -963,7 +963,7 @@ entry! {
         datatype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Unpack", arguments: &[("insize", Shown::Number), ("outcount", Shown::Number), ("datatype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Unpack", arguments: &[("insize", Shown::Number), ("outcount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -985,7 +985,7 @@ entry! {
         datatype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Unpack_c", arguments: &[("insize", Shown::Number), ("outcount", Shown::Number), ("datatype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Unpack_c", arguments: &[("insize", Shown::Number), ("outcount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1007,7 +1007,7 @@ entry! {
         outcount: c_int,
         datatype: MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Unpack_external", arguments: &[("insize", Shown::Number), ("outcount", Shown::Number), ("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Unpack_external", arguments: &[("insize", Shown::Number), ("outcount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1029,7 +1029,7 @@ entry! {
         outcount: MPI_Count,
         datatype: MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Unpack_external_c", arguments: &[("insize", Shown::Number), ("outcount", Shown::Number), ("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Unpack_external_c", arguments: &[("insize", Shown::Number), ("outcount", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),

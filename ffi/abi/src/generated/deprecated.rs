@@ -9,7 +9,7 @@ entry! {
         comm: MPI_Comm,
         keyval: c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Attr_delete", arguments: &[("comm", Shown::Handle), ("keyval", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Attr_delete", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("keyval", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -28,7 +28,7 @@ entry! {
         attribute_val: *mut c_void,
         flag: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Attr_get", arguments: &[("comm", Shown::Handle), ("keyval", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Attr_get", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("keyval", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -46,7 +46,7 @@ entry! {
         keyval: c_int,
         attribute_val: *mut c_void,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Attr_put", arguments: &[("comm", Shown::Handle), ("keyval", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Attr_put", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("keyval", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -64,7 +64,7 @@ entry! {
         datatype: MPI_Datatype,
         count: *mut MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Get_elements_x", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Get_elements_x", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -84,7 +84,7 @@ entry! {
         value: *mut c_char,
         flag: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Info_get", arguments: &[("info", Shown::Handle), ("valuelen", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Info_get", arguments: &[("info", Shown::Handle(ErrorClass::INFO)), ("valuelen", Shown::Number)] };
         match unsafe { by_hand::info_get(info, key, valuelen, value, flag) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[info as u64, valuelen as u64]),
@@ -99,7 +99,7 @@ entry! {
         valuelen: *mut c_int,
         flag: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Info_get_valuelen", arguments: &[("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Info_get_valuelen", arguments: &[("info", Shown::Handle(ErrorClass::INFO))] };
         match unsafe { by_hand::info_get_valuelen(info, key, valuelen, flag) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[info as u64]),
@@ -151,7 +151,7 @@ entry! {
         datatype: MPI_Datatype,
         count: MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Status_set_elements_x", arguments: &[("datatype", Shown::Handle), ("count", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Status_set_elements_x", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE)), ("count", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -169,7 +169,7 @@ entry! {
         lb: *mut MPI_Count,
         extent: *mut MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_get_extent_x", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_get_extent_x", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -187,7 +187,7 @@ entry! {
         true_lb: *mut MPI_Count,
         true_extent: *mut MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_get_true_extent_x", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_get_true_extent_x", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -204,7 +204,7 @@ entry! {
         datatype: MPI_Datatype,
         size: *mut MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_size_x", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_size_x", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),

@@ -61,7 +61,7 @@ entry! {
         info: MPI_Info,
         baseptr: *mut c_void,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Alloc_mem", arguments: &[("size", Shown::Number), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Alloc_mem", arguments: &[("size", Shown::Number), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -78,7 +78,7 @@ entry! {
         comm: MPI_Comm,
         errorcode: c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_call_errhandler", arguments: &[("comm", Shown::Handle), ("errorcode", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_call_errhandler", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("errorcode", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -112,7 +112,7 @@ entry! {
         comm: MPI_Comm,
         errhandler: *mut MPI_Errhandler,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_get_errhandler", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_get_errhandler", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -129,7 +129,7 @@ entry! {
         comm: MPI_Comm,
         errhandler: MPI_Errhandler,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_set_errhandler", arguments: &[("comm", Shown::Handle), ("errhandler", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_set_errhandler", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("errhandler", Shown::Handle(ErrorClass::ERRHANDLER))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -148,10 +148,10 @@ entry! {
     MPI_Errhandler_free, PMPI_Errhandler_free = errhandler_free(
         errhandler: *mut MPI_Errhandler,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Errhandler_free", arguments: &[] };
+        const CALL: &Call = &Call { name: "MPI_Errhandler_free", arguments: &[("errhandler", Shown::HandleAt(ErrorClass::ERRHANDLER))] };
         match unsafe { by_hand::errhandler_free(errhandler) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[]),
+            Err(why) => failed(CALL, Scope::Process, why, &[errhandler as u64]),
         }
     }
 }
@@ -352,7 +352,7 @@ entry! {
         session: MPI_Session,
         errorcode: c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Session_call_errhandler", arguments: &[("session", Shown::Handle), ("errorcode", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Session_call_errhandler", arguments: &[("session", Shown::Handle(ErrorClass::SESSION)), ("errorcode", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -382,7 +382,7 @@ entry! {
         session: MPI_Session,
         errhandler: *mut MPI_Errhandler,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Session_get_errhandler", arguments: &[("session", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Session_get_errhandler", arguments: &[("session", Shown::Handle(ErrorClass::SESSION))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -399,7 +399,7 @@ entry! {
         session: MPI_Session,
         errhandler: MPI_Errhandler,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Session_set_errhandler", arguments: &[("session", Shown::Handle), ("errhandler", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Session_set_errhandler", arguments: &[("session", Shown::Handle(ErrorClass::SESSION)), ("errhandler", Shown::Handle(ErrorClass::ERRHANDLER))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),

@@ -8,7 +8,7 @@ entry! {
     MPI_Grequest_complete, PMPI_Grequest_complete = grequest_complete(
         request: MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Grequest_complete", arguments: &[("request", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Grequest_complete", arguments: &[("request", Shown::Handle(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -63,7 +63,7 @@ entry! {
         datatype: MPI_Datatype,
         count: c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Status_set_elements", arguments: &[("datatype", Shown::Handle), ("count", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Status_set_elements", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE)), ("count", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -81,7 +81,7 @@ entry! {
         datatype: MPI_Datatype,
         count: MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Status_set_elements_c", arguments: &[("datatype", Shown::Handle), ("count", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Status_set_elements_c", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE)), ("count", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),

@@ -42,7 +42,7 @@ entry! {
         info: MPI_Info,
         key: *const c_char,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Info_delete", arguments: &[("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Info_delete", arguments: &[("info", Shown::Handle(ErrorClass::INFO))] };
         match unsafe { by_hand::info_delete(info, key) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[info as u64]),
@@ -55,7 +55,7 @@ entry! {
         info: MPI_Info,
         newinfo: *mut MPI_Info,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Info_dup", arguments: &[("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Info_dup", arguments: &[("info", Shown::Handle(ErrorClass::INFO))] };
         if newinfo.is_null() {
             return null_argument(CALL, Scope::Process, "newinfo");
         }
@@ -74,10 +74,10 @@ entry! {
     MPI_Info_free, PMPI_Info_free = info_free(
         info: *mut MPI_Info,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Info_free", arguments: &[] };
+        const CALL: &Call = &Call { name: "MPI_Info_free", arguments: &[("info", Shown::HandleAt(ErrorClass::INFO))] };
         match unsafe { by_hand::info_free(info) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[]),
+            Err(why) => failed(CALL, Scope::Process, why, &[info as u64]),
         }
     }
 }
@@ -87,7 +87,7 @@ entry! {
         info: MPI_Info,
         nkeys: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Info_get_nkeys", arguments: &[("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Info_get_nkeys", arguments: &[("info", Shown::Handle(ErrorClass::INFO))] };
         match unsafe { by_hand::info_get_nkeys(info, nkeys) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[info as u64]),
@@ -101,7 +101,7 @@ entry! {
         n: c_int,
         key: *mut c_char,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Info_get_nthkey", arguments: &[("info", Shown::Handle), ("n", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Info_get_nthkey", arguments: &[("info", Shown::Handle(ErrorClass::INFO)), ("n", Shown::Number)] };
         match unsafe { by_hand::info_get_nthkey(info, n, key) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[info as u64, n as u64]),
@@ -117,7 +117,7 @@ entry! {
         value: *mut c_char,
         flag: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Info_get_string", arguments: &[("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Info_get_string", arguments: &[("info", Shown::Handle(ErrorClass::INFO))] };
         match unsafe { by_hand::info_get_string(info, key, buflen, value, flag) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[info as u64]),
@@ -131,7 +131,7 @@ entry! {
         key: *const c_char,
         value: *const c_char,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Info_set", arguments: &[("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Info_set", arguments: &[("info", Shown::Handle(ErrorClass::INFO))] };
         match unsafe { by_hand::info_set(info, key, value) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Process, why, &[info as u64]),

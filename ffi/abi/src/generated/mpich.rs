@@ -214,7 +214,7 @@ entry! {
         const CALL: &Call = &Call { name: "MPI_Status_c2f08", arguments: &[] };
         match unsafe { by_hand::status_copy(status_in(c_status), status_in(f08_status)) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed_with_status(CALL, Scope::Process, why, &[], status_in(f08_status)),
+            Err(why) => failed(CALL, Scope::Process, why, &[]),
         }
     }
 }
@@ -253,14 +253,14 @@ entry! {
         const CALL: &Call = &Call { name: "MPI_Status_f2f08", arguments: &[] };
         match unsafe { by_hand::status_f2c(f_status, status_in(f08_status)) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed_with_status(CALL, Scope::Process, why, &[], status_in(f08_status)),
+            Err(why) => failed(CALL, Scope::Process, why, &[]),
         }
     }
 }
 
 entry! {
     MPI_Address, PMPI_Address = address(
-        location: *const c_void,
+        location: *mut c_void,
         displacement: *mut MPI_Aint,
     ) -> c_int {
         const CALL: &Call = &Call { name: "MPI_Address", arguments: &[] };
@@ -297,7 +297,7 @@ entry! {
         comm: MPI_Comm,
         errhandler: *mut MPI_Errhandler,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Errhandler_get", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Errhandler_get", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -314,7 +314,7 @@ entry! {
         comm: MPI_Comm,
         errhandler: MPI_Errhandler,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Errhandler_set", arguments: &[("comm", Shown::Handle), ("errhandler", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Errhandler_set", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("errhandler", Shown::Handle(ErrorClass::ERRHANDLER))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -334,7 +334,7 @@ entry! {
         datatype: MPI_Datatype,
         extent: *mut MPI_Aint,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_extent", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_extent", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -349,12 +349,12 @@ entry! {
 entry! {
     MPI_Type_hindexed, PMPI_Type_hindexed = type_hindexed(
         count: c_int,
-        array_of_blocklengths: *const c_int,
-        array_of_displacements: *const MPI_Aint,
+        array_of_blocklengths: *mut c_int,
+        array_of_displacements: *mut MPI_Aint,
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_hindexed", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_hindexed", arguments: &[("count", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -374,7 +374,7 @@ entry! {
         oldtype: MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_hvector", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("stride", Shown::Number), ("oldtype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_hvector", arguments: &[("count", Shown::Number), ("blocklength", Shown::Number), ("stride", Shown::Number), ("oldtype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -391,7 +391,7 @@ entry! {
         datatype: MPI_Datatype,
         displacement: *mut MPI_Aint,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_lb", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_lb", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -406,19 +406,19 @@ entry! {
 entry! {
     MPI_Type_struct, PMPI_Type_struct = type_struct(
         count: c_int,
-        array_of_blocklengths: *const c_int,
-        array_of_displacements: *const MPI_Aint,
-        array_of_types: *const MPI_Datatype,
+        array_of_blocklengths: *mut c_int,
+        array_of_displacements: *mut MPI_Aint,
+        array_of_types: *mut MPI_Datatype,
         newtype: *mut MPI_Datatype,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_struct", arguments: &[("count", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Type_struct", arguments: &[("count", Shown::Number), ("array_of_types", Shown::HandleAt(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::type_create_struct(engine, count, array_of_blocklengths, array_of_displacements, array_of_types, newtype) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Process, why, &[count as u64]),
+            Err(why) => failed(CALL, Scope::Process, why, &[count as u64, array_of_types as u64]),
         }
     }
 }
@@ -428,7 +428,7 @@ entry! {
         datatype: MPI_Datatype,
         displacement: *mut MPI_Aint,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Type_ub", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Type_ub", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),

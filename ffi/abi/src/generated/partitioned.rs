@@ -10,7 +10,7 @@ entry! {
         partition: c_int,
         flag: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Parrived", arguments: &[("request", Shown::Handle), ("partition", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Parrived", arguments: &[("request", Shown::Handle(ErrorClass::REQUEST)), ("partition", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -34,7 +34,7 @@ entry! {
         partition: c_int,
         request: MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Pready", arguments: &[("partition", Shown::Number), ("request", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Pready", arguments: &[("partition", Shown::Number), ("request", Shown::Handle(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -55,7 +55,7 @@ entry! {
         array_of_partitions: *const c_int,
         request: MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Pready_list", arguments: &[("length", Shown::Number), ("request", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Pready_list", arguments: &[("length", Shown::Number), ("request", Shown::Handle(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -73,7 +73,7 @@ entry! {
         partition_high: c_int,
         request: MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Pready_range", arguments: &[("partition_low", Shown::Number), ("partition_high", Shown::Number), ("request", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Pready_range", arguments: &[("partition_low", Shown::Number), ("partition_high", Shown::Number), ("request", Shown::Handle(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -92,7 +92,7 @@ entry! {
     MPI_Precv_init, PMPI_Precv_init = precv_init(
         buf: *mut c_void,
         partitions: c_int,
-        count: c_int,
+        count: PartitionCount,
         datatype: MPI_Datatype,
         dest: c_int,
         tag: c_int,
@@ -100,7 +100,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Precv_init", arguments: &[("partitions", Shown::Number), ("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Precv_init", arguments: &[("partitions", Shown::Number), ("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -131,7 +131,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Precv_init_c", arguments: &[("partitions", Shown::Number), ("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Precv_init_c", arguments: &[("partitions", Shown::Number), ("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -154,7 +154,7 @@ entry! {
     MPI_Psend_init, PMPI_Psend_init = psend_init(
         buf: *const c_void,
         partitions: c_int,
-        count: c_int,
+        count: PartitionCount,
         datatype: MPI_Datatype,
         dest: c_int,
         tag: c_int,
@@ -162,7 +162,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Psend_init", arguments: &[("partitions", Shown::Number), ("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Psend_init", arguments: &[("partitions", Shown::Number), ("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -193,7 +193,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Psend_init_c", arguments: &[("partitions", Shown::Number), ("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Psend_init_c", arguments: &[("partitions", Shown::Number), ("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),

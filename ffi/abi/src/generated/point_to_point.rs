@@ -13,7 +13,7 @@ entry! {
         tag: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Bsend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Bsend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -37,7 +37,7 @@ entry! {
         tag: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Bsend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Bsend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -62,7 +62,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Bsend_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Bsend_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -91,7 +91,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Bsend_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Bsend_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -251,14 +251,14 @@ entry! {
     MPI_Cancel, PMPI_Cancel = cancel(
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Cancel", arguments: &[] };
+        const CALL: &Call = &Call { name: "MPI_Cancel", arguments: &[("request", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::cancel(engine, request) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Request, why, &[]),
+            Err(why) => failed(CALL, Scope::Request, why, &[request as u64]),
         }
     }
 }
@@ -269,7 +269,7 @@ entry! {
         buffer: *mut c_void,
         size: c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_attach_buffer", arguments: &[("comm", Shown::Handle), ("size", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_attach_buffer", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("size", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -290,7 +290,7 @@ entry! {
         buffer: *mut c_void,
         size: MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_attach_buffer_c", arguments: &[("comm", Shown::Handle), ("size", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_attach_buffer_c", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("size", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -311,7 +311,7 @@ entry! {
         buffer_addr: *mut c_void,
         size: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_detach_buffer", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_detach_buffer", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -340,7 +340,7 @@ entry! {
         buffer_addr: *mut c_void,
         size: *mut MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_detach_buffer_c", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_detach_buffer_c", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -367,7 +367,7 @@ entry! {
     MPI_Comm_flush_buffer, PMPI_Comm_flush_buffer = comm_flush_buffer(
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_flush_buffer", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_flush_buffer", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -387,7 +387,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_iflush_buffer", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Comm_iflush_buffer", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -412,7 +412,7 @@ entry! {
         datatype: MPI_Datatype,
         count: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Get_count", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Get_count", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -430,7 +430,7 @@ entry! {
         datatype: MPI_Datatype,
         count: *mut MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Get_count_c", arguments: &[("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Get_count_c", arguments: &[("datatype", Shown::Handle(ErrorClass::TYPE))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -452,7 +452,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ibsend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ibsend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -481,7 +481,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ibsend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ibsend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -509,7 +509,7 @@ entry! {
         message: *mut MPI_Message,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Improbe", arguments: &[("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Improbe", arguments: &[("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -543,7 +543,7 @@ entry! {
         message: *mut MPI_Message,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Imrecv", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Imrecv", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("message", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -562,7 +562,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Request, why, &[count as u64, datatype as u64]),
+            Err(why) => failed(CALL, Scope::Request, why, &[count as u64, datatype as u64, message as u64]),
         }
     }
 }
@@ -575,7 +575,7 @@ entry! {
         message: *mut MPI_Message,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Imrecv_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Imrecv_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("message", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -594,7 +594,7 @@ entry! {
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Request, why, &[count as u64, datatype as u64]),
+            Err(why) => failed(CALL, Scope::Request, why, &[count as u64, datatype as u64, message as u64]),
         }
     }
 }
@@ -607,7 +607,7 @@ entry! {
         flag: *mut c_int,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Iprobe", arguments: &[("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Iprobe", arguments: &[("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -639,7 +639,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Irecv", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Irecv", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -668,7 +668,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Irecv_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Irecv_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -697,7 +697,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Irsend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Irsend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -726,7 +726,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Irsend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Irsend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -755,7 +755,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Isend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Isend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -784,7 +784,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Isend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Isend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -818,7 +818,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Isendrecv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Isendrecv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("sendtag", Shown::Number), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -852,7 +852,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Isendrecv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Isendrecv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("sendtag", Shown::Number), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -883,7 +883,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Isendrecv_replace", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Isendrecv_replace", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("sendtag", Shown::Number), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -914,7 +914,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Isendrecv_replace_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Isendrecv_replace_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("sendtag", Shown::Number), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -943,7 +943,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Issend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Issend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -972,7 +972,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Issend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Issend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -999,7 +999,7 @@ entry! {
         message: *mut MPI_Message,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Mprobe", arguments: &[("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Mprobe", arguments: &[("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1027,7 +1027,7 @@ entry! {
         message: *mut MPI_Message,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Mrecv", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Mrecv", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("message", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1043,7 +1043,7 @@ entry! {
                 unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, datatype as u64], status_in(status)),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, datatype as u64, message as u64], status_in(status)),
         }
     }
 }
@@ -1056,7 +1056,7 @@ entry! {
         message: *mut MPI_Message,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Mrecv_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Mrecv_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("message", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1072,7 +1072,7 @@ entry! {
                 unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, datatype as u64], status_in(status)),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, datatype as u64, message as u64], status_in(status)),
         }
     }
 }
@@ -1084,7 +1084,7 @@ entry! {
         comm: MPI_Comm,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Probe", arguments: &[("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Probe", arguments: &[("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1110,7 +1110,7 @@ entry! {
         comm: MPI_Comm,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Recv", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Recv", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1136,7 +1136,7 @@ entry! {
         comm: MPI_Comm,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Recv_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Recv_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1162,7 +1162,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Recv_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Recv_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1191,7 +1191,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Recv_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Recv_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("source", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1214,7 +1214,7 @@ entry! {
     MPI_Request_free, PMPI_Request_free = request_free(
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Request_free", arguments: &[] };
+        const CALL: &Call = &Call { name: "MPI_Request_free", arguments: &[("request", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1229,7 +1229,7 @@ entry! {
             Ok(()) => {
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Request, why, &[]),
+            Err(why) => failed(CALL, Scope::Request, why, &[request as u64]),
         }
     }
 }
@@ -1240,7 +1240,7 @@ entry! {
         flag: *mut c_int,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Request_get_status", arguments: &[("request", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Request_get_status", arguments: &[("request", Shown::Handle(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1269,14 +1269,14 @@ entry! {
         flag: *mut c_int,
         array_of_statuses: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Request_get_status_all", arguments: &[("count", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Request_get_status_all", arguments: &[("count", Shown::Number), ("array_of_requests", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::request_get_status_all(engine, count, array_of_requests, flag, status_in(array_of_statuses)) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Request, why, &[count as u64]),
+            Err(why) => failed(CALL, Scope::Request, why, &[count as u64, array_of_requests as u64]),
         }
     }
 }
@@ -1289,14 +1289,14 @@ entry! {
         flag: *mut c_int,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Request_get_status_any", arguments: &[("count", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Request_get_status_any", arguments: &[("count", Shown::Number), ("array_of_requests", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::request_get_status_any(engine, count, array_of_requests, indx, flag, status_in(status)) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64], status_in(status)),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, array_of_requests as u64], status_in(status)),
         }
     }
 }
@@ -1309,14 +1309,14 @@ entry! {
         array_of_indices: *mut c_int,
         array_of_statuses: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Request_get_status_some", arguments: &[("incount", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Request_get_status_some", arguments: &[("incount", Shown::Number), ("array_of_requests", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::request_get_status_some(engine, incount, array_of_requests, outcount, array_of_indices, status_in(array_of_statuses)) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Request, why, &[incount as u64]),
+            Err(why) => failed(CALL, Scope::Request, why, &[incount as u64, array_of_requests as u64]),
         }
     }
 }
@@ -1330,7 +1330,7 @@ entry! {
         tag: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Rsend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Rsend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1354,7 +1354,7 @@ entry! {
         tag: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Rsend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Rsend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1379,7 +1379,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Rsend_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Rsend_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1408,7 +1408,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Rsend_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Rsend_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1436,7 +1436,7 @@ entry! {
         tag: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Send", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Send", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1460,7 +1460,7 @@ entry! {
         tag: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Send_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Send_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1485,7 +1485,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Send_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Send_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1514,7 +1514,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Send_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Send_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1548,7 +1548,7 @@ entry! {
         comm: MPI_Comm,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Sendrecv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Sendrecv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("sendtag", Shown::Number), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1579,7 +1579,7 @@ entry! {
         comm: MPI_Comm,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Sendrecv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Sendrecv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("sendtag", Shown::Number), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1607,7 +1607,7 @@ entry! {
         comm: MPI_Comm,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Sendrecv_replace", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Sendrecv_replace", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("sendtag", Shown::Number), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1635,7 +1635,7 @@ entry! {
         comm: MPI_Comm,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Sendrecv_replace_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("sendtag", Shown::Number), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Sendrecv_replace_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("sendtag", Shown::Number), ("source", Shown::Number), ("recvtag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1657,7 +1657,7 @@ entry! {
         buffer: *mut c_void,
         size: c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Session_attach_buffer", arguments: &[("session", Shown::Handle), ("size", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Session_attach_buffer", arguments: &[("session", Shown::Handle(ErrorClass::SESSION)), ("size", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1678,7 +1678,7 @@ entry! {
         buffer: *mut c_void,
         size: MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Session_attach_buffer_c", arguments: &[("session", Shown::Handle), ("size", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Session_attach_buffer_c", arguments: &[("session", Shown::Handle(ErrorClass::SESSION)), ("size", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1699,7 +1699,7 @@ entry! {
         buffer_addr: *mut c_void,
         size: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Session_detach_buffer", arguments: &[("session", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Session_detach_buffer", arguments: &[("session", Shown::Handle(ErrorClass::SESSION))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1728,7 +1728,7 @@ entry! {
         buffer_addr: *mut c_void,
         size: *mut MPI_Count,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Session_detach_buffer_c", arguments: &[("session", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Session_detach_buffer_c", arguments: &[("session", Shown::Handle(ErrorClass::SESSION))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1755,7 +1755,7 @@ entry! {
     MPI_Session_flush_buffer, PMPI_Session_flush_buffer = session_flush_buffer(
         session: MPI_Session,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Session_flush_buffer", arguments: &[("session", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Session_flush_buffer", arguments: &[("session", Shown::Handle(ErrorClass::SESSION))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1775,7 +1775,7 @@ entry! {
         session: MPI_Session,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Session_iflush_buffer", arguments: &[("session", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Session_iflush_buffer", arguments: &[("session", Shown::Handle(ErrorClass::SESSION))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1803,7 +1803,7 @@ entry! {
         tag: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ssend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ssend", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1827,7 +1827,7 @@ entry! {
         tag: c_int,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ssend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ssend_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1852,7 +1852,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ssend_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ssend_init", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1881,7 +1881,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ssend_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ssend_init_c", arguments: &[("count", Shown::Number), ("datatype", Shown::Handle(ErrorClass::TYPE)), ("dest", Shown::Number), ("tag", Shown::Number), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1904,14 +1904,14 @@ entry! {
     MPI_Start, PMPI_Start = start(
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Start", arguments: &[] };
+        const CALL: &Call = &Call { name: "MPI_Start", arguments: &[("request", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::start(engine, request) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Request, why, &[]),
+            Err(why) => failed(CALL, Scope::Request, why, &[request as u64]),
         }
     }
 }
@@ -1921,14 +1921,14 @@ entry! {
         count: c_int,
         array_of_requests: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Startall", arguments: &[("count", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Startall", arguments: &[("count", Shown::Number), ("array_of_requests", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::startall(engine, count, array_of_requests) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Request, why, &[count as u64]),
+            Err(why) => failed(CALL, Scope::Request, why, &[count as u64, array_of_requests as u64]),
         }
     }
 }
@@ -1999,7 +1999,7 @@ entry! {
         flag: *mut c_int,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Test", arguments: &[] };
+        const CALL: &Call = &Call { name: "MPI_Test", arguments: &[("request", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2021,7 +2021,7 @@ entry! {
                 }
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[], status_in(status)),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[request as u64], status_in(status)),
         }
     }
 }
@@ -2050,14 +2050,14 @@ entry! {
         flag: *mut c_int,
         array_of_statuses: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Testall", arguments: &[("count", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Testall", arguments: &[("count", Shown::Number), ("array_of_requests", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::testall(engine, count, array_of_requests, flag, status_in(array_of_statuses)) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Request, why, &[count as u64]),
+            Err(why) => failed(CALL, Scope::Request, why, &[count as u64, array_of_requests as u64]),
         }
     }
 }
@@ -2070,14 +2070,14 @@ entry! {
         flag: *mut c_int,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Testany", arguments: &[("count", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Testany", arguments: &[("count", Shown::Number), ("array_of_requests", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::testany(engine, count, array_of_requests, indx, flag, status_in(status)) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64], status_in(status)),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, array_of_requests as u64], status_in(status)),
         }
     }
 }
@@ -2090,14 +2090,14 @@ entry! {
         array_of_indices: *mut c_int,
         array_of_statuses: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Testsome", arguments: &[("incount", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Testsome", arguments: &[("incount", Shown::Number), ("array_of_requests", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::testsome(engine, incount, array_of_requests, outcount, array_of_indices, status_in(array_of_statuses)) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Request, why, &[incount as u64]),
+            Err(why) => failed(CALL, Scope::Request, why, &[incount as u64, array_of_requests as u64]),
         }
     }
 }
@@ -2107,7 +2107,7 @@ entry! {
         request: *mut MPI_Request,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Wait", arguments: &[] };
+        const CALL: &Call = &Call { name: "MPI_Wait", arguments: &[("request", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -2123,7 +2123,7 @@ entry! {
                 unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[], status_in(status)),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[request as u64], status_in(status)),
         }
     }
 }
@@ -2134,14 +2134,14 @@ entry! {
         array_of_requests: *mut MPI_Request,
         array_of_statuses: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Waitall", arguments: &[("count", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Waitall", arguments: &[("count", Shown::Number), ("array_of_requests", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::waitall(engine, count, array_of_requests, status_in(array_of_statuses)) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Request, why, &[count as u64]),
+            Err(why) => failed(CALL, Scope::Request, why, &[count as u64, array_of_requests as u64]),
         }
     }
 }
@@ -2153,14 +2153,14 @@ entry! {
         indx: *mut c_int,
         status: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Waitany", arguments: &[("count", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Waitany", arguments: &[("count", Shown::Number), ("array_of_requests", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::waitany(engine, count, array_of_requests, indx, status_in(status)) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64], status_in(status)),
+            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, array_of_requests as u64], status_in(status)),
         }
     }
 }
@@ -2173,14 +2173,14 @@ entry! {
         array_of_indices: *mut c_int,
         array_of_statuses: *mut MPI_Status,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Waitsome", arguments: &[("incount", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Waitsome", arguments: &[("incount", Shown::Number), ("array_of_requests", Shown::HandleAt(ErrorClass::REQUEST))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::waitsome(engine, incount, array_of_requests, outcount, array_of_indices, status_in(array_of_statuses)) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Request, why, &[incount as u64]),
+            Err(why) => failed(CALL, Scope::Request, why, &[incount as u64, array_of_requests as u64]),
         }
     }
 }

@@ -9,7 +9,7 @@ entry! {
         comm: MPI_Comm,
         errorcode: c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Abort", arguments: &[("comm", Shown::Handle), ("errorcode", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Abort", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("errorcode", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -57,14 +57,14 @@ entry! {
     MPI_Comm_disconnect, PMPI_Comm_disconnect = comm_disconnect(
         comm: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Comm_disconnect", arguments: &[] };
+        const CALL: &Call = &Call { name: "MPI_Comm_disconnect", arguments: &[("comm", Shown::HandleAt(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::comm_disconnect(engine, comm) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(unsafe { peek(comm) }), why, &[]),
+            Err(why) => failed(CALL, Scope::Comm(unsafe { peek(comm) }), why, &[comm as u64]),
         }
     }
 }
@@ -269,14 +269,14 @@ entry! {
     MPI_Session_finalize, PMPI_Session_finalize = session_finalize(
         session: *mut MPI_Session,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Session_finalize", arguments: &[] };
+        const CALL: &Call = &Call { name: "MPI_Session_finalize", arguments: &[("session", Shown::HandleAt(ErrorClass::SESSION))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::session_finalize(engine, session) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Session(unsafe { peek(session) }), why, &[]),
+            Err(why) => failed(CALL, Scope::Session(unsafe { peek(session) }), why, &[session as u64]),
         }
     }
 }
@@ -286,7 +286,7 @@ entry! {
         session: MPI_Session,
         info_used: *mut MPI_Info,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Session_get_info", arguments: &[("session", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Session_get_info", arguments: &[("session", Shown::Handle(ErrorClass::SESSION))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -313,7 +313,7 @@ entry! {
         pset_len: *mut c_int,
         pset_name: *mut c_char,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Session_get_nth_pset", arguments: &[("session", Shown::Handle), ("info", Shown::Handle), ("n", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Session_get_nth_pset", arguments: &[("session", Shown::Handle(ErrorClass::SESSION)), ("info", Shown::Handle(ErrorClass::INFO)), ("n", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -331,7 +331,7 @@ entry! {
         info: MPI_Info,
         npset_names: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Session_get_num_psets", arguments: &[("session", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Session_get_num_psets", arguments: &[("session", Shown::Handle(ErrorClass::SESSION)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -349,7 +349,7 @@ entry! {
         pset_name: *const c_char,
         info: *mut MPI_Info,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Session_get_pset_info", arguments: &[("session", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Session_get_pset_info", arguments: &[("session", Shown::Handle(ErrorClass::SESSION))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -367,7 +367,7 @@ entry! {
         errhandler: MPI_Errhandler,
         session: *mut MPI_Session,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Session_init", arguments: &[("info", Shown::Handle), ("errhandler", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Session_init", arguments: &[("info", Shown::Handle(ErrorClass::INFO)), ("errhandler", Shown::Handle(ErrorClass::ERRHANDLER))] };
         match unsafe { by_hand::session_init(info, errhandler, session) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Errhandler(errhandler), why, &[info as u64, errhandler as u64]),

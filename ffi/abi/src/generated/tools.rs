@@ -296,7 +296,7 @@ entry! {
         cb_safety: c_int,
         info: MPI_Info,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_T_event_callback_set_info", arguments: &[("cb_safety", Shown::Number), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_T_event_callback_set_info", arguments: &[("cb_safety", Shown::Number), ("info", Shown::Handle(ErrorClass::INFO))] };
         match unsafe { by_hand::t_event_callback_set_info(event_registration, t_safety_in(cb_safety), info) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Tool, why, &[cb_safety as u64, info as u64]),
@@ -402,7 +402,7 @@ entry! {
         info: MPI_Info,
         event_registration: *mut MPI_T_event_registration,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_T_event_handle_alloc", arguments: &[("event_index", Shown::Number), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_T_event_handle_alloc", arguments: &[("event_index", Shown::Number), ("info", Shown::Handle(ErrorClass::INFO))] };
         match unsafe { by_hand::t_event_handle_alloc(event_index, obj_handle, info, event_registration) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Tool, why, &[event_index as u64, info as u64]),
@@ -442,7 +442,7 @@ entry! {
         event_registration: MPI_T_event_registration,
         info: MPI_Info,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_T_event_handle_set_info", arguments: &[("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_T_event_handle_set_info", arguments: &[("info", Shown::Handle(ErrorClass::INFO))] };
         match unsafe { by_hand::t_event_handle_set_info(event_registration, info) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Tool, why, &[info as u64]),
@@ -472,7 +472,7 @@ entry! {
         user_data: *mut c_void,
         event_cb_function: *const c_void,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_T_event_register_callback", arguments: &[("cb_safety", Shown::Number), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_T_event_register_callback", arguments: &[("cb_safety", Shown::Number), ("info", Shown::Handle(ErrorClass::INFO))] };
         match unsafe { by_hand::t_event_register_callback(event_registration, t_safety_in(cb_safety), info, user_data, event_cb_function) } {
             Ok(()) => SUCCESS,
             Err(why) => failed(CALL, Scope::Tool, why, &[cb_safety as u64, info as u64]),

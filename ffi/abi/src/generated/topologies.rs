@@ -11,7 +11,7 @@ entry! {
         maxdims: c_int,
         coords: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Cart_coords", arguments: &[("comm", Shown::Handle), ("rank", Shown::Number), ("maxdims", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Cart_coords", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("rank", Shown::Number), ("maxdims", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -32,7 +32,7 @@ entry! {
         reorder: c_int,
         comm_cart: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Cart_create", arguments: &[("comm_old", Shown::Handle), ("ndims", Shown::Number), ("reorder", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Cart_create", arguments: &[("comm_old", Shown::Handle(ErrorClass::COMM)), ("ndims", Shown::Number), ("reorder", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -58,7 +58,7 @@ entry! {
         periods: *mut c_int,
         coords: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Cart_get", arguments: &[("comm", Shown::Handle), ("maxdims", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Cart_get", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("maxdims", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -78,7 +78,7 @@ entry! {
         periods: *const c_int,
         newrank: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Cart_map", arguments: &[("comm", Shown::Handle), ("ndims", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Cart_map", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("ndims", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -99,7 +99,7 @@ entry! {
         coords: *const c_int,
         rank: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Cart_rank", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Cart_rank", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -122,7 +122,7 @@ entry! {
         rank_source: *mut c_int,
         rank_dest: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Cart_shift", arguments: &[("comm", Shown::Handle), ("direction", Shown::Number), ("disp", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Cart_shift", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("direction", Shown::Number), ("disp", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -144,7 +144,7 @@ entry! {
         remain_dims: *const c_int,
         newcomm: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Cart_sub", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Cart_sub", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -167,7 +167,7 @@ entry! {
         comm: MPI_Comm,
         ndims: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Cartdim_get", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Cartdim_get", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -209,7 +209,7 @@ entry! {
         reorder: c_int,
         comm_dist_graph: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Dist_graph_create", arguments: &[("comm_old", Shown::Handle), ("n", Shown::Number), ("info", Shown::Handle), ("reorder", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Dist_graph_create", arguments: &[("comm_old", Shown::Handle(ErrorClass::COMM)), ("n", Shown::Number), ("info", Shown::Handle(ErrorClass::INFO)), ("reorder", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -240,7 +240,7 @@ entry! {
         reorder: c_int,
         comm_dist_graph: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Dist_graph_create_adjacent", arguments: &[("comm_old", Shown::Handle), ("indegree", Shown::Number), ("outdegree", Shown::Number), ("info", Shown::Handle), ("reorder", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Dist_graph_create_adjacent", arguments: &[("comm_old", Shown::Handle(ErrorClass::COMM)), ("indegree", Shown::Number), ("outdegree", Shown::Number), ("info", Shown::Handle(ErrorClass::INFO)), ("reorder", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -268,7 +268,7 @@ entry! {
         destinations: *mut c_int,
         destweights: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Dist_graph_neighbors", arguments: &[("comm", Shown::Handle), ("maxindegree", Shown::Number), ("maxoutdegree", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Dist_graph_neighbors", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("maxindegree", Shown::Number), ("maxoutdegree", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -287,7 +287,7 @@ entry! {
         outdegree: *mut c_int,
         weighted: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Dist_graph_neighbors_count", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Dist_graph_neighbors_count", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -308,7 +308,7 @@ entry! {
         reorder: c_int,
         comm_graph: *mut MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Graph_create", arguments: &[("comm_old", Shown::Handle), ("nnodes", Shown::Number), ("reorder", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Graph_create", arguments: &[("comm_old", Shown::Handle(ErrorClass::COMM)), ("nnodes", Shown::Number), ("reorder", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -334,7 +334,7 @@ entry! {
         indx: *mut c_int,
         edges: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Graph_get", arguments: &[("comm", Shown::Handle), ("maxindex", Shown::Number), ("maxedges", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Graph_get", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("maxindex", Shown::Number), ("maxedges", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -354,7 +354,7 @@ entry! {
         edges: *const c_int,
         newrank: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Graph_map", arguments: &[("comm", Shown::Handle), ("nnodes", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Graph_map", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("nnodes", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -376,7 +376,7 @@ entry! {
         maxneighbors: c_int,
         neighbors: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Graph_neighbors", arguments: &[("comm", Shown::Handle), ("rank", Shown::Number), ("maxneighbors", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Graph_neighbors", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("rank", Shown::Number), ("maxneighbors", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -394,7 +394,7 @@ entry! {
         rank: c_int,
         nneighbors: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Graph_neighbors_count", arguments: &[("comm", Shown::Handle), ("rank", Shown::Number)] };
+        const CALL: &Call = &Call { name: "MPI_Graph_neighbors_count", arguments: &[("comm", Shown::Handle(ErrorClass::COMM)), ("rank", Shown::Number)] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -412,7 +412,7 @@ entry! {
         nnodes: *mut c_int,
         nedges: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Graphdims_get", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Graphdims_get", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -435,7 +435,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ineighbor_allgather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_allgather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -465,7 +465,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ineighbor_allgather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_allgather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -496,7 +496,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ineighbor_allgatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_allgatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -520,7 +520,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ineighbor_allgatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_allgatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -543,7 +543,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoall", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoall", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -573,7 +573,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoall_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoall_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -605,7 +605,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoallv", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoallv", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -630,7 +630,7 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoallv_c", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoallv_c", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -655,14 +655,14 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoallw", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoallw", arguments: &[("sendtypes", Shown::HandleAt(ErrorClass::TYPE)), ("recvtypes", Shown::HandleAt(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::ineighbor_alltoallw(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm, request) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtypes as u64, recvtypes as u64, comm as u64]),
         }
     }
 }
@@ -680,14 +680,14 @@ entry! {
         comm: MPI_Comm,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoallw_c", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Ineighbor_alltoallw_c", arguments: &[("sendtypes", Shown::HandleAt(ErrorClass::TYPE)), ("recvtypes", Shown::HandleAt(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::ineighbor_alltoallw(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm, request) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtypes as u64, recvtypes as u64, comm as u64]),
         }
     }
 }
@@ -702,7 +702,7 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_allgather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_allgather", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -727,7 +727,7 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_allgather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_allgather_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -754,7 +754,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_allgather_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_allgather_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -785,7 +785,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_allgather_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_allgather_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -815,7 +815,7 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_allgatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_allgatherv", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -838,7 +838,7 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_allgatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_allgatherv_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -863,7 +863,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_allgatherv_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_allgatherv_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -888,7 +888,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_allgatherv_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_allgatherv_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -910,7 +910,7 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoall", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoall", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -935,7 +935,7 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoall_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoall_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -962,7 +962,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoall_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoall_init", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -993,7 +993,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoall_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle), ("recvcount", Shown::Number), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoall_init_c", arguments: &[("sendcount", Shown::Number), ("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvcount", Shown::Number), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1024,7 +1024,7 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallv", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallv", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1048,7 +1048,7 @@ entry! {
         recvtype: MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallv_c", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallv_c", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1074,7 +1074,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallv_init", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallv_init", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1100,7 +1100,7 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallv_init_c", arguments: &[("sendtype", Shown::Handle), ("recvtype", Shown::Handle), ("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallv_init_c", arguments: &[("sendtype", Shown::Handle(ErrorClass::TYPE)), ("recvtype", Shown::Handle(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
@@ -1124,14 +1124,14 @@ entry! {
         recvtypes: *const MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallw", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallw", arguments: &[("sendtypes", Shown::HandleAt(ErrorClass::TYPE)), ("recvtypes", Shown::HandleAt(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::neighbor_alltoallw(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtypes as u64, recvtypes as u64, comm as u64]),
         }
     }
 }
@@ -1148,14 +1148,14 @@ entry! {
         recvtypes: *const MPI_Datatype,
         comm: MPI_Comm,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallw_c", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallw_c", arguments: &[("sendtypes", Shown::HandleAt(ErrorClass::TYPE)), ("recvtypes", Shown::HandleAt(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::neighbor_alltoallw(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtypes as u64, recvtypes as u64, comm as u64]),
         }
     }
 }
@@ -1174,14 +1174,14 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallw_init", arguments: &[("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallw_init", arguments: &[("sendtypes", Shown::HandleAt(ErrorClass::TYPE)), ("recvtypes", Shown::HandleAt(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::neighbor_alltoallw_init(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm, info, request) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtypes as u64, recvtypes as u64, comm as u64, info as u64]),
         }
     }
 }
@@ -1200,14 +1200,14 @@ entry! {
         info: MPI_Info,
         request: *mut MPI_Request,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallw_init_c", arguments: &[("comm", Shown::Handle), ("info", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Neighbor_alltoallw_init_c", arguments: &[("sendtypes", Shown::HandleAt(ErrorClass::TYPE)), ("recvtypes", Shown::HandleAt(ErrorClass::TYPE)), ("comm", Shown::Handle(ErrorClass::COMM)), ("info", Shown::Handle(ErrorClass::INFO))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),
         };
         match unsafe { by_hand::neighbor_alltoallw_init(engine, buffer_in(sendbuf), sendcounts, sdispls, sendtypes, buffer_in(recvbuf), recvcounts, rdispls, recvtypes, comm, info, request) } {
             Ok(()) => SUCCESS,
-            Err(why) => failed(CALL, Scope::Comm(comm), why, &[comm as u64, info as u64]),
+            Err(why) => failed(CALL, Scope::Comm(comm), why, &[sendtypes as u64, recvtypes as u64, comm as u64, info as u64]),
         }
     }
 }
@@ -1217,7 +1217,7 @@ entry! {
         comm: MPI_Comm,
         status: *mut c_int,
     ) -> c_int {
-        const CALL: &Call = &Call { name: "MPI_Topo_test", arguments: &[("comm", Shown::Handle)] };
+        const CALL: &Call = &Call { name: "MPI_Topo_test", arguments: &[("comm", Shown::Handle(ErrorClass::COMM))] };
         let engine = match ferrite_engine::engine() {
             Ok(engine) => engine,
             Err(why) => return not_running(CALL, why),

@@ -2,8 +2,10 @@
 
 use core::ffi::c_int;
 
-use ferrite_engine::Status;
 use ferrite_engine::attribute::Keyval;
+use ferrite_engine::{ErrorClass, Status};
+
+use crate::generated::names::MPICHS;
 
 /// A handle: in C a pointer to a structure that nobody defines. It is never followed. The low 32 bits are the engine's
 /// handle; the predefined ones have the engine's values by construction.
@@ -12,8 +14,25 @@ pub(crate) type Handle = usize;
 /// A handle of a file or of the tool interface.
 pub(crate) type PointerHandle = usize;
 
+/// A count of the partitioned functions' small form.
+pub(crate) type PartitionCount = c_int;
+
 /// What `MPI_Get_library_version` says of the binary interface.
 pub(crate) const NAME: &str = "standard ABI 1.0";
+
+/// The name of this library.
+pub(crate) const LIBRARY: &str = "libmpi_abi.so.1";
+
+/// The other header that programs may have been built with, and the library that it belongs to.
+pub(crate) const OTHER_HEADER: &str = "MPICH's mpi.h";
+pub(crate) const OTHER_LIBRARY: &str = "libmpi.so.12";
+
+/// The name of a predefined handle in the other header, which is wrong here with an error of this class.
+pub(crate) fn name_in_other_header(class: ErrorClass, handle: u32) -> Option<&'static str> {
+    let mut all = MPICHS.iter();
+    let found = all.find(|(of, value, _)| (*of, *value) == (class, handle));
+    found.map(|(_, _, name)| *name)
+}
 
 /// Versions of the binary interface: `MPI_ABI_VERSION` and `MPI_ABI_SUBVERSION`.
 pub(crate) const ABI_VERSION: [c_int; 2] = [1, 0];

@@ -2,4 +2,6 @@
 
 mod unix;
 
-pub(crate) use unix::{allocate, free, host_name, os_string, seconds, tick};
+pub(crate) use unix::{
+    address_of, allocate, free, host_name, os_string, seconds, symbol_at, tick, word_at,
+};

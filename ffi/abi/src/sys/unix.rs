@@ -1,6 +1,7 @@
 //! Unix: the monotonic clock, the host's name, strings of the system, and memory from the C library.
 
-use core::ffi::c_void;
+use core::ffi::{CStr, c_void};
+use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -65,4 +66,44 @@ pub(crate) unsafe fn free(memory: *mut c_void) {
 /// A string of the system, such as an argument of the program.
 pub(crate) fn os_string(bytes: &[u8]) -> OsString {
     OsString::from_vec(bytes.to_vec())
+}
+
+/// The exported name that begins at an address, which need not be one.
+pub(crate) fn symbol_at(address: usize) -> Option<String> {
+    let mut found = MaybeUninit::<libc::Dl_info>::uninit();
+    // SAFETY: the address is compared and never followed, and `found` may be written.
+    if unsafe { libc::dladdr(address as *const c_void, found.as_mut_ptr()) } == 0 {
+        return None;
+    }
+    // SAFETY: the call has succeeded, so it has filled in everything.
+    let found = unsafe { found.assume_init() };
+    if found.dli_sname.is_null() || found.dli_saddr as usize != address {
+        return None;
+    }
+    // SAFETY: not null, so a string of the dynamic linker's, which is there for as long as the file is loaded.
+    let name = unsafe { CStr::from_ptr(found.dli_sname) };
+    Some(name.to_string_lossy().into_owned())
+}
+
+/// The address of a name that the program or one of its libraries exports.
+pub(crate) fn address_of(name: &CStr) -> Option<usize> {
+    // SAFETY: a string, and the handle that stands for everything that is loaded globally.
+    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!address.is_null()).then_some(address as usize)
+}
+
+/// The eight bytes at an address that may not be one, read without harm; `None` where there is no memory, or the system does not allow to ask.
+pub(crate) fn word_at(address: usize) -> Option<u64> {
+    let mut word = 0u64;
+    let local = libc::iovec {
+        iov_base: (&raw mut word).cast(),
+        iov_len: size_of::<u64>(),
+    };
+    let remote = libc::iovec {
+        iov_base: address as *mut c_void,
+        iov_len: size_of::<u64>(),
+    };
+    // SAFETY: the kernel writes into `word`, which has the room, and checks the other address itself.
+    let read = unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
+    (read == size_of::<u64>() as isize).then_some(word)
 }

@@ -31,6 +31,7 @@ static LIFE: Mutex<Life> = Mutex::new(Life {
     has_world: false,
     sessions: 0,
     is_closed: false,
+    is_only: false,
 });
 
 /// What this process has of MPI.
@@ -43,6 +44,8 @@ struct Life {
     sessions: u32,
     /// Connections are closed for good.
     is_closed: bool,
+    /// No other engine was in this process when this one was to be made, and none will be.
+    is_only: bool,
 }
 
 fn life() -> MutexGuard<'static, Life> {
@@ -59,6 +62,11 @@ pub fn engine() -> Result<&'static Engine> {
     }
     // SAFETY: an engine is never freed once it was published.
     Ok(unsafe { &*engine })
+}
+
+/// The file that the engine was loaded from: a library, or a program.
+pub fn loaded_from() -> Option<String> {
+    sys::own_file()
 }
 
 /// The engine of this process, if it was ever initialised.
@@ -112,6 +120,7 @@ impl Life {
         let (engine, is_new) = match self.engine {
             Some(engine) => (engine, false),
             None => {
+                self.be_the_only_one()?;
                 let made = Engine::join(level, transports, discover)?;
                 (&*Box::leak(Box::new(made)), true)
             }
@@ -132,6 +141,25 @@ impl Life {
         // Pairs with the acquire in `engine`.
         ENGINE.store(core::ptr::from_ref(engine).cast_mut(), Ordering::Release);
         Ok(engine)
+    }
+
+    /// Two libraries of ours, or a library and a program of the Rust API, may be in one process. Only one of them can be a member of the job;
+    /// without a launcher each would be a job of its own, and nobody would notice.
+    fn be_the_only_one(&mut self) -> Result<()> {
+        if self.is_only {
+            return Ok(());
+        }
+        let own = sys::own_file().unwrap_or_default();
+        if let Some(other) = sys::marked_by() {
+            let sentence = format!(
+                "{other} has initialised MPI in this process, and {own} is a second engine, with ranks, messages and handles of its own: see that \
+                 the program, what it is linked with and what it loads use the same one"
+            );
+            return Err(Error::new(ErrorClass::OTHER, sentence));
+        }
+        sys::mark_process(&own);
+        self.is_only = true;
+        Ok(())
     }
 
     /// Takes note that an instance has ended.

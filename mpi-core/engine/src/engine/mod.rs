@@ -56,7 +56,7 @@ pub use complete::{Any, RequestArray};
 pub use generalized::Generalized;
 pub use init::ThreadLevel;
 pub(crate) use lifetime::made_engine;
-pub use lifetime::{Discovered, engine, is_finalized, is_initialized};
+pub use lifetime::{Discovered, engine, is_finalized, is_initialized, loaded_from};
 pub use request::{Mode, SENT};
 pub use topologies::Edge;
 

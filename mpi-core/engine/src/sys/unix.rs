@@ -1,5 +1,7 @@
 //! Unix.
 
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
 use std::fs;
 use std::path::PathBuf;
 
@@ -72,4 +74,68 @@ pub(crate) fn first_beside(processor: u32, resource: Resource) -> Option<u32> {
             first(caches.next()?.join("shared_cpu_list"))
         }
     }
+}
+
+/// The file that this code was loaded from: a library or a program.
+pub(crate) fn own_file() -> Option<String> {
+    let mut found = MaybeUninit::<libc::Dl_info>::uninit();
+    let here = own_file as fn() -> Option<String>;
+    // SAFETY: the address is that of a function, and `found` may be written.
+    if unsafe { libc::dladdr(here as *const _, found.as_mut_ptr()) } == 0 {
+        return None;
+    }
+    // SAFETY: the call has succeeded, so it has filled in everything; the name is a string for as long as the file is loaded.
+    let name = unsafe { CStr::from_ptr(found.assume_init().dli_fname) };
+    Some(name.to_string_lossy().into_owned())
+}
+
+/// How the name of the memory file begins that stands for an engine among the mappings of its process. It is the one place that all copies of this
+/// code see, however they were loaded, and that ends with the program that the process runs.
+#[cfg(target_os = "linux")]
+const MARK: &str = "ferrite-engine:";
+
+/// The file of the engine that has marked this process, if one has.
+pub(crate) fn marked_by() -> Option<String> {
+    #[cfg(target_os = "linux")]
+    {
+        let maps = fs::read("/proc/self/maps").ok()?;
+        let maps = String::from_utf8_lossy(&maps);
+        let mark = format!("/memfd:{MARK}");
+        let file = maps.lines().find_map(|line| line.split_once(&mark))?.1;
+        Some(file.trim_end_matches(" (deleted)").to_owned())
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+/// Marks this process as one that has an engine, from this file. Without a memory file there is no mark.
+pub(crate) fn mark_process(file: &str) {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{MemfdFlags, memfd_create};
+        use rustix::mm::{MapFlags, ProtFlags, mmap};
+        // The kernel takes 249 bytes; the end of a path tells more than its beginning.
+        let mut start = file.len().saturating_sub(249 - MARK.len());
+        while !file.is_char_boundary(start) {
+            start += 1;
+        }
+        let Ok(memory) = memfd_create(format!("{MARK}{}", &file[start..]), MemfdFlags::CLOEXEC)
+        else {
+            return;
+        };
+        // Empty and never touched: the name is all that is wanted, and a limit on the length of files does not matter.
+        // SAFETY: the system chooses the place, so no mapping is replaced.
+        let _ = unsafe {
+            mmap(
+                core::ptr::null_mut(),
+                4096,
+                ProtFlags::empty(),
+                MapFlags::PRIVATE,
+                &memory,
+                0,
+            )
+        };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
 }

@@ -8,13 +8,29 @@ pub(crate) use handles::*;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicI32, Ordering};
 
-use ferrite_engine::Status;
 use ferrite_engine::attribute::{self, Keyval};
+use ferrite_engine::{ErrorClass, Status};
 
+use crate::generated::names::predefined;
 use crate::generated::numbers;
+
+/// A count of the partitioned functions, which MPICH has in the width of MPI 4.0 still.
+pub(crate) type PartitionCount = i64;
 
 /// What `MPI_Get_library_version` says of the binary interface.
 pub(crate) const NAME: &str = "MPICH ABI";
+
+/// The name of this library.
+pub(crate) const LIBRARY: &str = "libmpi.so.12";
+
+/// The other header that programs may have been built with, and the library that it belongs to.
+pub(crate) const OTHER_HEADER: &str = "the mpi.h of the standard ABI";
+pub(crate) const OTHER_LIBRARY: &str = "libmpi_abi.so.1";
+
+/// The name of a predefined handle in the other header. All of them are below what any handle is here, so the error's class tells no more.
+pub(crate) fn name_in_other_header(_class: ErrorClass, handle: u32) -> Option<&'static str> {
+    predefined(handle)
+}
 
 /// It is no version of the standard's binary interface.
 pub(crate) const ABI_VERSION: [c_int; 2] = [-1, -1];
