@@ -70,6 +70,27 @@ static void sets(MPI_Session session)
     }
 }
 
+/* Whether a communicator has a predefined attribute. */
+static int has(MPI_Comm comm, int key)
+{
+    int *value, flag;
+    OK(MPI_Comm_get_attr(comm, key, &value, &flag));
+    return flag;
+}
+
+/* Of the predefined attributes a communicator that comes from a session has one, and so has what is made of it. */
+static void attributes(MPI_Comm comm, int with_world)
+{
+    int keys[] = {MPI_IO, MPI_WTIME_IS_GLOBAL, MPI_APPNUM, MPI_UNIVERSE_SIZE, MPI_LASTUSEDCODE}, *bound, flag;
+    MPI_Comm copy;
+    OK(MPI_Comm_dup(comm, &copy));
+    OK(MPI_Comm_get_attr(copy, MPI_TAG_UB, &bound, &flag));
+    CHECK(flag && *bound >= 32767 && has(comm, MPI_TAG_UB));
+    for (int i = 0; i < 5; i++)
+        CHECK(!has(comm, keys[i]) && !has(copy, keys[i]) && (!with_world || has(MPI_COMM_WORLD, keys[i])));
+    OK(MPI_Comm_free(&copy));
+}
+
 static void sums(MPI_Comm comm)
 {
     int sum;
@@ -145,6 +166,7 @@ int main(int argc, char **argv)
     MPI_Comm second = world_of(two, "second");
     sums(second);
     sums(first);
+    attributes(second, with_world);
     between(two);
 
     FAILS(MPI_ERR_ARG, MPI_Session_get_pset_info(two, "mpi://MOON", &info));

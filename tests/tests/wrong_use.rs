@@ -155,3 +155,22 @@ fn a_setting_that_does_not_exist() {
         "{outcome}"
     );
 }
+
+/// Whatever it is called on, an abort ends the job with its code and a whole sentence.
+#[test]
+fn an_abort_on_any_communicator() {
+    for (which, named) in [
+        ("world", "on MPI_COMM_WORLD"),
+        ("named", "on the solver's"),
+        ("unnamed", "on a communicator without a name"),
+        ("null", "on MPI_COMM_NULL"),
+        ("invalid", "on an invalid communicator"),
+    ] {
+        for job in [Job::alone(c("aborts")), Job::new(c("aborts")).ranks(2)] {
+            let outcome = job.args([which]).run();
+            assert_eq!(outcome.status.code(), Some(7), "{outcome}");
+            let called = format!("MPI_Abort(7): {named}");
+            assert!(outcome.stderr.contains(&called), "{outcome}");
+        }
+    }
+}

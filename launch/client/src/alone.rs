@@ -54,7 +54,11 @@ impl Bootstrap for Alone {
     fn finalized(&self) {}
 
     fn abort(&self, code: i32, message: &str) -> ! {
-        sys::complain(&format!("MPI_Abort({code}): {message}\n"));
+        let why = match message {
+            "" => String::new(),
+            _ => format!(": {message}"),
+        };
+        sys::complain(&format!("MPI_Abort({code}){why}\n"));
         sys::exit_now(code)
     }
 }

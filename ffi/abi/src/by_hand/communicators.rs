@@ -186,10 +186,7 @@ pub(crate) unsafe fn comm_get_attr(
     value: *mut c_void,
     flag: *mut c_int,
 ) -> Result<()> {
-    let found = engine
-        .comm(Comm(narrow(comm)))?
-        .attributes
-        .get(Keyval(keyval))?;
+    let found = engine.comm_get_attr(Comm(narrow(comm)), Keyval(keyval))?;
     // SAFETY: the program's pointers; the value's is declared `void *`, but is the address of a pointer.
     unsafe {
         if let Some(found) = found {

@@ -91,9 +91,11 @@ pub(crate) unsafe fn is_thread_main(engine: &Engine, flag: *mut c_int) -> Result
 
 /// Ends the whole job, whatever the communicator: its other processes could not go on without these.
 pub(crate) unsafe fn abort(engine: &Engine, comm: MPI_Comm, code: c_int) -> Result<()> {
-    let name = match Comm(narrow(comm)) {
-        Comm::NULL => String::from("MPI_COMM_NULL"),
-        comm => engine.comm_get_name(comm).unwrap_or_default(),
+    let name = match (Comm(narrow(comm)), engine.comm_get_name(Comm(narrow(comm)))) {
+        (_, Ok(name)) if !name.is_empty() => name,
+        (_, Ok(_)) => String::from("a communicator without a name"),
+        (Comm::NULL, _) => String::from("MPI_COMM_NULL"),
+        (_, Err(_)) => String::from("an invalid communicator"),
     };
     // Whoever prints this names the call, its code and the rank.
     engine.abort(exit_code(code), &format!("on {name}"))

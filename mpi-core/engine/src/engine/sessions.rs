@@ -12,6 +12,7 @@ use super::comm_make::GROUP_TAGS;
 use super::init::ThreadLevel;
 use super::lifetime::Discovered;
 use super::{Engine, engine};
+use crate::attribute::Keyval;
 use crate::errhandler::{Attached, Owner, Place};
 use crate::group::Members;
 use crate::handle::{Comm, Errhandler, Group, Info, Session};
@@ -182,6 +183,17 @@ impl Engine {
         let tag = GROUP_TAGS | number_of(string, [&*members]) & !(GROUP_TAGS | 1 << 30);
         let made = self.create_among(Comm::WORLD, members, tag)?;
         self.furnish(made, hints, attached)
+    }
+
+    /// `MPI_Comm_get_attr`, as [`crate::attribute::Attributes::get`]. The predefined attributes belong to the world: a communicator that comes
+    /// from a session has `MPI_TAG_UB` alone (MPI 5.0, section 9.1.2).
+    pub fn comm_get_attr(&self, comm: Comm, keyval: Keyval) -> Result<Option<usize>> {
+        let data = self.comm(comm)?;
+        let of_world = keyval.is_predefined() && keyval != Keyval::TAG_UB;
+        if of_world && data.members().session() != 0 {
+            return Ok(None);
+        }
+        data.attributes.get(keyval)
     }
 
     /// Gives a communicator that was just made its hints and its error handler; it goes if the hints are not valid.
