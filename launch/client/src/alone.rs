@@ -1,6 +1,6 @@
 //! A process that nobody counts among several is a job of one.
 
-use crate::{DiscoverError, Discovered, sys};
+use crate::{DiscoverError, Discovered, aborted, sys};
 use ferrite_fabric::{Bootstrap, Job, Secret};
 use std::sync::Arc;
 
@@ -54,11 +54,7 @@ impl Bootstrap for Alone {
     fn finalized(&self) {}
 
     fn abort(&self, code: i32, message: &str) -> ! {
-        let why = match message {
-            "" => String::new(),
-            _ => format!(": {message}"),
-        };
-        sys::complain(&format!("MPI_Abort({code}){why}\n"));
+        sys::complain(&format!("{}\n", aborted(code, message)));
         sys::exit_now(code)
     }
 }

@@ -8,7 +8,7 @@
 //! waits behind a thread that waits for an answer.
 
 use crate::wire::{self, CHANNEL_VARIABLE, Reply, Request, VERSION, Welcome};
-use crate::{DiscoverError, Discovered, sys};
+use crate::{DiscoverError, Discovered, aborted, sys};
 use ferrite_fabric::{Bootstrap, Job, MAX_CARD};
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -258,7 +258,7 @@ impl Bootstrap for Channel {
             code,
             message: message.into(),
         };
-        self.last(&request, code, &format!("MPI_Abort({code}): {message}\n"))
+        self.last(&request, code, &format!("{}\n", aborted(code, message)))
     }
 
     fn lost(&self, rank: u32, reason: &str) -> ! {

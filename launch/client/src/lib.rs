@@ -54,6 +54,14 @@ impl fmt::Display for DiscoverError {
 
 impl std::error::Error for DiscoverError {}
 
+/// What a process says that ends its job with this code. The message may be empty.
+fn aborted(code: i32, message: &str) -> String {
+    match message {
+        "" => format!("MPI_Abort({code})"),
+        _ => format!("MPI_Abort({code}): {message}"),
+    }
+}
+
 /// Learns the job of this process. To be called once in a process: the answer holds the only way back to the launcher.
 ///
 /// Takes well under a millisecond with Ferrite's mpiexec; with one that does not answer, fails after 30 seconds. Under a PMI-1 launcher

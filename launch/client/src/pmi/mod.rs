@@ -14,7 +14,7 @@ mod launcher;
 mod offer;
 mod place;
 
-use crate::{DiscoverError, Discovered, sys};
+use crate::{DiscoverError, Discovered, aborted, sys};
 use core::sync::atomic::{AtomicBool, Ordering};
 use ferrite_fabric::{Bootstrap, MAX_CARD};
 use launcher::{Identity, Launcher};
@@ -181,7 +181,7 @@ impl Bootstrap for Member {
     }
 
     fn abort(&self, code: i32, message: &str) -> ! {
-        self.end(code, &format!("MPI_Abort({code}): {message}"))
+        self.end(code, &aborted(code, message))
     }
 
     fn lost(&self, rank: u32, reason: &str) -> ! {
