@@ -1,6 +1,6 @@
 //! Programs of the safe Rust API: the examples under launchers, and a crate outside this workspace with that one dependency.
 
-use ferrite_tests::{Job, Outcome, only_full, peer};
+use ferrite_tests::{Job, Outcome, only_full, peer, prefix};
 use rustix::process::Signal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -65,6 +65,36 @@ fn examples_give_the_serial_answer() {
         }
         let tcp = example(name).ranks(3).env("FERRITE_TRANSPORT", "tcp");
         passed(&tcp.succeeds());
+    }
+}
+
+/// The engine of a Rust program and that of a C library that something loads into it are two: the second says so, and names both.
+#[test]
+fn a_program_that_loads_the_c_library() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let library = prefix().path().join("lib/libmpi_abi.so.1");
+    let (source, loader) = (folder.path().join("a.c"), folder.path().join("a.so"));
+    let text = format!(
+        "#include <dlfcn.h>\n__attribute__((constructor)) static void load(void) {{\n\
+         void *library = dlopen(\"{}\", RTLD_NOW);\n((int (*)(int *, char ***))dlsym(library, \"MPI_Init\"))(0, 0); }}\n",
+        library.display()
+    );
+    std::fs::write(&source, text).expect("written");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&loader);
+    let status = compiler.arg(&source).arg("-ldl").status();
+    assert!(status.expect("a C compiler").success());
+    let loader = loader.display().to_string();
+    let program = built("examples").join("ring");
+    for job in [
+        Job::alone(&program).env("LD_PRELOAD", &loader),
+        example("ring").launcher_args(["-n", "2", "-env", "LD_PRELOAD", &loader]),
+    ] {
+        let outcome = job.run();
+        assert!(!outcome.status.success(), "{outcome}");
+        let names = [&*library.to_string_lossy(), "ring", "second engine"];
+        let told = |line: &str| names.iter().all(|name| line.contains(name));
+        assert!(outcome.stderr.lines().any(told), "{outcome}");
     }
 }
 

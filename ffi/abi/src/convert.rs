@@ -5,8 +5,9 @@ use core::ffi::{CStr, c_char, c_int};
 use ferrite_engine::status::ANY_SOURCE;
 use ferrite_engine::{Error, ErrorClass, Result, Status};
 
+use crate::interface::INVALID;
 pub(crate) use crate::interface::{narrow, narrow_pointer, widen};
-use crate::types::{MPI_Status, SUCCESS};
+use crate::types::{Handle, MPI_Status, SUCCESS};
 
 /// `MPI_UNDEFINED`
 pub(crate) const UNDEFINED: c_int = -32766;
@@ -33,6 +34,18 @@ pub(crate) unsafe fn put_status(to: *mut MPI_Status, status: &Status) {
                 (*to).set_error(SUCCESS);
             }
         }
+    }
+}
+
+/// Stores the handle that a call which failed leaves. What names no object stays as it was: the message tells what it may be.
+///
+/// # Safety
+/// `to` points to a handle that may be written.
+#[cold]
+pub(crate) unsafe fn put_back(to: *mut Handle, handle: u32) {
+    if handle != INVALID {
+        // SAFETY: the caller's promise.
+        unsafe { *to = widen(handle) };
     }
 }
 

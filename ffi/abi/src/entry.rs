@@ -6,7 +6,7 @@
 //! promise no more than the standard asks of the program.
 
 pub(crate) use crate::by_hand;
-pub(crate) use crate::convert::{count_as_int, put_status, text};
+pub(crate) use crate::convert::{count_as_int, put_back, put_status, text};
 pub(crate) use crate::error::{
     Call, Scope, Shown, failed, failed_with_status, not_running, null_argument, peek, unbuilt,
 };

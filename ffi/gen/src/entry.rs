@@ -355,7 +355,7 @@ fn built(function: &Function, form: Form) -> Result<String, String> {
 
     let mut inputs = Vec::new();
     let mut outputs = Vec::new();
-    let mut write_back = String::new();
+    let (mut write_back, mut put_back) = (String::new(), String::new());
     for param in function.form_params(form) {
         let name = &param.name;
         if param.array.is_some() {
@@ -401,7 +401,12 @@ fn built(function: &Function, form: Form) -> Result<String, String> {
                     "let mut {name}_now = {inner}(narrow(unsafe {{ *{name} }}));"
                 )
                 .unwrap();
-                writeln!(write_back, "unsafe {{ *{name} = widen({name}_now.0) }};").unwrap();
+                writeln!(
+                    write_back,
+                    "        unsafe {{ *{name} = widen({name}_now.0) }};"
+                )
+                .unwrap();
+                writeln!(put_back, "unsafe {{ put_back({name}, {name}_now.0) }};").unwrap();
                 inputs.push(format!("&mut {name}_now"));
             }
             (Direction::Out, _) => outputs.push(param),
@@ -422,11 +427,15 @@ fn built(function: &Function, form: Form) -> Result<String, String> {
     };
     let (pattern, store) = results(&outputs, form)?;
     writeln!(out, "let done = unsafe {{ {call} }};").unwrap();
-    out.push_str(&write_back);
     writeln!(out, "match done {{\n    Ok({pattern}) => {{").unwrap();
+    out.push_str(&write_back);
     for line in store.lines() {
         writeln!(out, "        {line}").unwrap();
     }
+    let failed = match put_back.is_empty() {
+        true => failed,
+        false => format!("{{\n        {put_back}        {failed}\n    }}"),
+    };
     writeln!(
         out,
         "        SUCCESS\n    }}\n    Err(why) => {failed},\n}}"

@@ -113,6 +113,8 @@ pub(crate) unsafe fn comm_split_type(
     info: MPI_Info,
     to: *mut MPI_Comm,
 ) -> Result<()> {
+    // First, as in every call: what is wrong with the rest may follow from a program that was built with another header.
+    engine.comm(Comm(narrow(comm)))?;
     let kind = match kind {
         SHARED => SplitType::Node,
         HW_UNGUIDED => SplitType::Part(Info(narrow(info))),

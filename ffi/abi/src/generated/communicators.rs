@@ -669,12 +669,15 @@ entry! {
         }
         let mut group_now = Group(narrow(unsafe { *group }));
         let done = unsafe { engine.group_free(&mut group_now) };
-        unsafe { *group = widen(group_now.0) };
         match done {
             Ok(()) => {
+                unsafe { *group = widen(group_now.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Process, why, &[group as u64]),
+            Err(why) => {
+                unsafe { put_back(group, group_now.0) };
+                failed(CALL, Scope::Process, why, &[group as u64])
+            },
         }
     }
 }

@@ -556,13 +556,16 @@ entry! {
             return null_argument(CALL, Scope::Request, "request");
         }
         let done = unsafe { engine.imrecv(buf.cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
-        unsafe { *message = widen(message_now.0) };
         match done {
             Ok(new_request) => {
+                unsafe { *message = widen(message_now.0) };
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Request, why, &[count as u64, datatype as u64, message as u64]),
+            Err(why) => {
+                unsafe { put_back(message, message_now.0) };
+                failed(CALL, Scope::Request, why, &[count as u64, datatype as u64, message as u64])
+            },
         }
     }
 }
@@ -588,13 +591,16 @@ entry! {
             return null_argument(CALL, Scope::Request, "request");
         }
         let done = unsafe { engine.imrecv(buf.cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
-        unsafe { *message = widen(message_now.0) };
         match done {
             Ok(new_request) => {
+                unsafe { *message = widen(message_now.0) };
                 unsafe { *request = widen(new_request.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Request, why, &[count as u64, datatype as u64, message as u64]),
+            Err(why) => {
+                unsafe { put_back(message, message_now.0) };
+                failed(CALL, Scope::Request, why, &[count as u64, datatype as u64, message as u64])
+            },
         }
     }
 }
@@ -1037,13 +1043,16 @@ entry! {
         }
         let mut message_now = Message(narrow(unsafe { *message }));
         let done = unsafe { engine.mrecv(buf.cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
-        unsafe { *message = widen(message_now.0) };
         match done {
             Ok(new_status) => {
+                unsafe { *message = widen(message_now.0) };
                 unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, datatype as u64, message as u64], status_in(status)),
+            Err(why) => {
+                unsafe { put_back(message, message_now.0) };
+                failed_with_status(CALL, Scope::Request, why, &[count as u64, datatype as u64, message as u64], status_in(status))
+            },
         }
     }
 }
@@ -1066,13 +1075,16 @@ entry! {
         }
         let mut message_now = Message(narrow(unsafe { *message }));
         let done = unsafe { engine.mrecv(buf.cast(), count as i64, Datatype(narrow(datatype)), &mut message_now) };
-        unsafe { *message = widen(message_now.0) };
         match done {
             Ok(new_status) => {
+                unsafe { *message = widen(message_now.0) };
                 unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[count as u64, datatype as u64, message as u64], status_in(status)),
+            Err(why) => {
+                unsafe { put_back(message, message_now.0) };
+                failed_with_status(CALL, Scope::Request, why, &[count as u64, datatype as u64, message as u64], status_in(status))
+            },
         }
     }
 }
@@ -1224,12 +1236,15 @@ entry! {
         }
         let mut request_now = Request(narrow(unsafe { *request }));
         let done = unsafe { engine.request_free(&mut request_now) };
-        unsafe { *request = widen(request_now.0) };
         match done {
             Ok(()) => {
+                unsafe { *request = widen(request_now.0) };
                 SUCCESS
             }
-            Err(why) => failed(CALL, Scope::Request, why, &[request as u64]),
+            Err(why) => {
+                unsafe { put_back(request, request_now.0) };
+                failed(CALL, Scope::Request, why, &[request as u64])
+            },
         }
     }
 }
@@ -2012,16 +2027,19 @@ entry! {
             return null_argument(CALL, Scope::Request, "flag");
         }
         let done = unsafe { engine.test(&mut request_now) };
-        unsafe { *request = widen(request_now.0) };
         match done {
             Ok(found) => {
+                unsafe { *request = widen(request_now.0) };
                 unsafe { *flag = c_int::from(found.is_some()) };
                 if let Some(new_status) = found {
                     unsafe { put_status(status_in(status), &new_status) };
                 }
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[request as u64], status_in(status)),
+            Err(why) => {
+                unsafe { put_back(request, request_now.0) };
+                failed_with_status(CALL, Scope::Request, why, &[request as u64], status_in(status))
+            },
         }
     }
 }
@@ -2117,13 +2135,16 @@ entry! {
         }
         let mut request_now = Request(narrow(unsafe { *request }));
         let done = unsafe { engine.wait(&mut request_now) };
-        unsafe { *request = widen(request_now.0) };
         match done {
             Ok(new_status) => {
+                unsafe { *request = widen(request_now.0) };
                 unsafe { put_status(status_in(status), &new_status) };
                 SUCCESS
             }
-            Err(why) => failed_with_status(CALL, Scope::Request, why, &[request as u64], status_in(status)),
+            Err(why) => {
+                unsafe { put_back(request, request_now.0) };
+                failed_with_status(CALL, Scope::Request, why, &[request as u64], status_in(status))
+            },
         }
     }
 }

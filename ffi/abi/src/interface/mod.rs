@@ -15,6 +15,9 @@ pub(crate) use standard::*;
 
 use core::ffi::c_int;
 
+/// No object's handle, as the engine sees one that it cannot be: bit 31 of the engine's handles is zero.
+pub(crate) const INVALID: u32 = u32::MAX;
+
 /// The argument of a distribution; `None` for the default.
 pub(crate) fn argument_in(size: c_int) -> Option<c_int> {
     (size != DEFAULT_ARGUMENT).then_some(size)

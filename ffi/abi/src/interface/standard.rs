@@ -5,6 +5,7 @@ use core::ffi::c_int;
 use ferrite_engine::attribute::Keyval;
 use ferrite_engine::{ErrorClass, Status};
 
+use super::INVALID;
 use crate::generated::names::MPICHS;
 
 /// A handle: in C a pointer to a structure that nobody defines. It is never followed. The low 32 bits are the engine's
@@ -47,9 +48,6 @@ pub(crate) fn stands_for_dup(function: usize) -> bool {
 
 /// `MPI_DISTRIBUTE_DFLT_DARG`
 pub(crate) const DEFAULT_ARGUMENT: c_int = 19;
-
-/// No object's handle: bit 31 of the engine's handles is zero.
-const INVALID: u32 = u32::MAX;
 
 /// The engine's handle in a C handle. What does not fit is no object's handle.
 #[inline(always)]

@@ -10,15 +10,13 @@ use core::ffi::c_int;
 use ferrite_engine::Datatype;
 
 use crate::generated::numbers;
+use crate::interface::INVALID;
 
 /// A handle. It looks as MPICH's do only where a program may look: the predefined ones.
 pub(crate) type Handle = c_int;
 
 /// A handle of a file or of the tool interface: a pointer that is never followed.
 pub(crate) type PointerHandle = usize;
-
-/// No object's handle: bit 31 of the engine's handles is zero.
-const INVALID: u32 = u32::MAX;
 
 /// What the handles of the program's objects have more than the engine's, which lie between 0x0800_0000 and 0x6000_0000. No predefined
 /// handle is that large.
