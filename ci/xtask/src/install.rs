@@ -79,15 +79,12 @@ pub fn install(prefix: &Path, profile: Profile) -> Result<Installed> {
     })
 }
 
-/// What the linker looks for where `include/mpi.h` was compiled: the library's own name, and those by which people and their makefiles ask
-/// for any MPI (`-lmpi`), for MPICH, and for C++. Without them `-lmpi` would find another MPI's library, if there is one.
-const LINKER_NAMES: [&str; 5] = [
-    "libmpi_abi.so",
-    "libmpi.so",
-    "libmpich.so",
-    "libmpicxx.so",
-    "libmpi_cxx.so",
-];
+/// What the linker looks for, beside the library's own name, where `include/mpi.h` was compiled: the names by which people and their makefiles
+/// ask for any MPI, for MPICH, and for C++. Without them `-lmpi` would find another MPI's library, if there is one.
+const LINKER_NAMES: [&str; 4] = ["libmpi.so", "libmpich.so", "libmpicxx.so", "libmpi_cxx.so"];
+
+/// They are no libraries that could be loaded: mpi4py's wheel tries `libmpi.so` before `libmpi.so.12`, and has no module for the standard ABI.
+const LINKER_SCRIPT: &str = "/* GNU ld script: programs that are linked by this name ask for libmpi_abi.so.1. */\nINPUT(libmpi_abi.so)\n";
 
 /// Other names of the C++ wrapper: MPICH and Open MPI have them.
 const CXX_NAMES: [&str; 2] = ["mpic++", "mpiCC"];
@@ -96,8 +93,9 @@ const CXX_NAMES: [&str; 2] = ["mpic++", "mpiCC"];
 /// names. What the linker looks for to get that library stands apart, as its header does.
 fn libraries(artifacts: &Artifacts, lib: &Path, placer: &mut Placer) -> Result<()> {
     placer.copy(library(artifacts, "mpi_abi")?, &lib.join("libmpi_abi.so.1"))?;
+    placer.link("libmpi_abi.so.1", &lib.join("libmpi_abi.so"))?;
     for name in LINKER_NAMES {
-        placer.link("libmpi_abi.so.1", &lib.join(name))?;
+        placer.write(LINKER_SCRIPT, &lib.join(name))?;
     }
     placer.copy(library(artifacts, "mpi")?, &lib.join("libmpi.so.12"))?;
     for name in ["libmpich.so.12", "libmpicxx.so.12", "libmpichcxx.so.12"] {

@@ -33,10 +33,10 @@ pub(crate) fn explained(error: Error, call: &Call, values: &[u64]) -> Error {
         _ => None,
     });
     for (class, handle) in handles {
-        if let Some(name) = name_in_other_header(class, handle as u32) {
-            let handle = handle as u32;
+        let number = handle as u32;
+        if let Some(name) = name_in_other_header(class, number) {
             return error.with_advice(format_args!(
-                "{handle:#x} is {name} in {OTHER_HEADER}: if the program was compiled with that, link it with {OTHER_LIBRARY} instead of \
+                "{number:#x} is {name} in {OTHER_HEADER}: if the program was compiled with that, link it with {OTHER_LIBRARY} instead of \
                  {LIBRARY}, or compile it with the mpi.h of {LIBRARY} (our mpicc does). {}",
                 loaded()
             ));

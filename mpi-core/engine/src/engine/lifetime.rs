@@ -31,7 +31,6 @@ static LIFE: Mutex<Life> = Mutex::new(Life {
     has_world: false,
     sessions: 0,
     is_closed: false,
-    is_only: false,
 });
 
 /// What this process has of MPI.
@@ -44,8 +43,6 @@ struct Life {
     sessions: u32,
     /// Connections are closed for good.
     is_closed: bool,
-    /// No other engine was in this process when this one was to be made, and none will be.
-    is_only: bool,
 }
 
 fn life() -> MutexGuard<'static, Life> {
@@ -120,8 +117,10 @@ impl Life {
         let (engine, is_new) = match self.engine {
             Some(engine) => (engine, false),
             None => {
-                self.be_the_only_one()?;
+                let own = sys::own_file().unwrap_or_default();
+                refuse_a_second(&own)?;
                 let made = Engine::join(level, transports, discover)?;
+                sys::mark_process(&own);
                 (&*Box::leak(Box::new(made)), true)
             }
         };
@@ -141,25 +140,6 @@ impl Life {
         // Pairs with the acquire in `engine`.
         ENGINE.store(core::ptr::from_ref(engine).cast_mut(), Ordering::Release);
         Ok(engine)
-    }
-
-    /// Two libraries of ours, or a library and a program of the Rust API, may be in one process. Only one of them can be a member of the job;
-    /// without a launcher each would be a job of its own, and nobody would notice.
-    fn be_the_only_one(&mut self) -> Result<()> {
-        if self.is_only {
-            return Ok(());
-        }
-        let own = sys::own_file().unwrap_or_default();
-        if let Some(other) = sys::marked_by() {
-            let sentence = format!(
-                "{other} has initialised MPI in this process, and {own} is a second engine, with ranks, messages and handles of its own: see that \
-                 the program, what it is linked with and what it loads use the same one"
-            );
-            return Err(Error::new(ErrorClass::OTHER, sentence));
-        }
-        sys::mark_process(&own);
-        self.is_only = true;
-        Ok(())
     }
 
     /// Takes note that an instance has ended.
@@ -186,6 +166,19 @@ impl Life {
         }
         self.is_closed = true;
     }
+}
+
+/// Two libraries of ours, or a library and a program of the Rust API, may be in one process. Only one of them can be a member of the job; without
+/// a launcher each would be a job of its own, and nobody would notice.
+fn refuse_a_second(own: &str) -> Result<()> {
+    let Some(other) = sys::marked_by() else {
+        return Ok(());
+    };
+    let sentence = format!(
+        "{other} has initialised MPI in this process, and {own} is a second engine, with ranks, messages and handles of its own: see that the \
+         program, what it is linked with and what it loads use the same one"
+    );
+    Err(Error::new(ErrorClass::OTHER, sentence))
 }
 
 /// Takes leave of the job when the process exits, if it has ended all its sessions.
