@@ -41,7 +41,7 @@ pub(crate) unsafe fn get_count<C: Count>(
 ) -> Result<()> {
     // SAFETY: the program's pointers.
     unsafe {
-        let bytes = status(from)?.read().bytes;
+        let bytes = status(from)?.without_error().bytes;
         let items = items(bytes, find(handle)?.size());
         let items = items.unwrap_or(i64::from(UNDEFINED));
         set(count, C::from_wide(items), "count")
@@ -56,7 +56,7 @@ pub(crate) unsafe fn get_elements<C: Count>(
 ) -> Result<()> {
     // SAFETY: the program's pointers.
     unsafe {
-        let bytes = status(from)?.read().bytes;
+        let bytes = status(from)?.without_error().bytes;
         let elements = match u64::try_from(bytes) {
             Ok(bytes) => find(handle)?.elements_in(bytes),
             Err(_) => None,
@@ -91,7 +91,7 @@ pub(crate) unsafe fn status_get_source(
     source: *mut c_int,
 ) -> Result<()> {
     // SAFETY: the program's pointers.
-    unsafe { set(source, status(from)?.read().source, "source") }
+    unsafe { set(source, status(from)?.without_error().source, "source") }
 }
 
 pub(crate) unsafe fn status_get_tag(
@@ -100,7 +100,7 @@ pub(crate) unsafe fn status_get_tag(
     tag: *mut c_int,
 ) -> Result<()> {
     // SAFETY: the program's pointers.
-    unsafe { set(tag, status(from)?.read().tag, "tag") }
+    unsafe { set(tag, status(from)?.without_error().tag, "tag") }
 }
 
 pub(crate) unsafe fn test_cancelled(
@@ -109,7 +109,13 @@ pub(crate) unsafe fn test_cancelled(
     flag: *mut c_int,
 ) -> Result<()> {
     // SAFETY: the program's pointers.
-    unsafe { set(flag, c_int::from(status(from)?.read().cancelled), "flag") }
+    unsafe {
+        set(
+            flag,
+            c_int::from(status(from)?.without_error().cancelled),
+            "flag",
+        )
+    }
 }
 
 pub(crate) unsafe fn status_set_error(

@@ -99,9 +99,17 @@ impl MPI_Status {
     /// The engine's view of it.
     pub(crate) fn read(&self) -> Status {
         Status {
+            error: self.error,
+            ..self.without_error()
+        }
+    }
+
+    /// The same without `MPI_ERROR`, which a single completion does not set: looking at it would be a use of memory that was never written.
+    pub(crate) fn without_error(&self) -> Status {
+        Status {
             source: self.source,
             tag: self.tag,
-            error: self.error,
+            error: 0,
             bytes: i64::from(self.bytes[1]) << 32 | i64::from(self.bytes[0]),
             cancelled: self.cancelled != 0,
         }

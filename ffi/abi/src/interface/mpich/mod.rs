@@ -13,6 +13,7 @@ use ferrite_engine::{ErrorClass, Status};
 
 use crate::generated::names::predefined;
 use crate::generated::numbers;
+use crate::types::SUCCESS;
 
 /// A count of the partitioned functions, which MPICH has in the width of MPI 4.0 still.
 pub(crate) type PartitionCount = i64;
@@ -62,9 +63,17 @@ impl MPI_Status {
     /// The engine's view of it.
     pub(crate) fn read(&self) -> Status {
         Status {
+            error: error_in(self.error),
+            ..self.without_error()
+        }
+    }
+
+    /// The same without `MPI_ERROR`, which a single completion does not set: looking at it would be a use of memory that was never written.
+    pub(crate) fn without_error(&self) -> Status {
+        Status {
             source: rank_in(self.source),
             tag: tag_in(self.tag),
-            error: error_in(self.error),
+            error: SUCCESS,
             bytes: i64::from(self.high_and_cancelled >> 1) << 32 | i64::from(self.low),
             cancelled: self.high_and_cancelled & 1 != 0,
         }
