@@ -5,6 +5,7 @@ use rustix::process::Signal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use xtask::{target_directory, workspace_root};
 
@@ -123,106 +124,9 @@ edition = "2024"
 mpi_core = { path = "PATH" }
 "#;
 
-const MAIN: &str = r#"
-use mpi_core::{Builder, Datatype, ErrorClass, Result, Threading, op, scope};
-
-#[derive(Clone, Copy, Datatype)]
-struct Cell {
-    alive: bool,
-    age: u32,
-}
-
-fn main() -> Result<()> {
-    let what = std::env::args().nth(1).unwrap_or_default();
-    let threading = if what == "funneled" { Threading::Funneled } else { Threading::Multiple };
-    let universe = Builder::new().threading(threading).init()?;
-    let world = universe.world();
-    match &*what {
-        "panic" if world.rank() == 1 => panic!("on purpose"),
-        "panic" => world.barrier()?,
-        "funneled" => {
-            let other = world.clone();
-            let told = std::thread::spawn(move || other.send(&1, 0, 0)).join().expect("no panic");
-            assert!(told.expect_err("another thread").sentence().contains("Threading::Multiple"));
-            let received = mpi_core::block_on(async {
-                let receive = world.irecv_owned(vec![0u8; 3], 0, 0)?;
-                world.send(&[1u8, 2, 3], 0, 0)?;
-                Result::Ok(receive.await?.0)
-            })?;
-            assert_eq!(received, [1, 2, 3]);
-        }
-        "finalized" => {
-            universe.finalize()?;
-            let error = world.send(&1, 0, 0).expect_err("finalised");
-            assert_eq!(error.class(), ErrorClass::OTHER);
-            assert!(world.dup().is_err() && world.barrier().is_err());
-            assert!(mpi_core::init().is_err());
-            println!("passed");
-            return Ok(());
-        }
-        "within-scope" => {
-            let mut never = 0;
-            scope(|s| {
-                world.irecv(s, &mut never, 0, 0)?;
-                drop(universe);
-                Ok(())
-            })?;
-            return Ok(());
-        }
-        _ => {
-            let own = Cell { alive: true, age: world.rank() as u32 };
-            let oldest = world.all_reduce(&own, op::function(|a: Cell, b: Cell| if a.age > b.age { a } else { b }))?;
-            assert!(oldest.alive && oldest.age as usize == world.size() - 1);
-        }
-    }
-    world.barrier()?;
-    if world.rank() == 0 {
-        println!("passed");
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use mpi_core::{Communicator, Result};
-
-    #[mpi_core::test(ranks = 4)]
-    fn all_are_there(world: Communicator) -> Result<()> {
-        assert_eq!(world.size(), 4);
-        world.barrier()
-    }
-
-    #[mpi_core::test(ranks = 3)]
-    #[ignore = "fails"]
-    fn one_fails(world: Communicator) {
-        println!("rank {} says this", world.rank());
-        assert!(world.rank() != 1, "rank 1 is wrong");
-        world.barrier().expect("never");
-    }
-
-    #[mpi_core::test(ranks = 2)]
-    #[ignore = "fails"]
-    fn one_returns_an_error(world: Communicator) -> Result<()> {
-        world.send(&1, 5, 0)
-    }
-
-    #[mpi_core::test(ranks = 2, deadline = 100)]
-    #[ignore = "hangs"]
-    fn both_hang(world: Communicator) {
-        let folder = std::env::var("BEGUN").expect("set by whoever runs this");
-        std::fs::write(format!("{folder}/{}", world.rank()), "").expect("written");
-        world.recv::<u8>(1 - world.rank(), 0).expect("never");
-    }
-
-    #[mpi_core::test(ranks = 2, deadline = 1)]
-    #[ignore = "fails"]
-    fn one_hangs(world: Communicator) {
-        if world.rank() == 0 {
-            world.recv::<u8>(1, 0).expect("never");
-        }
-    }
-}
-"#;
+const MAIN: &str = include_str!("../rust/main.rs");
+const DISAGREE: &str = include_str!("../rust/disagree.rs");
+const WAITING: &str = include_str!("../rust/waiting.rs");
 
 /// A crate outside the workspace, and where cargo puts what it builds of it.
 fn outside() -> &'static (PathBuf, PathBuf) {
@@ -235,7 +139,11 @@ fn outside() -> &'static (PathBuf, PathBuf) {
         let api = root.join("mpi-core").join("api");
         let manifest = MANIFEST.replace("PATH", &api.to_string_lossy());
         std::fs::write(folder.join("Cargo.toml"), manifest).expect("written");
-        std::fs::write(folder.join("src").join("main.rs"), MAIN).expect("written");
+        let files = [("main", MAIN), ("disagree", DISAGREE), ("waiting", WAITING)];
+        for (name, text) in files {
+            let file = folder.join("src").join(name).with_extension("rs");
+            std::fs::write(file, text).expect("written");
+        }
         // The versions that this workspace is tested with, so that nothing need be fetched.
         std::fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).expect("copied");
         let target = folder.join("target");
@@ -290,6 +198,82 @@ fn finalising_within_a_scope_is_told() {
     let outcome = Job::alone(program()).args(["within-scope"]).run();
     assert!(!outcome.status.success(), "{outcome}");
     assert!(outcome.stderr.contains("end the scope first"), "{outcome}");
+}
+
+/// What a rank has lent to a collective that the others never start cannot be freed, and need not be waited for.
+#[test]
+fn a_panic_in_a_scope_ends_the_job() {
+    for transport in ["", "tcp"] {
+        let job = Job::new(program()).launcher(built("mpiexec"));
+        let job = job.ranks(3).args(["panic-in-scope"]);
+        let outcome = job.env("FERRITE_TRANSPORT", transport).run();
+        assert!(!outcome.status.success(), "{outcome}");
+        for expected in ["a scope ends by a panic", "the panic: on purpose", "rank 1"] {
+            assert!(outcome.stderr.contains(expected), "{outcome}");
+        }
+    }
+}
+
+/// Threads that wait when MPI is finalised.
+#[test]
+fn threads_do_not_wait_in_vain() {
+    for transport in ["", "tcp"] {
+        let job = Job::new(program()).launcher(built("mpiexec"));
+        let job = job.ranks(2).args(["threads-wait"]);
+        let outcome = job.env("FERRITE_TRANSPORT", transport).succeeds();
+        passed(&outcome);
+        assert!(
+            outcome.stderr.contains("a thread waits for ever"),
+            "{outcome}"
+        );
+    }
+    passed(&Job::alone(program()).args(["threads-wait"]).succeeds());
+}
+
+/// Messages that nobody receives, and nobody waits for.
+#[test]
+fn finalisation_tells_what_was_never_received() {
+    for transport in ["", "tcp"] {
+        let job = Job::new(program()).launcher(built("mpiexec"));
+        let job = job.ranks(2).args(["never-received"]);
+        let outcome = job.env("FERRITE_TRANSPORT", transport).succeeds();
+        passed(&outcome);
+    }
+    let outcome = Job::alone(program()).args(["never-received"]).succeeds();
+    passed(&outcome);
+}
+
+/// Members of a job whose collective calls disagree, drawn from a seed. Each job ends, well or with a sentence.
+#[test]
+fn jobs_whose_members_disagree_end() {
+    let first = ferrite_tests::seed() % 1_000_000;
+    let jobs = if ferrite_tests::thorough() { 160 } else { 24 };
+    println!("FERRITE_TEST_SEED={first}: {jobs} jobs");
+    let next = AtomicU64::new(first);
+    let silent = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|threads| {
+        // Most of them wait most of the time.
+        for _ in 0..4 {
+            threads.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + jobs {
+                        return;
+                    }
+                    let job = Job::new(program()).launcher(built("mpiexec"));
+                    let job = job.ranks(2 + (seed % 4) as u32);
+                    let job = job.args(["disagree", &seed.to_string()]);
+                    let outcome = job.timeout(Duration::from_secs(60)).run();
+                    let told = outcome.stderr.lines().any(|line| line.contains("MPI_ERR"));
+                    if !outcome.status.success() && !told {
+                        silent.lock().expect("no panic").push(outcome.to_string());
+                    }
+                }
+            });
+        }
+    });
+    let silent = silent.into_inner().expect("no panic");
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
 }
 
 /// The test executable of the crate outside.

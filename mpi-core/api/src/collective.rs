@@ -12,30 +12,43 @@ use crate::op::Op;
 use crate::reduction::with_operation;
 use crate::universe::enter;
 use crate::{Buffer, BufferMut, Communicator, Datatype, Error, ErrorClass, Result};
+use ferrite_fabric::OwnedBuf;
+
+/// Where `items` items begin that an engine's collective operation is told of: null where they have no bytes. An empty vector, or one of
+/// items without a size, says that they are at some address where nothing is, such as the one that means "in place" to the engine.
+fn begin<T: Datatype>(start: *mut T, items: usize) -> *mut u8 {
+    match items * size_of::<T>() {
+        0 => core::ptr::null_mut(),
+        _ => start.cast(),
+    }
+}
+
+/// The same of a packed form.
+fn begin_packed(bytes: &OwnedBuf) -> *mut u8 {
+    let bytes = bytes.buf_mut();
+    begin(bytes.ptr, bytes.len)
+}
 
 /// Items to be sent, as the engine wants them.
 pub(crate) struct Out<T: Datatype> {
-    /// Null for none: where an empty vector says that its items are may be the address that means "in place" to the engine.
     items: *const T,
-    packed: Option<Box<[u8]>>,
+    count: usize,
+    packed: Option<OwnedBuf>,
 }
 
 impl<T: Datatype> Out<T> {
     pub(crate) fn new(items: &[T]) -> Out<T> {
         Out {
-            items: match items {
-                [] => core::ptr::null(),
-                _ => items.as_ptr(),
-            },
+            items: items.as_ptr(),
+            count: items.len(),
             packed: (!T::PLAIN).then(|| packed(items)),
         }
     }
 
     pub(crate) fn start(&self) -> *const u8 {
         match &self.packed {
-            Some(bytes) if !bytes.is_empty() => bytes.as_ptr(),
-            Some(_) => core::ptr::null(),
-            None => self.items.cast(),
+            Some(bytes) => begin_packed(bytes),
+            None => begin(self.items.cast_mut(), self.count),
         }
     }
 }
@@ -44,7 +57,7 @@ impl<T: Datatype> Out<T> {
 pub(crate) struct Into<T: Datatype> {
     items: *mut T,
     count: usize,
-    packed: Option<Box<[u8]>>,
+    packed: Option<OwnedBuf>,
 }
 
 impl<T: Datatype> Into<T> {
@@ -58,16 +71,7 @@ impl<T: Datatype> Into<T> {
         Into {
             items,
             count,
-            packed: (!T::PLAIN).then(|| vec![0; count * T::PACKED].into()),
-        }
-    }
-
-    pub(crate) fn start(&mut self) -> *mut u8 {
-        match &mut self.packed {
-            // As in `Out`.
-            _ if self.count == 0 => core::ptr::null_mut(),
-            Some(bytes) => bytes.as_mut_ptr(),
-            None => self.items.cast(),
+            packed: (!T::PLAIN).then(|| OwnedBuf::zeroed(count * T::PACKED)),
         }
     }
 
@@ -83,11 +87,18 @@ impl<T: Datatype> Into<T> {
         }
     }
 
+    pub(crate) fn start(&self) -> *mut u8 {
+        match &self.packed {
+            Some(bytes) => begin_packed(bytes),
+            None => begin(self.items, self.count),
+        }
+    }
+
     /// All items have been received.
     pub(crate) fn finish(self) {
         if let Some(bytes) = self.packed {
             // SAFETY: promised to `new`; any bytes can be unpacked.
-            unsafe { unpack_items(bytes.as_ptr(), self.count, self.items) };
+            unsafe { unpack_items(bytes.buf().ptr, self.count, self.items) };
         }
     }
 }
@@ -109,19 +120,11 @@ impl Communicator {
         let (engine, root_rank) = (enter()?, self.checked_root(root)?);
         let items = buffer.items_mut();
         let (count, of) = engine_items::<B::Item>(items.len());
-        let mut bytes = (!B::Item::PLAIN).then(|| packed(items));
-        let start = match &mut bytes {
-            // As in `Out`.
-            _ if count == 0 => core::ptr::null_mut(),
-            Some(bytes) => bytes.as_mut_ptr(),
-            None => items.as_mut_ptr().cast(),
-        };
-        // SAFETY: the items are borrowed and the bytes here until the call returns.
-        unsafe { engine.bcast(start, count, of, root_rank, self.comm())? };
-        if let Some(bytes) = bytes {
-            // SAFETY: the packed forms of as many items.
-            unsafe { unpack_items(bytes.as_ptr(), items.len(), items.as_mut_ptr()) };
-        }
+        // SAFETY: the items are borrowed until the call returns.
+        let both = unsafe { Into::filled(items) };
+        // SAFETY: as above; the packed form is here as long.
+        unsafe { engine.bcast(both.start(), count, of, root_rank, self.comm())? };
+        both.finish();
         Ok(())
     }
 
@@ -183,7 +186,7 @@ impl Communicator {
         let all = items.len() * self.size();
         let fill = |start: *mut B::Item| {
             // SAFETY: `collect_vec` makes room.
-            let mut into = unsafe { Into::new(start, all) };
+            let into = unsafe { Into::new(start, all) };
             gather(into.start())?;
             into.finish();
             Ok(())
@@ -212,7 +215,7 @@ impl Communicator {
         let fill = |start: *mut B::Item| {
             // SAFETY: `collect_vec` makes room; the items are borrowed until the call returns.
             unsafe {
-                let mut into = Into::new(start, all);
+                let into = Into::new(start, all);
                 engine.allgather(out.start(), count, of, into.start(), count, of, self.comm())?;
                 into.finish();
             }
@@ -268,7 +271,7 @@ impl Communicator {
         let fill = |start: *mut B::Item| {
             with_operation(op, items, |of, handle| {
                 // SAFETY: `collect` makes room.
-                let mut into = unsafe { Into::new(start, items) };
+                let into = unsafe { Into::new(start, items) };
                 run(out.start(), into.start(), of, handle)?;
                 into.finish();
                 Ok(())

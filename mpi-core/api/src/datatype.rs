@@ -8,6 +8,7 @@ use core::marker::PhantomData;
 
 /// The engine's name of a predefined type.
 pub(crate) use ferrite_engine::Datatype as Predefined;
+use ferrite_fabric::{OwnedBuf, RawBuf, RawBufMut};
 
 /// A type whose values can be sent, received and reduced. Derive it: `#[derive(Clone, Copy, Datatype)]`.
 ///
@@ -227,11 +228,23 @@ pub(crate) unsafe fn unpack_items<T: Datatype>(from: *const u8, count: usize, to
 }
 
 /// The packed form of items.
-pub(crate) fn packed<T: Datatype>(items: &[T]) -> Box<[u8]> {
-    let mut bytes = vec![0; items.len() * T::PACKED].into_boxed_slice();
+pub(crate) fn packed<T: Datatype>(items: &[T]) -> OwnedBuf {
+    let bytes = OwnedBuf::zeroed(items.len() * T::PACKED);
     // SAFETY: the items are values, and there is room for their packed forms.
-    unsafe { pack_items(items.as_ptr(), items.len(), bytes.as_mut_ptr()) };
+    unsafe { pack_items(items.as_ptr(), items.len(), bytes.buf_mut().ptr) };
     bytes
+}
+
+/// Bytes as the engine wants to be told of them to send them.
+pub(crate) fn sent_bytes(bytes: &OwnedBuf) -> (*const u8, (i64, Predefined)) {
+    let RawBuf { ptr, len } = bytes.buf();
+    (ptr, (len as i64, Predefined::BYTE))
+}
+
+/// The same to receive into them.
+pub(crate) fn room(bytes: &OwnedBuf) -> (*mut u8, (i64, Predefined)) {
+    let RawBufMut { ptr, len } = bytes.buf_mut();
+    (ptr, (len as i64, Predefined::BYTE))
 }
 
 /// How the engine is told of `items` items: a predefined type and how many of it.

@@ -54,7 +54,7 @@ impl Blocks {
     ) -> Result<Vec<Vec<T>>> {
         let fill = |start: *mut T| {
             // SAFETY: `collect_vec` makes room.
-            let mut into = unsafe { Into::new(start, self.items) };
+            let into = unsafe { Into::new(start, self.items) };
             receive(self.at::<T>(into.start()))?;
             into.finish();
             Ok(())
@@ -201,7 +201,7 @@ impl Communicator {
     ) -> Result<Vec<T>> {
         let fill = |start: *mut T| {
             // SAFETY: `collect_vec` makes room.
-            let mut into = unsafe { Into::new(start, items) };
+            let into = unsafe { Into::new(start, items) };
             receive(into.start())?;
             into.finish();
             Ok(())

@@ -38,7 +38,7 @@ impl Communicator {
         let (engine, root_rank) = (enter()?, self.checked_root(root)?);
         let items = buffer.items_mut();
         // SAFETY: the items are borrowed until the scope ends.
-        let mut both = unsafe { Into::filled(items) };
+        let both = unsafe { Into::filled(items) };
         let (count, of) = engine_items::<B::Item>(items.len());
         // SAFETY: the items are borrowed, and the packed form is the operation's, until it is complete.
         let handle = unsafe { engine.ibcast(both.start(), count, of, root_rank, self.comm())? };
@@ -187,7 +187,7 @@ fn exchanging<'scope, T: Datatype>(
 ) -> Result<Request<'scope>> {
     let out = Out::new(items);
     // SAFETY: the room is borrowed for the scope.
-    let mut into = unsafe { Into::new(room.as_mut_ptr(), room.len()) };
+    let into = unsafe { Into::new(room.as_mut_ptr(), room.len()) };
     let handle = start(out.start(), into.start())?;
     Ok(started(scope, engine, handle, move || {
         drop(out);

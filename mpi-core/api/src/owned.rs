@@ -1,18 +1,22 @@
 //! Operations under way that own their buffers, to be waited for or awaited.
 //!
 //! The buffer is in the request, on the heap, and is given back when the operation is complete. A request that is forgotten
-//! never frees its buffer; one that is dropped is cancelled if it receives, and if it sends, the buffer is kept until the message has left.
+//! never frees its buffer; one that is dropped is taken back if it receives, and if it sends, the buffer is kept until the message has left.
 
 use core::any::Any;
 use core::future::Future;
 use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
 
-use ferrite_engine::{Datatype as Predefined, Engine, Request as Handle, SENT};
+use ferrite_engine::{Engine, Request as Handle, SENT};
+use ferrite_fabric::OwnedBuf;
 
-use crate::datatype::{engine_items, packed, unpack_items};
+use crate::datatype::{engine_items, packed, room, sent_bytes, unpack_items};
 use crate::point_to_point::arrived;
 use crate::universe::enter;
 use crate::{Communicator, Datatype, Destination, Result, Source, Status, Tag, wake};
@@ -64,7 +68,14 @@ impl<T: Datatype> OwnedBuffer for Box<[T]> {
 /// assert_eq!(received, [5, 6, 7]);
 /// # mpi_core::Result::Ok(())
 /// ```
-#[must_use = "dropping it cancels a receive, and gives the buffer of a send away"]
+///
+/// A receive may be dropped at any time, by a `select` for instance, and no message is lost: one that it was given goes to the next receive
+/// that takes it, in the order in which messages were sent, except that receives which were under way already may have been given later ones.
+/// Dropping waits for a message that has begun to arrive. A message that was too long for the buffer is gone, with the error.
+///
+/// A send may be dropped, too: the message is sent nevertheless. One that nobody has received when all ranks finalise is reported by
+/// [`Universe::finalize`](crate::Universe::finalize), or on standard error when the `Universe` is dropped.
+#[must_use = "dropping it takes a receive back, and gives the buffer of a send away"]
 pub struct OwnedRequest<B: OwnedBuffer> {
     under_way: Option<UnderWay<B::Item>>,
 }
@@ -74,8 +85,9 @@ struct UnderWay<T: Datatype> {
     /// Not dropped before the operation is complete.
     items: ManuallyDrop<Vec<T>>,
     /// The packed form that the operation works on, if it is not the items.
-    packed: ManuallyDrop<Option<Box<[u8]>>>,
+    packed: ManuallyDrop<Option<OwnedBuf>>,
     receives: bool,
+    what: Envelope,
     /// Whether the waking thread knows of it.
     watched: bool,
 }
@@ -145,7 +157,7 @@ impl<T: Datatype> UnderWay<T> {
             let count = arrived::<T>(status);
             if let Some(packed) = packed {
                 // SAFETY: the bytes were received into `packed`, which has room for as many items as `items`.
-                unsafe { unpack_items(packed.as_ptr(), count, items.as_mut_ptr()) };
+                unsafe { unpack_items(packed.buf().ptr, count, items.as_mut_ptr()) };
             }
             items.truncate(count);
         }
@@ -187,45 +199,129 @@ impl<B: OwnedBuffer> Drop for OwnedRequest<B> {
             // Nobody can say when the operation is complete: the buffers stay.
             return;
         };
-        if under_way.receives {
-            let _ = engine.cancel(under_way.handle);
-            let done = engine.wait(&mut under_way.handle);
-            let _ = under_way.finish::<B>(done);
+        let UnderWay {
+            items,
+            packed,
+            receives,
+            mut handle,
+            what,
+            ..
+        } = under_way;
+        // Dropped early, the buffers are not freed: only below, where the operation is complete.
+        let buffers = (items, packed);
+        if receives {
+            if engine.give_back(&mut handle).is_ok() {
+                drop((
+                    ManuallyDrop::into_inner(buffers.0),
+                    ManuallyDrop::into_inner(buffers.1),
+                ));
+            }
             return;
         }
-        let buffers = (
-            ManuallyDrop::into_inner(under_way.items),
-            ManuallyDrop::into_inner(under_way.packed),
+        abandon(
+            engine,
+            Abandoned {
+                handle,
+                buffers: ManuallyDrop::new(Box::new((
+                    ManuallyDrop::into_inner(buffers.0),
+                    ManuallyDrop::into_inner(buffers.1),
+                ))),
+                what,
+            },
         );
-        abandon(engine, under_way.handle, Box::new(buffers));
     }
 }
 
-type Abandoned = (Handle, ManuallyDrop<Box<dyn Any + Send>>);
+/// A send that nobody waits for any more.
+struct Abandoned {
+    handle: Handle,
+    /// Not dropped before the operation is complete.
+    buffers: ManuallyDrop<Box<dyn Any + Send>>,
+    what: Envelope,
+}
 
-/// Sends that nobody waits for any more, with their buffers.
+/// What a message is, for a sentence about it.
+struct Envelope {
+    bytes: usize,
+    dest: i32,
+    tag: i32,
+    /// Kept, so that its handle names nothing else.
+    comm: Communicator,
+}
+
 static ABANDONED: Mutex<Vec<Abandoned>> = Mutex::new(Vec::new());
 
-fn abandon(engine: &Engine, handle: Handle, buffers: Box<dyn Any + Send>) {
+fn abandon(engine: &Engine, send: Abandoned) {
+    let take = || {
+        let mut all = ABANDONED.lock().unwrap_or_else(PoisonError::into_inner);
+        core::mem::take(&mut *all)
+    };
+    let mut all = take();
+    all.push(send);
+    // Not under the lock: a look at a request makes progress, which may call the program's closures.
+    let mut left = sweep(engine, all);
     let mut all = ABANDONED.lock().unwrap_or_else(PoisonError::into_inner);
-    all.push((handle, ManuallyDrop::new(buffers)));
-    all.retain_mut(|(handle, buffers)| {
-        let complete = !matches!(engine.test(handle), Ok(None));
+    all.append(&mut left);
+}
+
+/// Lets go of sends that are complete. Returns the others.
+fn sweep(engine: &Engine, mut all: Vec<Abandoned>) -> Vec<Abandoned> {
+    all.retain_mut(|send| {
+        let complete = !matches!(engine.test(&mut send.handle), Ok(None));
         if complete {
             // SAFETY: dropped once, as the entry goes now; the operation is complete.
-            unsafe { ManuallyDrop::drop(buffers) };
+            unsafe { ManuallyDrop::drop(&mut send.buffers) };
         }
         !complete
     });
+    all
 }
 
-/// Before finalisation: waits until all that nobody waits for has left.
-pub(crate) fn complete_abandoned(engine: &Engine) {
-    let all = core::mem::take(&mut *ABANDONED.lock().unwrap_or_else(PoisonError::into_inner));
-    for (mut handle, buffers) in all {
-        let _ = engine.wait(&mut handle);
-        drop(ManuallyDrop::into_inner(buffers));
+/// How long messages that were received take to be known to be, once all ranks finalise.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Within finalisation, when all ranks have come so far: nothing more will be received. Waits for sends that nobody waits for to be over, and
+/// tells of those that are not received. Their buffers stay for ever.
+pub(crate) fn complete_abandoned(engine: &Engine) -> Option<String> {
+    let mut all = core::mem::take(&mut *ABANDONED.lock().unwrap_or_else(PoisonError::into_inner));
+    let until = Instant::now() + LAST_WORDS;
+    loop {
+        all = sweep(engine, all);
+        if all.is_empty() {
+            return None;
+        }
+        if Instant::now() > until {
+            break;
+        }
+        thread::sleep(Duration::from_micros(100));
     }
+    let tell = |send: &Abandoned| {
+        let Envelope {
+            bytes,
+            dest,
+            tag,
+            comm,
+        } = &send.what;
+        let name = engine.comm_get_name(comm.comm()).unwrap_or_default();
+        let name = match &*name {
+            "" => "a communicator without a name",
+            name => name,
+        };
+        format!("{bytes} bytes to rank {dest} of {name} with tag {tag}")
+    };
+    let some: Vec<_> = all.iter().take(5).map(tell).collect();
+    let more = match all.len() - some.len() {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let sentence = format!(
+        "all ranks have finalised, and nobody has received what rank {} has sent without waiting for it: {}{more}",
+        engine.comm_rank(ferrite_engine::Comm::WORLD).unwrap_or(-1),
+        some.join("; ")
+    );
+    // Neither the buffers nor the communicators may go.
+    core::mem::forget(all);
+    Some(sentence)
 }
 
 impl Communicator {
@@ -240,22 +336,22 @@ impl Communicator {
         tag: i32,
     ) -> Result<OwnedRequest<B>> {
         let engine = enter()?;
-        let (items, dest) = (
-            ManuallyDrop::new(buffer.into_vec()),
-            self.destination(dest)?,
-        );
-        let bytes = if B::Item::PLAIN {
-            None
-        } else {
-            Some(packed(&items))
-        };
+        let dest = self.destination(dest)?;
+        let items = ManuallyDrop::new(buffer.into_vec());
+        let bytes = (!B::Item::PLAIN).then(|| packed(&items));
         let (start, (count, of)) = match &bytes {
             None => (items.as_ptr().cast(), engine_items::<B::Item>(items.len())),
-            Some(bytes) => (bytes.as_ptr(), (bytes.len() as i64, Predefined::BYTE)),
+            Some(bytes) => sent_bytes(bytes),
+        };
+        let what = Envelope {
+            bytes: items.len() * B::Item::PACKED,
+            dest,
+            tag,
+            comm: self.clone(),
         };
         // SAFETY: items and packed form are the request's until the operation is complete.
         let started = unsafe { engine.isend(start, count, of, dest, tag, self.comm()) };
-        OwnedRequest::started(started, items, bytes, false)
+        OwnedRequest::started(started, items, bytes, what, false)
     }
 
     /// Starts to receive up to as many items as the buffer has, which the request owns.
@@ -271,19 +367,24 @@ impl Communicator {
         let engine = enter()?;
         let (source, tag) = (source.into().raw()?, tag.into().raw()?);
         let mut items = ManuallyDrop::new(buffer.into_vec());
-        let mut bytes = None;
-        let (start, (count, of)) = if B::Item::PLAIN {
-            (
-                items.as_mut_ptr().cast(),
-                engine_items::<B::Item>(items.len()),
-            )
-        } else {
-            let bytes = bytes.insert(vec![0u8; items.len() * B::Item::PACKED].into_boxed_slice());
-            (bytes.as_mut_ptr(), (bytes.len() as i64, Predefined::BYTE))
+        let bytes = (!B::Item::PLAIN).then(|| OwnedBuf::zeroed(items.len() * B::Item::PACKED));
+        let (start, (count, of)) = match &bytes {
+            None => {
+                let start = items.as_mut_ptr().cast();
+                (start, engine_items::<B::Item>(items.len()))
+            }
+            Some(bytes) => room(bytes),
+        };
+        let what = Envelope {
+            bytes: items.len() * B::Item::PACKED,
+            dest: source,
+            tag,
+            comm: self.clone(),
         };
         // SAFETY: items and packed form are the request's until the operation is complete.
-        let started = unsafe { engine.irecv(start, count, of, source, tag, self.comm()) };
-        OwnedRequest::started(started, items, bytes, true)
+        let started =
+            unsafe { engine.irecv_returnable(start, count, of, source, tag, self.comm()) };
+        OwnedRequest::started(started, items, bytes, what, true)
     }
 }
 
@@ -291,7 +392,8 @@ impl<B: OwnedBuffer> OwnedRequest<B> {
     fn started(
         started: ferrite_engine::Result<Handle>,
         items: ManuallyDrop<Vec<B::Item>>,
-        packed: Option<Box<[u8]>>,
+        packed: Option<OwnedBuf>,
+        what: Envelope,
         receives: bool,
     ) -> Result<OwnedRequest<B>> {
         let handle = match started {
@@ -309,6 +411,7 @@ impl<B: OwnedBuffer> OwnedRequest<B> {
                 items,
                 packed: ManuallyDrop::new(packed),
                 receives,
+                what,
                 watched: false,
             }),
         })

@@ -5,7 +5,7 @@ use core::mem::MaybeUninit;
 use ferrite_engine::{Comm, Datatype as Predefined, Engine, Mode};
 
 use crate::buffer::collect_vec;
-use crate::datatype::{engine_items, packed, unpack_items};
+use crate::datatype::{engine_items, packed, sent_bytes, unpack_items};
 use crate::universe::enter;
 use crate::{
     Buffer, BufferMut, Communicator, Datatype, Destination, Error, ErrorClass, Result, Source,
@@ -45,18 +45,9 @@ impl Communicator {
             .map_err(Error::from);
         }
         let bytes = packed(items);
+        let (start, (count, of)) = sent_bytes(&bytes);
         // SAFETY: as above, for the packed form.
-        unsafe {
-            engine.send(
-                bytes.as_ptr(),
-                bytes.len() as i64,
-                Predefined::BYTE,
-                dest,
-                tag,
-                self.comm(),
-            )
-        }
-        .map_err(Error::from)
+        unsafe { engine.send(start, count, of, dest, tag, self.comm()) }.map_err(Error::from)
     }
 
     /// Sends, and returns when the receiver has begun to receive.
@@ -88,9 +79,9 @@ impl Communicator {
             .map_err(Error::from);
         }
         let bytes = packed(items);
-        let (start, count) = (bytes.as_ptr(), bytes.len() as i64);
+        let (start, (count, of)) = sent_bytes(&bytes);
         // SAFETY: as above, for the packed form.
-        unsafe { engine.send_mode(mode, start, count, Predefined::BYTE, dest, tag, self.comm()) }
+        unsafe { engine.send_mode(mode, start, count, of, dest, tag, self.comm()) }
             .map_err(Error::from)
     }
 
@@ -99,7 +90,7 @@ impl Communicator {
     ///
     /// # Errors
     /// Of class [`ErrorClass::TRUNCATE`] when the message is longer than the buffer; when the source is no rank of this
-    /// communicator, or is lost.
+    /// communicator, or is lost; when another thread finalises MPI meanwhile.
     #[inline]
     pub fn recv_into<B: BufferMut + ?Sized>(
         &self,
@@ -224,7 +215,7 @@ impl Communicator {
             (items.as_ptr().cast(), engine_items::<B::Item>(items.len()))
         } else {
             out = packed(send.items());
-            (out.as_ptr(), (out.len() as i64, Predefined::BYTE))
+            sent_bytes(&out)
         };
         let items = recv.items_mut();
         let comm = self.comm();
@@ -257,7 +248,7 @@ impl Communicator {
     /// Waits for a message and says what it is, without receiving it.
     ///
     /// # Errors
-    /// When the source is no rank of this communicator, or is lost.
+    /// When the source is no rank of this communicator, or is lost; when another thread finalises MPI meanwhile.
     pub fn probe(&self, source: impl Into<Source>, tag: impl Into<Tag>) -> Result<Status> {
         let engine = enter()?;
         Ok(Status(engine.probe(

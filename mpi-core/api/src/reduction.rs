@@ -2,8 +2,10 @@
 //! no type for travel packed, as so many bytes.
 
 use core::any::Any;
+use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::panic::AssertUnwindSafe;
+use core::ptr::NonNull;
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
 
@@ -55,7 +57,16 @@ unsafe fn call_closure<T: Datatype>(
     }));
     if let Err(panic) = called {
         let mut first = closure.panic.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert(panic);
+        let more = match &*first {
+            None => {
+                *first = Some(panic);
+                None
+            }
+            Some(_) => Some(panic),
+        };
+        drop(first);
+        // What the program panicked with is its own: dropping it may do anything, panic included.
+        core::mem::forget(more);
     }
 }
 
@@ -72,9 +83,11 @@ pub(crate) struct Operation<'f, T: Datatype> {
     /// How many of what type the items are to the engine.
     pub(crate) of: (i64, Handle),
     pub(crate) handle: OpHandle,
-    /// Neither is predefined.
-    closure: Option<Box<Closure<'f, T>>>,
+    /// Neither is predefined. The engine has the closure's address, so it is reached by this pointer alone, which a box that is moved
+    /// would invalidate.
+    closure: Option<NonNull<Closure<'f, T>>>,
     packed: bool,
+    of_closure: PhantomData<Closure<'f, T>>,
 }
 
 impl<'f, T: Datatype> Operation<'f, T> {
@@ -85,21 +98,24 @@ impl<'f, T: Datatype> Operation<'f, T> {
                 handle,
                 closure: None,
                 packed: false,
+                of_closure: PhantomData,
             });
         }
-        let closure = Box::new(Closure {
+        let closure = NonNull::from(Box::leak(Box::new(Closure {
             combine: op.combine,
             panic: Mutex::new(None),
-        });
-        let address = (&raw const *closure).expose_provenance();
+        })));
+        let address = closure.as_ptr().expose_provenance();
         // SAFETY: the closure may be called from any thread, and stays where it is until the operation is dropped.
         let callback = unsafe { Callback::new(address, call_closure::<T> as ReduceFunction) };
         let mut operation = Operation {
             of: engine_items::<T>(items),
-            handle: op::create(callback, op.is_commutative)?,
+            handle: OpHandle::NULL,
             closure: Some(closure),
             packed: false,
+            of_closure: PhantomData,
         };
+        operation.handle = op::create(callback, op.is_commutative)?;
         if !is_one_element::<T>() {
             let packed = datatype::contiguous(Form::Large, T::PACKED as i64, Handle::BYTE)?;
             operation.of = (items as i64, packed);
@@ -111,7 +127,8 @@ impl<'f, T: Datatype> Operation<'f, T> {
 
     /// What the closure panicked with, once the engine is done with it.
     pub(crate) fn panic(&self) -> Option<Panic> {
-        let panic = &self.closure.as_ref()?.panic;
+        // SAFETY: lives until this is dropped, and nobody has it exclusively.
+        let panic = &unsafe { self.closure?.as_ref() }.panic;
         panic.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -119,8 +136,12 @@ impl<'f, T: Datatype> Operation<'f, T> {
 impl<T: Datatype> Drop for Operation<'_, T> {
     fn drop(&mut self) {
         // Made here, so that freeing them succeeds.
-        if self.closure.is_some() {
+        if self.closure.is_some() && self.handle != OpHandle::NULL {
             let _ = op::free(self.handle);
+        }
+        if let Some(closure) = self.closure {
+            // SAFETY: came from a box, once; the engine calls it no more.
+            drop(unsafe { Box::from_raw(closure.as_ptr()) });
         }
         if self.packed {
             let _ = datatype::free(&mut self.of.1);

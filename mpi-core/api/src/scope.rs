@@ -2,53 +2,65 @@
 //!
 //! A buffer is borrowed for `'scope`, which ends only after [`scope`] has completed all operations that were started in it:
 //! forgetting a [`Request`] does not free its buffer, as the request is the scope's, and a [`Request`] is only its number there.
+//!
+//! What the program panics with, and what its closures hold, is dropped while nothing is borrowed and caught if it panics: an operation
+//! under way must not lose its buffer to an unwinding stack.
 
+use core::any::Any;
 use core::cell::RefCell;
 use core::marker::PhantomData;
+use core::panic::AssertUnwindSafe;
 use core::sync::atomic::Ordering;
-use std::panic::resume_unwind;
+use core::time::Duration;
+use std::panic::{catch_unwind, resume_unwind};
+use std::thread;
+use std::time::Instant;
 
-use ferrite_engine::{Datatype as Predefined, Engine, Mode, Request as Handle, SENT};
+use ferrite_engine::{Engine, Mode, Request as Handle, SENT};
+use ferrite_fabric::OwnedBuf;
 
-use crate::datatype::{engine_items, packed, unpack_items};
+use crate::datatype::{engine_items, packed, room, sent_bytes, unpack_items};
 use crate::reduction::Panic;
 use crate::universe::{BORROWING, enter};
 use crate::{Buffer, BufferMut, Communicator, Datatype, Destination, Result, Source, Status, Tag};
 
+/// How long a scope that ends by a panic waits for operations that cannot be cancelled: the peers may have begun them, too.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Where operations are started that are complete when it ends.
 pub struct Scope<'scope, 'env: 'scope> {
-    started: RefCell<Vec<Started>>,
+    started: List,
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
 
+/// `None`: completed.
+type List = RefCell<Vec<Option<Started>>>;
+
 /// An operation under way.
 struct Started {
     engine: &'static Engine,
-    /// Null: completed.
     handle: Handle,
     /// The packed form that the operation works on, if it is not the buffer itself.
-    packed: Option<Box<[u8]>>,
+    packed: Option<OwnedBuf>,
     /// What is to be done with it: unpack this many bytes into the buffer.
     unpack: Option<Unpack>,
     /// What a collective operation needs until it is complete, and what follows then.
     then: Option<Then>,
-    /// What a closure panicked with.
-    panic: Option<Panic>,
 }
 
 /// What follows a collective operation. Its answer: what a closure of the program panicked with.
 pub(crate) type Then = Box<dyn FnOnce() -> Option<Panic>>;
 
 /// Where a packed form goes, and how.
-pub(crate) struct Unpack {
+struct Unpack {
     to: *mut u8,
     how: unsafe fn(from: *const u8, count: usize, to: *mut u8),
     size: usize,
 }
 
 impl Unpack {
-    pub(crate) fn into<T: Datatype>(to: *mut T) -> Unpack {
+    fn into<T: Datatype>(to: *mut T) -> Unpack {
         Unpack {
             to: to.cast(),
             // SAFETY: `run`'s promise, for the type that `to` is of.
@@ -59,15 +71,20 @@ impl Unpack {
 
     /// # Safety
     /// `from` holds that many bytes, and there is room for as many items.
-    pub(crate) unsafe fn run(self, from: &[u8], bytes: usize) {
+    unsafe fn run(self, from: &OwnedBuf, bytes: usize) {
         let count = bytes.checked_div(self.size).unwrap_or(0);
         // SAFETY: the caller's promise.
-        unsafe { (self.how)(from.as_ptr(), count, self.to) }
+        unsafe { (self.how)(from.buf().ptr, count, self.to) }
     }
 }
 
-/// Starts operations whose buffers are borrowed, and completes them all: at the end of `run`, also when it panics (then
-/// they are cancelled where that is possible). The first error of `run`, or else of an operation that nobody waited for, is returned.
+/// Starts operations whose buffers are borrowed, and completes them all at the end of `run`. The first error of `run`, or else of an operation
+/// that nobody waited for, is returned.
+///
+/// When `run` panics, its operations are cancelled. Those that cannot be, as collective ones and messages that are being moved, are
+/// waited for, since they use buffers that the panic is about to free. If they are not complete within 2 seconds, because the peers wait for
+/// something that this panic has prevented, the whole job ends, as by [`Communicator::abort`], with a sentence that names the rank and has
+/// the panic's message.
 ///
 /// ```
 /// # let universe = mpi_core::init()?;
@@ -131,36 +148,29 @@ pub fn scope<'env, R>(
         scope: PhantomData,
         env: PhantomData,
     };
-    /// Completes on unwinding.
-    struct Unwinding<'a>(&'a RefCell<Vec<Started>>);
-    impl Drop for Unwinding<'_> {
-        fn drop(&mut self) {
-            for started in self.0.borrow().iter() {
-                // What cannot be cancelled is waited for.
-                if started.handle != Handle::NULL {
-                    let _ = started.engine.cancel(started.handle);
-                }
-            }
-            let _ = complete_all(self.0);
+    let answer = match catch_unwind(AssertUnwindSafe(|| run(&scope))) {
+        Ok(answer) => answer,
+        Err(panic) => {
+            take_back(&scope.started, &*panic);
+            resume_unwind(panic)
         }
-    }
-    let unwinding = Unwinding(&scope.started);
-    let answer = run(&scope);
-    core::mem::forget(unwinding);
+    };
     let completed = complete_all(&scope.started);
     let answer = answer?;
     completed?;
     Ok(answer)
 }
 
-fn complete_all(started: &RefCell<Vec<Started>>) -> Result<()> {
+/// Completes all operations. A panic of a closure goes on once none is under way.
+fn complete_all(list: &List) -> Result<()> {
     let (mut all, mut panic) = (Ok(()), None);
-    for started in started.borrow_mut().iter_mut() {
-        let done = started.complete();
+    let count = list.borrow().len();
+    for number in 0..count {
+        let (done, panicked) = complete(list, number);
         if all.is_ok() {
             all = done.map(drop);
         }
-        panic = panic.or(started.panic.take());
+        keep_first(&mut panic, panicked);
     }
     if let Some(panic) = panic {
         resume_unwind(panic);
@@ -168,36 +178,118 @@ fn complete_all(started: &RefCell<Vec<Started>>) -> Result<()> {
     all
 }
 
-impl Started {
-    fn complete(&mut self) -> Result<Status> {
-        if self.handle == Handle::NULL {
-            return Ok(Status(ferrite_engine::Status::EMPTY));
-        }
-        let done = self.engine.wait(&mut self.handle);
-        self.finish(done)
+/// What the program panics with is its own, and may panic again when it is dropped: the second one is forgotten.
+fn keep_first(first: &mut Option<Panic>, second: Option<Panic>) {
+    match first {
+        None => *first = second,
+        Some(_) => core::mem::forget(second),
     }
+}
 
-    /// What follows on completion.
-    fn finish(&mut self, done: ferrite_engine::Result<ferrite_engine::Status>) -> Result<Status> {
-        self.handle = Handle::NULL;
-        // Release: the engine is done with the buffer before `end` sees it.
-        BORROWING.fetch_sub(1, Ordering::Release);
-        let (packed, then) = (self.packed.take(), self.then.take());
-        let status = Status(done?);
-        self.panic = then.and_then(|then| then());
-        if let (Some(unpack), Some(packed)) = (self.unpack.take(), packed) {
-            // SAFETY: the bytes were received into `packed`, which has room for as many items as the buffer.
-            unsafe { unpack.run(&packed, status.bytes()) };
-        }
-        Ok(status)
+/// Ends the operations of a scope that panics: cancels them, waits a while for those that cannot be, then ends the job.
+#[cold]
+fn take_back(list: &List, panic: &(dyn Any + Send)) {
+    let handles = || {
+        let list = list.borrow();
+        let handles = list.iter().enumerate().filter_map(|(number, started)| {
+            let started = started.as_ref()?;
+            Some((number, started.engine, started.handle))
+        });
+        handles.collect::<Vec<_>>()
+    };
+    for (_, engine, handle) in handles() {
+        // What cannot be cancelled says so.
+        let _ = engine.cancel(handle);
     }
+    let until = Instant::now() + GRACE;
+    loop {
+        let mut left = 0;
+        let mut busy = None;
+        for (number, engine, handle) in handles() {
+            engine.progress();
+            if !engine.is_done(handle) {
+                left += 1;
+                busy = Some(engine);
+                continue;
+            }
+            // Nobody asks for errors and further panics any more.
+            let (_, panicked) = complete(list, number);
+            core::mem::forget(panicked);
+        }
+        let Some(engine) = busy else { return };
+        if Instant::now() > until {
+            engine.abort(101, &why_ended(left, panic));
+        }
+        thread::sleep(Duration::from_micros(100));
+    }
+}
+
+fn why_ended(left: usize, panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(|text| &**text));
+    format!(
+        "a scope ends by a panic with {left} operations under way that cannot be cancelled and do not complete, such as a collective that \
+         others have not started; the panic: {}",
+        text.unwrap_or("(no text)")
+    )
+}
+
+/// Completes the operation of this number, and says what a closure of the program panicked with.
+fn complete(list: &List, number: usize) -> (Result<Status>, Option<Panic>) {
+    let under_way = |started: &Started| (started.engine, started.handle);
+    let Some((engine, mut handle)) = list.borrow()[number].as_ref().map(under_way) else {
+        return (Ok(Status(ferrite_engine::Status::EMPTY)), None);
+    };
+    let done = engine.wait(&mut handle);
+    finish(list, number, done)
+}
+
+/// What follows when the operation of this number is complete.
+fn finish(
+    list: &List,
+    number: usize,
+    done: ferrite_engine::Result<ferrite_engine::Status>,
+) -> (Result<Status>, Option<Panic>) {
+    let started = list.borrow_mut()[number].take();
+    let Some(Started {
+        packed,
+        unpack,
+        then,
+        ..
+    }) = started
+    else {
+        return (Ok(Status(ferrite_engine::Status::EMPTY)), None);
+    };
+    // Release: the engine is done with the buffer before `end` sees it.
+    BORROWING.fetch_sub(1, Ordering::Release);
+    let is_well = done.is_ok();
+    // What the closure holds may panic when it is dropped.
+    let then = then.and_then(|then| {
+        let follow = move || match is_well {
+            true => then(),
+            false => {
+                drop(then);
+                None
+            }
+        };
+        catch_unwind(AssertUnwindSafe(follow)).unwrap_or_else(Some)
+    });
+    let status = match done {
+        Ok(status) => Status(status),
+        Err(error) => return (Err(error.into()), then),
+    };
+    if let (Some(unpack), Some(packed)) = (unpack, packed) {
+        // SAFETY: the bytes were received into `packed`, which has room for as many items as the buffer.
+        unsafe { unpack.run(&packed, status.bytes()) };
+    }
+    (Ok(status), then)
 }
 
 impl Scope<'_, '_> {
     fn add(&self, started: Started) -> usize {
         BORROWING.fetch_add(1, Ordering::Relaxed);
         let mut all = self.started.borrow_mut();
-        all.push(started);
+        all.push(Some(started));
         all.len() - 1
     }
 
@@ -212,9 +304,10 @@ impl Scope<'_, '_> {
 
 /// An operation under way in a scope. Dropping it leaves it to the scope, which completes it.
 pub struct Request<'scope> {
-    /// Number in the scope's list; `DONE`: completed when it was started.
+    /// Number in the scope's list.
     number: usize,
-    started: Option<&'scope RefCell<Vec<Started>>>,
+    /// `None`: the operation was complete when it was started.
+    started: Option<&'scope List>,
 }
 
 impl Request<'_> {
@@ -232,12 +325,10 @@ impl Request<'_> {
     /// # Errors
     /// That of the operation.
     pub fn wait(self) -> Result<Status> {
-        let Some(all) = self.started else {
-            return Ok(Status(ferrite_engine::Status::EMPTY));
-        };
-        let done = all.borrow_mut()[self.number].complete();
-        go_on_panicking(all, self.number);
-        done
+        match self.started {
+            Some(list) => go_on_panicking(complete(list, self.number)),
+            None => Ok(Status(ferrite_engine::Status::EMPTY)),
+        }
     }
 
     /// Whether the operation is complete: its status, or the request again.
@@ -245,35 +336,32 @@ impl Request<'_> {
     /// # Errors
     /// That of the operation.
     pub fn test(self) -> Result<core::result::Result<Status, Self>> {
-        let Some(list) = self.started else {
+        let under_way = |list: &List| {
+            let list = list.borrow();
+            let started = list[self.number].as_ref()?;
+            Some((started.engine, started.handle))
+        };
+        let Some((list, (engine, mut handle))) = self
+            .started
+            .and_then(|list| under_way(list).map(|found| (list, found)))
+        else {
             return Ok(Ok(Status(ferrite_engine::Status::EMPTY)));
         };
-        let mut all = list.borrow_mut();
-        let started = &mut all[self.number];
-        if started.handle == Handle::NULL {
-            return Ok(Ok(Status(ferrite_engine::Status::EMPTY)));
-        }
-        let done = match started.engine.test(&mut started.handle) {
-            Ok(None) => {
-                drop(all);
-                return Ok(Err(self));
-            }
+        let done = match engine.test(&mut handle) {
+            Ok(None) => return Ok(Err(self)),
             Ok(Some(status)) => Ok(status),
             Err(error) => Err(error),
         };
-        let done = started.finish(done);
-        drop(all);
-        go_on_panicking(list, self.number);
-        done.map(Ok)
+        go_on_panicking(finish(list, self.number, done)).map(Ok)
     }
 }
 
-/// Where a closure of the operation of this number has panicked.
-fn go_on_panicking(started: &RefCell<Vec<Started>>, number: usize) {
-    let panic = started.borrow_mut()[number].panic.take();
+/// Where a closure of the operation has panicked.
+fn go_on_panicking((done, panic): (Result<Status>, Option<Panic>)) -> Result<Status> {
     if let Some(panic) = panic {
         resume_unwind(panic);
     }
+    done
 }
 
 impl Communicator {
@@ -302,17 +390,9 @@ impl Communicator {
             return Ok(keep(scope, engine, handle, None, None));
         }
         let bytes = packed(items);
+        let (start, (count, of)) = sent_bytes(&bytes);
         // SAFETY: the packed form is the scope's until the operation is complete.
-        let handle = unsafe {
-            engine.isend(
-                bytes.as_ptr(),
-                bytes.len() as i64,
-                Predefined::BYTE,
-                dest,
-                tag,
-                self.comm(),
-            )?
-        };
+        let handle = unsafe { engine.isend(start, count, of, dest, tag, self.comm())? };
         Ok(keep(scope, engine, handle, Some(bytes), None))
     }
 
@@ -336,7 +416,7 @@ impl Communicator {
             )
         } else {
             let bytes = packed(items);
-            let place = (bytes.as_ptr(), (bytes.len() as i64, Predefined::BYTE));
+            let place = sent_bytes(&bytes);
             (Some(bytes), place)
         };
         // SAFETY: the items are borrowed until the scope ends, which completes the operation; so is the packed form kept.
@@ -366,11 +446,10 @@ impl Communicator {
             let handle = unsafe { engine.irecv(start, count, of, source, tag, self.comm())? };
             return Ok(keep(scope, engine, handle, None, None));
         }
-        let mut bytes = vec![0u8; items.len() * B::Item::PACKED].into_boxed_slice();
-        let (start, room) = (bytes.as_mut_ptr(), bytes.len() as i64);
+        let bytes = OwnedBuf::zeroed(items.len() * B::Item::PACKED);
+        let (start, (count, of)) = room(&bytes);
         // SAFETY: the packed form is the scope's until the operation is complete.
-        let handle =
-            unsafe { engine.irecv(start, room, Predefined::BYTE, source, tag, self.comm())? };
+        let handle = unsafe { engine.irecv(start, count, of, source, tag, self.comm())? };
         let unpack = Unpack::into(items.as_mut_ptr());
         Ok(keep(scope, engine, handle, Some(bytes), Some(unpack)))
     }
@@ -395,7 +474,6 @@ pub(crate) unsafe fn keep_collective<'scope>(
         packed: None,
         unpack: None,
         then: Some(then),
-        panic: None,
     });
     Request {
         number,
@@ -409,7 +487,7 @@ fn keep<'scope>(
     scope: &'scope Scope<'scope, '_>,
     engine: &'static Engine,
     handle: Handle,
-    packed: Option<Box<[u8]>>,
+    packed: Option<OwnedBuf>,
     unpack: Option<Unpack>,
 ) -> Request<'scope> {
     let number = scope.add(Started {
@@ -418,7 +496,6 @@ fn keep<'scope>(
         packed,
         unpack,
         then: None,
-        panic: None,
     });
     Request {
         number,

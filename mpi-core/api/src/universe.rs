@@ -119,6 +119,11 @@ impl Builder {
 /// MPI, from initialisation to finalisation. Dropping it finalises: it waits for all ranks to come so far. Keep it until the end
 /// of `main`. What is called on communicators afterwards is an error.
 ///
+/// Other threads should have ended their calls by then. Those that wait to receive or probe, or await a request, get an error; one that
+/// waits for its message to be received, or in a collective operation, has lent the engine buffers that cannot be taken back: it waits for
+/// ever, which a sentence on standard error says. A scope with operations under way ends the whole job with a sentence, in whichever thread it
+/// is.
+///
 /// When it is dropped because its thread panics, the other ranks would wait forever: the whole job is ended.
 pub struct Universe {
     world: Communicator,
@@ -149,7 +154,8 @@ impl Universe {
     /// Finalises, as dropping does, and says how it went.
     ///
     /// # Errors
-    /// When the engine cannot finalise.
+    /// When the engine cannot finalise. Of class [`ErrorClass::PENDING`], after all ranks have finalised, when an owned send of this one was
+    /// dropped and its message was never received: the sentence says how many bytes went to whom with what tag. MPI is finalised then, too.
     pub fn finalize(self) -> Result<()> {
         let done = end();
         core::mem::forget(self);
@@ -160,7 +166,7 @@ impl Universe {
 impl Drop for Universe {
     fn drop(&mut self) {
         if let Err(error) = end() {
-            eprintln!("mpi_core: finalisation failed: {error}");
+            eprintln!("mpi_core: at finalisation: {error}");
         }
     }
 }
@@ -183,10 +189,21 @@ fn end() -> Result<()> {
         );
     }
     wake::stop();
-    owned::complete_abandoned(engine);
     ENGINE_HERE.set(core::ptr::null());
+    // Release: for symmetry; who reads null uses nothing of the engine.
     FOR_ALL.store(core::ptr::null_mut(), Ordering::Release);
-    Ok(engine.finalize()?)
+    let mut lost = None;
+    let done = engine.finalize_with(|| lost = owned::complete_abandoned(engine));
+    // Whoever still waits learns that nothing will come.
+    if done.is_ok() {
+        engine.release();
+    }
+    wake::wake_all();
+    done?;
+    match lost {
+        None => Ok(()),
+        Some(sentence) => Err(Error::new(ErrorClass::PENDING, sentence)),
+    }
 }
 
 /// The engine, for a call of this thread.

@@ -5,12 +5,17 @@
 //! engine; other executors are asked to poll again, since nothing else could drive progress.
 //!
 //! An entry's handle names its request as long as the entry is in the list: whoever completes a request takes its entry out first.
+//!
+//! A waker is the program's code, whose clone, wake and drop may do anything, such as drop a request of this crate or finalise MPI:
+//! none of them happens while the list is locked.
 
 use core::cell::Cell;
 use core::future::Future;
+use core::panic::AssertUnwindSafe;
 use core::pin::pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
+use std::panic::catch_unwind;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Wake;
 use std::thread::{self, Thread};
@@ -23,13 +28,17 @@ struct Watched {
     awaited: Vec<(Handle, Waker)>,
     /// Whether the thread exists.
     thread: bool,
+    /// Finalisation has begun: nobody waits in the engine for these requests any more.
     stopped: bool,
+    /// MPI is finalised: nothing is awaited any more.
+    over: bool,
 }
 
 static WATCHED: Mutex<Watched> = Mutex::new(Watched {
     awaited: Vec::new(),
     thread: false,
     stopped: false,
+    over: false,
 });
 static MORE: Condvar = Condvar::new();
 
@@ -48,34 +57,64 @@ pub(crate) fn watch(engine: &'static Engine, handle: Handle, waker: &Waker) -> b
         waker.wake_by_ref();
         return false;
     }
+    let entry = (handle, waker.clone());
     let mut list = watched();
-    list.awaited.push((handle, waker.clone()));
-    if !has_threads() {
-        return true;
+    if list.over {
+        drop(list);
+        // Polled again, it learns of that.
+        waker.wake_by_ref();
+        return false;
     }
-    if !list.thread {
+    list.awaited.push(entry);
+    let mut nobody_wakes = false;
+    if has_threads() && !list.thread && !list.stopped {
         let work = move || wait_for_all(engine);
-        match thread::Builder::new().name("mpi-wake".into()).spawn(work) {
-            Ok(_) => list.thread = true,
-            // Without the thread, polling again is all that remains.
-            Err(_) => waker.wake_by_ref(),
-        }
+        let started = thread::Builder::new().name("mpi-wake".into()).spawn(work);
+        list.thread = started.is_ok();
+        nobody_wakes = started.is_err();
     }
+    drop(list);
     MORE.notify_one();
+    if nobody_wakes {
+        // Polling again is all that remains.
+        waker.wake_by_ref();
+    }
     true
 }
 
 /// Takes a request out of the list.
 pub(crate) fn unwatch(handle: Handle) {
-    watched().awaited.retain(|entry| entry.0 != handle);
+    take_out(|entry| entry.0 == handle);
 }
 
-/// Before finalisation: nothing is awaited any more.
+/// Takes entries out of the list, to be dropped when it is not locked any more.
+fn take_out(which: impl Fn(&(Handle, Waker)) -> bool) -> Vec<(Handle, Waker)> {
+    watched()
+        .awaited
+        .extract_if(.., |entry| which(entry))
+        .collect()
+}
+
+/// Before finalisation: the thread does not wait in the engine any more.
 pub(crate) fn stop() {
-    let mut list = watched();
-    list.stopped = true;
-    list.awaited.clear();
+    watched().stopped = true;
     MORE.notify_one();
+}
+
+/// After finalisation: wakes whoever still awaits something, which learns then that it will not come.
+pub(crate) fn wake_all() {
+    watched().over = true;
+    wake_each(take_out(|_| true));
+}
+
+/// A waker that panics keeps no other from being called.
+fn wake_each(entries: Vec<(Handle, Waker)>) {
+    for (_, waker) in entries {
+        // The panic was told by its hook. Its payload is the program's, too, and is not dropped: that may panic again.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+            core::mem::forget(payload);
+        }
+    }
 }
 
 fn wait_for_all(engine: &'static Engine) {
@@ -96,16 +135,11 @@ fn wait_for_all(engine: &'static Engine) {
 fn wait_for_some(engine: &Engine) {
     engine.wait_until(|| {
         let list = watched();
-        list.awaited.is_empty() || list.awaited.iter().any(|entry| engine.is_done(entry.0))
+        list.stopped
+            || list.awaited.is_empty()
+            || list.awaited.iter().any(|entry| engine.is_done(entry.0))
     });
-    let done: Vec<_> = watched()
-        .awaited
-        .extract_if(.., |entry| engine.is_done(entry.0))
-        .collect();
-    // No lock is held: a waker is the program's code.
-    for (_, waker) in done {
-        waker.wake();
-    }
+    wake_each(take_out(|entry| engine.is_done(entry.0)));
 }
 
 /// Wakes a thread that is parked in [`block_on`].
@@ -122,6 +156,15 @@ impl Wake for Unpark {
     }
 }
 
+/// This thread polls in [`block_on`]; dropped, also by a panic, it does what it did before.
+struct Inside(bool);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        IN_BLOCK_ON.set(self.0);
+    }
+}
+
 /// Runs a future to its end in this thread: the smallest executor there is. Requests can be awaited in any other executor too.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
@@ -132,9 +175,9 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::clone(&unpark));
     let mut context = Context::from_waker(&waker);
     loop {
-        let before = IN_BLOCK_ON.replace(true);
+        let inside = Inside(IN_BLOCK_ON.replace(true));
         let polled = future.as_mut().poll(&mut context);
-        IN_BLOCK_ON.set(before);
+        drop(inside);
         if let Poll::Ready(output) = polled {
             return output;
         }

@@ -299,6 +299,75 @@ fn values_of_serde(world: Communicator) -> Result<()> {
     Ok(())
 }
 
+/// Items without a size lie nowhere: at an address that must not be taken for what MPI says by an address.
+fn nothing<T: Datatype + PartialEq + std::fmt::Debug>(world: &Communicator, item: T) -> Result<()> {
+    const { assert!(T::PACKED == 0) }
+    let (rank, size) = (world.rank(), world.size());
+    for length in [0, 1, 3] {
+        let (own, all) = (vec![item; length], vec![item; length * size]);
+        let (parts, at_root) = (vec![own.clone(); size], rank == 0);
+        let mut buffer = own.clone();
+        world.broadcast(&mut buffer, 0)?;
+        world.broadcast_vec(&mut buffer, 0)?;
+        assert_eq!(buffer, own);
+        assert_eq!(world.gather(&own, 0)?, at_root.then(|| all.clone()));
+        assert_eq!(world.gather_v(&own, 0)?, at_root.then(|| parts.clone()));
+        assert_eq!(world.all_gather(&own)?, all);
+        assert_eq!(world.all_gather_v(&own)?, parts);
+        assert_eq!(world.scatter(at_root.then_some(&all[..]), 0)?, own);
+        assert_eq!(world.scatter_v(at_root.then_some(&parts[..]), 0)?, own);
+        assert_eq!(world.all_to_all(&all)?, all);
+        assert_eq!(world.all_to_all_v(&parts)?, parts);
+        let first = || op::function(|a: T, _| a);
+        assert_eq!(world.all_reduce(&own, first())?, own);
+        assert_eq!(
+            world.reduce(&own, first(), 0)?,
+            at_root.then(|| own.clone())
+        );
+        assert_eq!(world.scan(&own, first())?, own);
+        assert_eq!(
+            world.exscan(&own, first())?,
+            (rank > 0).then(|| own.clone())
+        );
+        assert_eq!(world.reduce_scatter(&all, first())?, own);
+        let (mut gathered, mut dealt, mut reduced) = (all.clone(), all.clone(), own.clone());
+        let mut at_root = own.clone();
+        mpi_core::scope(|s| {
+            world.ibroadcast(s, &mut buffer, 0)?;
+            world.iall_gather(s, &own, &mut gathered)?;
+            world.iall_to_all(s, &all, &mut dealt)?;
+            world.iall_reduce(s, &own, &mut reduced, first())?;
+            world.ireduce(s, &own, Some(&mut at_root), first(), 0)?;
+            Ok(())
+        })?;
+        let (next, previous) = ((rank + 1) % size, (rank + size - 1) % size);
+        world.sendrecv(&own, next, 1, &mut buffer, previous, 1)?;
+        world.send(&own, next, 2)?;
+        world.recv_into(&mut buffer, previous, 2)?;
+        let receive = world.irecv_owned(own.clone(), previous, 3)?;
+        world.isend_owned(own.clone(), next, 3)?.wait()?;
+        receive.wait()?;
+        world.send(&own, next, 4)?;
+        world.recv_vec::<T>(previous, 4)?;
+    }
+    world.all_gather(&item).map(drop)
+}
+
+#[mpi_core::test(ranks = 3)]
+fn items_without_a_size(world: Communicator) -> Result<()> {
+    #[derive(Clone, Copy, Debug, PartialEq, Datatype)]
+    struct Nothing;
+    #[derive(Clone, Copy, Debug, PartialEq, Datatype)]
+    #[repr(align(1024))]
+    struct Aligned;
+    nothing(&world, core::marker::PhantomData::<u8>)?;
+    nothing(&world, [0u8; 0])?;
+    nothing(&world, [0u64; 0])?;
+    nothing(&world, [false; 0])?;
+    nothing(&world, Nothing)?;
+    nothing(&world, Aligned)
+}
+
 fn nonblocking(world: &Communicator) -> Result<()> {
     let (rank, size) = (world.rank(), world.size());
     for length in [0, 1, 1000, 40_000] {

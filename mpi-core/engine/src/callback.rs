@@ -2,7 +2,7 @@
 //!
 //! A [`Callback`] is the address of a function in whatever calling convention it has (C of one of the ABIs, Fortran), and
 //! a trampoline from the same ABI that knows the convention and converts handles, counts and codes. This library never
-//! calls the function itself and never looks behind the address. No lock is held during a call.
+//! calls the function itself and never looks behind the address. No lock is held during a call, which debug builds assert.
 //!
 //! Values that a program hands over to get them back (extra state, attribute values) are addresses or integers as large
 //! as one: `usize`, never followed.
@@ -10,6 +10,7 @@
 use crate::attribute::Keyval;
 use crate::handle::Datatype;
 use crate::status::Status;
+use crate::sync::assert_nothing_held;
 
 /// A function of the program with the trampoline that calls it. `F` is one of the trampoline types of this module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,7 @@ pub type DroppedFunction = unsafe fn(usize, i64, u32, i32, i32, usize);
 impl Callback<EventFunction> {
     /// Tells the tool.
     pub fn call(&self, instance: u32, registration: u32, safety: i32, user_data: usize) {
+        assert_nothing_held();
         // SAFETY: promised to `new`.
         unsafe { (self.invoke)(self.function, instance, registration, safety, user_data) }
     }
@@ -73,6 +75,7 @@ impl Callback<EventFunction> {
 impl Callback<EventFreeFunction> {
     /// Tells the tool.
     pub fn call(&self, registration: u32, safety: i32, user_data: usize) {
+        assert_nothing_held();
         // SAFETY: promised to `new`.
         unsafe { (self.invoke)(self.function, registration, safety, user_data) }
     }
@@ -81,6 +84,7 @@ impl Callback<EventFreeFunction> {
 impl Callback<DroppedFunction> {
     /// Tells the tool.
     pub fn call(&self, count: i64, registration: u32, source: i32, safety: i32, user_data: usize) {
+        assert_nothing_held();
         // SAFETY: promised to `new`.
         unsafe {
             (self.invoke)(
@@ -98,6 +102,7 @@ impl Callback<DroppedFunction> {
 impl Callback<QueryFunction> {
     /// Asks for the status.
     pub fn call(&self, extra_state: usize, status: &mut Status) -> i32 {
+        assert_nothing_held();
         // SAFETY: promised to `new`.
         unsafe { (self.invoke)(self.function, extra_state, status) }
     }
@@ -106,6 +111,7 @@ impl Callback<QueryFunction> {
 impl Callback<FreeFunction> {
     /// Tells the program that the request goes.
     pub fn call(&self, extra_state: usize) -> i32 {
+        assert_nothing_held();
         // SAFETY: promised to `new`.
         unsafe { (self.invoke)(self.function, extra_state) }
     }
@@ -114,6 +120,7 @@ impl Callback<FreeFunction> {
 impl Callback<CancelFunction> {
     /// Asks the program to cancel what it does.
     pub fn call(&self, extra_state: usize, is_complete: bool) -> i32 {
+        assert_nothing_held();
         // SAFETY: promised to `new`.
         unsafe { (self.invoke)(self.function, extra_state, is_complete) }
     }
@@ -122,6 +129,7 @@ impl Callback<CancelFunction> {
 impl Callback<ErrorFunction> {
     /// Calls the error handler with the object that the error occurred on.
     pub fn call(&self, object: u32, code: i32) {
+        assert_nothing_held();
         // SAFETY: promised to `new`.
         unsafe { (self.invoke)(self.function, object, code) }
     }
@@ -136,6 +144,7 @@ impl Callback<CopyFunction> {
         extra_state: usize,
         value: usize,
     ) -> Result<Option<usize>, i32> {
+        assert_nothing_held();
         // SAFETY: promised to `new`.
         unsafe { (self.invoke)(self.function, object, keyval, extra_state, value) }
     }
@@ -144,6 +153,7 @@ impl Callback<CopyFunction> {
 impl Callback<DeleteFunction> {
     /// Tells the program that an attribute goes.
     pub fn call(&self, object: u32, keyval: Keyval, value: usize, extra_state: usize) -> i32 {
+        assert_nothing_held();
         // SAFETY: promised to `new`.
         unsafe { (self.invoke)(self.function, object, keyval, value, extra_state) }
     }
@@ -155,6 +165,7 @@ impl Callback<ReduceFunction> {
     /// # Safety
     /// `input` is readable and `inout` writable for `count` items of `datatype`.
     pub unsafe fn call(&self, input: *const u8, inout: *mut u8, count: usize, datatype: Datatype) {
+        assert_nothing_held();
         // SAFETY: promised to `new`, and by the caller for the buffers.
         unsafe { (self.invoke)(self.function, input, inout, count, datatype) }
     }

@@ -43,6 +43,18 @@ thread_local! {
     static HELD: Cell<u8> = const { Cell::new(0) };
 }
 
+/// The program's code is about to run: debug builds assert that this thread holds no lock of ours.
+#[inline(always)]
+pub(crate) fn assert_nothing_held() {
+    if cfg!(debug_assertions) {
+        let held = HELD.get();
+        assert!(
+            held == 0,
+            "locks {held:#b} are held while the program's code runs"
+        );
+    }
+}
+
 /// Data behind a lock of a class.
 pub(crate) struct ClassLock<T> {
     class: Class,

@@ -1,6 +1,6 @@
 //! Raw buffers: memory of the user or of another process, of which no Rust reference may ever be made.
 
-use core::ptr::copy_nonoverlapping;
+use core::ptr::{NonNull, copy_nonoverlapping};
 
 /// Bytes to read. May be user memory or memory shared with other processes, so it is never a `&[u8]`.
 #[derive(Clone, Copy, Debug)]
@@ -104,5 +104,56 @@ impl RawBufMut {
             ptr: self.ptr,
             len: self.len,
         }
+    }
+}
+
+/// Bytes on the heap that raw buffers point into, wherever this itself is moved to. A `Box` would not do: moving one says that it alone
+/// reaches its memory, so what was derived from it before may not be used afterwards.
+#[derive(Debug)]
+pub struct OwnedBuf(NonNull<[u8]>);
+
+// SAFETY: the bytes are this one's alone; raw buffers into them are unsafe to use.
+unsafe impl Send for OwnedBuf {}
+// SAFETY: as for `Send`; a shared reference gives nothing but addresses.
+unsafe impl Sync for OwnedBuf {}
+
+impl OwnedBuf {
+    /// This many bytes, all zero.
+    pub fn zeroed(len: usize) -> OwnedBuf {
+        vec![0; len].into_boxed_slice().into()
+    }
+
+    /// The bytes, to read as long as this lives.
+    pub fn buf(&self) -> RawBuf {
+        self.buf_mut().as_buf()
+    }
+
+    /// The bytes, to write as long as this lives.
+    pub fn buf_mut(&self) -> RawBufMut {
+        RawBufMut {
+            ptr: self.0.as_ptr().cast(),
+            len: self.0.len(),
+        }
+    }
+}
+
+impl From<Box<[u8]>> for OwnedBuf {
+    fn from(bytes: Box<[u8]>) -> OwnedBuf {
+        OwnedBuf(NonNull::from(Box::leak(bytes)))
+    }
+}
+
+impl From<OwnedBuf> for Box<[u8]> {
+    fn from(bytes: OwnedBuf) -> Box<[u8]> {
+        let bytes = core::mem::ManuallyDrop::new(bytes);
+        // SAFETY: came from a box, which is made again once.
+        unsafe { Box::from_raw(bytes.0.as_ptr()) }
+    }
+}
+
+impl Drop for OwnedBuf {
+    fn drop(&mut self) {
+        // SAFETY: came from a box, which is made again once.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }

@@ -19,7 +19,7 @@ mod network;
 pub mod sim;
 
 pub use bootstrap::{Bootstrap, Job, MAX_CARD, Secret};
-pub use buffer::{RawBuf, RawBufMut};
+pub use buffer::{OwnedBuf, RawBuf, RawBufMut};
 pub use header::{Header, Kind};
 pub use link::{
     CONTROL, Caps, Landing, Limits, Link, LinkDown, Port, Region, Sent, Sink, Token, Transfer,

@@ -5,7 +5,7 @@
 //!
 //! Nothing that arrives is trusted: lengths are checked before they are used. Pure: no sockets.
 
-use ferrite_fabric::{Header, Landing, RawBuf, RawBufMut, Sink};
+use ferrite_fabric::{Header, Landing, OwnedBuf, RawBuf, RawBufMut, Sink};
 
 /// The longest body of a frame, in bytes.
 pub(crate) const FRAME: usize = 1 << 20;
@@ -39,7 +39,7 @@ struct Body {
     /// Where they go; what exceeds it is thrown away.
     place: RawBufMut,
     /// Memory of our own that `place` is, for a frame without one.
-    own: Option<Box<[u8]>>,
+    own: Option<OwnedBuf>,
 }
 
 // SAFETY: `place` is writable until the frame has landed or the peer is down, whichever thread writes it (`Landing::At`).
@@ -129,8 +129,8 @@ impl Inflow {
         let (place, own) = match sink.arriving(peer, &header) {
             Landing::At(place) => (place, None),
             Landing::Anywhere => {
-                let mut memory = vec![0; header.len as usize].into_boxed_slice();
-                (RawBufMut::of(&mut memory), Some(memory))
+                let memory = OwnedBuf::zeroed(header.len as usize);
+                (memory.buf_mut(), Some(memory))
             }
         };
         self.body = Some(Body {
@@ -147,7 +147,7 @@ impl Inflow {
             return 0;
         };
         match &body.own {
-            Some(memory) => sink.frame(peer, &body.header, RawBuf::of(memory)),
+            Some(memory) => sink.frame(peer, &body.header, memory.buf()),
             None => sink.landed(peer, &body.header),
         }
         1

@@ -1,7 +1,7 @@
 //! Completion: every form of wait and test (MPI 5.0, sections 3.7.3 to 3.7.5).
 
 use super::Engine;
-use super::request::{Body, RequestData, RequestRef, SENT};
+use super::request::{Body, Kind, RequestData, RequestRef, SENT};
 use crate::handle::Request;
 use crate::status::Status;
 use crate::{Error, ErrorClass, Result};
@@ -75,9 +75,34 @@ impl Engine {
         }
         let data = self.request(*request)?;
         if !data.is_done() {
-            self.wait_until(|| data.is_done());
+            self.wait_until(|| data.is_done() || self.waiting.is_over());
+            if !data.is_done() {
+                self.end_in_vain(data);
+            }
         }
         self.finish(request, data)
+    }
+
+    /// MPI is finalised, and a thread still waits for this request: a receive that nothing was matched with ends with an error. Anything else
+    /// has a buffer that others use, and goes on.
+    #[cold]
+    fn end_in_vain(&self, data: &RequestData) {
+        let request = RequestRef::new(data);
+        // SAFETY: these fields are written before the operation starts and stay until it is done; it cannot be removed, as only this caller
+        // could wait for it.
+        let (kind, envelope, entry) = unsafe {
+            let body = request.body();
+            (body.kind, body.envelope, body.entry)
+        };
+        let mut lane = self.lane(envelope.context).lock();
+        let is_ours = kind == Kind::Recv && lane.withdraw(entry, |it| *it == request).is_some();
+        drop(lane);
+        if is_ours {
+            // SAFETY: withdrawn, so the receive is ours.
+            unsafe { request.body() }.error = Some(in_vain());
+            return self.complete(request);
+        }
+        self.wait_until(|| data.is_done());
     }
 
     /// `MPI_Test`: the status, if the request is done.
@@ -398,6 +423,15 @@ impl Engine {
             None => Ok(active.then_some(number)),
         }
     }
+}
+
+/// What a thread is told that waited for a message when MPI was finalised.
+#[cold]
+pub(super) fn in_vain() -> Error {
+    Error::new(
+        ErrorClass::OTHER,
+        "MPI was finalised while this thread waited for a message: nothing can arrive any more; let the thread end before",
+    )
 }
 
 #[cold]

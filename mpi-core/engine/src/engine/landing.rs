@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use ferrite_fabric::{Header, Kind as FrameKind, Landing, RawBuf, RawBufMut};
+use ferrite_fabric::{Header, Kind as FrameKind, Landing, OwnedBuf, RawBufMut};
 
 use super::Engine;
 use super::kept::{Kept, KeptData};
@@ -20,9 +20,9 @@ pub(super) enum Arrival {
     /// A message's receive is complete.
     Message(RequestRef),
     /// A message for a receive whose items have gaps.
-    Spread(RequestRef, Box<[u8]>),
+    Spread(RequestRef, OwnedBuf),
     /// A message that had no receive when it began to arrive.
-    Unexpected(Box<[u8]>),
+    Unexpected(OwnedBuf),
     /// A piece of a rendezvous.
     Piece(RequestRef),
 }
@@ -57,16 +57,17 @@ impl Engine {
         let matched = self.lane(envelope.context).lock().match_posted(envelope);
         let Some(receive) = matched else {
             // Zeroed: should the link die half-way, nobody has seen what was in the memory before.
-            let mut memory = vec![0u8; len].into_boxed_slice();
-            let place = RawBufMut::of(&mut memory);
+            let memory = OwnedBuf::zeroed(len);
+            let place = memory.buf_mut();
             return (Arrival::Unexpected(memory), place);
         };
         // SAFETY: matched just now, so the receive is ours.
         let body = unsafe { receive.body() };
+        self.note_arrival(body);
         let taken = body.matched(envelope, process, len);
         if body.run().is_none() {
-            let mut memory = vec![0u8; taken].into_boxed_slice();
-            let place = RawBufMut::of(&mut memory);
+            let memory = OwnedBuf::zeroed(taken);
+            let place = memory.buf_mut();
             return (Arrival::Spread(receive, memory), place);
         }
         let place = RawBufMut {
@@ -82,14 +83,14 @@ impl Engine {
             Arrival::Message(receive) => self.complete(receive),
             Arrival::Spread(receive, memory) => {
                 // SAFETY: matched when it began to arrive, so the receive is ours, with room for what was taken of the message.
-                unsafe { receive.body().store(0, RawBuf::of(&memory)) };
+                unsafe { receive.body().store(0, memory.buf()) };
                 self.complete(receive);
             }
             Arrival::Piece(request) => self.data_landed(request, head.len as usize),
             Arrival::Unexpected(memory) => {
                 let kept = Kept {
                     process,
-                    data: KeptData::Whole(memory),
+                    data: KeptData::Whole(memory.into()),
                 };
                 let envelope = envelope_of(head);
                 let mut lane = self.lane(envelope.context).lock();

@@ -265,6 +265,12 @@ impl Engine {
 
     /// `MPI_Finalize`: waits until all have come here and everything sent has left, then ends the world. Collective.
     pub fn finalize(&'static self) -> Result<()> {
+        self.finalize_with(|| ())
+    }
+
+    /// [`Engine::finalize`], with something to do when all have come and communication is still possible: nobody starts any more, so what is
+    /// pending then, but for what is on its way, stays so.
+    pub fn finalize_with(&'static self, last: impl FnOnce()) -> Result<()> {
         if PHASE.load(Ordering::Acquire) != RUNNING {
             return Err(Error::new(
                 ErrorClass::OTHER,
@@ -277,6 +283,7 @@ impl Engine {
         }
         self.drain();
         self.meet(Comm::WORLD)?;
+        last();
         // The barrier's own last messages.
         self.drain();
         let mut life = life();
@@ -284,6 +291,12 @@ impl Engine {
         PHASE.store(AFTER, Ordering::Release);
         life.end(self, true);
         Ok(())
+    }
+
+    /// After finalisation: threads of this process that still wait to receive or to probe get an error. For any others a sentence says that
+    /// they wait for ever. An ABI whose threads may not be told, as a program's end is near, does not call this.
+    pub fn release(&self) {
+        self.waiting.release();
     }
 
     /// The end of a session.

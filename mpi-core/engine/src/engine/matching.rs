@@ -85,6 +85,7 @@ const ORDER: usize = 1;
 
 struct Node<T> {
     envelope: Envelope,
+    /// Of a receive: how many were posted before it. Of a message: how many had arrived with it.
     age: u64,
     /// Where it hangs, unless it hangs among the wildcards. Kept up to date by `Arena::hang_in_bucket`.
     bucket: u32,
@@ -195,6 +196,23 @@ impl<T> Arena<T> {
             list.tail = prev;
         } else {
             self.node_mut(next).hooks[which].prev = prev;
+        }
+    }
+
+    /// Hangs a node before the first that is younger.
+    fn hang_by_age(&mut self, list: &mut List, which: usize, index: u32) {
+        let age = self.node(index).age;
+        let next = self.find(list.head, which, |node| node.age > age);
+        if next == NONE {
+            return self.hang(list, which, index);
+        }
+        let prev = self.node(next).hooks[which].prev;
+        self.node_mut(index).hooks[which] = Hook { next, prev };
+        self.node_mut(next).hooks[which].prev = index;
+        if prev == NONE {
+            list.head = index;
+        } else {
+            self.node_mut(prev).hooks[which].next = index;
         }
     }
 
@@ -343,11 +361,37 @@ impl<P, U> Matcher<P, U> {
             self.unexpected.grow();
         }
         self.arrivals.unexpected += 1;
-        let index = self.unexpected.add(message, 0, payload);
+        let index = self.unexpected.add(message, self.arrived(), payload);
         self.unexpected.hang_in_bucket(index);
         let mut arrival = self.arrival;
         self.unexpected.hang(&mut arrival, ORDER, index);
         self.arrival = arrival;
+    }
+
+    /// How many messages have arrived.
+    pub(crate) fn arrived(&self) -> u64 {
+        self.arrivals.expected + self.arrivals.unexpected
+    }
+
+    /// Keeps a message that had been matched, in the place where it would be had it not: `arrived` messages had arrived with it.
+    pub(crate) fn keep_again(&mut self, message: Envelope, arrived: u64, payload: U) {
+        if self.unexpected.is_crowded() {
+            self.unexpected.grow();
+        }
+        let index = self.unexpected.add(message, arrived, payload);
+        let bucket = self.unexpected.bucket_of(message);
+        self.unexpected.node_mut(index).bucket = bucket as u32;
+        let mut list = *self.unexpected.list(bucket);
+        self.unexpected.hang_by_age(&mut list, BUCKET, index);
+        *self.unexpected.list(bucket) = list;
+        let mut arrival = self.arrival;
+        self.unexpected.hang_by_age(&mut arrival, ORDER, index);
+        self.arrival = arrival;
+    }
+
+    /// How many messages had arrived with this one.
+    pub(crate) fn kept_at(&self, entry: Entry) -> u64 {
+        self.unexpected.node(entry.0).age
     }
 
     /// The oldest kept message that `receive` takes.
@@ -417,6 +461,7 @@ mod tests {
     }
 
     impl Oracle {
+        /// Messages are numbered as they arrive, so that one that comes again finds its place.
         fn arrive(&mut self, message: Envelope, id: u32) -> Option<u32> {
             match self
                 .posted
@@ -425,19 +470,20 @@ mod tests {
             {
                 Some(at) => self.posted.remove(at).map(|(_, id)| id),
                 None => {
-                    self.kept.push_back((message, id));
+                    let at = self.kept.partition_point(|(_, before)| *before < id);
+                    self.kept.insert(at, (message, id));
                     None
                 }
             }
         }
 
-        fn receive(&mut self, receive: Envelope, id: u32) -> Option<u32> {
+        fn receive(&mut self, receive: Envelope, id: u32) -> Option<(Envelope, u32)> {
             match self
                 .kept
                 .iter()
                 .position(|(message, _)| receive.takes(*message))
             {
-                Some(at) => self.kept.remove(at).map(|(_, id)| id),
+                Some(at) => self.kept.remove(at),
                 None => {
                     self.posted.push_back((receive, id));
                     None
@@ -453,6 +499,8 @@ mod tests {
             let mut matcher = Matcher::<u32, u32>::new();
             let mut oracle = Oracle::default();
             let mut entries = Vec::new();
+            // Messages that were matched, and how many had arrived with each.
+            let mut taken: Vec<(Envelope, u32, u64)> = Vec::new();
             let spread = 1 + random.below(6);
             for id in 0..2000 {
                 let mut envelope = Envelope {
@@ -460,11 +508,23 @@ mod tests {
                     source: random.below(spread) as i32,
                     tag: random.below(spread) as i32,
                 };
-                match random.below(9) {
+                match random.below(10) {
                     0..4 => {
                         let found = matcher.match_posted(envelope);
-                        if found.is_none() {
-                            matcher.keep(envelope, id);
+                        match found {
+                            Some(_) => taken.push((envelope, id, matcher.arrived())),
+                            None => matcher.keep(envelope, id),
+                        }
+                        assert_eq!(found, oracle.arrive(envelope, id), "seed {seed}");
+                    }
+                    // A message comes back from its receive.
+                    8 if !taken.is_empty() => {
+                        let at = random.below(taken.len() as u64) as usize;
+                        let (envelope, id, arrived) = taken.swap_remove(at);
+                        let found = matcher.match_posted(envelope);
+                        match found {
+                            Some(_) => taken.push((envelope, id, arrived)),
+                            None => matcher.keep_again(envelope, arrived, id),
                         }
                         assert_eq!(found, oracle.arrive(envelope, id), "seed {seed}");
                     }
@@ -475,8 +535,14 @@ mod tests {
                         if random.below(4) == 0 {
                             envelope.tag = ANY_TAG;
                         }
-                        let found = matcher.find_kept(envelope).map(|(entry, _, _)| entry);
-                        let found = found.map(|entry| matcher.take_kept(entry));
+                        let found = matcher.find_kept(envelope);
+                        let found = found.map(|(entry, message, _)| (entry, message));
+                        let found = found.map(|(entry, message)| {
+                            let arrived = matcher.kept_at(entry);
+                            let id = matcher.take_kept(entry);
+                            taken.push((message, id, arrived));
+                            (message, id)
+                        });
                         if found.is_none() {
                             entries.push((matcher.post(envelope, id), id));
                         }

@@ -5,7 +5,7 @@
 
 use core::ops::Range;
 
-use ferrite_fabric::RawBuf;
+use ferrite_fabric::{OwnedBuf, RawBuf};
 
 use super::request::Body;
 use crate::datatype::Type;
@@ -150,7 +150,8 @@ impl Body {
             self.load(0..self.len, copy.as_mut_ptr().cast());
             copy.assume_init()
         };
-        self.buf = copy.as_ptr().cast_mut();
+        let copy = OwnedBuf::from(copy);
+        self.buf = copy.buf_mut().ptr;
         let extra = self.extra();
         extra.spread = None;
         extra.copy = Some(copy);

@@ -30,6 +30,7 @@ mod protocol;
 mod queue;
 mod receive;
 mod request;
+mod returnable;
 mod send;
 mod sessions;
 mod share;

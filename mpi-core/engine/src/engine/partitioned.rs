@@ -8,7 +8,7 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use ferrite_fabric::RawBuf;
+use ferrite_fabric::{OwnedBuf, RawBuf};
 
 use super::Engine;
 use super::exchange::Whole;
@@ -216,8 +216,8 @@ impl Engine {
                 tag,
             };
             let mut body = idle_body(Kind::Recv, comm, wanted);
-            let memory = vec![0u8; ANNOUNCEMENT].into_boxed_slice();
-            body.buf = memory.as_ptr().cast_mut();
+            let memory = OwnedBuf::zeroed(ANNOUNCEMENT);
+            body.buf = memory.buf_mut().ptr;
             body.len = ANNOUNCEMENT;
             body.extra().copy = Some(memory);
             let request = self.add_request(|| body)?;
@@ -248,7 +248,8 @@ impl Engine {
         let memory: Box<[u8]> = words.map(u64::to_le_bytes).as_flattened().into();
         let mut body = idle_body(Kind::Send, what.comm, envelope);
         body.process = what.process;
-        body.buf = memory.as_ptr().cast_mut();
+        let memory = OwnedBuf::from(memory);
+        body.buf = memory.buf_mut().ptr;
         body.len = ANNOUNCEMENT;
         body.extra().copy = Some(memory);
         if !self.send_whole(&mut body) {

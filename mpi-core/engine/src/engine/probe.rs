@@ -1,6 +1,7 @@
 //! Probing, and receiving a message that was probed for (MPI 5.0, section 3.8).
 
 use super::Engine;
+use super::complete::in_vain;
 use super::kept::Kept;
 use super::matching::Envelope;
 use super::receive::{bad_tag, envelope};
@@ -39,9 +40,9 @@ impl Engine {
         let mut found = None;
         self.wait_until(|| {
             found = self.look(wanted);
-            found.is_some()
+            found.is_some() || self.waiting.is_over()
         });
-        Ok(found.expect("waited for"))
+        found.ok_or_else(in_vain)
     }
 
     /// `MPI_Improbe`: takes such a message out of matching, if it has arrived.
@@ -65,9 +66,9 @@ impl Engine {
         let mut found = Ok(None);
         self.wait_until(|| {
             found = self.extract(wanted, comm);
-            !matches!(found, Ok(None))
+            !matches!(found, Ok(None)) || self.waiting.is_over()
         });
-        found.map(|found| found.expect("waited for"))
+        found?.ok_or_else(in_vain)
     }
 
     /// `MPI_Imrecv`: starts to receive a matched message.

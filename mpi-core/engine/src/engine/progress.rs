@@ -164,10 +164,12 @@ impl Engine {
         let handle = request.handle();
         // SAFETY: whoever completes a request owns its body.
         let body = unsafe { request.body() };
-        if let Some(extra) = &mut body.extra
-            && let Some(whole) = extra.whole.take()
-        {
-            self.part_done(body, whole);
+        if let Some(extra) = &mut body.extra {
+            if let Some(whole) = extra.whole.take() {
+                self.part_done(body, whole);
+            } else {
+                self.note_arrival(body);
+            }
         }
         if request.finish() {
             self.requests.discard(handle.0);

@@ -263,6 +263,7 @@ impl Engine {
     fn accept(&self, receive: RequestRef, envelope: Envelope, process: u32, offer: Offer) {
         // SAFETY: matched, so the receive is ours.
         let body = unsafe { receive.body() };
+        self.note_arrival(body);
         let len = body.matched(envelope, process, offer.len);
         body.remaining = len;
         // Memory of another process is read into one run. What is to be unpacked comes in frames, which is faster than pieces by system call.

@@ -9,12 +9,15 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 
+use ferrite_fabric::OwnedBuf;
+
 use super::collectives::Collective;
 use super::exchange::Whole;
 use super::generalized::Generalized;
 use super::matching::{Entry, Envelope};
 use super::message::Spread;
 use super::partitioned::Partitioned;
+use super::returnable::Returnable;
 use super::share::Share;
 use crate::datatype::Argument;
 use crate::handle::{Comm, HandleKind, Request, compose};
@@ -97,7 +100,7 @@ pub(crate) struct Body {
 #[derive(Default)]
 pub(crate) struct Extra {
     /// A copy of the data, which `buf` points into.
-    pub(crate) copy: Option<Box<[u8]>>,
+    pub(crate) copy: Option<OwnedBuf>,
     /// The data, where they are not in a row.
     pub(crate) spread: Option<Spread>,
     pub(crate) persistent: Option<Box<Template>>,
@@ -110,6 +113,8 @@ pub(crate) struct Extra {
     pub(crate) sender: u32,
     /// The message is copied by both sides.
     pub(crate) share: Option<Share>,
+    /// Of a receive that may give its message back.
+    pub(crate) returnable: Option<Returnable>,
 }
 
 impl Body {

@@ -72,6 +72,8 @@ pub(super) struct Waiting {
     waiters: AtomicU32,
     /// A thread sleeps on the transports.
     asleep: AtomicBool,
+    /// MPI is finalised, and those who still wait are to learn of it. Advice, not synchronisation: relaxed everywhere.
+    over: AtomicBool,
     /// Counts completions, for threads that wait without driving.
     epoch: Mutex<u64>,
     changed: Condvar,
@@ -94,6 +96,7 @@ impl Waiting {
             sleeps: AtomicU64::new(0),
             waiters: AtomicU32::new(0),
             asleep: AtomicBool::new(false),
+            over: AtomicBool::new(false),
             bed,
             epoch: Mutex::new(0),
             changed: Condvar::new(),
@@ -132,6 +135,17 @@ impl Waiting {
             _ => worth,
         };
         self.worth.store(now, Ordering::Relaxed);
+    }
+
+    /// Whether waiting is in vain, as MPI is finalised.
+    #[inline]
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn release(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        self.something_finished();
     }
 
     /// Wakes whoever may wait for what this thread has just finished. Only called where several threads may be.
@@ -221,10 +235,15 @@ impl Engine {
         let waiting = &self.waiting;
         waiting.threads.fetch_add(1, Ordering::Relaxed);
         let mut patience = Patience::default();
+        let mut is_told = false;
         loop {
             let moved = self.progress();
             if done() {
                 break;
+            }
+            if waiting.is_over() && !is_told {
+                is_told = true;
+                self.tell_that_it_stays();
             }
             if moved {
                 self.end_patience(&mut patience);
@@ -235,6 +254,16 @@ impl Engine {
         waiting.threads.fetch_sub(1, Ordering::Relaxed);
         // Whoever stops driving lets another thread have the transports.
         waiting.something_finished();
+    }
+
+    /// A thread waits, with buffers lent, for what cannot be taken back.
+    #[cold]
+    fn tell_that_it_stays(&self) {
+        eprintln!(
+            "ferrite: rank {}: a thread waits for ever, as MPI was finalised while it was in a collective operation or waited for its message \
+             to be received: let it end before",
+            self.job.rank
+        );
     }
 
     #[inline]
