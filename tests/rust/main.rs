@@ -49,6 +49,7 @@ fn main() -> Result<()> {
         }
         "panic-in-scope" => drop(world.recv::<u8>(1, 0)?),
         "threads-wait" => return waiting::threads(universe),
+        "late" => return waiting::late(universe),
         "never-received" => return waiting::sends(universe),
         "disagree" => {
             let seed = std::env::args().nth(2).and_then(|seed| seed.parse().ok());

@@ -74,3 +74,15 @@ pub fn sends(universe: Universe) -> Result<()> {
     }
     Ok(())
 }
+
+/// Rank 0 has sent what rank 1, which is late, does not receive.
+pub fn late(universe: Universe) -> Result<()> {
+    let world = universe.world();
+    if world.rank() == 0 {
+        drop(world.isend_owned(vec![1u8; 1 << 20], 1, 7)?);
+    } else {
+        thread::sleep(std::time::Duration::from_secs(7));
+        println!("passed");
+    }
+    Ok(())
+}

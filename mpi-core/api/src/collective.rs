@@ -1,12 +1,12 @@
 //! Collective operations that the engine has as such (MPI 5.0, sections 6.3 to 6.9). All members of the communicator call them,
 //! in the same order, with the same root, the same operation, and equally many items.
 //!
-//! Results are zeroed before the engine writes them: a member that sends fewer items than the others think must not make
-//! them see memory that was never written.
+//! The memory of results is zeroed before the engine writes to it (see `buffer`): a member that sends fewer items than the others think must
+//! not make them see memory that was never written.
 
 use ferrite_engine::{Datatype as Predefined, Op as Handle};
 
-use crate::buffer::collect_vec;
+use crate::buffer::{collect_vec, too_many};
 use crate::datatype::{engine_items, packed, unpack_items};
 use crate::op::Op;
 use crate::reduction::with_operation;
@@ -62,12 +62,8 @@ pub(crate) struct Into<T: Datatype> {
 
 impl<T: Datatype> Into<T> {
     /// # Safety
-    /// `items` is writable for `count` items as long as this is used.
+    /// `items` is writable for `count` items as long as this is used, and any bytes may stay where nothing is received if the type is plain.
     pub(crate) unsafe fn new(items: *mut T, count: usize) -> Into<T> {
-        if T::PLAIN {
-            // SAFETY: the caller's promise.
-            unsafe { items.write_bytes(0, count) };
-        }
         Into {
             items,
             count,
@@ -140,16 +136,17 @@ impl Communicator {
         }
         // A value for every place: what is zero in packed form.
         let zeros = vec![0u8; T::PACKED];
-        let zero = {
-            let mut zero = core::mem::MaybeUninit::<T>::uninit();
-            // SAFETY: any bytes of its packed length make a value.
-            unsafe {
-                T::unpack(zeros.as_ptr(), zero.as_mut_ptr());
-                zero.assume_init()
+        let fill = |start: *mut T| {
+            if !T::PLAIN {
+                for at in 0..length {
+                    // SAFETY: there is room for so many items; any bytes of its packed length make a value.
+                    unsafe { T::unpack(zeros.as_ptr(), start.add(at)) };
+                }
             }
+            Ok(())
         };
-        items.clear();
-        items.resize(length, zero);
+        // SAFETY: all items are written unless they are plain.
+        *items = unsafe { collect_vec(length, fill)? };
         self.broadcast(&mut items[..], root)
     }
 
@@ -183,7 +180,7 @@ impl Communicator {
             gather(core::ptr::null_mut())?;
             return Ok(None);
         }
-        let all = items.len() * self.size();
+        let all = self.of_all(items)?;
         let fill = |start: *mut B::Item| {
             // SAFETY: `collect_vec` makes room.
             let into = unsafe { Into::new(start, all) };
@@ -191,7 +188,7 @@ impl Communicator {
             into.finish();
             Ok(())
         };
-        // SAFETY: all items were zeroed, or unpacked.
+        // SAFETY: all items are plain, or unpacked.
         unsafe { collect_vec(all, fill) }.map(Some)
     }
 
@@ -211,7 +208,7 @@ impl Communicator {
         let items = buffer.items();
         let out = Out::new(items);
         let (count, of) = engine_items::<B::Item>(items.len());
-        let all = items.len() * self.size();
+        let all = self.of_all(items)?;
         let fill = |start: *mut B::Item| {
             // SAFETY: `collect_vec` makes room; the items are borrowed until the call returns.
             unsafe {
@@ -221,7 +218,7 @@ impl Communicator {
             }
             Ok(())
         };
-        // SAFETY: all items were zeroed, or unpacked.
+        // SAFETY: all items are plain, or unpacked.
         unsafe { collect_vec(all, fill) }
     }
 
@@ -277,7 +274,7 @@ impl Communicator {
                 Ok(())
             })
         };
-        // SAFETY: all items were zeroed, or unpacked.
+        // SAFETY: all items are plain, or unpacked.
         unsafe { buffer.collect(fill) }
     }
 
@@ -305,6 +302,12 @@ impl Communicator {
             Ok(reduce(out.start(), core::ptr::null_mut(), of, handle)?)
         })?;
         Ok(None)
+    }
+
+    /// As many items for each member.
+    fn of_all<T>(&self, items: &[T]) -> Result<usize> {
+        let all = items.len().checked_mul(self.size());
+        all.ok_or_else(|| too_many::<T>(usize::MAX))
     }
 
     pub(crate) fn checked_root(&self, root: usize) -> Result<i32> {

@@ -1,11 +1,12 @@
 //! Collective operations that deal out different items: scatter, all-to-all, those with blocks of any lengths, which the members tell
 //! each other first, and the prefix reductions (MPI 5.0, sections 6.5 to 6.11).
 
+use core::alloc::Layout;
 use core::iter::repeat_n;
 
 use ferrite_engine::collective::{Types, Vectors, Waits};
 
-use crate::buffer::collect_vec;
+use crate::buffer::{collect_vec, too_many};
 use crate::collective::{Into, Out};
 use crate::datatype::engine_items;
 use crate::op::Op;
@@ -21,20 +22,29 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn new<T: Datatype>(lengths: &[usize]) -> Blocks {
+    /// # Errors
+    /// When the blocks have more items together than there can be: others tell their lengths.
+    fn new<T: Datatype>(lengths: &[usize]) -> Result<Blocks> {
+        let all = lengths
+            .iter()
+            .try_fold(0usize, |all, length| all.checked_add(*length));
+        let fits = |items: &usize| Layout::array::<T>(*items).is_ok();
+        let items = all
+            .filter(fits)
+            .ok_or_else(|| too_many::<T>(all.unwrap_or(usize::MAX)))?;
         let of = |items: usize| engine_items::<T>(items).0;
-        let mut items = 0;
+        let mut before = 0;
         let begin = lengths.iter().map(|length| {
-            items += length;
-            of(items - length)
+            before += length;
+            of(before - length)
         });
         let displacements = begin.collect();
         let counts = lengths.iter().map(|length| of(*length)).collect();
-        Blocks {
+        Ok(Blocks {
             items,
             counts,
             displacements,
-        }
+        })
     }
 
     fn at<T: Datatype>(&self, buf: *mut u8) -> Vectors<'_> {
@@ -59,7 +69,7 @@ impl Blocks {
             into.finish();
             Ok(())
         };
-        // SAFETY: all items were zeroed, or unpacked.
+        // SAFETY: all items are plain, or unpacked.
         let all: Vec<T> = unsafe { collect_vec(self.items, fill)? };
         let mut rest = &all[..];
         let part = |length: &usize| {
@@ -100,7 +110,7 @@ impl Communicator {
             unsafe { engine.run(comm, call) }.map_err(Error::from)
         };
         match lengths {
-            Some(lengths) => Blocks::new::<B::Item>(&lengths)
+            Some(lengths) => Blocks::new::<B::Item>(&lengths)?
                 .collect(&lengths, gather)
                 .map(Some),
             None => gather(NOTHING).map(|()| None),
@@ -115,7 +125,7 @@ impl Communicator {
         let (engine, items) = (enter()?, buffer.items());
         let lengths = self.all_gather(&items.len())?;
         let (out, (count, of)) = (Out::new(items), engine_items::<B::Item>(items.len()));
-        Blocks::new::<B::Item>(&lengths).collect(&lengths, |received| {
+        Blocks::new::<B::Item>(&lengths)?.collect(&lengths, |received| {
             let (comm, start) = (self.comm(), out.start());
             let call = engine.plan_allgatherv(Waits::Here, start, count, of, received, comm)?;
             // SAFETY: the items are borrowed until the call returns, and there is room for all that is received.
@@ -181,7 +191,8 @@ impl Communicator {
             return Err(Error::new(ErrorClass::COUNT, sentence));
         }
         let all = parts.map_or_else(Vec::new, <[_]>::concat);
-        let (out, blocks) = (Out::new(&all), lengths.as_deref().map(Blocks::new::<T>));
+        let blocks = lengths.as_deref().map(Blocks::new::<T>).transpose()?;
+        let out = Out::new(&all);
         self.received(length, |into| {
             let sent = blocks
                 .as_ref()
@@ -206,7 +217,7 @@ impl Communicator {
             into.finish();
             Ok(())
         };
-        // SAFETY: all items were zeroed, or unpacked.
+        // SAFETY: all items are plain, or unpacked.
         unsafe { collect_vec(items, fill) }
     }
 
@@ -248,8 +259,8 @@ impl Communicator {
         let sent = lengths(parts);
         let came = self.all_to_all(&sent)?;
         let all = parts.concat();
-        let (out, blocks) = (Out::new(&all), Blocks::new::<T>(&sent));
-        Blocks::new::<T>(&came).collect(&came, |received| {
+        let (out, blocks) = (Out::new(&all), Blocks::new::<T>(&sent)?);
+        Blocks::new::<T>(&came)?.collect(&came, |received| {
             let (sent, comm) = (blocks.at::<T>(out.start().cast_mut()), self.comm());
             let call = engine.plan_alltoallv(Waits::Here, Some(sent), received, comm)?;
             // SAFETY: the items are borrowed until the call returns, and there is room for all that is received.

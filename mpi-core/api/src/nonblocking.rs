@@ -2,7 +2,8 @@
 //! is computed meanwhile overlaps.
 
 use core::mem::size_of_val;
-use std::panic::resume_unwind;
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 
 use ferrite_engine::{Engine, Request as Handle, SENT};
 
@@ -203,15 +204,17 @@ fn started<'scope>(
     handle: Handle,
     then: impl FnOnce() -> Option<Panic> + 'scope,
 ) -> Request<'scope> {
-    if handle == SENT {
+    let then: Box<dyn FnOnce() -> Option<Panic> + 'scope> = match handle {
         // Complete already.
-        if let Some(panic) = then() {
-            resume_unwind(panic);
-        }
-        return Request::complete();
-    }
+        SENT => match catch_unwind(AssertUnwindSafe(then)).unwrap_or_else(Some) {
+            None => return Request::complete(),
+            // It panics where it would had it completed later: members must not differ in what they start after it.
+            panic => Box::new(move || panic),
+        },
+        _ => Box::new(then),
+    };
     // SAFETY: `then` lives as long as the scope.
-    unsafe { keep_collective(scope, engine, handle, Box::new(then)) }
+    unsafe { keep_collective(scope, engine, handle, then) }
 }
 
 fn check_room<T>(room: &[T], items: usize) -> Result<()> {

@@ -9,8 +9,9 @@ use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use ferrite_engine::{Engine, Request as Handle, SENT};
@@ -86,8 +87,8 @@ struct UnderWay<T: Datatype> {
     items: ManuallyDrop<Vec<T>>,
     /// The packed form that the operation works on, if it is not the items.
     packed: ManuallyDrop<Option<OwnedBuf>>,
-    receives: bool,
-    what: Envelope,
+    /// What is sent; `None`: it receives.
+    sent: Option<Envelope>,
     /// Whether the waking thread knows of it.
     watched: bool,
 }
@@ -153,7 +154,7 @@ impl<T: Datatype> UnderWay<T> {
         let mut items = ManuallyDrop::into_inner(self.items);
         let packed = ManuallyDrop::into_inner(self.packed);
         let status = Status(done?);
-        if self.receives {
+        if self.sent.is_none() {
             let count = arrived::<T>(status);
             if let Some(packed) = packed {
                 // SAFETY: the bytes were received into `packed`, which has room for as many items as `items`.
@@ -202,33 +203,27 @@ impl<B: OwnedBuffer> Drop for OwnedRequest<B> {
         let UnderWay {
             items,
             packed,
-            receives,
+            sent,
             mut handle,
-            what,
             ..
         } = under_way;
-        // Dropped early, the buffers are not freed: only below, where the operation is complete.
-        let buffers = (items, packed);
-        if receives {
+        let buffers = ManuallyDrop::new((
+            ManuallyDrop::into_inner(items),
+            ManuallyDrop::into_inner(packed),
+        ));
+        let Some(what) = sent else {
             if engine.give_back(&mut handle).is_ok() {
-                drop((
-                    ManuallyDrop::into_inner(buffers.0),
-                    ManuallyDrop::into_inner(buffers.1),
-                ));
+                drop(ManuallyDrop::into_inner(buffers));
             }
             return;
-        }
-        abandon(
-            engine,
-            Abandoned {
-                handle,
-                buffers: ManuallyDrop::new(Box::new((
-                    ManuallyDrop::into_inner(buffers.0),
-                    ManuallyDrop::into_inner(buffers.1),
-                ))),
-                what,
-            },
-        );
+        };
+        let buffers: Box<dyn Any + Send> = Box::new(ManuallyDrop::into_inner(buffers));
+        let send = Abandoned {
+            handle,
+            buffers: ManuallyDrop::new(buffers),
+            what,
+        };
+        abandon(engine, send);
     }
 }
 
@@ -252,13 +247,9 @@ struct Envelope {
 static ABANDONED: Mutex<Vec<Abandoned>> = Mutex::new(Vec::new());
 
 fn abandon(engine: &Engine, send: Abandoned) {
-    let take = || {
-        let mut all = ABANDONED.lock().unwrap_or_else(PoisonError::into_inner);
-        core::mem::take(&mut *all)
-    };
-    let mut all = take();
-    all.push(send);
     // Not under the lock: a look at a request makes progress, which may call the program's closures.
+    let mut all = take_abandoned();
+    all.push(send);
     let mut left = sweep(engine, all);
     let mut all = ABANDONED.lock().unwrap_or_else(PoisonError::into_inner);
     all.append(&mut left);
@@ -280,21 +271,15 @@ fn sweep(engine: &Engine, mut all: Vec<Abandoned>) -> Vec<Abandoned> {
 /// How long messages that were received take to be known to be, once all ranks finalise.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Within finalisation, when all ranks have come so far: nothing more will be received. Waits for sends that nobody waits for to be over, and
-/// tells of those that are not received. Their buffers stay for ever.
-pub(crate) fn complete_abandoned(engine: &Engine) -> Option<String> {
-    let mut all = core::mem::take(&mut *ABANDONED.lock().unwrap_or_else(PoisonError::into_inner));
-    let until = Instant::now() + LAST_WORDS;
-    loop {
-        all = sweep(engine, all);
-        if all.is_empty() {
-            return None;
-        }
-        if Instant::now() > until {
-            break;
-        }
-        thread::sleep(Duration::from_micros(100));
-    }
+/// How long the other ranks may take to finalise until a sentence says what this one has sent in vain so far.
+const LATE: Duration = Duration::from_secs(5);
+
+fn take_abandoned() -> Vec<Abandoned> {
+    core::mem::take(&mut *ABANDONED.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Sends that nobody waits for, in words.
+fn in_words(engine: &Engine, all: &[Abandoned]) -> String {
     let tell = |send: &Abandoned| {
         let Envelope {
             bytes,
@@ -310,14 +295,71 @@ pub(crate) fn complete_abandoned(engine: &Engine) -> Option<String> {
         format!("{bytes} bytes to rank {dest} of {name} with tag {tag}")
     };
     let some: Vec<_> = all.iter().take(5).map(tell).collect();
-    let more = match all.len() - some.len() {
-        0 => String::new(),
-        more => format!("; and {more} more"),
+    match all.len() - some.len() {
+        0 => some.join("; "),
+        more => format!("{}; and {more} more", some.join("; ")),
+    }
+}
+
+/// Before finalisation, which waits for the other ranks: tells of sends that nobody waits for if that takes long, as the others may wait for
+/// something else. Dropped, it tells nothing any more.
+pub(crate) fn tell_if_late(engine: &Engine) -> Option<Late> {
+    let mut all = sweep(engine, take_abandoned());
+    if all.is_empty() {
+        return None;
+    }
+    let (rank, words) = (engine.job_rank(), in_words(engine, &all));
+    let mut later = ABANDONED.lock().unwrap_or_else(PoisonError::into_inner);
+    later.append(&mut all);
+    drop(later);
+    let (end, ended) = mpsc::channel();
+    let tell = move || {
+        if let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(LATE) {
+            eprintln!(
+                "mpi_core: rank {rank} has waited {LATE:?} for the other ranks to finalise; nobody has received yet what it has sent without \
+                 waiting for it: {words}"
+            );
+        }
     };
+    let thread = thread::Builder::new().spawn(tell).ok()?;
+    Some(Late {
+        end: Some(end),
+        thread: Some(thread),
+    })
+}
+
+/// A thread that tells that finalisation takes long.
+pub(crate) struct Late {
+    end: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(thread) = self.thread.take() {
+            // It has no result.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Within finalisation, when all ranks have come so far: nothing more will be received. Waits for sends that nobody waits for to be over, and
+/// tells of those that are not received. Their buffers stay for ever.
+pub(crate) fn complete_abandoned(engine: &Engine) -> Option<String> {
+    let mut all = sweep(engine, take_abandoned());
+    let until = Instant::now() + LAST_WORDS;
+    while !all.is_empty() && Instant::now() < until {
+        thread::sleep(Duration::from_micros(100));
+        all = sweep(engine, all);
+    }
+    if all.is_empty() {
+        return None;
+    }
     let sentence = format!(
-        "all ranks have finalised, and nobody has received what rank {} has sent without waiting for it: {}{more}",
-        engine.comm_rank(ferrite_engine::Comm::WORLD).unwrap_or(-1),
-        some.join("; ")
+        "all ranks have finalised, and nobody has received what rank {} has sent without waiting for it: {}",
+        engine.job_rank(),
+        in_words(engine, &all)
     );
     // Neither the buffers nor the communicators may go.
     core::mem::forget(all);
@@ -351,7 +393,7 @@ impl Communicator {
         };
         // SAFETY: items and packed form are the request's until the operation is complete.
         let started = unsafe { engine.isend(start, count, of, dest, tag, self.comm()) };
-        OwnedRequest::started(started, items, bytes, what, false)
+        OwnedRequest::started(started, items, bytes, Some(what))
     }
 
     /// Starts to receive up to as many items as the buffer has, which the request owns.
@@ -375,16 +417,10 @@ impl Communicator {
             }
             Some(bytes) => room(bytes),
         };
-        let what = Envelope {
-            bytes: items.len() * B::Item::PACKED,
-            dest: source,
-            tag,
-            comm: self.clone(),
-        };
         // SAFETY: items and packed form are the request's until the operation is complete.
         let started =
             unsafe { engine.irecv_returnable(start, count, of, source, tag, self.comm()) };
-        OwnedRequest::started(started, items, bytes, what, true)
+        OwnedRequest::started(started, items, bytes, None)
     }
 }
 
@@ -393,8 +429,7 @@ impl<B: OwnedBuffer> OwnedRequest<B> {
         started: ferrite_engine::Result<Handle>,
         items: ManuallyDrop<Vec<B::Item>>,
         packed: Option<OwnedBuf>,
-        what: Envelope,
-        receives: bool,
+        sent: Option<Envelope>,
     ) -> Result<OwnedRequest<B>> {
         let handle = match started {
             Ok(handle) => handle,
@@ -404,14 +439,13 @@ impl<B: OwnedBuffer> OwnedRequest<B> {
                 return Err(error.into());
             }
         };
-        debug_assert!(!receives || handle != SENT);
+        debug_assert!(sent.is_some() || handle != SENT);
         Ok(OwnedRequest {
             under_way: Some(UnderWay {
                 handle,
                 items,
                 packed: ManuallyDrop::new(packed),
-                receives,
-                what,
+                sent,
                 watched: false,
             }),
         })

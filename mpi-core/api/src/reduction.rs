@@ -101,6 +101,16 @@ impl<'f, T: Datatype> Operation<'f, T> {
                 of_closure: PhantomData,
             });
         }
+        if T::PACKED == 0 {
+            // There is nothing to combine, whatever with.
+            return Ok(Operation {
+                of: (0, Handle::BYTE),
+                handle: OpHandle::BAND,
+                closure: None,
+                packed: false,
+                of_closure: PhantomData,
+            });
+        }
         let closure = NonNull::from(Box::leak(Box::new(Closure {
             combine: op.combine,
             panic: Mutex::new(None),

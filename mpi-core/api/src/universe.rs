@@ -155,7 +155,8 @@ impl Universe {
     ///
     /// # Errors
     /// When the engine cannot finalise. Of class [`ErrorClass::PENDING`], after all ranks have finalised, when an owned send of this one was
-    /// dropped and its message was never received: the sentence says how many bytes went to whom with what tag. MPI is finalised then, too.
+    /// dropped and its message was never received: the sentence says how many bytes went to whom with what tag. MPI is finalised then, too. When others take longer than 5 seconds to finalise, standard
+    /// error says what this rank has sent so and nobody has received; it goes on waiting.
     pub fn finalize(self) -> Result<()> {
         let done = end();
         core::mem::forget(self);
@@ -193,7 +194,9 @@ fn end() -> Result<()> {
     // Release: for symmetry; who reads null uses nothing of the engine.
     FOR_ALL.store(core::ptr::null_mut(), Ordering::Release);
     let mut lost = None;
+    let late = owned::tell_if_late(engine);
     let done = engine.finalize_with(|| lost = owned::complete_abandoned(engine));
+    drop(late);
     // Whoever still waits learns that nothing will come.
     if done.is_ok() {
         engine.release();

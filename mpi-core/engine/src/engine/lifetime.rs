@@ -161,6 +161,8 @@ impl Life {
 
     fn close(&mut self, engine: &'static Engine) {
         engine.stop_assistant();
+        // A thread that waits nevertheless is not to take the peers' leave for their loss.
+        engine.shut_ports();
         if let Some(net) = &engine.net {
             net.close();
         }

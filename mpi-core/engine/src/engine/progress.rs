@@ -83,6 +83,14 @@ impl Engine {
         moved
     }
 
+    /// Nothing is received any more.
+    pub(super) fn shut_ports(&self) {
+        let mut ports = self.port.lock();
+        let shut = (ports.shm.take(), ports.net.take());
+        drop(ports);
+        drop(shut);
+    }
+
     #[inline]
     pub(super) fn poll(&self, ports: &mut Ports) -> bool {
         let mut receiver = Receiver {

@@ -10,6 +10,7 @@ mod over;
 mod point_to_point;
 mod random;
 mod rank;
+mod returnable;
 mod seeds;
 mod threads;
 mod unequal;
@@ -77,6 +78,7 @@ over_everything! {
     gaps: gaps_in_messages_to_oneself_and_in_replaced_ones,
     point_to_point: splitting_and_freeing,
     point_to_point: what_was_sent_needs_its_sender_no_more,
+    returnable: what_is_given_back_comes_again,
 }
 
 #[test]
