@@ -56,9 +56,15 @@ pub fn run(world: &Communicator, seed: u64) -> Result<()> {
     let deviates = random.below(3);
     for step in 0..3 {
         let call = Call::draw(&mut random, size);
-        let who = random.below(size);
-        let other = call.deviate(&mut random, size);
-        let own = if step == deviates && world.rank() == who { other } else { call };
+        let mut own = call;
+        let always = random.below(size);
+        for member in 0..size {
+            let other = call.deviate(&mut random, size);
+            let is_other = random.below(3) == 0 || member == always;
+            if step == deviates && is_other && member == world.rank() {
+                own = other;
+            }
+        }
         let done = match own.of {
             0 => own.make(world, 1u8),
             1 => own.make(world, 2u32),

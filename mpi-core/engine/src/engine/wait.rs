@@ -322,7 +322,9 @@ impl Engine {
         let Some(mut ports) = self.port.try_lock() else {
             return self.wait_for_driver(done);
         };
-        if matches!(waiting.bed, Bed::None) {
+        // Nothing arrives in a job of one, nor after finalisation.
+        let is_shut = ports.shm.is_none() && ports.net.is_none();
+        if is_shut || matches!(waiting.bed, Bed::None) {
             drop(ports);
             return self.wait_for_driver(done);
         }
