@@ -40,11 +40,26 @@ impl Call {
     fn deviate(self, random: &mut Random, size: usize) -> Call {
         let other = Call::draw(random, size);
         match random.below(8) {
-            0 => Call { kind: other.kind, ..self },
-            1 | 2 => Call { root: other.root, ..self },
-            3 => Call { of: other.of, ..self },
-            4 => Call { length: self.length + 1, ..self },
-            _ => Call { length: other.length, ..self },
+            0 => Call {
+                kind: other.kind,
+                ..self
+            },
+            1 | 2 => Call {
+                root: other.root,
+                ..self
+            },
+            3 => Call {
+                of: other.of,
+                ..self
+            },
+            4 => Call {
+                length: self.length + 1,
+                ..self
+            },
+            _ => Call {
+                length: other.length,
+                ..self
+            },
         }
     }
 }
@@ -81,7 +96,9 @@ pub fn run(world: &Communicator, seed: u64) -> Result<()> {
 
 impl Call {
     fn make<T: Number>(self, world: &Communicator, item: T) -> Result<()> {
-        let Call { kind, root, length, .. } = self;
+        let Call {
+            kind, root, length, ..
+        } = self;
         let (rank, size) = (world.rank(), world.size());
         let mut items = vec![item; length];
         let many = vec![item; length * size];
@@ -95,8 +112,12 @@ impl Call {
             4 => world.gather_v(&items, root).map(drop),
             5 => world.all_gather(&items).map(drop),
             6 => world.all_gather_v(&items).map(drop),
-            7 => world.scatter((rank == root).then_some(&many[..]), root).map(drop),
-            8 => world.scatter_v((rank == root).then_some(&parts[..]), root).map(drop),
+            7 => world
+                .scatter((rank == root).then_some(&many[..]), root)
+                .map(drop),
+            8 => world
+                .scatter_v((rank == root).then_some(&parts[..]), root)
+                .map(drop),
             9 => world.all_to_all(&many).map(drop),
             10 => world.all_to_all_v(&parts).map(drop),
             11 => world.all_reduce(&items, op::sum()).map(drop),
@@ -106,8 +127,18 @@ impl Call {
             15 => world.reduce_scatter(&many, op::sum()).map(drop),
             16 => scope(|s| world.ibroadcast(s, &mut items, root)?.wait()).map(drop),
             17 => scope(|s| world.iall_gather(s, &items, &mut all)?.wait()).map(drop),
-            18 => scope(|s| world.iall_reduce(s, &items, &mut out, op::function(|a, _| a))?.wait()).map(drop),
-            19 => scope(|s| world.ireduce(s, &items, Some(&mut out), op::sum(), root)?.wait()).map(drop),
+            18 => scope(|s| {
+                world
+                    .iall_reduce(s, &items, &mut out, op::function(|a, _| a))?
+                    .wait()
+            })
+            .map(drop),
+            19 => scope(|s| {
+                world
+                    .ireduce(s, &items, Some(&mut out), op::sum(), root)?
+                    .wait()
+            })
+            .map(drop),
             _ => scope(|s| world.iall_to_all(s, &many, &mut all)?.wait()).map(drop),
         }
     }

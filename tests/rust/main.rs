@@ -13,7 +13,11 @@ struct Cell {
 
 fn main() -> Result<()> {
     let what = std::env::args().nth(1).unwrap_or_default();
-    let threading = if what == "funneled" { Threading::Funneled } else { Threading::Multiple };
+    let threading = if what == "funneled" {
+        Threading::Funneled
+    } else {
+        Threading::Multiple
+    };
     let universe = Builder::new().threading(threading).init()?;
     let world = universe.world();
     match &*what {
@@ -21,8 +25,14 @@ fn main() -> Result<()> {
         "panic" => world.barrier()?,
         "funneled" => {
             let other = world.clone();
-            let told = std::thread::spawn(move || other.send(&1, 0, 0)).join().expect("no panic");
-            assert!(told.expect_err("another thread").sentence().contains("Threading::Multiple"));
+            let told = std::thread::spawn(move || other.send(&1, 0, 0))
+                .join()
+                .expect("no panic");
+            assert!(
+                told.expect_err("another thread")
+                    .sentence()
+                    .contains("Threading::Multiple")
+            );
             let received = mpi_core::block_on(async {
                 let receive = world.irecv_owned(vec![0u8; 3], 0, 0)?;
                 world.send(&[1u8, 2, 3], 0, 0)?;
@@ -65,8 +75,14 @@ fn main() -> Result<()> {
             return Ok(());
         }
         _ => {
-            let own = Cell { alive: true, age: world.rank() as u32 };
-            let oldest = world.all_reduce(&own, op::function(|a: Cell, b: Cell| if a.age > b.age { a } else { b }))?;
+            let own = Cell {
+                alive: true,
+                age: world.rank() as u32,
+            };
+            let oldest = world.all_reduce(
+                &own,
+                op::function(|a: Cell, b: Cell| if a.age > b.age { a } else { b }),
+            )?;
             assert!(oldest.alive && oldest.age as usize == world.size() - 1);
         }
     }

@@ -40,7 +40,10 @@ pub fn threads(universe: Universe) -> Result<()> {
         thread::sleep(std::time::Duration::from_millis(100));
         drop(universe);
         for (number, wait) in waits.into_iter().enumerate() {
-            let error = wait.join().expect("no panic").expect_err("nothing was sent");
+            let error = wait
+                .join()
+                .expect("no panic")
+                .expect_err("nothing was sent");
             assert_eq!(error.class(), ErrorClass::OTHER, "{number}: {error}");
         }
         Result::Ok(())
