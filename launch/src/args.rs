@@ -35,7 +35,8 @@ pub(crate) struct JobRequest {
     pub(crate) environment: Environment,
     /// Whether each line of output begins with its rank.
     pub(crate) label: bool,
-    pub(crate) bind: Bind,
+    /// `None`: not said.
+    pub(crate) bind: Option<Bind>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) stdin: Stdin,
     /// Ranks for each host, instead of its slots.
@@ -51,8 +52,8 @@ pub(crate) struct JobRequest {
 /// One of the programs.
 #[derive(Debug, Default)]
 pub(crate) struct ProgramRequest {
-    /// Ranks.
-    pub(crate) count: u32,
+    /// Ranks; `None`: not said.
+    pub(crate) count: Option<u32>,
     /// The program as typed, and its arguments.
     pub(crate) words: Vec<OsString>,
     pub(crate) environment: Environment,
@@ -97,10 +98,7 @@ pub(crate) fn parse(
         let mut section = Section {
             words: section.iter(),
             variable: &variable,
-            program: ProgramRequest {
-                count: 1,
-                ..ProgramRequest::default()
-            },
+            program: ProgramRequest::default(),
         };
         while let Some(option) = section.next_option() {
             let option = option?;
@@ -126,28 +124,8 @@ pub(crate) fn parse(
         }
         job.programs.push(section.program);
     }
-    check(job)
+    Ok(Command::Run(job))
 }
-
-/// What cannot be judged before all programs are known.
-fn check(job: JobRequest) -> Result<Command, Usage> {
-    let ranks = job.programs.iter().map(|p| u64::from(p.count)).sum::<u64>();
-    if ranks > u64::from(MAX_RANKS) {
-        return Err(Usage(format!(
-            "{ranks} ranks are more than the {MAX_RANKS} that a job can have"
-        )));
-    }
-    match job.stdin {
-        Stdin::Rank(rank) if u64::from(rank) >= ranks => Err(Usage(format!(
-            "-stdin {rank}: the job has ranks 0 to {} only",
-            ranks - 1
-        ))),
-        _ => Ok(Command::Run(job)),
-    }
-}
-
-/// More processes than any job has had.
-const MAX_RANKS: u32 = 1 << 20;
 
 /// Variables that name a hostfile for launchers of other implementations: whoever sets one wants it obeyed.
 const HOST_FILES: &[&str] = &[
@@ -274,7 +252,7 @@ impl<F: Fn(&str) -> Option<OsString>> Section<'_, F> {
         let text = value.to_str().unwrap_or_default();
         match option {
             Opt::Count => match text.parse() {
-                Ok(count) if count > 0 => program.count = count,
+                Ok(count) if count > 0 => program.count = Some(count),
                 _ => return wrong("a number of ranks, at least 1"),
             },
             Opt::EnvList => program.environment.inherit = Some(Inherit::List(names(value))),
@@ -293,23 +271,36 @@ impl<F: Fn(&str) -> Option<OsString>> Section<'_, F> {
                 program.environment.set.push(variable);
             }
             Opt::Directory => program.directory = Some(PathBuf::from(value)),
-            Opt::Bind => match text {
-                "core" => job.bind = Bind::Core,
-                "none" => job.bind = Bind::None,
-                _ => return wrong("core or none"),
-            },
+            Opt::Bind => {
+                let bind = match text {
+                    "core" => Bind::Core,
+                    "none" => Bind::None,
+                    _ => return wrong("core or none"),
+                };
+                self.hold(spelling, job.bind.replace(bind), bind, job);
+            }
             Opt::Timeout => job.timeout = Some(seconds(spelling, value)?),
             Opt::Stdin => match (text, text.parse()) {
                 ("none", _) => job.stdin = Stdin::None,
                 (_, Ok(rank)) => job.stdin = Stdin::Rank(rank),
                 _ => return wrong("the number of one rank, or none"),
             },
-            Opt::MapBy => match map_by(&text.to_ascii_lowercase()) {
-                Some(per_host) => job.per_host = per_host.or(job.per_host),
-                None => return wrong("slot, core, node or ppr:N:node"),
-            },
+            Opt::MapBy => {
+                let text = text.to_ascii_lowercase();
+                let policy = text.strip_suffix(":oversubscribe");
+                job.oversubscribe |= policy.is_some();
+                match map_by(policy.unwrap_or(&text)) {
+                    Some(Some(count)) => {
+                        self.hold(spelling, job.per_host.replace(count), count, job);
+                    }
+                    Some(None) => {}
+                    None => return wrong("slot, core, node or ppr:N:node"),
+                }
+            }
             Opt::PerHost => match text.parse::<u32>() {
-                Ok(count) if count > 0 => job.per_host = Some(count),
+                Ok(count) if count > 0 => {
+                    self.hold(spelling, job.per_host.replace(count), count, job);
+                }
                 _ => return wrong("a number of ranks, at least 1"),
             },
             Opt::Hosts => match hosts::parse_list(text) {
@@ -333,6 +324,15 @@ impl<F: Fn(&str) -> Option<OsString>> Section<'_, F> {
             _ => unreachable!("options without a value are carried out before"),
         }
         Ok(())
+    }
+
+    /// Takes note that an option of all programs has a new value. One program's is not what somebody wants who gives it two.
+    fn hold<T: PartialEq>(&self, spelling: &str, before: Option<T>, now: T, job: &mut JobRequest) {
+        if before.is_some_and(|before| before != now) {
+            job.warnings.push(format!(
+                "warning: {spelling} holds for all programs of a job, and the last one given counts"
+            ));
+        }
     }
 
     /// The hosts that are to be looked at: those of options, and those that stand where a program would.
@@ -379,7 +379,7 @@ impl<F: Fn(&str) -> Option<OsString>> Section<'_, F> {
 
 /// Ranks for each host, if it says so; `None`: not understood.
 fn map_by(text: &str) -> Option<Option<u32>> {
-    match text.strip_suffix(":oversubscribe").unwrap_or(text) {
+    match text {
         "" | "slot" | "core" => Some(None),
         "node" => Some(Some(1)),
         other => {

@@ -12,6 +12,8 @@ pub(crate) struct Entry {
     pub(crate) name: String,
     /// Ranks that the list gives it; `None`: it does not say.
     pub(crate) slots: Option<u32>,
+    /// Ranks that it may have at most, however many the job has; `None`: any number.
+    pub(crate) most: Option<u32>,
 }
 
 /// More ranks than any host has.
@@ -55,7 +57,6 @@ fn line_entry(line: &str) -> Result<Entry, String> {
     let mut entry = entry(words.next().unwrap_or(""))?;
     let rest: Vec<&str> = words.collect();
     let rest = rest.join(" ").replace(" =", "=").replace("= ", "=");
-    let mut most = None;
     for word in rest.split(' ').filter(|word| !word.is_empty()) {
         let Some((key, value)) = word.split_once('=') else {
             return Err(format!(
@@ -67,8 +68,7 @@ fn line_entry(line: &str) -> Result<Entry, String> {
                 return Err(format!("host {} has two numbers of slots", entry.name));
             }
             "slots" => entry.slots = Some(slots(value, &entry.name)?),
-            // A bound that more ranks than slots would reach; there is no such bound here.
-            "max_slots" => most = Some(slots(value, &entry.name)?),
+            "max_slots" => entry.most = Some(slots(value, &entry.name)?),
             _ => {
                 return Err(format!(
                     "{key}= is not understood; slots=N gives the host's number of ranks"
@@ -76,10 +76,9 @@ fn line_entry(line: &str) -> Result<Entry, String> {
             }
         }
     }
-    entry.slots = match (entry.slots, most) {
-        (Some(slots), Some(most)) => Some(slots.min(most)),
-        (slots, most) => slots.or(most),
-    };
+    if let Some(most) = entry.most {
+        entry.slots = Some(entry.slots.unwrap_or(most).min(most));
+    }
     Ok(entry)
 }
 
@@ -116,6 +115,7 @@ fn entry(word: &str) -> Result<Entry, String> {
     Ok(Entry {
         name: name.to_string(),
         slots: count.map(|count| slots(count, name)).transpose()?,
+        most: None,
     })
 }
 
@@ -137,6 +137,14 @@ mod tests {
         Entry {
             name: name.into(),
             slots: slots.into(),
+            most: None,
+        }
+    }
+
+    fn at_most(most: u32, entry: Entry) -> Entry {
+        Entry {
+            most: Some(most),
+            ..entry
         }
     }
 
@@ -179,9 +187,9 @@ mod tests {
         let entries = vec![
             of("a", None),
             of("b", 2),
-            of("c", 3),
+            at_most(8, of("c", 3)),
             of("d", 4),
-            of("e", 2),
+            at_most(2, of("e", 2)),
             of("a", None),
             of("::1", 2),
         ];

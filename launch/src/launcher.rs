@@ -97,7 +97,8 @@ impl Launcher {
             untaken: vec![[0; 2]; nodes],
             closed: [false; 2],
             notices,
-            time_limit: timeout.map(|limit| (Instant::now() + limit, limit)),
+            // A time beyond what the clock can tell does not come.
+            time_limit: timeout.and_then(|limit| Some((Instant::now().checked_add(limit)?, limit))),
         })
     }
 

@@ -97,7 +97,7 @@ fn prepare(job: &JobRequest) -> Result<Task, Unstartable> {
         sentence,
         status: USAGE,
     };
-    let placement = placed(job);
+    let placement = placed(job).map_err(usage)?;
     let remote = match placement.nodes.len() == 1 && placement.here.is_some() {
         true => Remote::default(),
         false => Remote::new(&job.remote, |name| std::env::var_os(name)).map_err(usage)?,
@@ -135,12 +135,12 @@ fn visit(job: &JobRequest) -> ExitCode {
     let named = job.programs[0].hosts.as_deref().unwrap_or_default();
     let here = Here::new();
     let share = Share {
-        count: named.len().max(1) as u32,
+        count: Some(named.len().max(1) as u32),
         hosts: named,
     };
     let placement = place::place(&[share], Some(1), |name| here.is(name));
     let visit = Remote::new(&job.remote, |name| std::env::var_os(name))
-        .and_then(|remote| doctor::Visit::new(&placement, remote));
+        .and_then(|remote| doctor::Visit::new(&placement?, remote));
     match visit {
         Ok(visit) => finish(guard::split(Leash::None, |guarded| {
             doctor::run(visit, guarded)
@@ -152,7 +152,7 @@ fn visit(job: &JobRequest) -> ExitCode {
     }
 }
 
-fn placed(job: &JobRequest) -> Placement {
+fn placed(job: &JobRequest) -> Result<Placement, String> {
     let shares: Vec<Share<'_>> = job
         .programs
         .iter()

@@ -106,10 +106,10 @@ impl Poller {
             // epoll counts milliseconds: rounding up, or it would return too early again and again.
             let left = match left.is_zero() {
                 true => left,
-                false => left + Duration::from_millis(1),
+                false => left.saturating_add(Duration::from_millis(1)),
             };
             Timespec {
-                tv_sec: left.as_secs() as _,
+                tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
                 tv_nsec: left.subsec_nanos() as _,
             }
         });

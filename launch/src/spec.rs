@@ -56,27 +56,35 @@ impl Spec {
                 ));
             }
         };
-        let program = |request: &crate::args::ProgramRequest| {
+        let program = |(request, &count): (&crate::args::ProgramRequest, &u32)| {
             let (variables, of_host) =
                 Environment::resolve(&request.environment, &job.environment, std::env::vars_os());
             Program {
-                count: request.count,
+                count,
                 words: request.words.clone(),
                 variables,
                 of_host,
                 directory: request.directory.clone().map(Into::into),
             }
         };
+        let ranks = placement.node_of.len();
+        let stdin = match job.stdin {
+            Stdin::None => None,
+            Stdin::Rank(rank) if rank as usize >= ranks => {
+                return Err(format!(
+                    "-stdin {rank}: the job has ranks 0 to {} only",
+                    ranks - 1
+                ));
+            }
+            Stdin::Rank(rank) => Some(rank),
+        };
         Ok(Spec {
             nodes: placement.nodes.clone(),
             node_of: placement.node_of.clone(),
-            programs: job.programs.iter().map(program).collect(),
+            programs: job.programs.iter().zip(&placement.counts).map(program).collect(),
             folder,
-            bind: job.bind,
-            stdin: match job.stdin {
-                Stdin::None => None,
-                Stdin::Rank(rank) => Some(rank),
-            },
+            bind: job.bind.unwrap_or_default(),
+            stdin,
             remote,
         })
     }

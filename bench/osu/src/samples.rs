@@ -15,7 +15,8 @@ impl Samples {
         Self {
             seconds: 0.0,
             count: 0,
-            each: Vec::with_capacity(if keep { iterations } else { 0 }),
+            // Room for all would be more than a machine has where somebody asks for a run that he means to end by hand.
+            each: Vec::with_capacity(if keep { iterations.min(1 << 20) } else { 0 }),
             keep,
         }
     }

@@ -35,7 +35,7 @@ fn spellings() {
         let job = job(line);
         assert_eq!(
             (job.programs[0].count, &job.programs[0].words),
-            (4, &vec!["a".into()])
+            (Some(4), &vec!["a".into()])
         );
     }
 }
@@ -47,7 +47,7 @@ fn what_follows_the_program_is_its_own() {
     ]);
     assert_eq!(job.programs[0].words, ["./a", "-n", "3", "--help"]);
     assert_eq!(job.programs[1].words, ["-b", "--", "-x"]);
-    assert_eq!(job.programs[1].count, 1);
+    assert_eq!(job.programs[1].count, None);
     assert!(job.label);
 }
 
@@ -118,7 +118,8 @@ fn limits_and_places() {
         "a",
     ]);
     assert_eq!(job.timeout, Some(Duration::from_millis(1500)));
-    assert_eq!((job.bind, job.stdin), (Bind::Core, Stdin::None));
+    assert_eq!((job.bind, job.stdin), (Some(Bind::Core), Stdin::None));
+    assert!(super::tests::job(&["-timeout", "1e19", "a"]).timeout.is_some());
     assert_eq!(job.programs[0].directory, Some("/tmp".into()));
     let limited = parse(vec!["a".into()], |name| {
         (name == "MPIEXEC_TIMEOUT").then(|| "3".into())
@@ -140,6 +141,8 @@ fn options_that_mean_nothing_here() {
         "a",
     ];
     assert_eq!(job(&line).programs[0].words, ["a"]);
+    let slots = job(&["-map-by", "slot:OVERSUBSCRIBE", "a"]);
+    assert!(slots.oversubscribe);
     assert!(refused(&["--map-by", "ppr:2:socket", "a"]).contains("slot, core, node or"));
 }
 
@@ -207,9 +210,7 @@ fn wrong_lines_are_answered() {
         (&["-timeout", "nan", "a"], "more than 0"),
         (&["-l=yes", "a"], "-l takes no value"),
         (&["-stdin", "all", "a"], "one rank, or none"),
-        (&["-n", "2", "-s", "2", "a"], "ranks 0 to 1 only"),
         (&["-bindto", "core", "a"], "did you mean -bind-to?"),
-        (&["-n", "4000000000", "a"], "more than"),
         (
             &["-hosts", "a,,b", "a"],
             "-hosts a,,b: a host's name is missing",
@@ -221,6 +222,16 @@ fn wrong_lines_are_answered() {
         let sentence = refused(line);
         assert!(sentence.contains(says), "{line:?}: {sentence}");
     }
+}
+
+#[test]
+fn what_holds_for_all_programs_is_said_once() {
+    let warned = |line: &[&str]| job(line).warnings;
+    assert_eq!(warned(&["-ppn", "2", "a", ":", "-ppn", "2", "b"]), [""; 0]);
+    let twice = warned(&["-ppn", "2", "a", ":", "-ppn", "3", "b"]);
+    assert!(twice[0].contains("-ppn holds for all programs"), "{twice:?}");
+    let twice = warned(&["-bind-to", "core", "a", ":", "-bind-to=none", "b"]);
+    assert!(twice[0].contains("-bind-to holds for all programs"), "{twice:?}");
 }
 
 #[test]

@@ -21,6 +21,9 @@ use crate::Communicator;
 /// Names the test whose rank a process is.
 const TEST: &str = "MPI_CORE_TEST";
 
+/// Longer than any test runs.
+const ENDLESS: Duration = Duration::from_secs(1 << 30);
+
 /// How long the other ranks may go on after one has failed: they tell more of what happened.
 const AFTERMATH: Duration = Duration::from_millis(500);
 
@@ -160,7 +163,9 @@ impl Job {
 
     /// Waits for all ranks. The report is of all of them.
     fn finish(mut self, deadline: Duration) -> Result<(), String> {
-        let mut until = Instant::now() + deadline;
+        let now = Instant::now();
+        // One that the clock cannot tell is as good as none.
+        let mut until = now.checked_add(deadline).unwrap_or(now + ENDLESS);
         let mut first: Option<String> = None;
         let mut ended: Vec<Option<ExitStatus>> = vec![None; self.ranks.len()];
         loop {

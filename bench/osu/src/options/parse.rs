@@ -9,6 +9,8 @@ const DEFAULT_VALIDATION_WARMUPS: usize = 5;
 const MOST_PERCENTILES: usize = 5;
 /// A `count` of MPI is an `int`.
 const MOST_BYTES: usize = i32::MAX as usize;
+/// OSU counts iterations in an `int`.
+const MOST_ITERATIONS: usize = i32::MAX as usize;
 
 /// Reads the words after the program's name.
 ///
@@ -121,12 +123,12 @@ impl State {
         match letter {
             'm' => (options.smallest, options.largest) = sizes(value, options)?,
             'i' => {
-                let iterations = number(value, 1, usize::MAX)?;
+                let iterations = number(value, 1, MOST_ITERATIONS)?;
                 options.small_messages.iterations = iterations;
                 options.large_messages.iterations = iterations;
             }
             'x' => {
-                let warmup = number(value, 0, usize::MAX)?;
+                let warmup = number(value, 0, MOST_ITERATIONS)?;
                 options.small_messages.warmup = warmup;
                 options.large_messages.warmup = warmup;
             }
