@@ -164,16 +164,16 @@ fn slurm(
 ) -> Result<Vec<(String, u32)>, Trouble> {
     let names = node_list(nodes).map_err(Trouble::Odd)?;
     let places = ["SLURM_TASKS_PER_NODE", "SLURM_JOB_CPUS_PER_NODE"];
-    let places = places
-        .iter()
-        .find_map(|name| Some((name, variable(name)?)));
+    let places = places.iter().find_map(|name| Some((name, variable(name)?)));
     let each = match places {
         None => vec![1; names.len()],
         Some((name, text)) => repeated(&text)
             .filter(|each| each.len() == names.len())
             .ok_or_else(|| {
                 let nodes = names.len();
-                Trouble::Odd(format!("{name}={text} does not tell the tasks of {nodes} nodes"))
+                Trouble::Odd(format!(
+                    "{name}={text} does not tell the tasks of {nodes} nodes"
+                ))
             })?,
     };
     Ok(names.into_iter().zip(each).collect())
@@ -208,7 +208,9 @@ fn node_list(text: &str) -> Result<Vec<String>, String> {
         let mut begun = vec![String::new()];
         loop {
             let end = rest.find(['[', ',']).unwrap_or(rest.len());
-            begun.iter_mut().for_each(|name| name.push_str(&rest[..end]));
+            begun
+                .iter_mut()
+                .for_each(|name| name.push_str(&rest[..end]));
             let Some(inside) = rest[end..].strip_prefix('[') else {
                 rest = rest[end..].strip_prefix(',').unwrap_or("");
                 break;
@@ -306,7 +308,10 @@ mod tests {
             ("n[1-2],,b", "1(x4)", "name is missing"),
             ("-oProxyCommand=x,b", "1,1", "no name of a host"),
         ] {
-            let slurm = [("SLURM_JOB_NODELIST", nodes), ("SLURM_TASKS_PER_NODE", tasks)];
+            let slurm = [
+                ("SLURM_JOB_NODELIST", nodes),
+                ("SLURM_TASKS_PER_NODE", tasks),
+            ];
             let sentence = unusable(&slurm);
             assert!(sentence.contains(says), "{nodes}: {sentence}");
             assert!(sentence.contains("-hosts localhost"), "{sentence}");

@@ -3,6 +3,8 @@
 //! `mpiexec [options] program [arguments] [: [options] program [arguments]]...`. Options may have one dash or two, and their value
 //! in the next word or after `=`. What follows a program is its own, up to a word `:`.
 
+use crate::allocation::{self, Found};
+use crate::elsewhere;
 use crate::environment::{Environment, Inherit};
 use crate::hosts::{self, Entry};
 use crate::options::{self, Opt, Values};
@@ -89,10 +91,11 @@ pub(crate) fn parse(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Command, Usage> {
     let mut job = JobRequest::default();
-    if let Some(limit) = variable("MPIEXEC_TIMEOUT").filter(|limit| !limit.is_empty()) {
-        job.timeout = Some(seconds("MPIEXEC_TIMEOUT", &limit)?);
+    let limit = |name: &&'static str| Some((*name, variable(name).filter(|l| !l.is_empty())?));
+    if let Some((name, limit)) = elsewhere::TIMEOUTS.iter().find_map(limit) {
+        job.timeout = Some(seconds(name, &limit)?);
     }
-    let mut hosts = default_hosts(&variable)?;
+    let mut hosts: Option<Vec<Entry>> = None;
     let mut doctor = false;
     for section in words.split(|word| word == ":") {
         let mut section = Section {
@@ -108,12 +111,17 @@ pub(crate) fn parse(
             }
         }
         if doctor {
-            return section.doctor(hosts, job);
+            return section.doctor(job);
         }
         // A program without hosts of its own shares those of the one before.
         match &section.program.hosts {
             Some(own) => hosts = Some(own.clone()),
-            None => section.program.hosts = hosts.clone(),
+            None => {
+                if hosts.is_none() {
+                    hosts = default_hosts(&variable, &mut job)?;
+                }
+                section.program.hosts = hosts.clone();
+            }
         }
         section.program.words = section.words.cloned().collect();
         if section.program.words.is_empty() {
@@ -124,6 +132,7 @@ pub(crate) fn parse(
         }
         job.programs.push(section.program);
     }
+    elsewhere::read(&mut job, &variable);
     Ok(Command::Run(job))
 }
 
@@ -132,16 +141,36 @@ const HOST_FILES: &[&str] = &[
     "HYDRA_HOST_FILE",
     "I_MPI_HYDRA_HOST_FILE",
     "OMPI_MCA_orte_default_hostfile",
+    "OMPI_MCA_hostfile",
     "PRTE_MCA_prte_default_hostfile",
 ];
 
+/// The hosts of a job that names none itself.
 fn default_hosts(
     variable: &impl Fn(&str) -> Option<OsString>,
+    job: &mut JobRequest,
 ) -> Result<Option<Vec<Entry>>, Usage> {
     let set = |name: &&str| variable(name).filter(|path| !path.is_empty());
-    match HOST_FILES.iter().find_map(|name| Some((name, set(name)?))) {
-        Some((name, path)) => read_hosts(name, &path).map(Some),
-        None => Ok(None),
+    if let Some((name, path)) = HOST_FILES.iter().find_map(|name| Some((name, set(name)?))) {
+        return read_hosts(name, &path).map(Some);
+    }
+    match allocation::find(variable) {
+        Found::Nothing => Ok(None),
+        Found::Hosts(hosts) => Ok(Some(hosts)),
+        Found::One(places) => {
+            // A job on one machine may have as many ranks as it likes, without a word.
+            job.oversubscribe = true;
+            Ok(Some(vec![Entry {
+                name: "localhost".into(),
+                slots: Some(places),
+                most: None,
+            }]))
+        }
+        Found::Absent(sentence) => {
+            job.warnings.push(sentence);
+            Ok(None)
+        }
+        Found::Unusable(sentence) => Err(Usage(sentence)),
     }
 }
 
@@ -336,16 +365,17 @@ impl<F: Fn(&str) -> Option<OsString>> Section<'_, F> {
     }
 
     /// The hosts that are to be looked at: those of options, and those that stand where a program would.
-    fn doctor(self, default: Option<Vec<Entry>>, mut job: JobRequest) -> Result<Command, Usage> {
+    fn doctor(self, mut job: JobRequest) -> Result<Command, Usage> {
         let mut named = self.program.hosts.unwrap_or_default();
         for word in self.words {
             let entries = hosts::parse_list(&word.to_string_lossy());
             named.extend(entries.map_err(|what| Usage(format!("--doctor: {what}")))?);
         }
         let hosts = match named.is_empty() {
-            true => default,
+            true => default_hosts(&self.variable, &mut job)?,
             false => Some(named),
         };
+        elsewhere::read(&mut job, &self.variable);
         job.programs = vec![ProgramRequest {
             hosts,
             ..ProgramRequest::default()

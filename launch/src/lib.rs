@@ -10,11 +10,13 @@
 #![deny(unsafe_code)]
 
 mod agent;
+mod allocation;
 mod args;
 mod bind;
 mod channel;
 mod dialogue;
 mod doctor;
+mod elsewhere;
 mod environment;
 mod fleet;
 pub mod fuzzing;

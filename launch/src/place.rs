@@ -201,7 +201,11 @@ impl Walk {
 
     /// Ranks until the list is through for the first time; `None`: it is.
     fn left(&self) -> Option<u32> {
-        let all: u64 = self.entries.iter().map(|&(_, ranks)| u64::from(ranks)).sum();
+        let all: u64 = self
+            .entries
+            .iter()
+            .map(|&(_, ranks)| u64::from(ranks))
+            .sum();
         let left = all.saturating_sub(self.placed);
         (left > 0).then(|| u32::try_from(left).unwrap_or(u32::MAX))
     }
@@ -301,7 +305,8 @@ mod tests {
 
     #[test]
     fn slots_are_filled_in_order_and_then_again() {
-        let node_of = |hosts, count, per_host| placed(hosts, Some(count), per_host).unwrap().node_of;
+        let node_of =
+            |hosts, count, per_host| placed(hosts, Some(count), per_host).unwrap().node_of;
         assert_eq!(node_of("a:2,b:2", 4, None), [0, 0, 1, 1]);
         assert_eq!(node_of("a,b", 4, None), [0, 1, 0, 1]);
         assert_eq!(node_of("a:2,b", 7, None), [0, 0, 1, 0, 0, 1, 0]);
@@ -363,18 +368,33 @@ mod tests {
             let shares = [Share { count, hosts }];
             super::place(&shares, per_host, |_| false)
         };
-        assert_eq!(place(Some(6), &two, None).unwrap().node_of, [0, 1, 0, 1, 1, 1]);
-        assert_eq!(place(Some(5), &two, Some(4)).unwrap().node_of, [0, 0, 1, 1, 1]);
+        assert_eq!(
+            place(Some(6), &two, None).unwrap().node_of,
+            [0, 1, 0, 1, 1, 1]
+        );
+        assert_eq!(
+            place(Some(5), &two, Some(4)).unwrap().node_of,
+            [0, 0, 1, 1, 1]
+        );
         let one = hosts("a max_slots=2\na slots=4 max_slots=3");
         assert_eq!(place(Some(2), &one, None).unwrap().node_of, [0, 0]);
         for (count, per_host) in [(Some(3), None), (None, None), (None, Some(3))] {
             let sentence = place(count, &one, per_host).unwrap_err();
-            assert!(sentence.contains("max_slots") && sentence.contains("(a 2)"), "{sentence}");
+            assert!(
+                sentence.contains("max_slots") && sentence.contains("(a 2)"),
+                "{sentence}"
+            );
         }
         // The bound is the host's, whichever program's ranks they are.
         let shares = [
-            Share { count: Some(2), hosts: &one },
-            Share { count: Some(1), hosts: &one[..1] },
+            Share {
+                count: Some(2),
+                hosts: &one,
+            },
+            Share {
+                count: Some(1),
+                hosts: &one[..1],
+            },
         ];
         assert!(super::place(&shares, None, |_| false).is_err());
     }

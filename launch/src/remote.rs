@@ -43,6 +43,8 @@ pub(crate) struct Remote {
 pub(crate) struct Choice {
     /// A program that takes ssh's place.
     pub(crate) launcher: Option<OsString>,
+    /// What stands first among its arguments.
+    pub(crate) arguments: Vec<OsString>,
     /// Where Ferrite is installed on the other hosts.
     pub(crate) prefix: Option<PathBuf>,
     pub(crate) width: Option<u32>,
@@ -55,11 +57,12 @@ impl Remote {
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Remote, String> {
         let variable = |name| variable(name).filter(|value| !value.is_empty());
-        let shell = match (&choice.launcher, variable("FERRITE_SSH")) {
+        let mut shell = match (&choice.launcher, variable("FERRITE_SSH")) {
             (Some(program), _) => vec![program.clone()],
             (None, Some(words)) => split(&words)?,
             (None, None) => vec![SHELL.into()],
         };
+        shell.extend_from_slice(&choice.arguments);
         let prefix = choice.prefix.clone();
         let program = match prefix.or(variable("FERRITE_PREFIX").map(PathBuf::from)) {
             Some(prefix) if prefix.is_relative() => {

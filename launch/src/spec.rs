@@ -81,7 +81,12 @@ impl Spec {
         Ok(Spec {
             nodes: placement.nodes.clone(),
             node_of: placement.node_of.clone(),
-            programs: job.programs.iter().zip(&placement.counts).map(program).collect(),
+            programs: job
+                .programs
+                .iter()
+                .zip(&placement.counts)
+                .map(program)
+                .collect(),
             folder,
             bind: job.bind.unwrap_or_default(),
             stdin,

@@ -119,7 +119,11 @@ fn limits_and_places() {
     ]);
     assert_eq!(job.timeout, Some(Duration::from_millis(1500)));
     assert_eq!((job.bind, job.stdin), (Some(Bind::Core), Stdin::None));
-    assert!(super::tests::job(&["-timeout", "1e19", "a"]).timeout.is_some());
+    assert!(
+        super::tests::job(&["-timeout", "1e19", "a"])
+            .timeout
+            .is_some()
+    );
     assert_eq!(job.programs[0].directory, Some("/tmp".into()));
     let limited = parse(vec!["a".into()], |name| {
         (name == "MPIEXEC_TIMEOUT").then(|| "3".into())
@@ -229,9 +233,15 @@ fn what_holds_for_all_programs_is_said_once() {
     let warned = |line: &[&str]| job(line).warnings;
     assert_eq!(warned(&["-ppn", "2", "a", ":", "-ppn", "2", "b"]), [""; 0]);
     let twice = warned(&["-ppn", "2", "a", ":", "-ppn", "3", "b"]);
-    assert!(twice[0].contains("-ppn holds for all programs"), "{twice:?}");
+    assert!(
+        twice[0].contains("-ppn holds for all programs"),
+        "{twice:?}"
+    );
     let twice = warned(&["-bind-to", "core", "a", ":", "-bind-to=none", "b"]);
-    assert!(twice[0].contains("-bind-to holds for all programs"), "{twice:?}");
+    assert!(
+        twice[0].contains("-bind-to holds for all programs"),
+        "{twice:?}"
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod ends;
 mod hosts;
 mod options;
 mod output;
+mod places;
 mod pmi;
 mod signals;
 
