@@ -14,6 +14,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use crate::collective::Thresholds;
 use crate::error::{Error, ErrorClass, Result};
 
+mod foreign;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -27,9 +28,6 @@ const PREFIX: &str = "FERRITE_";
 
 /// Prefix of the variables of Ferrite's own tests, which are nobody's mistake.
 const TEST_PREFIX: &str = "FERRITE_TEST_";
-
-/// What `FERRITE_NETWORK` is called in jobs written for MS-MPI and its kin; read where that is not set.
-const NETMASK: &str = "MPICH_NETMASK";
 
 /// Transports that this build has, for `FERRITE_TRANSPORT`.
 pub const TRANSPORTS: &[&str] = &["shm", "tcp", "self"];
@@ -367,16 +365,18 @@ impl Default for Settings {
 
 impl Settings {
     /// Settings from the variables of an environment, and a warning for each variable that begins with `FERRITE_` but
-    /// is not registered. `MPI_ERR_ARG` for a bad value.
+    /// is not registered, or that another implementation would obey and this one cannot. `MPI_ERR_ARG` for a bad value.
     pub fn parse(
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<(Settings, Vec<String>)> {
         let mut settings = Settings::default();
         let mut warnings = Vec::new();
-        let mut netmask = None;
+        let mut others = Vec::new();
         for (name, value) in variables {
-            if name == NETMASK {
-                netmask = value.to_str().map(str::to_owned);
+            if let (Some(name), Some(value)) = (name.to_str(), value.to_str())
+                && foreign::is_known(name)
+            {
+                others.push((name.to_owned(), value.to_owned()));
             }
             let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
                 continue;
@@ -396,11 +396,15 @@ impl Settings {
             parsed.ok_or_else(|| bad_value(&REGISTRY[at], &value))?;
             settings.origins[at] = Origin::Environment;
         }
-        if let Some(netmask) = netmask
-            && settings.network.is_empty()
-        {
-            settings.network = netmask;
+        let is_free = |at: usize| settings.origins[at] == Origin::Default;
+        let accepts =
+            |setting: &Setting, text: &str| setting.set(&mut Settings::default(), text).is_some();
+        let (values, told) = foreign::read(&others, is_free, accepts);
+        for (at, value) in values {
+            REGISTRY[at].set(&mut settings, &value);
+            settings.origins[at] = Origin::Environment;
         }
+        warnings.extend(told);
         Ok((settings, warnings))
     }
 
@@ -483,11 +487,13 @@ fn bad_value(setting: &Setting, value: &OsString) -> Error {
 }
 
 fn unknown(name: &str) -> String {
+    // What all names have in common makes none of them similar.
+    let own = name.strip_prefix(PREFIX).unwrap_or(name);
     let nearest = REGISTRY
         .iter()
-        .map(|setting| (distance(name, setting.name), setting.name))
+        .map(|setting| (distance(own, &setting.name[PREFIX.len()..]), setting.name))
         .min()
-        .filter(|&(distance, _)| distance <= 3);
+        .filter(|&(distance, _)| distance <= (own.len() / 3).min(3));
     match nearest {
         Some((_, known)) => {
             format!("{name} is not a setting of Ferrite and has no effect; did you mean {known}?")

@@ -47,7 +47,72 @@ fn the_environment_is_read_into_fields() {
     let from_environment = settings
         .shown()
         .filter(|shown| shown.origin == Origin::Environment);
-    assert_eq!(from_environment.count(), 5);
+    assert_eq!(from_environment.count(), 6);
+}
+
+#[test]
+fn variables_of_other_implementations_are_translated_or_answered() {
+    let transport = |name, value| {
+        let (settings, told) = parse(&[(name, value)]).unwrap();
+        (settings.transport.names().join(","), told.len())
+    };
+    for (name, value, means) in [
+        ("I_MPI_FABRICS", "tcp", "tcp,self"),
+        ("I_MPI_FABRICS", "OFI", "tcp,self"),
+        ("I_MPI_FABRICS", "shm", "shm,self"),
+        ("I_MPI_FABRICS", "shm:tcp", ""),
+        ("I_MPI_FABRICS", "shm:ofi", ""),
+        ("I_MPI_FABRICS", "", ""),
+        ("I_MPI_DEVICE", "sock", "tcp,self"),
+        ("MPIR_CVAR_NOLOCAL", "1", "tcp,self"),
+        ("MPIR_CVAR_NOLOCAL", "0", ""),
+        ("OMPI_MCA_btl", "tcp,self", "tcp,self"),
+        ("OMPI_MCA_btl", "self,vader", "shm,self"),
+        ("OMPI_MCA_btl", "self,sm,tcp", ""),
+        ("OMPI_MCA_btl", "^tcp", "shm,self"),
+        ("OMPI_MCA_btl", "^openib", ""),
+        ("UCX_TLS", "tcp", "tcp,self"),
+        ("UCX_TLS", "posix,cma,self", "shm,self"),
+        ("UCX_TLS", "rc,sm,self", ""),
+    ] {
+        assert_eq!(transport(name, value), (means.into(), 0), "{name}={value}");
+    }
+    for (name, value) in [
+        ("I_MPI_FABRICS", "shm:dapl"),
+        ("I_MPI_DEVICE", "rdma"),
+        ("OMPI_MCA_btl", "openib,self,vader"),
+        ("OMPI_MCA_btl_tcp_if_exclude", "docker0"),
+        ("I_MPI_PORT_RANGE", "many"),
+    ] {
+        let (settings, told) = parse(&[(name, value)]).unwrap();
+        assert!(settings.transport.is_automatic());
+        assert_eq!(told.len(), 1, "{name}");
+        let start = format!("{name}={value} is another MPI's variable");
+        assert!(
+            told[0].starts_with(&start) && told[0].contains("FERRITE_"),
+            "{}",
+            told[0]
+        );
+    }
+    let both = [("I_MPI_FABRICS", "tcp"), ("FERRITE_TRANSPORT", "shm,self")];
+    assert_eq!(parse(&both).unwrap().0.transport.names(), ["shm", "self"]);
+    let (settings, _) = parse(&[
+        ("MPIEXEC_PORT_RANGE", "4000:4001"),
+        ("OMPI_MCA_btl_tcp_if_include", "ib0"),
+    ])
+    .unwrap();
+    assert_eq!(settings.ports, Ports(Some((4000, 4001))));
+    assert_eq!(settings.network, "ib0");
+}
+
+#[test]
+fn hints_name_similar_settings_only() {
+    let told = |name| parse(&[(name, "1")]).unwrap().1.remove(0);
+    assert!(told("FERRITE_SPINS").contains("did you mean FERRITE_SPIN?"));
+    assert!(told("FERRITE_EAGER_LIMITS").contains("did you mean FERRITE_EAGER_LIMIT?"));
+    for strange in ["FERRITE_FOO", "FERRITE_C", "FERRITE_LOG", "FERRITE_"] {
+        assert!(!told(strange).contains("did you mean"), "{}", told(strange));
+    }
 }
 
 #[test]
