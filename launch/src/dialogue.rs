@@ -103,7 +103,10 @@ impl Dialogue {
         Ok(match request {
             Request::Hello { version, .. } => match job.hello(rank, version, process) {
                 Answer::Refuse(reason) => say(Reply::Refused(reason)),
-                Answer::Welcome => vec![(rank, self.welcome(rank, pid))],
+                Answer::Welcome => {
+                    job.tells_waits(rank);
+                    vec![(rank, self.welcome(rank, pid))]
+                }
                 Answer::WelcomeAgain => {
                     self.renew()?;
                     vec![(rank, self.welcome(rank, pid))]
@@ -121,6 +124,7 @@ impl Dialogue {
                 self.store.put_card(rank, &card);
                 Vec::new()
             }
+            Request::Waiting(wait) => say(Reply::Left(job.waiting(rank, &wait, now))),
             Request::Fetch { rank: of } if of as usize >= size => say(Reply::Refused(format!(
                 "rank {of} is none of this job's, which has {size}"
             ))),

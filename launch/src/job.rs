@@ -6,15 +6,16 @@ use crate::guard::Outcome;
 use crate::report::End;
 use crate::signals;
 use crate::spec::Spec;
+use ferrite_client::Wait;
 use rustix::process::Pid;
 use std::time::{Duration, Instant};
 
+mod left;
+
+pub(crate) use left::PARTING;
+
 /// How long ranks have between SIGTERM and SIGKILL.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
-
-/// How long the other ranks may go on once one has exited with 0 without MPI_Finalize. Programs that never call it end all at about
-/// the same time; where a rank is missed, the others wait for it.
-pub(crate) const PARTING: Duration = Duration::from_secs(2);
 
 /// A second interrupt within this time of the first is the same one, sent to a whole process group and passed on as well.
 const SAME_INTERRUPT: Duration = Duration::from_millis(100);
@@ -81,6 +82,9 @@ struct Rank {
     /// It cannot be started, or its host is lost.
     gone: bool,
     mpi: Mpi,
+    /// Whether it says when it waits for long, and what it has said last.
+    tells_waits: bool,
+    wait: Option<(Wait, Instant)>,
     /// Why a later program of this rank was refused.
     refused: Option<String>,
     garbled: bool,
@@ -120,6 +124,8 @@ impl Job {
             end: None,
             gone: false,
             mpi: Mpi::Never,
+            tells_waits: false,
+            wait: None,
             refused: None,
             garbled: false,
         };
@@ -170,6 +176,9 @@ impl Job {
         match self.phase {
             Phase::Running if self.lost.as_ref().is_some_and(|(.., at)| *at <= now) => {
                 if let Some((rank, other, reason, _)) = self.lost.take() {
+                    if self.left_early().contains(&other) {
+                        return self.missed(other, &format!("{} needs it", self.place(rank)), now);
+                    }
                     let (who, whom) = (self.who(rank), self.place(other));
                     let sentence = format!("{who} lost {whom}: {reason}");
                     self.fail(sentence, Outcome::Exit(1), now);
@@ -337,17 +346,21 @@ impl Job {
             },
             (End::Code(0), _, Some(refusal)) => {
                 let sentence = format!("{who}: an MPI program in it was refused: {refusal}");
-                self.fail(sentence, Outcome::Exit(1), now);
+                self.fail_for(sentence, Outcome::Exit(1), now);
             }
             (End::Code(0), Mpi::Inside(program), None)
                 if program.is_none() || program == state.pid =>
             {
-                self.parting.get_or_insert(now + PARTING);
+                // The others tell when they wait for it, if they can.
+                let tells = |rank: &Rank| rank.tells_waits || rank.mpi == Mpi::Never;
+                if !self.ranks.iter().all(tells) {
+                    self.parting.get_or_insert(now + PARTING);
+                }
             }
             // The code is a wrapper's, and hides how the program ended.
             (End::Code(0), Mpi::Inside(_), None) => {
                 let sentence = format!("{who} exited without calling MPI_Finalize");
-                self.fail(sentence, Outcome::Exit(1), now);
+                self.fail_for(sentence, Outcome::Exit(1), now);
             }
             (End::Code(0), Mpi::Never, None) => self.check_stragglers(),
             (End::Code(0), Mpi::Finalized(_), None) => {}
@@ -369,9 +382,12 @@ impl Job {
                 self.fail(format!("{who} {end}{finalize}"), Outcome::Exit(code), now);
             }
         }
-        if self.phase == Phase::Running && self.parting.is_some() && self.is_over() {
-            let left = name(&self.left_early());
-            self.say(format!("warning: {left} exited without MPI_Finalize"));
+        if self.phase == Phase::Running && self.is_over() {
+            let left = self.left_early();
+            if !left.is_empty() {
+                let left = name(&left);
+                self.say(format!("warning: {left} exited without MPI_Finalize"));
+            }
         }
     }
 
@@ -455,23 +471,6 @@ impl Job {
         }
     }
 
-    /// Ranks have left without MPI_Finalize, and others run on without them.
-    fn parted(&mut self, now: Instant) {
-        let left = self.left_early();
-        let who = match left[..] {
-            [one] => self.who(one),
-            _ => name(&left),
-        };
-        self.parting = None;
-        let sentence = format!("{who} exited without calling MPI_Finalize");
-        self.fail(sentence, Outcome::Exit(1), now);
-    }
-
-    /// The ranks that have exited with 0 between init and finalize.
-    fn left_early(&self) -> Vec<u32> {
-        self.numbers(|rank| rank.end == Some(End::Code(0)) && matches!(rank.mpi, Mpi::Inside(_)))
-    }
-
     fn numbers(&self, which: impl Fn(&Rank) -> bool) -> Vec<u32> {
         let ranks = (0..).zip(&self.ranks);
         ranks
@@ -490,17 +489,21 @@ impl Job {
     }
 
     /// The first failure decides how the job ends, and is the only one that is told.
-    fn fail(&mut self, sentence: String, outcome: Outcome, now: Instant) {
+    fn fail(&mut self, mut sentence: String, outcome: Outcome, now: Instant) {
+        let left = self.left_early();
+        if !left.is_empty() {
+            // It may be the cause of this failure.
+            sentence += "; before that, ";
+            sentence += &name(&left);
+            sentence += " exited without calling MPI_Finalize";
+        }
+        self.fail_for(sentence, outcome, now);
+    }
+
+    /// [`Job::fail`] for a reason that is whole.
+    fn fail_for(&mut self, sentence: String, outcome: Outcome, now: Instant) {
         if self.phase == Phase::Running {
             self.outcome = self.outcome.or(Some(outcome));
-            // It may be the cause of this failure.
-            let before = match self.parting.take() {
-                Some(_) => format!(
-                    "; before that, {} exited without calling MPI_Finalize",
-                    name(&self.left_early())
-                ),
-                None => String::new(),
-            };
             let others = self
                 .ranks
                 .iter()
@@ -510,7 +513,7 @@ impl Job {
                 (0, _) | (_, 1) => "",
                 _ => "; the other ranks are ended (SIGTERM, and SIGKILL after 1 s)",
             };
-            self.say(format!("{sentence}{before}{then}"));
+            self.say(format!("{sentence}{then}"));
             self.terminate(now);
         }
     }

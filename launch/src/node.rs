@@ -28,6 +28,9 @@ const KILL_AGAIN: Duration = Duration::from_millis(50);
 /// How long they may: a process in an uninterruptible system call does not die before that returns.
 const GIVE_UP: Duration = Duration::from_secs(5);
 
+/// Processes left behind that are named at most.
+const MOST_NAMED: usize = 8;
+
 /// The ranks of this host.
 pub(crate) struct Node {
     plan: Plan,
@@ -167,6 +170,7 @@ impl Node {
             }
             Down::Signal(signal) => self.signal_ranks(signal),
             Down::Terminate => {
+                self.tell_of_leftovers();
                 tree::signal_descendants(Signal::TERM, &self.bystanders);
                 // A stopped process would not notice.
                 tree::signal_descendants(Signal::CONT, &self.bystanders);
@@ -283,6 +287,22 @@ impl Node {
     /// Whether no rank runs, but something that ranks have started may.
     pub(crate) fn has_leftovers(&self) -> bool {
         self.seat_of.is_empty() && self.state == State::Busy
+    }
+
+    /// Names what ranks have left behind, before it is asked to end.
+    fn tell_of_leftovers(&mut self) {
+        if !self.has_leftovers() {
+            return;
+        }
+        for pid in tree::descendants(&self.bystanders)
+            .into_iter()
+            .take(MOST_NAMED)
+        {
+            self.told.push(Up::Say(format!(
+                "process {pid} ({}) has outlived the ranks and is ended with the job; start what shall live longer outside of mpiexec",
+                tree::name(pid)
+            )));
+        }
     }
 
     /// Takes note of processes that have ended. `childless`: this process has no child left.
@@ -411,6 +431,7 @@ impl Node {
             nodes: self.plan.nodes().to_vec(),
             cpus: self.cpus,
             appnum: self.seats[seat].appnum,
+            part: self.plan.part(self.seats[seat].appnum),
             launcher: std::process::id(),
         };
         let segment = self.segment.as_ref().map(|(_, segment)| segment.as_fd());

@@ -48,6 +48,8 @@ pub(crate) enum Place {
 }
 
 struct Program {
+    /// Ranks of the whole job.
+    count: u32,
     /// What to execute.
     path: PathBuf,
     /// As typed, with its arguments.
@@ -140,6 +142,11 @@ impl Plan {
     /// Ranks of the whole job.
     pub(crate) fn size(&self) -> u32 {
         self.size
+    }
+
+    /// Ranks of the whole job that run the same program as some rank of this node.
+    pub(crate) fn part(&self, appnum: u32) -> u32 {
+        self.program(appnum).count
     }
 
     fn program(&self, appnum: u32) -> &Program {
@@ -370,6 +377,7 @@ impl Program {
             environment::value(&variables, "PATH"),
         )?;
         Ok(Program {
+            count: program.count,
             path,
             words: program.words.clone(),
             variables,

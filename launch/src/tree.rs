@@ -49,6 +49,14 @@ pub(crate) fn descendants(except: &[Pid]) -> Vec<Pid> {
     found
 }
 
+/// What a process calls itself; `?`: it has just ended.
+pub(crate) fn name(process: Pid) -> String {
+    let path = format!("/proc/{}/comm", process.as_raw_pid());
+    std::fs::read(path).map_or("?".into(), |name| {
+        String::from_utf8_lossy(name.trim_ascii()).into_owned()
+    })
+}
+
 /// The parent in a line of /proc/PID/stat: `pid (name) state parent ...`, where the name may hold anything. `None` for a
 /// process that has ended and waits to be reaped.
 fn running_parent(stat: &[u8]) -> Option<i32> {

@@ -57,6 +57,50 @@ fn a_rank_that_exits_with_0_without_finalize() {
     );
 }
 
+/// A job of three in which rank 2 leaves without finalize after it has exchanged something.
+fn leaves(transport: &str, what: &str) -> Outcome {
+    Job::new(c("leaves"))
+        .ranks(3)
+        .env("FERRITE_TRANSPORT", transport)
+        .args([what, "2"])
+        .run()
+}
+
+const TRANSPORTS: [&str; 2] = ["shm,self", "tcp,self"];
+
+#[test]
+fn a_rank_that_leaves_in_peace_is_no_failure() {
+    for transport in TRANSPORTS {
+        let outcome = leaves(transport, "finalize");
+        assert_eq!(outcome.status.code(), Some(0), "{transport}: {outcome}");
+        let warning = "mpiexec: warning: rank 2 exited without MPI_Finalize\n";
+        assert_eq!(outcome.stderr, warning, "{transport}: {outcome}");
+        assert!(outcome.stdout.contains("passed"), "{transport}: {outcome}");
+    }
+}
+
+#[test]
+fn a_rank_that_has_left_is_missed_by_who_waits_for_it() {
+    for transport in TRANSPORTS {
+        for what in [
+            "receive",
+            "sleep-receive",
+            "send",
+            "long-send",
+            "any",
+            "probe",
+            "barrier",
+        ] {
+            let outcome = leaves(transport, what);
+            reported(
+                &outcome,
+                1,
+                &["rank 2", "exited without calling MPI_Finalize"],
+            );
+        }
+    }
+}
+
 /// After finalize a status is the job's, and no reason to end the others.
 #[test]
 fn a_status_after_finalize() {

@@ -12,6 +12,19 @@ fn info() {
     on(&[1, 2], "info");
 }
 
+/// Of `mpiexec -n 2 a : -n 3 b`, each process knows its own part.
+#[test]
+fn parts() {
+    on(&[1], "parts");
+    let program = c("parts");
+    let path = program.to_str().expect("text").to_owned();
+    passes(
+        Job::new(program)
+            .ranks(2)
+            .args(["2", ":", "-n", "3", &path, "3"]),
+    );
+}
+
 #[test]
 fn groups() {
     on(&[1, 2, 3, 8], "groups");

@@ -22,6 +22,7 @@ pub(crate) fn discover() -> Result<Discovered, DiscoverError> {
         nodes: Vec::new(),
         cpus,
         appnum: 0,
+        part: 1,
         launcher: 0,
         segment: None,
     };

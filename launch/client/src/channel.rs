@@ -9,7 +9,7 @@
 
 use crate::wire::{self, CHANNEL_VARIABLE, Reply, Request, VERSION, Welcome};
 use crate::{DiscoverError, Discovered, aborted, sys};
-use ferrite_fabric::{Bootstrap, Job, MAX_CARD};
+use ferrite_fabric::{Bootstrap, Job, Left, MAX_CARD, Wait};
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,7 +39,7 @@ pub(crate) fn discover(descriptor: &OsStr) -> Result<Discovered, DiscoverError> 
                 "mpiexec refuses this process: {reason}"
             )));
         }
-        Some(Reply::Card { .. }) | None => {
+        Some(Reply::Card { .. } | Reply::Left(_)) | None => {
             // Another version's welcome may lack what this one needs.
             return Err(version_of(&line)
                 .filter(|&version| version != VERSION)
@@ -148,6 +148,7 @@ fn check(welcome: Welcome, segment: Option<OwnedFd>) -> Result<Job, DiscoverErro
         nodes,
         cpus,
         appnum,
+        part,
         launcher,
         ..
     } = welcome;
@@ -177,6 +178,7 @@ fn check(welcome: Welcome, segment: Option<OwnedFd>) -> Result<Job, DiscoverErro
         nodes,
         cpus: cpus.max(1),
         appnum,
+        part,
         launcher,
         segment,
     })
@@ -237,13 +239,31 @@ impl Bootstrap for Channel {
             match Reply::parse(&line) {
                 // Otherwise the answer to a question whose asker did not wait so long.
                 Some(Reply::Card { rank: of, value }) if of == rank => return Ok(value),
-                Some(Reply::Card { .. }) => {}
+                Some(Reply::Card { .. } | Reply::Left(_)) => {}
                 Some(Reply::Refused(reason)) => return Err(format!("mpiexec: {reason}")),
                 _ => {
                     return Err(format!(
                         "mpiexec answered with something else than a card: {line:?}"
                     ));
                 }
+            }
+        }
+    }
+
+    fn hears_of_waits(&self) -> bool {
+        true
+    }
+
+    fn waiting(&self, wait: &Wait) -> Option<Left> {
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tell(&Request::Waiting(wait.clone())).ok()?;
+        loop {
+            let line = inbox.line(&self.socket, "question who has left").ok()?;
+            match Reply::parse(&line) {
+                Some(Reply::Left(left)) => return Some(left),
+                // The answer to a question whose asker did not wait so long.
+                Some(Reply::Card { .. }) => {}
+                _ => return None,
             }
         }
     }

@@ -21,7 +21,7 @@ use core::fmt;
 use ferrite_fabric as fabric;
 use std::sync::Arc;
 
-pub use ferrite_fabric::{Bootstrap, Job, Secret};
+pub use ferrite_fabric::{Bootstrap, Job, Left, Secret, Wait};
 
 /// A process's job, and the way back to who started it.
 pub struct Discovered {

@@ -22,7 +22,7 @@
 
 use core::fmt;
 
-use ferrite_fabric::Secret;
+use ferrite_fabric::{Left, Secret, Wait};
 
 use crate::pmi::mapping;
 
@@ -30,7 +30,7 @@ use crate::pmi::mapping;
 pub const CHANNEL_VARIABLE: &str = "FERRITE_CHANNEL";
 
 /// Version of the dialogue that this build speaks.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Longest line in bytes, its newline included.
 pub const MAX_LINE: usize = 8192;
@@ -67,6 +67,8 @@ pub enum Request {
         /// Its rank.
         rank: u32,
     },
+    /// This process waits: who has left the job?
+    Waiting(Wait),
     /// A process can no longer be reached, and this one cannot go on.
     Lost {
         /// The rank of the process that is lost.
@@ -96,6 +98,15 @@ impl Request {
             "fetch" => Some(Request::Fetch {
                 rank: fields.number("rank")?,
             }),
+            "waiting" => Some(Request::Waiting(Wait {
+                quiet: fields.number("quiet")?,
+                needs: match fields.get("needs") {
+                    Some(rank) => Some(rank.parse().ok()?),
+                    None => None,
+                },
+                known: fields.number("known")?,
+                finalizing: fields.has("finalizing"),
+            })),
             "lost" => Some(Request::Lost {
                 rank: fields.number("rank")?,
                 reason: decode(fields.get("reason").unwrap_or("")),
@@ -116,6 +127,13 @@ impl fmt::Display for Request {
             }
             Request::Publish { card } => writeln!(f, "publish card={}", encode(card)),
             Request::Fetch { rank } => writeln!(f, "fetch rank={rank}"),
+            Request::Waiting(wait) => {
+                write!(f, "waiting quiet={} known={}", wait.quiet, wait.known)?;
+                if let Some(rank) = wait.needs {
+                    write!(f, " needs={rank}")?;
+                }
+                writeln!(f, "{}", if wait.finalizing { " finalizing" } else { "" })
+            }
             Request::Lost { rank, reason } => {
                 writeln!(f, "lost rank={rank} reason={}", encode(cut(reason)))
             }
@@ -145,6 +163,8 @@ pub enum Reply {
         /// What it has published; `None`: nothing yet.
         value: Option<String>,
     },
+    /// Who has left the job.
+    Left(Left),
 }
 
 /// The job, as mpiexec describes it to one rank.
@@ -170,6 +190,8 @@ pub struct Welcome {
     pub cpus: u32,
     /// Which of the programs separated by `:` this is.
     pub appnum: u32,
+    /// Ranks of that program.
+    pub part: u32,
     /// Process id of the mpiexec that the rank descends from.
     pub launcher: u32,
 }
@@ -197,9 +219,17 @@ impl Reply {
                 local: parse_ranks(fields.get("local")?)?,
                 cpus: fields.number("cpus")?,
                 appnum: fields.number("appnum")?,
+                part: fields.number("part")?,
                 launcher: fields.number("launcher")?,
             })),
             "refused" => Some(Reply::Refused(decode(fields.get("reason").unwrap_or("")))),
+            "left" => Some(Reply::Left(Left {
+                ranks: match fields.get("ranks") {
+                    Some(ranks) => parse_ranks(ranks)?,
+                    None => Vec::new(),
+                },
+                all_finalize: fields.has("finalize"),
+            })),
             "card" => Some(Reply::Card {
                 rank: fields.number("rank")?,
                 value: match fields.get("value") {
@@ -224,13 +254,14 @@ impl fmt::Display for Reply {
                 write_hex(f, &w.secret.0)?;
                 write!(
                     f,
-                    " rank={} size={} local_rank={} local={} cpus={} appnum={} launcher={}",
+                    " rank={} size={} local_rank={} local={} cpus={} appnum={} part={} launcher={}",
                     w.rank,
                     w.size,
                     w.local_rank,
                     format_ranks(&w.local),
                     w.cpus,
                     w.appnum,
+                    w.part,
                     w.launcher
                 )?;
                 if (1..=MOST as usize).contains(&w.nodes.len()) {
@@ -242,6 +273,15 @@ impl fmt::Display for Reply {
                 }
                 writeln!(f)
             }
+            Reply::Left(left) => {
+                write!(f, "left")?;
+                if !left.ranks.is_empty() {
+                    // So many as fit on a line are enough to know one of.
+                    let ranks = &left.ranks[..left.ranks.len().min(MOST_LEFT)];
+                    write!(f, " ranks={}", format_ranks(ranks))?;
+                }
+                writeln!(f, "{}", if left.all_finalize { " finalize" } else { "" })
+            }
             Reply::Refused(reason) => writeln!(f, "refused reason={}", encode(reason)),
             Reply::Card {
                 rank,
@@ -251,6 +291,9 @@ impl fmt::Display for Reply {
         }
     }
 }
+
+/// The most ranks that are said to have left.
+pub const MOST_LEFT: usize = 100;
 
 /// The longest text, in bytes, that tells the node of each rank.
 const MAX_NODES: usize = 1000;
@@ -390,6 +433,7 @@ mod tests {
             nodes: vec![0, 1, 0, 1, 1, 1, 2, 0, 2, 1, 2, 2],
             cpus: 2,
             appnum: 1,
+            part: 7,
             launcher: 4711,
         }
     }
@@ -422,6 +466,13 @@ mod tests {
                 rank: 7,
                 reason: message.into(),
             },
+            Request::Waiting(Wait::default()),
+            Request::Waiting(Wait {
+                quiet: 7,
+                needs: Some(0),
+                known: 2,
+                finalizing: true,
+            }),
         ] {
             let line = request.to_string();
             assert_eq!(line.matches('\n').count(), 1, "{line:?}");
@@ -442,6 +493,11 @@ mod tests {
                 rank: 4,
                 value: None,
             },
+            Reply::Left(Left::default()),
+            Reply::Left(Left {
+                ranks: vec![0, 3, 4],
+                all_finalize: true,
+            }),
         ] {
             let line = reply.to_string();
             assert_eq!(line.matches('\n').count(), 1, "{line:?}");

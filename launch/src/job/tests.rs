@@ -159,7 +159,7 @@ fn joined(ranks: usize) -> Job {
 }
 
 #[test]
-fn ranks_that_all_leave_with_0_without_finalize_are_warned_of_once() {
+fn ranks_that_speak_pmi_leave_with_0_without_finalize_at_the_same_time() {
     let (mut job, now) = (joined(4), Instant::now());
     job.finalized(2, Some(pid(2)));
     for rank in [3, 2, 0] {
@@ -183,7 +183,7 @@ fn ranks_that_all_leave_with_0_without_finalize_are_warned_of_once() {
 }
 
 #[test]
-fn a_rank_that_leaves_without_finalize_fails_when_others_run_on() {
+fn a_rank_that_leaves_without_finalize_fails_when_others_that_cannot_tell_run_on() {
     let (mut job, now) = (joined(3), Instant::now());
     job.ended(1, End::Code(0), "", now);
     job.finalized(0, Some(pid(0)));
@@ -255,4 +255,93 @@ fn leftovers_have_a_moment_then_a_request_then_none() {
     job.tick(now + GRACE * 2);
     assert_eq!(job.effects(), [Effect::Kill]);
     assert_eq!(job.outcome(), Outcome::Exit(0));
+}
+
+/// A job whose ranks tell their waits, of which some have left.
+fn parted(ranks: usize, left: &[u32], now: Instant) -> Job {
+    let mut job = joined(ranks);
+    for rank in 0..ranks as u32 {
+        job.tells_waits(rank);
+    }
+    for &rank in left {
+        job.ended(rank, End::Code(0), "", now);
+    }
+    assert_eq!((job.effects(), job.deadline()), (vec![], None));
+    job
+}
+
+fn wait(quiet: u32, known: u32) -> Wait {
+    Wait {
+        quiet,
+        known,
+        ..Wait::default()
+    }
+}
+
+#[test]
+fn who_has_left_is_missed_by_whoever_needs_it() {
+    let now = Instant::now();
+    let mut job = parted(3, &[2], now);
+    let told = job.waiting(0, &wait(100, 0), now);
+    assert_eq!((told.ranks, told.all_finalize), (vec![2], false));
+    let needs = Wait {
+        needs: Some(2),
+        ..wait(0, 1)
+    };
+    job.waiting(0, &needs, now);
+    assert_eq!(
+        said(&job.effects()),
+        [
+            "rank 2 (process 102, ./a) exited without calling MPI_Finalize, and rank 0 waits for it; the other ranks are ended \
+             (SIGTERM, and SIGKILL after 1 s)"
+        ]
+    );
+    assert_eq!(job.outcome(), Outcome::Exit(1));
+    // One that has not left may be waited for.
+    let mut job = parted(3, &[2], now);
+    let needs = Wait {
+        needs: Some(1),
+        ..wait(0, 1)
+    };
+    job.waiting(0, &needs, now);
+    assert_eq!(job.effects(), []);
+}
+
+#[test]
+fn all_wait_at_the_same_time_or_the_job_goes_on() {
+    let now = Instant::now();
+    let at = |seconds| now + Duration::from_secs(seconds);
+    let mut job = parted(4, &[2], now);
+    job.finalized(3, Some(pid(3)));
+    job.waiting(0, &wait(9, 1), at(9));
+    // Not long enough, not fresh any more, not knowing who has left, or not both.
+    job.waiting(1, &wait(3, 1), at(9));
+    job.waiting(1, &wait(7, 1), at(13));
+    job.waiting(0, &wait(9, 0), at(13));
+    assert_eq!(job.effects(), []);
+    job.waiting(0, &wait(10, 1), at(14));
+    let told = said(&job.effects()).concat();
+    assert!(
+        told.contains(
+            "rank 2 (process 102, ./a) exited without calling MPI_Finalize, and all others wait"
+        ),
+        "{told}"
+    );
+}
+
+#[test]
+fn finalize_waits_for_nobody_who_has_left() {
+    let now = Instant::now();
+    let mut job = parted(4, &[2], now);
+    let end = Wait {
+        finalizing: true,
+        ..wait(9, 1)
+    };
+    assert!(!job.waiting(0, &end, now).all_finalize);
+    assert!(!job.waiting(1, &end, now).all_finalize);
+    assert!(job.waiting(3, &end, now).all_finalize);
+    job.finalized(3, Some(pid(3)));
+    job.ended(3, End::Code(0), "", now);
+    assert!(job.waiting(0, &end, now).all_finalize);
+    assert_eq!(job.effects(), []);
 }

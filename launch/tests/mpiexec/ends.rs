@@ -101,18 +101,43 @@ fn ranks_that_ignore_sigterm_are_killed() {
 }
 
 #[test]
-fn exiting_between_init_and_finalize_is_a_failure_where_others_run_on() {
-    run(&["-n", "2", RANK, "hello", "0:exit=0", "wait"])
+fn exiting_between_init_and_finalize_is_a_failure_where_others_wait() {
+    // One waits for the rank that has left; the other goes on.
+    run(&["-n", "3", RANK, "hello", "0:exit=0", "1:need=0", "wait"])
         .expect(1, "rank 0 (process ")
-        .expect(1, "exited without calling MPI_Finalize")
-        .expect_one_message();
-    run(&["-n", "3", RANK, "hello", "0:exit=0", "1:exit=0", "wait"])
         .expect(
             1,
-            " exited without calling MPI_Finalize; the other ranks are ended",
+            "exited without calling MPI_Finalize, and rank 1 waits for it; the other ranks are ended",
+        )
+        .expect_one_message();
+    // All wait, for somebody or for the end.
+    run(&[
+        "-n", "4", RANK, "hello", "0:exit=0", "1:exit=0", "2:end", "any",
+    ])
+    .expect(
+        1,
+        "exited without calling MPI_Finalize, and all others wait; the other ranks are ended",
+    )
+    .expect_one_message();
+    // A connection to it was wanted.
+    run(&["-n", "3", RANK, "hello", "0:exit=0", "1:lost=0", "wait"])
+        .expect(1, "rank 0 (process ")
+        .expect(
+            1,
+            "exited without calling MPI_Finalize, and rank 1 needs it",
         )
         .expect_one_message();
     run(&["-n", "2", RANK, "hello", "finalize"]).expect_success();
+}
+
+#[test]
+fn a_rank_that_leaves_without_finalize_is_not_waited_for() {
+    let job = run(&[
+        "-n", "4", RANK, "hello", "1:exit=0", "0:copy", "end", "finalize", "say=done",
+    ]);
+    job.expect(0, "mpiexec: warning: rank 1 exited without MPI_Finalize\n")
+        .expect_one_message();
+    assert_eq!(job.out, "done\ndone\ndone\n");
 }
 
 #[test]
@@ -194,8 +219,13 @@ fn what_ranks_start_ends_with_them() {
     // In a session of its own, and its parent gone.
     let script = "setsid sh -c 'echo pid=$$; exec sleep 1000' & exit 0";
     let job = run(&["-n", "2", "sh", "-c", script]);
-    for line in job.expect_success().out.lines() {
-        wait_for_death(field(line, "pid"));
+    for line in job.expect(0, "").out.lines() {
+        let pid = field(line, "pid");
+        wait_for_death(pid);
+        job.expect(
+            0,
+            &format!("mpiexec: process {pid} (sleep) has outlived the ranks"),
+        );
     }
 }
 

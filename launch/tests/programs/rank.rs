@@ -4,9 +4,10 @@
 //! ever), `say=TEXT` (a line), `write=TEXT` (no newline), `lines=COUNT`, `pid`, `cpus` (that it is bound to), `ignore=NUMBER`,
 //! `catch=NUMBER` (waits for that signal, says so), `copy` (standard input to output), `run-again` (this program, with `hello`),
 //! `fork-finalize`, `fork-abort` (a forked child
-//! does it), `publish=CARD`, `fetch=RANK` (waits for it, prints it), `lost=RANK`, `secret`. `R:COMMAND` is for rank R only. Exits with 0 at the end, and with 3 if it cannot join.
+//! does it), `publish=CARD`, `fetch=RANK` (waits for it, prints it), `lost=RANK`, `need=RANK` (waits for that rank until it has left, and tells that it
+//! needs it), `any` (waits for anybody), `end` (waits in finalize until that is over), `secret`. `R:COMMAND` is for rank R only. Exits with 0 at the end, and with 3 if it cannot join.
 
-use ferrite_client::Discovered;
+use ferrite_client::{Discovered, Wait};
 use std::io::Write;
 use std::os::fd::AsFd;
 
@@ -55,6 +56,14 @@ fn main() {
                 .expect("hello comes first")
                 .bootstrap
                 .lost(value.parse().expect("a rank"), "no answer"),
+            "need" => {
+                let rank = value.parse().expect("a rank");
+                tell_waits(&joined, |wait, left| {
+                    wait.needs = left.contains(&rank).then_some(rank);
+                });
+            }
+            "any" => tell_waits(&joined, |_, _| ()),
+            "end" => tell_waits(&joined, |wait, _| wait.finalizing = true),
             "secret" => {
                 let secret = joined.as_ref().expect("hello comes first").job.secret.0;
                 let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -96,6 +105,26 @@ fn main() {
             }
             other => panic!("unknown command {other}"),
         }
+    }
+}
+
+/// Tells of a wait again and again, as the engine does, with what `change` makes of it for those who have left.
+fn tell_waits(joined: &Option<Discovered>, change: impl Fn(&mut Wait, &[u32])) {
+    let bootstrap = &joined.as_ref().expect("hello comes first").bootstrap;
+    let (since, mut left) = (std::time::Instant::now(), Vec::new());
+    loop {
+        let mut wait = Wait {
+            quiet: since.elapsed().as_secs() as u32,
+            known: left.len() as u32,
+            ..Wait::default()
+        };
+        change(&mut wait, &left);
+        let told = bootstrap.waiting(&wait).expect("an answer");
+        if told.all_finalize {
+            return;
+        }
+        left = told.ranks;
+        std::thread::sleep(std::time::Duration::from_millis(200));
     }
 }
 

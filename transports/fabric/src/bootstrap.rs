@@ -25,6 +25,8 @@ pub struct Job {
     pub cpus: u32,
     /// Application number: which of the programs separated by `:` this is.
     pub appnum: u32,
+    /// Processes that were to be started with this program; 0 where it is not known.
+    pub part: u32,
     /// Process id of the launcher on this node, whose descendants the ranks are; 0 when it is not known.
     pub launcher: u32,
     /// An empty memory file, the same one for all of `local`; `None` when `local` is this process alone.
@@ -41,6 +43,28 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A wait of a process, as it tells its launcher.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wait {
+    /// For how long nothing has moved, in seconds; 0 also where another thread may do what is waited for.
+    pub quiet: u32,
+    /// A process that it needs and that has left, as it has been told before.
+    pub needs: Option<u32>,
+    /// How many it had been told of while it waited.
+    pub known: u32,
+    /// It has nothing left to do but to wait for all others in `MPI_Finalize`.
+    pub finalizing: bool,
+}
+
+/// What a process that waits is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// The processes that have ended in peace, but without finalising, by rank.
+    pub ranks: Vec<u32>,
+    /// All others wait in `MPI_Finalize`, or are through with it.
+    pub all_finalize: bool,
+}
+
 /// The longest text, in bytes, that [`Bootstrap::publish`] takes.
 pub const MAX_CARD: usize = 800;
 
@@ -52,6 +76,16 @@ pub trait Bootstrap: Send + Sync {
 
     /// What the process of this rank has published; `None`: nothing yet, ask again a little later. The error is a sentence.
     fn fetch(&self, rank: u32) -> Result<Option<String>, String>;
+
+    /// Whether [`Bootstrap::waiting`] is answered.
+    fn hears_of_waits(&self) -> bool {
+        false
+    }
+
+    /// This process waits. Returns who has left meanwhile; `None`: the launcher cannot tell.
+    fn waiting(&self, _wait: &Wait) -> Option<Left> {
+        None
+    }
 
     /// This process has called finalize: its exit is no longer a failure.
     fn finalized(&self);

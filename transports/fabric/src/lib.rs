@@ -18,7 +18,7 @@ pub mod memory;
 mod network;
 pub mod sim;
 
-pub use bootstrap::{Bootstrap, Job, MAX_CARD, Secret};
+pub use bootstrap::{Bootstrap, Job, Left, MAX_CARD, Secret, Wait};
 pub use buffer::{OwnedBuf, RawBuf, RawBufMut};
 pub use header::{Header, Kind};
 pub use link::{

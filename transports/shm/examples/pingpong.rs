@@ -196,6 +196,7 @@ fn main() {
         nodes: Vec::new(),
         cpus: 2,
         appnum: 0,
+        part: 0,
         launcher: 0,
         segment: Some(segment),
     };

@@ -357,6 +357,7 @@ mod tests {
             nodes: Vec::new(),
             cpus: 2,
             appnum: 0,
+            part: 0,
             launcher: 0,
             segment: None,
         };

@@ -47,6 +47,7 @@ fn endpoints(size: u32) -> Vec<Endpoint> {
                 nodes: Vec::new(),
                 cpus: 1,
                 appnum: 0,
+                part: 0,
                 launcher: 0,
                 segment: None,
             };

@@ -60,6 +60,7 @@ pub(super) fn join(launcher: &Launcher, own: &Place, ways: &[Way]) -> Result<Job
             nodes: Vec::new(),
             cpus: shared_processors([own].into_iter()),
             appnum: launcher.appnum,
+            part: 1,
             launcher: 0,
             segment: None,
         });
@@ -111,6 +112,8 @@ pub(super) fn join(launcher: &Launcher, own: &Place, ways: &[Way]) -> Result<Job
         nodes: node.of_all.clone(),
         cpus: shared_processors([own].into_iter()),
         appnum: launcher.appnum,
+        // PMI does not tell.
+        part: 0,
         launcher: 0,
         segment: None,
     };

@@ -75,7 +75,9 @@ impl Engine {
         }
         let data = self.request(*request)?;
         if !data.is_done() {
+            self.left.awaits(*request);
             self.wait_until(|| data.is_done() || self.waiting.is_over());
+            self.left.awaits_nothing();
             if !data.is_done() {
                 self.end_in_vain(data);
             }
@@ -116,6 +118,7 @@ impl Engine {
         if !data.is_done() {
             self.progress();
             if !data.is_done() {
+                self.tested_in_vain(*request);
                 return Ok(None);
             }
         }

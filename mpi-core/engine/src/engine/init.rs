@@ -8,6 +8,7 @@ use ferrite_shm::{Attachment, ShmConfig};
 use super::cards::{self, NetworkCards};
 use super::comm::{CommData, Contexts};
 use super::landing::Landings;
+use super::left::Left;
 use super::matching::Matcher;
 use super::progress::{NetPort, Ports};
 use super::tuning::Tuning;
@@ -101,6 +102,7 @@ impl Engine {
                 world.set_board(shm.board_of_all());
             }
         }
+        let left = Left::new(job.size > 1 && bootstrap.hears_of_waits());
         Ok(Engine {
             bootstrap,
             level: ClassLock::new(Class::Leaf, level),
@@ -126,6 +128,7 @@ impl Engine {
             has_helps: false.into(),
             under_way: super::collectives::UnderWay::new(),
             waiting,
+            left,
             tuning: Tuning::new(&settings),
             assistant: super::assistant::Assistant::new(),
             buffers: ClassLock::new(Class::Leaf, buffered::Buffers::new()),

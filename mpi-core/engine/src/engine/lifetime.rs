@@ -254,7 +254,7 @@ impl Engine {
             universe_size: Some(self.job.size),
         });
         info::publish(&info::Environment {
-            maxprocs: self.job.size,
+            maxprocs: self.job.part,
             host: sys::host_name(),
             thread_level: match level {
                 ThreadLevel::Single => "MPI_THREAD_SINGLE",
@@ -265,7 +265,8 @@ impl Engine {
         });
     }
 
-    /// `MPI_Finalize`: waits until all have come here and everything sent has left, then ends the world. Collective.
+    /// `MPI_Finalize`: waits until all have come here and everything sent has left, then ends the world. Collective. Processes that have
+    /// ended without calling it are not waited for.
     pub fn finalize(&'static self) -> Result<()> {
         self.finalize_with(|| ())
     }
@@ -283,6 +284,7 @@ impl Engine {
         for comm in [Comm::WORLD, Comm::SELF] {
             self.buffer_flush_of(Buffered::Comm(comm))?;
         }
+        self.left.finalizing();
         self.drain();
         self.meet(Comm::WORLD)?;
         last();
@@ -311,7 +313,7 @@ impl Engine {
 
     /// Waits until everything sent has left.
     fn drain(&self) {
-        self.wait_until(|| !self.has_backlog());
+        self.wait_until(|| !self.has_backlog() || self.left.all_are_there());
         self.flush();
     }
 }

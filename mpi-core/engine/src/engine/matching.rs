@@ -332,6 +332,12 @@ impl<P, U> Matcher<P, U> {
         Some(self.remove_posted(first))
     }
 
+    /// The receives that wait for a message, in no order.
+    pub(crate) fn posted(&self) -> impl Iterator<Item = (Envelope, &P)> {
+        let nodes = self.posted.nodes.iter();
+        nodes.filter_map(|node| Some((node.envelope, node.payload.as_ref()?)))
+    }
+
     /// Takes a receive back that has not been matched. `same` guards against an entry that was matched and given to
     /// another receive meanwhile.
     pub(crate) fn withdraw(&mut self, entry: Entry, same: impl Fn(&P) -> bool) -> Option<P> {

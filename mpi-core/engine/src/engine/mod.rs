@@ -18,6 +18,7 @@ mod init;
 mod intercomm;
 mod kept;
 mod landing;
+mod left;
 mod lifetime;
 mod matching;
 mod message;
@@ -112,6 +113,7 @@ pub struct Engine {
     /// Collective operations that nobody waits for in particular.
     under_way: collectives::UnderWay,
     waiting: wait::Waiting,
+    left: left::Left,
     tuning: tuning::Tuning,
     assistant: assistant::Assistant,
     buffers: ClassLock<buffered::Buffers>,

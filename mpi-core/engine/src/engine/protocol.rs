@@ -66,7 +66,10 @@ impl Sink for Receiver<'_> {
     }
 
     fn down(&mut self, peer: u32, why: LinkDown) {
-        self.engine.bootstrap.lost(peer, &why.reason);
+        // What is sent to one that has left goes nowhere, and who waits for it tells so.
+        if !self.engine.has_left(peer) {
+            self.engine.bootstrap.lost(peer, &why.reason);
+        }
     }
 }
 

@@ -181,6 +181,8 @@ struct Patience {
     polls: u32,
     since: Option<Instant>,
     yields: u32,
+    /// When the launcher was last told of it, counted from `since`.
+    told: Duration,
 }
 
 impl Watch for Engine {
@@ -313,6 +315,14 @@ impl Engine {
             sys::yield_now();
             return false;
         }
+        if self.is_time_to_ask(waited, patience.told) {
+            patience.told = waited;
+            self.tell_of_wait(waited);
+            // It may be what was waited for.
+            if done() {
+                return true;
+            }
+        }
         self.sleep(done)
     }
 
@@ -346,7 +356,8 @@ impl Engine {
         let is_done = !ready && done();
         if !ready && !is_done {
             waiting.sleeps.fetch_add(1, Ordering::Relaxed);
-            waiting.bed.wait(self.has_backlog().then_some(NO_ROOM_NAP));
+            let nap = self.has_backlog().then_some(NO_ROOM_NAP);
+            waiting.bed.wait(nap.or(self.ask_every()));
         }
         if let Some(mut ports) = self.port.try_lock() {
             if let Some(shm) = &mut ports.shm {

@@ -142,14 +142,17 @@ impl Engine {
         let mut outcome = Ok(false);
         let mut step = || {
             outcome = running.step(&mut wire);
-            !matches!(outcome, Ok(false))
+            // `MPI_Finalize` ends with a barrier to which not all need come.
+            !matches!(outcome, Ok(false)) || self.left.all_are_there()
         };
+        self.left.awaits_collective();
         if schedule.turns() > 0 {
             // What others do on the board is no event of a transport.
             self.watch(step);
         } else {
             self.wait_until(&mut step);
         }
+        self.left.awaits_nothing();
         memory.trim(SCRATCH_KEPT);
         *self.scratch.lock() = memory;
         outcome.map(|_| ())

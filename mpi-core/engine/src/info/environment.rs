@@ -11,7 +11,7 @@ use crate::handle::Info;
 /// What the engine knows about how this process was started.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
-    /// The processes that were to be started.
+    /// The processes that were to be started with this process's program (`mpiexec -n 2 a : -n 3 b`: 2 for a); 0: not known.
     pub maxprocs: u32,
     /// Name of the host.
     pub host: String,
@@ -24,7 +24,10 @@ static ENV: RwLock<Pairs> = RwLock::new(Pairs::new());
 
 /// Fills `MPI_INFO_ENV` when the engine is initialised.
 pub fn publish(environment: &Environment) {
-    let maxprocs = environment.maxprocs.to_string();
+    let maxprocs = match environment.maxprocs {
+        0 => String::new(),
+        count => count.to_string(),
+    };
     let mut pairs = of_process(std::env::args_os());
     add(&mut pairs, "maxprocs", maxprocs.as_bytes());
     add(&mut pairs, "soft", maxprocs.as_bytes());

@@ -28,6 +28,7 @@ pub(crate) fn job(rank: u32, size: u32, segment: impl AsFd) -> Job {
         nodes: Vec::new(),
         cpus: 2,
         appnum: 0,
+        part: 0,
         launcher: 0,
         segment: Some(
             segment

@@ -34,6 +34,7 @@ fn attachments(size: u32) -> Vec<Attachment> {
             nodes: Vec::new(),
             cpus: 2,
             appnum: 0,
+            part: 0,
             launcher: 0,
             segment: Some(segment.try_clone().expect("a second descriptor")),
         };

@@ -147,6 +147,7 @@ pub(super) fn job_of(rank: u32, size: u32) -> Job {
         nodes: Vec::new(),
         cpus: 1,
         appnum: 0,
+        part: 0,
         launcher: 0,
         segment: None,
     }
