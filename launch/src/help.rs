@@ -56,14 +56,15 @@ Of all programs:
 Accepted without effect: -allow-run-as-root, -launcher ssh
 
 Hosts: a list is walked in order; a host gets as many ranks as its number says (1 without one), and when the list is through
-it begins again, but no host gets more than its max_slots. localhost, this machine's name and its addresses are this machine, which needs no ssh. Names are ssh's business:
-an alias of its configuration will do. ssh has to work without a password. A host that does not answer yet is tried again for
-60 s (variable FERRITE_START_TIMEOUT, in seconds). What an agent is told, the job's secret included, goes over ssh's standard
-input.
+it begins again, but no host gets more than its max_slots. localhost, this machine's name and its addresses are this machine,
+which needs no ssh. Names are ssh's business: an alias of its configuration will do. ssh has to work without a password. A host
+that does not answer yet is tried again for 60 s (variable FERRITE_START_TIMEOUT, in seconds). What an agent is told, the job's
+secret included, goes over ssh's standard input.
 
 Allocations: without -hosts and -f, mpiexec uses the hosts, and their numbers of ranks, of SLURM_JOB_NODELIST with
-SLURM_TASKS_PER_NODE, PBS_NODEFILE, LSB_DJOB_HOSTFILE, LSB_MCPU_HOSTS or PE_HOSTFILE, and reaches them as any others. One host is taken
-for this machine. -hosts localhost keeps all ranks here. Started by srun as one of several tasks, mpiexec starts a job of its own.
+SLURM_TASKS_PER_NODE, PBS_NODEFILE, LSB_DJOB_HOSTFILE, LSB_MCPU_HOSTS or PE_HOSTFILE, and reaches them as any others. One host
+is taken for this machine. -hosts localhost keeps all ranks here. Started by srun as one of several tasks, mpiexec starts a
+job of its own.
 
 Other launchers' variables: the programs of HYDRA_LAUNCHER_EXEC, HYDRA_BOOTSTRAP_EXEC, I_MPI_HYDRA_BOOTSTRAP_EXEC,
 OMPI_MCA_plm_rsh_agent and PRTE_MCA_plm_ssh_agent where they are an ssh, the arguments for it in HYDRA_LAUNCHER_EXTRA_ARGS,
@@ -88,11 +89,11 @@ which nothing is heard for 8 s is lost; an agent that hears nothing for so long 
 Exit code: that of the first rank that failed, or 128 + the signal that killed it; 0 if none did. A rank fails when it exits
 with another code than 0, dies of a signal, calls MPI_Abort, or exits between MPI_Init and MPI_Finalize; the other ranks then get
 SIGTERM and, one second later, SIGKILL. After finalize a code other than 0 is kept but ends no other rank. Exiting with 0 without
-MPI_Finalize is only warned of at the end, and no failure, unless another rank waits for the one that has left. Ranks of other MPIs
-(they speak PMI) do not tell whether they wait: there it is a failure if they do not all exit within 2 s.
+MPI_Finalize is only warned of at the end, and no failure, unless another rank waits for the one that has left. Ranks of other
+MPIs (they speak PMI) do not tell whether they wait: there it is a failure if they do not all exit within 2 s.
 
-Left behind: what ranks have started, daemons included, ends with the job: one second after the last rank, with a sentence that names
-it. Start what shall live longer outside of mpiexec.
+Left behind: what ranks have started, daemons included, ends with the job: one second after the last rank, with a sentence
+that names it. Start what shall live longer outside of mpiexec.
 
 Codes:
   2 wrong command line   124 time limit   126 program cannot be executed   127 program not found

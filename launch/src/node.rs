@@ -49,6 +49,8 @@ pub(crate) struct Node {
     /// When SIGKILL was first sent, and when it will be again.
     killing: Option<(Instant, Instant)>,
     state: State,
+    /// A rank has ended otherwise than by exiting with 0.
+    has_failed: bool,
     oom_kills: Option<u64>,
     told: Vec<Up>,
 }
@@ -99,6 +101,7 @@ impl Node {
             bystanders: Vec::new(),
             killing: None,
             state: State::Busy,
+            has_failed: false,
             oom_kills: report::out_of_memory_kills(),
             told: Vec::new(),
         }
@@ -291,7 +294,8 @@ impl Node {
 
     /// Names what ranks have left behind, before it is asked to end.
     fn tell_of_leftovers(&mut self) {
-        if !self.has_leftovers() {
+        // Where a rank has failed, there is a better reason for the end.
+        if !self.has_leftovers() || self.has_failed {
             return;
         }
         for pid in tree::descendants(&self.bystanders)
@@ -330,6 +334,7 @@ impl Node {
         }
         ended.sort_by_key(|&(seat, end)| (matches!(end, End::Code(_)), end == End::Code(0), seat));
         for (seat, end) in ended {
+            self.has_failed |= end != End::Code(0);
             let (rank, hint) = (self.seats[seat].rank, self.hint(end).to_string());
             self.told.push(Up::Ended { rank, end, hint });
         }

@@ -66,6 +66,8 @@ pub(crate) fn place(
         };
         let count = match share.count {
             Some(count) => count,
+            // Nothing tells more than one.
+            None if share.hosts.is_empty() && per_host.is_none() => 1,
             None => walk.left().ok_or_else(|| {
                 format!("program {number} of this job has no number of ranks, and those before it have taken every slot of its hosts: say -n RANKS")
             })?,
@@ -347,6 +349,14 @@ mod tests {
         assert_eq!(ranks("a,b:3", None), [0, 1, 1, 1]);
         assert_eq!(ranks("a,b:3,a", Some(2)), [0, 0, 1, 1]);
         assert_eq!(ranks("", None), [0]);
+        let one = || Share {
+            count: None,
+            hosts: &[],
+        };
+        assert_eq!(
+            place(&[one(), one()], None, |_| false).unwrap().counts,
+            [1, 1]
+        );
         assert_eq!(ranks("", Some(3)), [0, 0, 0]);
         assert_eq!(ranks("here,localhost", Some(2)), [0, 0]);
         let sentence = placed("a:1048576,b", None, None).unwrap_err();

@@ -151,7 +151,7 @@ fn forked_children_have_no_say() {
         "hello",
         "0:fork-finalize",
         "0:exit=0",
-        "wait",
+        "need=0",
     ];
     run(&arguments).expect(1, "exited without calling MPI_Finalize");
     let job = run(&["-n", "2", RANK, "hello", "fork-abort", "finalize"]);

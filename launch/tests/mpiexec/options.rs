@@ -170,6 +170,8 @@ fn options_that_mean_nothing_here_are_taken() {
         "--allow-run-as-root",
         "-ppn",
         "4",
+        "-n",
+        "1",
         "--map-by",
         "core",
         "echo",
