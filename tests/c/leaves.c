@@ -26,7 +26,10 @@ int main(int argc, char **argv)
         /* Eager, to one that is gone: nobody need receive it. */
         if (right == who)
             MPI_Send(value, 1, MPI_INT, right, 3, MPI_COMM_WORLD);
-        return finish();
+        /* And nothing else that is collective. */
+        MPI_Finalize();
+        printf("through\n");
+        return 0;
     }
     if (right != who && strcmp(what, "sleep-receive") == 0)
         sleep(60);

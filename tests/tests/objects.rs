@@ -15,7 +15,6 @@ fn info() {
 /// Of `mpiexec -n 2 a : -n 3 b`, each process knows its own part.
 #[test]
 fn parts() {
-    on(&[1], "parts");
     let program = c("parts");
     let path = program.to_str().expect("text").to_owned();
     passes(
