@@ -1,6 +1,6 @@
 //! Programs of the safe Rust API: the examples under launchers, and a crate outside this workspace with that one dependency.
 
-use ferrite_tests::{Job, Outcome, only_full, peer, prefix};
+use ferrite_tests::{Job, Outcome, only_full, peer, pick, prefix};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
@@ -261,7 +261,7 @@ fn finalisation_tells_what_was_never_received() {
 #[ignore = "collective calls that wait for what does not come hang until they end with an error of their own"]
 fn jobs_whose_members_disagree_end() {
     let first = ferrite_tests::seed() % 1_000_000;
-    let jobs = if ferrite_tests::thorough() { 160 } else { 24 };
+    let jobs = pick(16, 160);
     println!("FERRITE_TEST_SEED={first}: {jobs} jobs");
     let next = AtomicU64::new(first);
     let wrong = Mutex::new(BTreeMap::new());
