@@ -239,13 +239,9 @@ fn tell(rank: u32, text: String, joined: Option<i32>) -> Down {
 
 impl Identity {
     fn new() -> io::Result<Identity> {
-        let (mut id, mut secret) = ([0; 16], [0; 32]);
-        let flags = rustix::rand::GetRandomFlags::empty();
-        rustix::rand::getrandom(&mut id[..], flags)?;
-        rustix::rand::getrandom(&mut secret[..], flags)?;
         Ok(Identity {
-            id,
-            secret: Key(secret),
+            id: ferrite_client::random()?,
+            secret: Key(ferrite_client::random()?),
         })
     }
 }

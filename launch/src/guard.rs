@@ -45,7 +45,12 @@ const CUT: Duration = Duration::from_millis(1500);
 pub(crate) fn split(leash: Leash, launch: impl FnOnce(Guarded) -> Outcome) -> io::Result<ExitCode> {
     let mask = sys::block(&signals::READ);
     let (alive, held) = pipe_with(PipeFlags::CLOEXEC)?;
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    if let Err(e) = adopt_orphans() {
+        report::stderr(&format!(
+            "prctl(PR_SET_CHILD_SUBREAPER) is refused ({e}), by a sandbox or an old container runtime: what ranks start in the \
+             background may outlive the job"
+        ));
+    }
     match sys::fork()? {
         Fork::Parent(launcher) => {
             drop(alive);
@@ -57,11 +62,8 @@ pub(crate) fn split(leash: Leash, launch: impl FnOnce(Guarded) -> Outcome) -> io
             drop(held);
             // Not "mpiexec": killing by that name is to reach the guard alone.
             let _ = rustix::thread::set_name(c"ferrite-launch");
-            let subreaper = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
-            if let Err(e) = subreaper {
-                report::stderr(&format!("cannot become a subreaper: {e}"));
-                std::process::exit(1);
-            }
+            // The guard has told if it is refused.
+            let _ = adopt_orphans();
             match launch(Guarded { alive, mask }) {
                 Outcome::Exit(code) => std::process::exit(code.into()),
                 Outcome::Interrupted => {
@@ -71,6 +73,11 @@ pub(crate) fn split(leash: Leash, launch: impl FnOnce(Guarded) -> Outcome) -> io
             }
         }
     }
+}
+
+/// Becomes the parent of descendants that lose theirs.
+fn adopt_orphans() -> rustix::io::Result<()> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
 }
 
 /// How a job ended.

@@ -15,7 +15,6 @@ use crate::tree;
 use ferrite_client::Secret;
 use ferrite_client::wire::{self, Reply, Welcome};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::MemfdFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitStatus};
 use std::collections::{HashMap, VecDeque};
@@ -40,9 +39,9 @@ pub(crate) struct Node {
     streams: Streams,
     /// Where mpiexec's standard input goes, if it comes from another host.
     input: RankInput,
-    /// The ranks of the node, and their memory file with the id of its job; none for one rank.
+    /// The ranks of the node, and their memory file, if it can be had, with the id of its job; none for one rank.
     local: Vec<u32>,
-    segment: Option<([u8; 16], OwnedFd)>,
+    segment: Option<([u8; 16], Option<OwnedFd>)>,
     cpus: u32,
     /// Children of this process that are no ranks, and whatever descends from them.
     bystanders: Vec<Pid>,
@@ -422,8 +421,14 @@ impl Node {
             return Ok(());
         };
         if self.local.len() > 1 && self.segment.as_ref().is_none_or(|(of, _)| *of != id) {
-            let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-            self.segment = Some((id, rustix::fs::memfd_create("ferrite-job", flags)?));
+            let name = format!("ferrite-job-{:032x}", u128::from_le_bytes(id));
+            let file = ferrite_client::memory_file(&name);
+            if let Err(why) = &file {
+                self.told.push(Up::Say(format!(
+                    "ranks of this host cannot share memory ({why}) and use TCP instead; does a sandbox forbid these calls?"
+                )));
+            }
+            self.segment = Some((id, file.ok()));
         }
         let welcome = Welcome {
             version: wire::VERSION,
@@ -439,7 +444,8 @@ impl Node {
             part: self.plan.part(self.seats[seat].appnum),
             launcher: std::process::id(),
         };
-        let segment = self.segment.as_ref().map(|(_, segment)| segment.as_fd());
+        let segment = self.segment.as_ref().and_then(|(_, file)| file.as_ref());
+        let segment = segment.map(|file| file.as_fd());
         let text = Reply::Welcome(welcome).to_string();
         self.seats[seat].channel.send(&text, segment);
         self.watch_program(seat, pid.and_then(Pid::from_raw), poller)

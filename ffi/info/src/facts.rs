@@ -145,7 +145,7 @@ fn shared_memory() -> (bool, Vec<Feature>) {
     let memory = feature(
         "memory file (memfd_create)",
         sys::memory_file(),
-        "jobs of several ranks cannot run",
+        "ranks of a host share a file in /dev/shm, or nothing",
     );
     let available = memory.available;
     let direct = feature(

@@ -162,11 +162,6 @@ fn check(welcome: Welcome, segment: Option<OwnedFd>) -> Result<Job, DiscoverErro
             "rank {rank} is not number {local_rank} of {local:?}"
         )));
     }
-    if segment.is_none() && local.len() > 1 {
-        return Err(wrong(
-            "the memory file of ranks on one host is missing".into(),
-        ));
-    }
     let neighbours = local.len() as u32 - 1;
     Ok(Job {
         neighbours,

@@ -22,6 +22,7 @@ use ferrite_fabric as fabric;
 use std::sync::Arc;
 
 pub use ferrite_fabric::{Bootstrap, Job, Left, Secret, Wait};
+pub use sys::{memory_file, random};
 
 /// A process's job, and the way back to who started it.
 pub struct Discovered {

@@ -6,7 +6,6 @@ use crate::bind;
 use crate::here::Here;
 use crate::message::VERSION;
 use crate::sys;
-use rustix::fs::MemfdFlags;
 use rustix::process::Resource;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -94,17 +93,26 @@ fn is_inner(name: &str) -> bool {
 }
 
 fn memory_files() -> Finding {
-    match rustix::fs::memfd_create("ferrite-doctor", MemfdFlags::CLOEXEC)
-        .and_then(|file| rustix::fs::ftruncate(&file, 1 << 20))
-    {
-        Ok(()) => ok("memory files", "ranks of this host share memory (memfd)"),
-        Err(e) => Finding::new(
-            Level::Problem,
+    /// In bytes; a segment has some 2 GiB, of which little is ever touched.
+    const ENOUGH: u64 = 3 << 30;
+    let name = format!("ferrite-doctor-{}", std::process::id());
+    if let Err(why) = ferrite_client::memory_file(&name) {
+        let sentence = format!(
+            "ranks of this host cannot share memory and use TCP ({why}); does a sandbox forbid these calls?"
+        );
+        return warning("memory files", sentence);
+    }
+    match rustix::process::getrlimit(Resource::Fsize).current {
+        Some(limit) if limit < ENOUGH => warning(
             "memory files",
             format!(
-                "memfd_create fails ({e}): ranks of this host cannot share memory; does a seccomp profile forbid it?"
+                "the length of files is limited to {} KiB (ulimit -f), of those in memory, too: ranks of this host share little memory \
+                 or none; {} KiB are always enough",
+                limit / 1024,
+                ENOUGH / 1024
             ),
         ),
+        _ => ok("memory files", "ranks of this host share memory (memfd)"),
     }
 }
 

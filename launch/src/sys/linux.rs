@@ -3,6 +3,8 @@
 //! mpiexec has one thread per process, ever: that is what makes [`fork`], and the parent-death signal of [`Become`] (which
 //! is the death of the *thread* that forked), mean what they say.
 
+use super::pipe;
+use crate::signals;
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,6 +21,8 @@ pub(crate) struct Mask(libc::sigset_t);
 /// Signals that are blocked and read as events instead.
 pub(crate) struct SignalEvents {
     fd: OwnedFd,
+    /// The descriptor is not the kernel's, but a pipe to which handlers write.
+    piped: bool,
 }
 
 /// A signal that was read.
@@ -47,7 +51,7 @@ pub(crate) fn block(signals: &[i32]) -> Mask {
 }
 
 #[allow(unsafe_code)]
-fn set_of(signals: &[i32]) -> libc::sigset_t {
+pub(super) fn set_of(signals: &[i32]) -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: sigemptyset initialises the set; sigaddset changes an initialised one and refuses bad numbers.
     unsafe {
@@ -63,11 +67,18 @@ fn set_of(signals: &[i32]) -> libc::sigset_t {
 #[allow(unsafe_code)]
 pub(crate) fn take_default_action(signal: i32) {
     let set = set_of(&[signal]);
-    // SAFETY: no handler is ever installed, so unblocking runs no code of ours; `set` is initialised.
+    let noted = pipe::is_open();
+    // SAFETY: while the signal is unblocked it has its default action, so no code of ours runs; `set` is initialised.
     unsafe {
+        if noted {
+            libc::signal(signal, libc::SIG_DFL);
+        }
         libc::raise(signal);
         libc::sigprocmask(libc::SIG_UNBLOCK, &set, core::ptr::null_mut());
         libc::sigprocmask(libc::SIG_BLOCK, &set, core::ptr::null_mut());
+    }
+    if noted {
+        pipe::note(&[signal]);
     }
 }
 
@@ -80,15 +91,21 @@ impl SignalEvents {
         // SAFETY: `set` is initialised; -1 asks for a new descriptor.
         let fd = unsafe { libc::signalfd(-1, &set, flags) };
         if fd < 0 {
-            return Err(io::Error::last_os_error());
+            // A kernel or a filter of system calls without it. Whatever else it was, a pipe meets with as well.
+            let fd = pipe::open()?;
+            pipe::note(signals);
+            return Ok(SignalEvents { fd, piped: true });
         }
         // SAFETY: a fresh descriptor that nothing else owns.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(SignalEvents { fd })
+        Ok(SignalEvents { fd, piped: false })
     }
 
     /// The next signal, lowest number first. `None`: none is pending.
     pub(crate) fn next(&self) -> Option<Received> {
+        if self.piped {
+            return pipe::next(&self.fd);
+        }
         let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
         let length = rustix::io::retry_on_intr(|| rustix::io::read(&self.fd, &mut info)).ok()?;
         if length != info.len() {
@@ -119,8 +136,24 @@ pub(crate) enum Fork {
 /// Splits this process in two.
 #[allow(unsafe_code)]
 pub(crate) fn fork() -> io::Result<Fork> {
+    // A child must not write to the pipe of its parent.
+    let noted = pipe::is_open();
+    let set = set_of(&signals::READ);
+    let change = |how| {
+        if noted {
+            // SAFETY: `set` is initialised.
+            unsafe { libc::sigprocmask(how, &set, core::ptr::null_mut()) };
+        }
+    };
+    change(libc::SIG_BLOCK);
     // SAFETY: this process has a single thread, so the child may run any code.
-    match unsafe { libc::fork() } {
+    let forked = unsafe { libc::fork() };
+    if forked == 0 {
+        pipe::forget();
+    } else {
+        change(libc::SIG_UNBLOCK);
+    }
+    match forked {
         0 => Ok(Fork::Child),
         pid => Pid::from_raw(pid)
             .filter(|_| pid > 0)
@@ -147,7 +180,8 @@ impl Become {
     pub(crate) fn it(&self, inherit: &OwnedFd) -> io::Result<()> {
         // The kernel kills the rank when its parent dies, whatever killed that; if the parent died before this call, the
         // rank has another one already.
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        // Where that is refused, the guard has to do.
+        let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
         if rustix::process::getppid() != Some(self.launcher) {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
@@ -164,7 +198,7 @@ impl Become {
 /// Gives this process the signal mask that mpiexec was started with.
 #[allow(unsafe_code)]
 pub(crate) fn restore(mask: &Mask) {
-    // SAFETY: the mask came from `block`; no handler is ever installed.
+    // SAFETY: the mask came from `block`; a child has no handlers, see `fork`.
     unsafe { libc::sigprocmask(libc::SIG_SETMASK, &mask.0, core::ptr::null_mut()) };
 }
 

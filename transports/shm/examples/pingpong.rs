@@ -203,7 +203,10 @@ fn main() {
     let attachment = attach(&job, &config).expect("attached");
     let mut side = Side {
         first: rank == 0,
-        link: attachment.link(1 - rank).expect("a local peer"),
+        link: attachment
+            .link(1 - rank)
+            .expect("mapped")
+            .expect("a local peer"),
         port: attachment.port(),
         land: Land {
             frames: 0,

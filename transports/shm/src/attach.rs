@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::hash::{BuildHasher, Hasher};
+use core::num::NonZeroU64;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::hash::RandomState;
 use std::io;
@@ -11,11 +12,12 @@ use std::sync::Arc;
 use ferrite_fabric::Job;
 use ferrite_ring::{Bell, Shape, fence};
 
-use crate::layout::{CLAIMS, Card, Claim, Layout, Preamble};
+use crate::decision::{Decision, SPARE, Shortage, decide};
+use crate::layout::{CLAIMS, Card, Claim, Layout, PAGE, Preamble};
 use crate::link::ShmLink;
 use crate::port::{ShmPort, Sleeper};
 use crate::segment::Segment;
-use crate::sys;
+use crate::sys::{self, File, Mapping};
 
 /// What can be chosen. All ranks of a node must choose the same shape.
 #[derive(Clone, Copy, Debug)]
@@ -65,20 +67,17 @@ pub(crate) struct Node {
     /// Whether this process takes part in asymmetric fences.
     pub(crate) fenced: bool,
     pub(crate) cma: bool,
+    /// What there was too little of for the segment that speed wants.
+    shortage: Option<Shortage>,
     /// Read by peers from this process's memory, at the address that the card tells.
     _nonce: Box<u64>,
     port_taken: AtomicBool,
     link_taken: Box<[AtomicBool]>,
 }
 
-/// Attaches to the segment of `job`. A job without a segment, or with one rank on this node, gets memory of its own.
+/// Attaches to the segment of `job`, if its ranks on this node can have one.
 pub fn attach(job: &Job, config: &ShmConfig) -> Result<Attachment, AttachError> {
-    let alone = [job.rank];
-    let local = if job.segment.is_some() {
-        &job.local[..]
-    } else {
-        &alone
-    };
+    let local = &job.local[..];
     if !local.is_sorted_by(|a, b| a < b) {
         return Err(AttachError::Job("the list of local ranks is not ascending"));
     }
@@ -88,16 +87,22 @@ pub fn attach(job: &Job, config: &ShmConfig) -> Result<Attachment, AttachError> 
     if local.len() > Bell::SENDERS as usize {
         return Err(AttachError::TooManyRanks(local.len()));
     }
-    let shape = config.shape.unwrap_or_else(|| default_shape(local.len()));
-    if !shape.valid() {
+    if config.shape.is_some_and(|shape| !shape.valid()) {
         return Err(AttachError::Job("the shape of rings must be powers of two"));
     }
-    let layout = Layout {
-        ranks: local.len(),
-        shape,
+    let file = job.segment.as_ref();
+    let file = file.ok_or(AttachError::Job("there is no memory file"))?;
+    let failed = |bytes| move |error| AttachError::System { bytes, error };
+    let file = File::new(file.as_fd()).map_err(failed(0))?;
+    let decision = agree(&file, job, config)?;
+    let ranks = local.len();
+    let Some(layout) = decision.layout(ranks) else {
+        let shortage = decision.shortage.unwrap_or(Shortage::Refused);
+        return Err(AttachError::Without { shortage, ranks });
     };
-    let segment = map(job, layout)?;
-    agree(segment.preamble(), job, layout)?;
+    file.fix_length();
+    let bytes = layout.mapped_bytes();
+    let segment = Segment::map(file, layout, own).map_err(failed(bytes))?;
 
     let fenced = fence::register();
     if config.cma && job.launcher != 0 {
@@ -121,6 +126,7 @@ pub fn attach(job: &Job, config: &ShmConfig) -> Result<Attachment, AttachError> 
         own,
         fenced,
         cma: config.cma,
+        shortage: decision.shortage,
         _nonce: nonce,
         port_taken: AtomicBool::new(false),
         link_taken: local.iter().map(|_| AtomicBool::new(false)).collect(),
@@ -130,29 +136,21 @@ pub fn attach(job: &Job, config: &ShmConfig) -> Result<Attachment, AttachError> 
     })
 }
 
-fn map(job: &Job, layout: Layout) -> Result<Segment, AttachError> {
-    let bytes = layout.bytes();
-    let failed = |error| AttachError::System { bytes, error };
-    let memory = match &job.segment {
-        None => sys::map_private(bytes).map_err(failed)?,
-        Some(fd) => {
-            let size = sys::size_file(fd.as_fd(), bytes).map_err(failed)?;
-            if size != bytes {
-                return Err(AttachError::Disagree {
-                    what: "size in bytes",
-                    ours: bytes as u64,
-                    theirs: size as u64,
-                });
-            }
-            sys::map_file(fd.as_fd(), bytes).map_err(failed)?
+/// Writes what nobody has written yet, and compares what somebody has; decides how large the segment is, unless somebody has.
+fn agree(file: &File, job: &Job, config: &ShmConfig) -> Result<Decision, AttachError> {
+    let ranks = job.local.len();
+    let failed = |error| AttachError::System { bytes: PAGE, error };
+    if let Err(short) = file.extend(PAGE) {
+        // Nobody can write a word for the others: that the file stays empty has to do.
+        file.fix_length();
+        if file.bytes().map_err(failed)? < PAGE as u64 {
+            return Ok(Decision::without(short.into()));
         }
-    };
-    // SAFETY: just mapped with this length; its content is checked next, and any content is memory-safe.
-    Ok(unsafe { Segment::new(memory, layout) })
-}
-
-/// Writes what nobody has written yet, and compares what somebody has.
-fn agree(preamble: &Preamble, job: &Job, layout: Layout) -> Result<(), AttachError> {
+    }
+    let page = Mapping::reserve(PAGE).map_err(failed)?;
+    page.show(0, file, 0, PAGE).map_err(failed)?;
+    // SAFETY: the mapping has a page, lives to the end of this function, and any content is a preamble.
+    let preamble: &Preamble = unsafe { page.start().cast().as_ref() };
     let field = |field: &AtomicU64, what, ours| {
         // Acquire and release pair with each other; but no field says anything about other memory.
         match field.compare_exchange(0, ours, Ordering::AcqRel, Ordering::Acquire) {
@@ -172,18 +170,47 @@ fn agree(preamble: &Preamble, job: &Job, layout: Layout) -> Result<(), AttachErr
     field(
         &preamble.ranks,
         "number of ranks on this node",
-        layout.ranks as u64,
+        ranks as u64,
     )?;
-    field(
-        &preamble.slots,
-        "slots of a ring",
-        layout.shape.slots.into(),
-    )?;
-    field(
-        &preamble.body,
-        "body bytes of a ring",
-        layout.shape.body.into(),
-    )
+
+    // Acquire and release pair with each other: the file is as long as was decided.
+    let mut word = preamble.decision.load(Ordering::Acquire);
+    if word == 0 {
+        let decision = decide(ranks, config.shape, sys::longest_file(), |layout| {
+            try_out(file, layout)
+        });
+        let ours = decision.encode().get();
+        word = preamble
+            .decision
+            .compare_exchange(0, ours, Ordering::AcqRel, Ordering::Acquire)
+            .map_or_else(|theirs| theirs, |_| ours);
+    }
+    let decision = NonZeroU64::new(word).map(Decision::decode);
+    let decision = decision.expect("a word that is not 0 stays");
+    let Some(layout) = decision.layout(ranks) else {
+        return Ok(decision);
+    };
+    let differs = |what, ours: u64, theirs: u64| match ours == theirs {
+        true => Ok(()),
+        false => Err(AttachError::Disagree { what, ours, theirs }),
+    };
+    if let Some(chosen) = config.shape {
+        let (ours, theirs) = (chosen, layout.shape);
+        differs("slots of a ring", ours.slots.into(), theirs.slots.into())?;
+        differs("body bytes of a ring", ours.body.into(), theirs.body.into())?;
+    }
+    let (ours, size) = (layout.bytes() as u64, file.bytes().map_err(failed)?);
+    if size < ours {
+        differs("size in bytes", ours, size)?;
+    }
+    Ok(decision)
+}
+
+/// Whether this process can have such a segment, and has address space left then. The file is made long enough for it.
+fn try_out(file: &File, layout: Layout) -> Result<(), Shortage> {
+    let space = Mapping::reserve(layout.mapped_bytes() + SPARE);
+    drop(space.map_err(|_| Shortage::AddressSpace)?);
+    Ok(file.extend(layout.bytes())?)
 }
 
 impl Attachment {
@@ -197,11 +224,32 @@ impl Attachment {
     }
 
     /// The link to a rank of the job, or `None` when that rank is not on this node. Panics when called twice for the same rank.
-    pub fn link(&self, rank: u32) -> Option<ShmLink> {
-        let peer = self.node.index(rank)?;
+    /// An error: the system has refused to map the ring.
+    pub fn link(&self, rank: u32) -> Result<Option<ShmLink>, AttachError> {
+        let Some(peer) = self.node.index(rank) else {
+            return Ok(None);
+        };
         let taken = self.node.link_taken[peer].swap(true, Ordering::Relaxed);
         assert!(!taken, "rank {rank} has its link already");
-        Some(ShmLink::new(self.node.clone(), peer))
+        let bytes = self.node.segment.layout().pair_bytes();
+        let link = ShmLink::new(self.node.clone(), peer);
+        link.map(Some)
+            .map_err(|error| AttachError::System { bytes, error })
+    }
+
+    /// Why the segment is smaller than speed wants, if it is, and what to do about it.
+    pub fn shortage(&self) -> Option<String> {
+        let layout = self.node.segment.layout();
+        let shortage = self.node.shortage?;
+        let what = match layout.units {
+            0 => "is small, and collective operations use messages",
+            _ => "is small",
+        };
+        Some(format!(
+            "the memory that the {} ranks of this node share {what}: {}",
+            layout.ranks,
+            shortage.sentence(layout.ranks)
+        ))
     }
 
     /// Whether a rank of the job is on this node.
@@ -214,13 +262,16 @@ impl Attachment {
         Sleeper::new(self.node.clone())
     }
 
-    /// The claims of messages from rank `sender` to rank `receiver`, or `None` unless both are on this node.
+    /// The claims of messages from rank `sender` to rank `receiver`, one of which is this rank; `None` unless both are on this node.
     pub fn claims(&self, sender: u32, receiver: u32) -> Option<&[Claim; CLAIMS]> {
-        Some(
-            self.node
-                .segment
-                .claims(self.node.index(receiver)?, self.node.index(sender)?),
-        )
+        let (node, receiver) = (&self.node, self.node.index(receiver)?);
+        let sender = node.index(sender)?;
+        assert!(receiver == node.own || sender == node.own);
+        if receiver == node.own {
+            return Some(node.segment.claims_from(sender));
+        }
+        // An area that cannot be mapped is no place for claims; the link, which needs it more, has told.
+        node.segment.claims_to(receiver).ok()
     }
 }
 
@@ -246,9 +297,16 @@ pub enum AttachError {
         /// The value in the segment.
         theirs: u64,
     },
-    /// The system refused to size or map the segment.
+    /// The ranks of this node have agreed to go without shared memory.
+    Without {
+        /// What there is too little of.
+        shortage: Shortage,
+        /// How many they are.
+        ranks: usize,
+    },
+    /// The system refused to map a part of the segment.
     System {
-        /// Size of the segment.
+        /// Its size.
         bytes: usize,
         /// What it said.
         error: io::Error,
@@ -273,10 +331,15 @@ impl fmt::Display for AttachError {
                 "shared memory: the ranks of this node do not agree: {what} is {ours:#x} here and {theirs:#x} in the segment; \
                  all ranks must run the same version of the library with the same settings"
             ),
+            AttachError::Without { shortage, ranks } => write!(
+                f,
+                "the {ranks} ranks of this node share no memory: {}",
+                shortage.sentence(*ranks)
+            ),
             AttachError::System { bytes, error } => write!(
                 f,
-                "shared memory: cannot map a segment of {bytes} bytes of address space: {error}; \
-                 is the address space limited (ulimit -v)?"
+                "shared memory: cannot map {bytes} bytes of the node's segment: {error}; has this process a lower limit of address space \
+                 (ulimit -v) or of locked memory (ulimit -l) than the other ranks of this node?"
             ),
         }
     }

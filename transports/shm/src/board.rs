@@ -5,8 +5,10 @@
 //! the turn, which says that it reads nobody's slot any more. A member may write its slot in turn `t` once everybody has finished turn
 //! `t - SLOTS`. What is written, and who waits for whom, is the engine's business.
 //!
-//! The group of all ranks of the node has its board at a fixed place. Other boards are taken from a pool by one member, who tells the
-//! others which; the last to leave a board gives it back. Whoever takes a board clears its lines, where anything may have lain before.
+//! Boards are taken from a pool by one member, who tells the others which; the last to leave a board gives it back, and its memory.
+//! Whoever takes a board clears its lines, where anything may have lain before. The group of all ranks of the node has the first board of the pool
+//! for good. A board is mapped by its members only, while it is theirs. Whether there is address space for it, each member finds out before
+//! they agree on it: see [`Room`].
 //!
 //! Invariant: a word of a line is written by its member only; what is posted and finished grows.
 
@@ -17,14 +19,16 @@ use std::sync::Arc;
 use ferrite_ring::fence::light;
 
 use crate::attach::{Attachment, Node};
+use crate::layout::Layout;
+use crate::sys::Mapping;
 
 /// Bytes that a line has room for beside its words.
 pub const IN_LINE: usize = 40;
 
 /// Bytes of a unit of the pool.
-const UNIT: usize = 64 << 10;
-/// Units of the pool: 2 GiB of address space, used only where touched.
-const UNITS: usize = 32768;
+pub(crate) const UNIT: usize = 64 << 10;
+/// The most units that a pool has: 2 GiB of a file, used only where touched.
+pub(crate) const UNITS: usize = 32768;
 /// Turn 0 is never played: zeroed memory means that it is finished.
 const FIRST: u64 = 1;
 
@@ -89,9 +93,6 @@ impl Plan {
     }
 }
 
-/// Bytes of the pool's place in the segment.
-pub(crate) const POOL_BYTES: usize = UNITS * UNIT;
-
 /// Which board of the pool. Travels between processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BoardId(pub u32);
@@ -106,7 +107,19 @@ pub struct Board {
     /// The local index of each member.
     members: Box<[u32]>,
     /// None for the board of all.
-    id: Option<BoardId>,
+    room: Option<Room>,
+}
+
+/// Address space for a board, and what is needed to map it there: a member that has room can open the board that is taken.
+#[derive(Debug)]
+pub struct Room {
+    node: Arc<Node>,
+    memory: Mapping,
+    plan: Plan,
+    /// What is mapped there.
+    taken: Option<BoardId>,
+    /// Whether the board goes back to the pool with the room, as nobody else has it.
+    is_alone: bool,
 }
 
 // SAFETY: the memory is the segment's, which `node` keeps. Lines are atomics; payloads are reached by those who promise to take turns.
@@ -115,60 +128,107 @@ unsafe impl Send for Board {}
 unsafe impl Sync for Board {}
 
 impl Attachment {
-    /// The board of all ranks of this node, in ascending order.
-    pub fn board_of_all(&self) -> Board {
+    /// The board of all ranks of this node, in ascending order; `None` where the segment has no boards.
+    pub fn board_of_all(&self) -> Option<Board> {
         let node = &self.node;
-        let layout = node.segment.layout();
-        Board {
-            base: node.segment.place(layout.board_of_all()),
-            plan: Plan::of(layout.ranks),
+        let ranks = node.local.len();
+        Some(Board {
+            base: node.segment.board_of_all()?,
+            plan: Plan::of(ranks),
             own: node.own,
-            members: (0..layout.ranks as u32).collect(),
-            id: None,
+            members: (0..ranks as u32).collect(),
+            room: None,
             node: node.clone(),
-        }
+        })
     }
 
-    /// Takes a board for a group of `members` ranks of this node out of the pool. `None`: there is no room. Each member has to
-    /// [`open`](Attachment::open_board) it once it has been told of it, and to drop what it got.
-    pub fn take_board(&self, members: usize) -> Option<BoardId> {
-        let segment = &self.node.segment;
+    /// Room in this process's address space for the board of a group of `members` ranks of this node. `None`: there is none, or there
+    /// are no boards.
+    pub fn room_for_board(&self, members: usize) -> Option<Room> {
+        let node = &self.node;
         let plan = Plan::of(members);
-        let id = segment.pool().take(plan.bytes() / UNIT)?;
-        let base = self.board_memory(id);
+        if plan.bytes() > node.segment.layout().units * UNIT {
+            return None;
+        }
+        // Twice as much as needed: replacing memory that is locked (mlockall) counts as if old and new were there together.
+        let memory = Mapping::reserve(2 * plan.bytes()).ok()?;
+        Some(Room {
+            node: node.clone(),
+            memory,
+            plan,
+            taken: None,
+            is_alone: false,
+        })
+    }
+}
+
+impl Room {
+    /// Takes a board for the group out of the pool. `None`: there is none, or it cannot be mapped. Each member, this one included, has to
+    /// [`open`](Room::open) it once it has been told of it, and to drop what it got. If all drop their room instead, the board is free again.
+    pub fn take(&mut self) -> Option<BoardId> {
+        let segment = &self.node.segment;
+        let id = segment.pool().take(segment.layout(), self.plan)?;
+        self.is_alone = true;
+        self.show(id)?;
         // SAFETY: the lines are the beginning of the board, which nobody but this process knows of yet; all zeros are a `Head` and `Line`s.
-        unsafe { base.as_ptr().write_bytes(0, plan.line(members, 0)) };
+        unsafe {
+            let lines = self.plan.line(self.plan.members, 0);
+            self.memory.start().as_ptr().write_bytes(0, lines);
+        }
         Some(id)
     }
 
-    fn board_memory(&self, id: BoardId) -> NonNull<u8> {
+    fn show(&mut self, id: BoardId) -> Option<()> {
+        self.taken = Some(id);
         let segment = &self.node.segment;
-        segment.place(segment.layout().pool_memory() + id.0 as usize * UNIT)
+        let at = segment.layout().pool_memory() + id.0 as usize * UNIT;
+        let bytes = self.plan.bytes();
+        self.memory.show(0, segment.file(), at, bytes).ok()
     }
 
     /// This process's view of a board that a member has taken for `ranks` (of the job, in the group's order, this one among them).
-    /// `None` unless all are on this node and the board lies within the pool.
-    pub fn open_board(&self, id: BoardId, ranks: impl Iterator<Item = u32>) -> Option<Board> {
-        let node = &self.node;
+    /// `None` unless all are on this node and the board lies within the pool, or if the system does not map it although there is room.
+    pub fn open(mut self, id: BoardId, ranks: impl Iterator<Item = u32>) -> Option<Board> {
+        let node = self.node.clone();
         let members: Option<Box<[u32]>> = ranks
             .map(|rank| node.index(rank).map(|index| index as u32))
             .collect();
-        let members = members?;
-        let plan = Plan::of(members.len());
-        if id.0 as usize * UNIT + plan.bytes() > POOL_BYTES {
+        let members = members.filter(|members| members.len() == self.plan.members)?;
+        let end = id.0 as usize * UNIT + self.plan.bytes();
+        if end > node.segment.layout().units * UNIT {
             return None;
         }
         let own = members
             .iter()
             .position(|&index| index as usize == node.own)?;
+        self.memory.cut(self.plan.bytes());
+        if self.taken != Some(id) {
+            self.show(id)?;
+        }
+        self.is_alone = false;
         Some(Board {
-            base: self.board_memory(id),
-            plan,
+            base: self.memory.start(),
+            plan: self.plan,
             own,
             members,
-            id: Some(id),
-            node: node.clone(),
+            room: Some(self),
+            node,
         })
+    }
+
+    fn give_back(&self, id: BoardId) {
+        let segment = &self.node.segment;
+        let at = segment.layout().pool_memory() + id.0 as usize * UNIT;
+        segment.file().give_back(at, self.plan.bytes());
+        segment.pool().give(id, self.plan.bytes() / UNIT);
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if let Some(id) = self.taken.filter(|_| self.is_alone) {
+            self.give_back(id);
+        }
     }
 }
 
@@ -279,26 +339,28 @@ impl Board {
 
 impl Drop for Board {
     fn drop(&mut self) {
-        let Some(id) = self.id else {
+        let Some(room) = &self.room else {
             return;
         };
         // SAFETY: the head of the board.
         let head: &Head = unsafe { self.base.cast().as_ref() };
         // Acquire and release: the last to leave gives the board back after everybody's last access.
         let left = head.left.fetch_add(1, Ordering::AcqRel) + 1;
-        if left as usize == self.members.len() {
-            let pool = self.node.segment.pool();
-            pool.give(id, self.plan.bytes() / UNIT);
+        if left as usize == self.members.len()
+            && let Some(id) = room.taken
+        {
+            room.give_back(id);
         }
     }
 }
 
 impl Pool {
-    /// The first free run of `units`.
-    fn take(&self, units: usize) -> Option<BoardId> {
+    /// The first free run of units that a board of this plan has room in. The first board is that of all ranks.
+    fn take(&self, layout: Layout, plan: Plan) -> Option<BoardId> {
+        let units = plan.bytes() / UNIT;
         self.locked(|| {
             let mut run = 0;
-            for unit in 0..UNITS {
+            for unit in layout.board_of_all_bytes() / UNIT..layout.units {
                 if self.taken[unit / 64].load(Ordering::Relaxed) & 1 << (unit % 64) != 0 {
                     run = 0;
                     continue;
@@ -344,9 +406,11 @@ impl Pool {
 mod tests {
     use super::*;
     use ferrite_fabric::{Job, Secret};
+    use rustix::fs::{MemfdFlags, memfd_create};
 
     /// Of a rank that is alone.
     fn attachment() -> Attachment {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let job = Job {
             id: [7; 16],
             secret: Secret([0; 32]),
@@ -359,55 +423,88 @@ mod tests {
             appnum: 0,
             part: 0,
             launcher: 0,
-            segment: None,
+            segment: Some(memfd_create("ferrite-test", flags).unwrap()),
         };
         crate::attach(&job, &crate::ShmConfig::default()).unwrap()
+    }
+
+    fn opened(attachment: &Attachment) -> (BoardId, Board) {
+        let mut room = attachment.room_for_board(1).unwrap();
+        let id = room.take().unwrap();
+        (id, room.open(id, [0].into_iter()).unwrap())
+    }
+
+    fn assert_clear(board: &Board) {
+        for turn in FIRST..FIRST + Board::SLOTS {
+            assert!(!board.has_posted(0, turn, 1) && board.is_free(turn));
+            assert!(!board.is_free(turn + Board::SLOTS));
+        }
+    }
+
+    /// Bytes of memory that the file of the segment occupies.
+    fn occupied(attachment: &Attachment) -> u64 {
+        attachment.node.segment.file().occupied()
     }
 
     #[test]
     fn a_board_is_clear_where_data_lay_before() {
         let attachment = attachment();
-        let large = attachment.take_board(16).unwrap();
-        let units = Plan::of(16).bytes() / UNIT;
+        let mut large = attachment.room_for_board(16).unwrap();
+        let id = large.take().unwrap();
+        let bytes = large.plan.bytes();
         // SAFETY: the board's memory, which nobody else knows of.
-        unsafe {
-            let memory = attachment.board_memory(large);
-            memory.as_ptr().write_bytes(0xff, units * UNIT);
-        }
-        attachment.node.segment.pool().give(large, units);
-        for _ in 0..units / (Plan::of(1).bytes() / UNIT) {
-            let id = attachment.take_board(1).unwrap();
-            let board = attachment.open_board(id, [0].into_iter()).unwrap();
-            for turn in FIRST..FIRST + Board::SLOTS {
-                assert!(!board.has_posted(0, turn, 1) && board.is_free(turn));
-                assert!(!board.is_free(turn + Board::SLOTS));
-            }
-            // The next one is another.
-            std::mem::forget(board);
+        unsafe { large.memory.start().as_ptr().write_bytes(0xff, bytes) };
+        // As where the system does not take memory back.
+        large.is_alone = false;
+        let pool = attachment.node.segment.pool();
+        pool.give(id, bytes / UNIT);
+        let mut boards = Vec::new();
+        for _ in 0..bytes / Plan::of(1).bytes() {
+            let (_, board) = opened(&attachment);
+            assert_clear(&board);
+            boards.push(board);
         }
     }
 
     #[test]
     fn boards_are_apart_and_come_back_clear() {
         let attachment = attachment();
-        let first = attachment.take_board(1).unwrap();
-        let second = attachment.take_board(1).unwrap();
+        let (first, board) = opened(&attachment);
+        let (second, _other) = opened(&attachment);
         assert_ne!(first, second);
-        let board = attachment.open_board(first, [0].into_iter()).unwrap();
         assert!(!board.has_posted(0, FIRST, 1));
         board.post(FIRST, 2);
         assert!(board.has_posted(0, FIRST, 1) && board.has_posted(0, FIRST, 2));
         assert!(!board.has_posted(0, FIRST, 3) && !board.has_posted(0, FIRST + 1, 1));
         drop(board);
-        let again = attachment.take_board(1).unwrap();
+        let (again, board) = opened(&attachment);
         assert_eq!(again, first);
-        let board = attachment.open_board(again, [0].into_iter()).unwrap();
-        assert!(!board.has_posted(0, FIRST, 1));
+        assert_clear(&board);
+    }
+
+    #[test]
+    fn a_board_that_is_left_occupies_nothing() {
+        let attachment = attachment();
+        let before = occupied(&attachment);
+        for _ in 0..3 {
+            let (_, board) = opened(&attachment);
+            let bytes = board.payload_bytes();
+            // SAFETY: the member's own payload.
+            unsafe { board.bytes(0, FIRST, false).write_bytes(1, bytes) };
+            assert!(occupied(&attachment) >= before + bytes as u64);
+            drop(board);
+            assert_eq!(occupied(&attachment), before);
+            // One that is taken and not opened goes back as well.
+            let mut room = attachment.room_for_board(1).unwrap();
+            room.take().unwrap();
+            drop(room);
+            assert_eq!(occupied(&attachment), before);
+        }
     }
 
     #[test]
     fn a_slot_is_free_once_its_last_turn_is_finished() {
-        let board = attachment().board_of_all();
+        let board = attachment().board_of_all().unwrap();
         for turn in FIRST..=Board::SLOTS {
             assert!(board.is_free(turn), "turn {turn} is the first of its slot");
         }
@@ -421,28 +518,28 @@ mod tests {
     fn the_pool_ends() {
         let attachment = attachment();
         let mut boards = Vec::new();
-        while let Some(id) = attachment.take_board(16) {
-            boards.push(id);
+        loop {
+            let mut room = attachment.room_for_board(16).unwrap();
+            if room.take().is_none() {
+                break;
+            }
+            boards.push(room);
         }
-        assert_eq!(boards.len(), UNITS / (Plan::of(16).bytes() / UNIT));
-        for id in boards {
-            attachment
-                .node
-                .segment
-                .pool()
-                .give(id, Plan::of(16).bytes() / UNIT);
-        }
-        assert!(attachment.take_board(1024).is_some());
+        let units = UNITS - Plan::of(1).bytes() / UNIT;
+        assert_eq!(boards.len(), units / (Plan::of(16).bytes() / UNIT));
+        drop(boards);
+        assert!(attachment.room_for_board(1024).unwrap().take().is_some());
     }
 
     #[test]
     fn nobody_opens_what_is_not_theirs() {
         let attachment = attachment();
-        assert!(attachment.open_board(BoardId(0), [7].into_iter()).is_none());
-        assert!(
-            attachment
-                .open_board(BoardId(u32::MAX), [0].into_iter())
-                .is_none()
-        );
+        let opened = |id, ranks: &[u32]| {
+            let room = attachment.room_for_board(1).unwrap();
+            room.open(BoardId(id), ranks.iter().copied())
+        };
+        assert!(opened(0, &[7]).is_none());
+        assert!(opened(0, &[0, 0]).is_none());
+        assert!(opened(u32::MAX, &[0]).is_none());
     }
 }

@@ -4,28 +4,33 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use ferrite_ring::{Bell, Shape};
 
-use crate::board::{POOL_BYTES, Plan, Pool};
+use crate::board::{Plan, Pool, UNIT};
 
 /// Claims of each ordered pair of ranks.
 pub const CLAIMS: usize = 8;
 
-const PAGE: usize = 4096;
+/// What can be mapped by itself begins at a multiple of this: the largest page that a system of this architecture may have.
+pub(crate) const PAGE: usize = if cfg!(target_arch = "x86_64") {
+    4 << 10
+} else {
+    64 << 10
+};
 
-/// The first page: what all ranks must agree on. The first to come writes a field, the others compare.
+/// The first page: what all ranks must agree on. The first to come writes a field, the others compare; what the first has
+/// decided ([`Decision`](crate::decision::Decision)), the others follow.
 #[repr(C)]
 pub(crate) struct Preamble {
     pub(crate) magic: AtomicU64,
     pub(crate) version: AtomicU64,
     pub(crate) job: [AtomicU64; 2],
     pub(crate) ranks: AtomicU64,
-    pub(crate) slots: AtomicU64,
-    pub(crate) body: AtomicU64,
+    pub(crate) decision: AtomicU64,
 }
 
 impl Preamble {
     pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"ferrite\n");
     /// To be raised whenever anything in this file or in a ring's layout changes.
-    pub(crate) const VERSION: u64 = 3;
+    pub(crate) const VERSION: u64 = 4;
 }
 
 /// What a rank tells about itself. `pid` is stored last, with release.
@@ -75,11 +80,13 @@ const _: () = {
     assert!(size_of::<PairHead>().is_multiple_of(128));
 };
 
-/// Offsets in the segment of a node with `ranks` ranks.
+/// Offsets in the memory file of a node with `ranks` ranks. The file is sparse: what nobody has touched occupies nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) ranks: usize,
     pub(crate) shape: Shape,
+    /// Units of the pool of boards, of which the board of all ranks has the first; 0: there are no boards.
+    pub(crate) units: usize,
 }
 
 impl Layout {
@@ -88,39 +95,46 @@ impl Layout {
         PAGE + rank * size_of::<RankBlock>()
     }
 
+    /// Which boards of the pool are taken.
+    pub(crate) fn pool(self) -> usize {
+        (PAGE + self.ranks * size_of::<RankBlock>()).next_multiple_of(align_of::<Pool>())
+    }
+
+    /// Bytes of the part at the beginning of the file that every rank maps.
+    pub(crate) fn control_bytes(self) -> usize {
+        (self.pool() + size_of::<Pool>()).next_multiple_of(PAGE)
+    }
+
     /// The area of frames from `sender` to `receiver`. Areas of one receiver lie together.
     pub(crate) fn pair(self, receiver: usize, sender: usize) -> usize {
         debug_assert!(receiver < self.ranks && sender < self.ranks);
-        self.pairs() + (receiver * self.ranks + sender) * self.pair_bytes()
+        self.control_bytes() + (receiver * self.ranks + sender) * self.pair_bytes()
     }
 
-    pub(crate) fn ring(self, receiver: usize, sender: usize) -> usize {
-        self.pair(receiver, sender) + size_of::<PairHead>()
-    }
-
-    /// Which boards of the pool are taken.
-    pub(crate) fn pool(self) -> usize {
-        self.pairs() + self.ranks * self.ranks * self.pair_bytes()
-    }
-
-    pub(crate) fn board_of_all(self) -> usize {
-        self.pool() + size_of::<Pool>().next_multiple_of(PAGE)
-    }
-
-    /// The boards of the pool.
-    pub(crate) fn pool_memory(self) -> usize {
-        self.board_of_all() + Plan::of(self.ranks).bytes()
-    }
-
-    pub(crate) fn bytes(self) -> usize {
-        self.pool_memory() + POOL_BYTES
-    }
-
-    fn pairs(self) -> usize {
-        (PAGE + self.ranks * size_of::<RankBlock>()).next_multiple_of(PAGE)
-    }
-
-    fn pair_bytes(self) -> usize {
+    pub(crate) fn pair_bytes(self) -> usize {
         (size_of::<PairHead>() + self.shape.bytes()).next_multiple_of(PAGE)
+    }
+
+    /// The boards.
+    pub(crate) fn pool_memory(self) -> usize {
+        self.control_bytes() + self.ranks * self.ranks * self.pair_bytes()
+    }
+
+    /// Bytes of the board of all ranks.
+    pub(crate) fn board_of_all_bytes(self) -> usize {
+        match self.units {
+            0 => 0,
+            _ => Plan::of(self.ranks).bytes(),
+        }
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn bytes(self) -> usize {
+        self.pool_memory() + self.units * UNIT
+    }
+
+    /// Bytes of address space that a rank needs: the control part, the board of all ranks, and the areas of frames to it and from it.
+    pub(crate) fn mapped_bytes(self) -> usize {
+        self.control_bytes() + self.board_of_all_bytes() + 2 * self.ranks * self.pair_bytes()
     }
 }

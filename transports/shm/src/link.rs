@@ -2,6 +2,7 @@
 
 use core::mem::transmute;
 use core::sync::atomic::Ordering;
+use std::io;
 use std::sync::Arc;
 
 use ferrite_fabric::{
@@ -25,21 +26,21 @@ pub struct ShmLink {
 }
 
 impl ShmLink {
-    pub(crate) fn new(node: Arc<Node>, peer: usize) -> ShmLink {
+    pub(crate) fn new(node: Arc<Node>, peer: usize) -> io::Result<ShmLink> {
         // SAFETY: the ring lives in the segment, which `node` keeps; there is one link to a peer in an attachment.
-        let mut producer = unsafe { Producer::new(node.segment.ring(peer, node.own)) };
+        let mut producer = unsafe { Producer::new(node.segment.ring_to(peer)?) };
         // Relaxed: if it is not known yet that the peer has no fences, the peer sleeps for short times anyway.
         let theirs = node.segment.card(peer).barrier.load(Ordering::Relaxed);
         if !node.fenced || theirs == Card::NO_BARRIER {
             producer.always_cold();
         }
         let memory = PeerMemory::new(node.cma);
-        ShmLink {
+        Ok(ShmLink {
             producer,
             node,
             peer,
             memory,
-        }
+        })
     }
 
     /// [`Link::try_send`] for a body of at most [`crate::INLINE`] bytes.

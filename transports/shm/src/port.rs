@@ -20,7 +20,7 @@ pub struct ShmPort {
 
 impl ShmPort {
     pub(crate) fn new(node: Arc<Node>) -> ShmPort {
-        let rings = (0..node.local.len()).map(|sender| Some(node.segment.ring(node.own, sender)));
+        let rings = (0..node.local.len()).map(|sender| Some(node.segment.ring_from(sender)));
         let bell = NonNull::from(node.segment.bell(node.own));
         // SAFETY: bell and rings live in the segment, which `node` keeps; there is one port for an attachment.
         let inbox = unsafe { Inbox::new(bell, rings, node.fenced) };

@@ -168,7 +168,7 @@ struct Rank {
 impl Rank {
     fn new(rank: u32, segment: OwnedFd) -> Rank {
         let attachment = attach(&job(rank, 2, segment), &ShmConfig::default()).expect("attached");
-        let link = attachment.link(1 - rank).expect("local");
+        let link = attachment.link(1 - rank).expect("mapped").expect("local");
         Rank {
             link,
             port: attachment.port(),

@@ -6,12 +6,18 @@ use std::os::fd::AsRawFd;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Resource, getrlimit};
 
 /// Whether the memory of a node's ranks can be a file without a name.
 pub(crate) fn memory_file() -> Result<(), String> {
     const BYTES: usize = 4096;
     let file = memfd_create("ferrite-info", MemfdFlags::CLOEXEC)
         .map_err(|error| format!("memfd_create: {error}"))?;
+    let longest = getrlimit(Resource::Fsize).current;
+    if longest.is_some_and(|longest| longest < BYTES as u64) {
+        // Trying it out would end this process.
+        return Err(String::from("the length of files is limited (ulimit -f)"));
+    }
     ftruncate(&file, BYTES as u64).map_err(|error| format!("ftruncate: {error}"))?;
     let protection = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: a new mapping at a place of the kernel's choice, unmapped below and not used in between.

@@ -191,7 +191,8 @@ impl Door {
     /// Makes the file and opens the door in the network namespace, if that is possible, for so many ranks.
     pub(super) fn open(ranks: usize) -> io::Result<Door> {
         let name: [u8; 16] = sys::random()?;
-        let file = sys::memory_file(&format!("ferrite-{}", hex(&name)))?;
+        let file = sys::memory_file(&format!("ferrite-{}", hex(&name)));
+        let file = file.map_err(io::Error::other)?;
         let offer = Offer {
             name,
             knock: sys::random()?,

@@ -13,18 +13,28 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// An empty memory file with this name, which proves nothing but tells it apart.
-pub(crate) fn memory_file(name: &str) -> io::Result<OwnedFd> {
-    match rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING) {
-        Ok(file) => Ok(file),
-        // A kernel or a filter of system calls without them: a file that nobody else can find does as well.
-        Err(Errno::NOSYS | Errno::PERM) => Ok(unlinked_file(name)?),
-        Err(e) => Err(e.into()),
+/// An empty memory file with this name, which proves nothing but tells it apart: no other file may have it at the same time. The error
+/// names the call that failed.
+pub fn memory_file(name: &str) -> Result<OwnedFd, String> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut why = match rustix::fs::memfd_create(name, flags) {
+        Ok(file) => return Ok(file),
+        Err(e) => vec![format!("memfd_create: {e}")],
+    };
+    // A kernel or a filter of system calls without them: a file that nobody else can find does as well.
+    let temporary = std::env::var_os("TMPDIR").unwrap_or_else(|| "/tmp".into());
+    let folders = [PathBuf::from("/dev/shm"), temporary.into()];
+    for folder in folders {
+        match unlinked_file(&folder, name) {
+            Ok(file) => return Ok(file),
+            Err(e) => why.push(format!("a file in {}: {e}", folder.display())),
+        }
     }
+    Err(why.join("; "))
 }
 
-fn unlinked_file(name: &str) -> Result<OwnedFd, Errno> {
-    let path = Path::new("/dev/shm").join(name);
+fn unlinked_file(folder: &Path, name: &str) -> Result<OwnedFd, Errno> {
+    let path = folder.join(name);
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)?;
     rustix::fs::unlink(&path)?;

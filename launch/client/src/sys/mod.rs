@@ -7,4 +7,6 @@ mod surroundings;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
+pub use {memory::memory_file, unix::random};
+#[cfg(unix)]
 pub(crate) use {memory::*, surroundings::*, unix::*};

@@ -308,8 +308,8 @@ impl Engine {
         Ok(made)
     }
 
-    /// Gives the members of a new communicator that are on one node a board, if they are several and there is room, which the first of them
-    /// finds out. Collective over the new communicator.
+    /// Gives the members of a new communicator that are on one node a board, if they are several and there is one, and room for it in the
+    /// address space of each. Collective over the new communicator.
     pub(super) fn agree_on_board(&self, comm: Comm) -> Result<()> {
         let data = self.comm(comm)?;
         let members = match data.nodes(&self.job.nodes) {
@@ -328,19 +328,25 @@ impl Engine {
         if size < 2 || shm.is_none() && size as i32 == data.size() {
             return Ok(());
         }
+        // The first tells which board it has taken, the others that they have room for one.
+        const ROOM: u32 = 0;
         const NONE: u32 = u32::MAX;
-        let first = members.process(0);
-        let taken = shm
-            .filter(|_| first == self.job.rank)
-            .and_then(|shm| shm.take_board(size as usize));
-        let mut id = taken.map_or(NONE, |id| id.0).to_le_bytes();
-        self.tell_some(comm, members.clone(), tag, &mut id)?;
-        let id = u32::from_le_bytes(id);
-        if id == NONE {
+        let (first, own) = (members.process(0), self.job.rank);
+        let mut room = shm.and_then(|shm| shm.room_for_board(size as usize));
+        let mine = match &mut room {
+            None => NONE,
+            Some(room) if first == own => room.take().map_or(NONE, |id| id.0),
+            Some(_) => ROOM,
+        };
+        let mut all = vec![[0; 4]; size as usize];
+        self.tell_each_of_some(comm, members.clone(), tag, mine.to_le_bytes(), &mut all)?;
+        let mut all = all.into_iter().map(u32::from_le_bytes);
+        let id = all.clone().next().unwrap_or(NONE);
+        if all.any(|told| told == NONE) {
             return Ok(());
         }
         // The others will use it: going on without would be to talk past them.
-        let opened = shm.and_then(|shm| shm.open_board(BoardId(id), processes()));
+        let opened = room.and_then(|room| room.open(BoardId(id), processes()));
         let board = opened.ok_or_else(|| {
             Error::new(
                 ErrorClass::INTERN,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ferrite_fabric::{Bootstrap, Job, Network, Options, Transport};
-use ferrite_shm::{Attachment, ShmConfig};
+use ferrite_shm::{AttachError, Attachment, ShmConfig};
 
 use super::cards::{self, NetworkCards};
 use super::comm::{CommData, Contexts};
@@ -98,8 +98,10 @@ impl Engine {
                 let nodes = world.nodes(&job.nodes);
                 nodes.is_some_and(|nodes| nodes.around(own)[..] == job.local)
             };
-            if is_whole || is_node() {
-                world.set_board(shm.board_of_all());
+            if (is_whole || is_node())
+                && let Some(board) = shm.board_of_all()
+            {
+                world.set_board(board);
             }
         }
         let left = Left::new(job.size > 1 && bootstrap.hears_of_waits());
@@ -196,12 +198,15 @@ fn join(
         ..ShmConfig::default()
     };
     let shm = match &job.segment {
-        Some(_) if job.local.len() > 1 => {
-            let attached = ferrite_shm::attach(job, &config);
-            Some(attached.map_err(|error| failed(error.to_string()))?)
+        Some(_) if job.local.len() > 1 => attach(job, &config).map_err(failed)?,
+        _ => {
+            // The launcher could not make a file for those that could share it, and has told why.
+            job.local = vec![job.rank];
+            None
         }
-        _ => None,
     };
+    // What is mapped stays, and the attachment has a descriptor of its own.
+    job.segment = None;
     let (mut card, mut name, mut net) = (String::new(), None, None);
     if job.local.len() < job.size as usize {
         let (used, opened) = open(settings, job, transports, bootstrap).map_err(failed)?;
@@ -219,6 +224,28 @@ fn join(
         }
     }
     Ok((shm, net))
+}
+
+/// Attaches to the memory of the node. `None`: its ranks have agreed to go without, so that each is like one that is alone. What speed
+/// would want is said by the first of them.
+fn attach(job: &mut Job, config: &ShmConfig) -> core::result::Result<Option<Attachment>, String> {
+    let attached = ferrite_shm::attach(job, config);
+    let speaks = job.local.first() == Some(&job.rank);
+    let (attached, shortage) = match attached {
+        Ok(attached) => {
+            let shortage = attached.shortage();
+            (Some(attached), shortage)
+        }
+        Err(without @ AttachError::Without { .. }) => {
+            job.local = vec![job.rank];
+            (None, Some(without.to_string()))
+        }
+        Err(error) => return Err(error.to_string()),
+    };
+    if let Some(sentence) = shortage.filter(|_| speaks) {
+        eprintln!("ferrite: {sentence}");
+    }
+    Ok(attached)
 }
 
 /// Joins the first network that is allowed and works. Returns its name with it.

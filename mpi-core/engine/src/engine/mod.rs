@@ -48,7 +48,7 @@ use std::sync::Arc;
 use std::thread::ThreadId;
 
 use ferrite_fabric::{Bootstrap, Job, Network};
-use ferrite_shm::Attachment;
+use ferrite_shm::{Attachment, ShmLink};
 
 pub use buffered::{BSEND_OVERHEAD, BUFFER_AUTOMATIC};
 pub use comm::{CommData, Comparison, MAX_NAME};
@@ -156,7 +156,7 @@ impl Engine {
         if peer.is_null() {
             let path = if process == self.job.rank {
                 peer::Path::Own
-            } else if let Some(link) = self.shm.as_ref().and_then(|shm| shm.link(process)) {
+            } else if let Some(link) = self.link_in_memory(process) {
                 peer::Path::Shm(link)
             } else {
                 let net = self.net.as_ref();
@@ -175,6 +175,15 @@ impl Engine {
         }
         // SAFETY: published peers live as long as the engine.
         unsafe { &*peer }
+    }
+
+    /// The link to a process of this node. Where it cannot be had, the job ends: that process expects frames nowhere else.
+    fn link_in_memory(&self, process: u32) -> Option<ShmLink> {
+        let link = self.shm.as_ref()?.link(process);
+        link.unwrap_or_else(|error| {
+            let sentence = format!("rank {} to rank {process}: {error}", self.job.rank);
+            self.abort(1, &sentence)
+        })
     }
 
     /// Puts a request in the slab.

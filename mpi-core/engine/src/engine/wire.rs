@@ -167,28 +167,66 @@ impl Engine {
         tag: i32,
         bytes: &mut [u8],
     ) -> Result<()> {
+        let shape = self.shape_of_some(&members, bytes.len());
+        let schedule = select::bcast(shape, self.limits());
+        let buffers = (RawBuf::EMPTY, RawBufMut::of(bytes));
+        // SAFETY: the buffer is as long as the shape says.
+        unsafe { self.run_among(comm, &members, &schedule, buffers, tag) }
+    }
+
+    /// The bytes of each of some members of a communicator for all of them, in their order, otherwise as [`Engine::tell_some`]. `all`
+    /// has a place for each.
+    pub(super) fn tell_each_of_some<const N: usize>(
+        &self,
+        comm: Comm,
+        members: Arc<Members>,
+        tag: i32,
+        mine: [u8; N],
+        all: &mut [[u8; N]],
+    ) -> Result<()> {
+        assert_eq!(all.len(), members.size() as usize);
+        let shape = self.shape_of_some(&members, N);
+        let schedule = select::allgather(shape, self.limits());
+        let buffers = (RawBuf::of(&mine), RawBufMut::of(all.as_flattened_mut()));
+        // SAFETY: the buffers are as long as the shape says.
+        unsafe { self.run_among(comm, &members, &schedule, buffers, tag) }
+    }
+
+    fn shape_of_some(&self, members: &Members, bytes: usize) -> Shape {
         let own = members.rank_of(self.job.rank);
-        let shape = Shape {
+        Shape {
             rank: own.expect("this process is one of them"),
             size: members.size(),
             root: 0,
-            count: bytes.len(),
+            count: bytes,
             width: 1,
             commutative: true,
             in_place: false,
             board: None,
-        };
+        }
+    }
+
+    /// Runs a schedule of some members of a communicator.
+    ///
+    /// # Safety
+    /// As of [`Engine::run_collective`].
+    unsafe fn run_among(
+        &self,
+        comm: Comm,
+        members: &Members,
+        schedule: &Schedule,
+        buffers: (RawBuf, RawBufMut),
+        tag: i32,
+    ) -> Result<()> {
         let wire = CollectiveWire {
             engine: self,
             route: self.comm(comm)?.route(),
-            some: Some(&members),
+            some: Some(members),
             board: None,
             handle: comm,
         };
-        let schedule = select::bcast(shape, self.limits());
-        let buffers = (RawBuf::EMPTY, RawBufMut::of(bytes));
-        // SAFETY: the buffer is as long as the shape says.
-        unsafe { self.run_on(wire, &schedule, buffers, None, (tag, 0)) }
+        // SAFETY: the caller's promise.
+        unsafe { self.run_on(wire, schedule, buffers, None, (tag, 0)) }
     }
 
     fn shape(&self, comm: Comm, bytes: usize) -> Result<Shape> {

@@ -1,55 +1,179 @@
 use core::ffi::c_void;
 use core::ptr::{NonNull, null_mut};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::fs::{SealFlags, fcntl_add_seals, fstat, ftruncate};
-use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use rustix::fs::{FallocateFlags, SealFlags, fallocate, fcntl_add_seals, fstat, ftruncate};
+use rustix::io::Errno;
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use rustix::process::{PTracer, Pid, set_ptracer};
 
-/// Makes an empty memory file `bytes` long, or finds that another rank has, and fixes its length for good. Returns the length that
-/// it has now.
-pub(crate) fn size_file(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
-    if fstat(fd)?.st_size == 0 {
-        ftruncate(fd, bytes as u64)?;
+/// The memory file of a node, which this process keeps open to map parts of it.
+#[derive(Debug)]
+pub(crate) struct File {
+    fd: OwnedFd,
+    /// Device and inode number.
+    identity: (u64, u64),
+}
+
+/// Why a file is not as long as it should be.
+#[derive(Debug)]
+pub(crate) enum Short {
+    /// The limit of this process forbids it (`RLIMIT_FSIZE`, to exceed which would be its death by SIGXFSZ).
+    Limit,
+    Refused,
+}
+
+impl File {
+    pub(crate) fn new(fd: BorrowedFd<'_>) -> io::Result<File> {
+        let fd = rustix::io::fcntl_dupfd_cloexec(fd, 3)?;
+        let stat = fstat(&fd)?;
+        Ok(File {
+            fd,
+            identity: (stat.st_dev, stat.st_ino),
+        })
     }
-    let size = fstat(fd)?.st_size as usize;
-    if size == bytes {
-        // Refused for a file that was made without seals, where nobody but the job's own ranks could shrink it.
-        let _ = fcntl_add_seals(fd, SealFlags::SHRINK | SealFlags::GROW);
+
+    pub(crate) fn bytes(&self) -> io::Result<u64> {
+        Ok(fstat(&self.fd)?.st_size as u64)
     }
-    Ok(size)
+
+    /// Bytes of memory that the file occupies.
+    #[cfg(test)]
+    pub(crate) fn occupied(&self) -> u64 {
+        fstat(&self.fd).map_or(0, |stat| stat.st_blocks as u64 * 512)
+    }
+
+    /// Makes the file at least so long. Other ranks may be about to do the same: it never gets shorter, and what they have written stays.
+    pub(crate) fn extend(&self, bytes: usize) -> Result<(), Short> {
+        let has = |file: &File| file.bytes().is_ok_and(|now| now >= bytes as u64);
+        if has(self) {
+            return Ok(());
+        }
+        if longest_file() < bytes as u64 {
+            return Err(Short::Limit);
+        }
+        // A file that has the seal cannot be cut off. One without seals gets a byte where there is none yet, as that does not cut
+        // off what another rank has appended meanwhile.
+        let done = fcntl_add_seals(&self.fd, SealFlags::SHRINK)
+            .and_then(|()| ftruncate(&self.fd, bytes as u64))
+            .or_else(|_| fallocate(&self.fd, FallocateFlags::empty(), bytes as u64 - 1, 1));
+        // Refused where another rank has made it longer.
+        match done.is_ok() || has(self) {
+            true => Ok(()),
+            false => Err(Short::Refused),
+        }
+    }
+
+    /// Fixes the length of the file for good. Refused for a file without seals, where nobody but the job's own ranks could shrink it.
+    pub(crate) fn fix_length(&self) {
+        let _ = fcntl_add_seals(&self.fd, SealFlags::SHRINK | SealFlags::GROW);
+    }
+
+    /// Gives the memory of a part of the file back, which reads as zeros then. May be refused: then nothing happens.
+    pub(crate) fn give_back(&self, offset: usize, bytes: usize) {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let _ = fallocate(&self.fd, flags, offset as u64, bytes as u64);
+    }
 }
 
-/// Maps a memory file.
-pub(crate) fn map_file(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<NonNull<u8>> {
-    let (access, flags) = (
-        ProtFlags::READ | ProtFlags::WRITE,
-        MapFlags::SHARED | MapFlags::NORESERVE,
-    );
-    // SAFETY: the system chooses the place, so no mapping is replaced.
-    let memory = unsafe { mmap(null_mut(), bytes, access, flags, fd, 0)? };
-    Ok(NonNull::new(memory.cast()).expect("mmap does not return null"))
+/// How long a file of this process may get, in bytes.
+pub(crate) fn longest_file() -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: `limit` is writable. Where the call is refused, it stays what it is.
+    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
+    // Infinity is the largest number.
+    limit.rlim_cur
 }
 
-/// Maps memory of this process alone.
-pub(crate) fn map_private(bytes: usize) -> io::Result<NonNull<u8>> {
-    let (access, flags) = (
-        ProtFlags::READ | ProtFlags::WRITE,
-        MapFlags::PRIVATE | MapFlags::NORESERVE,
-    );
-    // SAFETY: as above.
-    let memory = unsafe { mmap_anonymous(null_mut(), bytes, access, flags)? };
-    Ok(NonNull::new(memory.cast()).expect("mmap does not return null"))
+/// Address space of this process, with nothing or with parts of a file in it.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<u8>,
+    bytes: usize,
 }
 
-/// Takes a mapping away.
-///
-/// # Safety
-/// `memory` was returned for `bytes` by one of the functions above and nothing points into it any more.
-pub(crate) unsafe fn unmap(memory: NonNull<u8>, bytes: usize) {
-    // SAFETY: the caller's promise.
-    let _ = unsafe { munmap(memory.as_ptr().cast(), bytes) };
+// SAFETY: what the memory is used for is the business of whoever asks for `start`.
+unsafe impl Send for Mapping {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Address space that nothing is in.
+    pub(crate) fn reserve(bytes: usize) -> io::Result<Mapping> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: the system chooses the place, so no mapping is replaced.
+        let start = unsafe { mmap_anonymous(null_mut(), bytes, ProtFlags::empty(), flags)? };
+        Ok(Mapping {
+            start: NonNull::new(start.cast()).expect("mmap does not return null"),
+            bytes,
+        })
+    }
+
+    pub(crate) fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
+    /// Puts a part of a file to a place within, and keeps it out of core dumps.
+    pub(crate) fn show(
+        &self,
+        at: usize,
+        file: &File,
+        offset: usize,
+        bytes: usize,
+    ) -> io::Result<()> {
+        assert!(
+            at + bytes <= self.bytes,
+            "{at} and {bytes} bytes of {self:?}"
+        );
+        // A program may have closed all descriptors that it does not know, and opened something else since.
+        let stat = fstat(&file.fd)?;
+        if (stat.st_dev, stat.st_ino) != file.identity {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
+        // SAFETY: within the mapping.
+        let place = unsafe { self.start.add(at) }.as_ptr().cast();
+        let map = || {
+            let access = ProtFlags::READ | ProtFlags::WRITE;
+            let flags = MapFlags::SHARED | MapFlags::NORESERVE | MapFlags::FIXED;
+            // SAFETY: the place is within this mapping, where the caller has nothing yet.
+            unsafe { mmap(place, bytes, access, flags, &file.fd, offset as u64) }
+        };
+        match map() {
+            // Where all memory is locked (mlockall), the limit (ulimit -l) has room for the part only without the place in which it will be.
+            Err(Errno::AGAIN) => {
+                // SAFETY: as above.
+                let _ = unsafe { munmap(place, bytes) };
+                map().inspect_err(|_| {
+                    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED_NOREPLACE;
+                    // SAFETY: nothing is replaced. It succeeds, for the place had room before.
+                    let _ = unsafe { mmap_anonymous(place, bytes, ProtFlags::empty(), flags) };
+                })?;
+            }
+            mapped => drop(mapped?),
+        }
+        // SAFETY: just mapped; what is advised changes no content. A kernel that does not know it dumps what it always has.
+        let _ = unsafe { madvise(place, bytes, Advice::LinuxDontDump) };
+        Ok(())
+    }
+
+    /// Gives the end of the address space back, from `bytes` on.
+    pub(crate) fn cut(&mut self, bytes: usize) {
+        assert!(0 < bytes && bytes < self.bytes);
+        // SAFETY: within the mapping, where the caller has nothing.
+        let _ = unsafe { munmap(self.start.add(bytes).as_ptr().cast(), self.bytes - bytes) };
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: whatever points into it holds it, or a reference count of what holds it.
+        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.bytes) };
+    }
 }
 
 /// Lets the descendants of process `ancestor` read and write this process's memory where Yama would forbid it.

@@ -42,7 +42,10 @@ pub(crate) fn job(rank: u32, size: u32, segment: impl AsFd) -> Job {
 /// The end of an attachment for the conformance suite.
 pub(crate) fn endpoint(rank: u32, size: u32, attachment: &Attachment) -> Endpoint {
     let sleeper = attachment.sleeper();
-    let link = |peer| attachment.link(peer).expect("a local rank");
+    let link = |peer| {
+        let link = attachment.link(peer).expect("mapped");
+        link.expect("a local rank")
+    };
     Endpoint {
         rank,
         port: Box::new(attachment.port()),

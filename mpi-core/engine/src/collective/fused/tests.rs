@@ -301,7 +301,7 @@ fn on_all(size: u32, part: impl Fn(&Member<'_>, u32) + Sync) {
             let part = &part;
             threads.spawn(move || {
                 let member = Member {
-                    board: &attachment.board_of_all(),
+                    board: &attachment.board_of_all().expect("there are boards"),
                     turn: Cell::new(Board::FIRST_TURN),
                 };
                 part(&member, rank);
