@@ -1,5 +1,6 @@
 //! What the one event loop of a process waits for: descriptors, by what they are.
 
+use crate::sys;
 use rustix::event::{Timespec, epoll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -80,7 +81,8 @@ pub(crate) struct Poller {
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Poller> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let made = epoll::create(epoll::CreateFlags::CLOEXEC);
+        let epoll = made.map_err(|e| sys::named("epoll_create1", e.into()))?;
         Ok(Poller { epoll })
     }
 
@@ -117,7 +119,7 @@ impl Poller {
         let buffer = rustix::buffer::spare_capacity(&mut events);
         match epoll::wait(&self.epoll, buffer, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
-            Err(e) => return Err(e.into()),
+            Err(e) => return Err(sys::named("epoll_wait", e.into())),
         }
         Ok(events.iter().map(|event| Source::of(event.data)).collect())
     }

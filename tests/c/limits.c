@@ -6,7 +6,7 @@
  *     abort   rank 1 aborts while the others wait
  *     back    communicators that are made and freed leave no address space behind
  *     lock    all memory, now and in future, is locked, which has a limit; then more communicators than there is room for
- *     usage   rank 0 prints what a rank occupies, at most, in KiB: address space, memory, its share of it, what mlockall locks */
+ *     usage   rank 0 prints, in KiB: the most that a rank has of address space, memory and its share of it; what mlockall locks in rank 0 */
 #define _GNU_SOURCE
 #include "check.h"
 #include <errno.h>
@@ -134,13 +134,15 @@ static void lock_all(void)
 
 static void usage(void)
 {
-    long now[4] = {told("status", "VmSize:"), told("status", "VmRSS:"), told("smaps_rollup", "Pss:"), 0}, most[4];
+    long now[3] = {told("status", "VmSize:"), told("status", "VmRSS:"), told("smaps_rollup", "Pss:")}, most[3], locked = -1;
+    MPI_Allreduce(now, most, 3, MPI_LONG, MPI_MAX, MPI_COMM_WORLD);
+    if (rank == 0) {
+        if (mlockall(MCL_CURRENT | MCL_FUTURE) == 0)
+            locked = told("status", "VmLck:");
+        munlockall();
+        printf("usage %ld %ld %ld %ld\n", most[0], most[1], most[2], locked);
+    }
     MPI_Barrier(MPI_COMM_WORLD);
-    if (mlockall(MCL_CURRENT | MCL_FUTURE) == 0)
-        now[3] = told("status", "VmRSS:");
-    MPI_Allreduce(now, most, 4, MPI_LONG, MPI_MAX, MPI_COMM_WORLD);
-    if (rank == 0)
-        printf("usage %d %ld %ld %ld %ld\n", size, most[0], most[1], most[2], most[3]);
 }
 
 int main(int argc, char **argv)

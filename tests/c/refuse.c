@@ -16,6 +16,7 @@ static const struct {
     const char *name;
     unsigned number;
 } calls[] = {
+    {"epoll_create1", SYS_epoll_create1},
     {"eventfd2", SYS_eventfd2},
     {"fallocate", SYS_fallocate},
     {"ftruncate", SYS_ftruncate},

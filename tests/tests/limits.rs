@@ -44,14 +44,11 @@ fn address_space() {
     }
 }
 
-/// As it is limited by a wrapper around each rank, to so little that the segment is small at best.
+/// As it is limited by a wrapper around each rank, in the end to so little that there is room for the program alone.
 #[test]
 fn address_space_of_a_rank() {
-    for (kib, words) in [
-        (500_000, &[][..]),
-        (90_000, &["ferrite: ", "ulimit -v"]),
-        (60_000, &["ferrite: ", "ulimit -v"]),
-    ] {
+    let without = ["ferrite: ", "share no memory", "ulimit -v"];
+    for (kib, words) in [(500_000, &[][..]), (60_000, &without[..])] {
         let script = format!("ulimit -v {kib} && exec \"$@\"");
         let program = c("limits");
         let job = Job::new("bash").ranks(4);
@@ -62,10 +59,18 @@ fn address_space_of_a_rank() {
 
 #[test]
 fn length_of_files() {
-    let words = ["ferrite: ", "ulimit -f", "raise the limit to "];
-    // Not even a page; too little for boards; too little for long rings; enough.
-    for limit in ["-f 0", "-f 1000", "-f 8000"] {
-        passes_saying(under(limit, limits("work")), &words);
+    let without = "share no memory";
+    let small = "is small: ";
+    let without_boards = "is small, and collective operations use messages: ";
+    for (kib, what) in [
+        // Not even a page.
+        (0, without),
+        (500, without),
+        (1000, without_boards),
+        (5000, small),
+    ] {
+        let words = ["ferrite: ", what, "ulimit -f", "raise the limit to "];
+        passes_saying(under(&format!("-f {kib}"), limits("work")), &words);
     }
     passes_saying(under("-f 3000000", limits("work")), &[]);
 }
@@ -193,4 +198,12 @@ fn signals_through_a_pipe() {
     assert_eq!(outcome.status.code(), Some(128 + 15), "{outcome}");
     let outcome = ends(Signal::INT);
     assert_eq!(outcome.status.signal(), Some(2), "{outcome}");
+}
+
+/// What has no substitute is named.
+#[test]
+fn without_epoll() {
+    let outcome = refusing("epoll_create1", Errno::PERM, limits("work")).run();
+    assert!(!outcome.status.success(), "{outcome}");
+    says(&outcome, &["the launcher cannot go on: ", "epoll_create1"]);
 }

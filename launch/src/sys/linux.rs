@@ -127,6 +127,11 @@ impl AsFd for SignalEvents {
     }
 }
 
+/// An error that names the call which a user would otherwise have to guess.
+pub(crate) fn named(call: &str, e: io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("{call}: {e}"))
+}
+
 /// Which side of a fork this is.
 pub(crate) enum Fork {
     Parent(Pid),

@@ -1,6 +1,6 @@
 //! Signals through a pipe, where there is no signalfd: handlers write to it what they are told.
 
-use super::linux::{Received, set_of};
+use super::linux::{Received, named, set_of};
 use crate::signals;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicI32, Ordering};
@@ -18,7 +18,8 @@ type Note = [[u8; 4]; 2];
 
 /// The end of the pipe that notes are read from.
 pub(super) fn open() -> io::Result<OwnedFd> {
-    let (from, to) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let made = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK);
+    let (from, to) = made.map_err(|e| named("signalfd, and pipe2 in its place", e.into()))?;
     WRITE_TO.store(to.into_raw_fd(), Ordering::Relaxed);
     Ok(from)
 }

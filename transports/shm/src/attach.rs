@@ -333,7 +333,7 @@ impl fmt::Display for AttachError {
             ),
             AttachError::Without { shortage, ranks } => write!(
                 f,
-                "the {ranks} ranks of this node share no memory: {}",
+                "the {ranks} ranks of this node share no memory and use a network: {}",
                 shortage.sentence(*ranks)
             ),
             AttachError::System { bytes, error } => write!(

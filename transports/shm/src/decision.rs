@@ -88,10 +88,15 @@ impl Decision {
     /// The layout for so many ranks, where there is shared memory.
     pub(crate) fn layout(self, ranks: usize) -> Option<Layout> {
         let shape = self.shape?;
+        // A pool in which not even the board of all ranks has room is none: the word may have been written by anybody.
+        let units = match self.units * UNIT < Plan::of(ranks).bytes() {
+            true => 0,
+            false => self.units,
+        };
         Some(Layout {
             ranks,
             shape,
-            units: self.units,
+            units,
         })
     }
 }
@@ -183,4 +188,94 @@ pub(crate) fn decide(
         }
     }
     Decision::without(shortage.unwrap_or(Shortage::Refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDE: u64 = u64::MAX;
+
+    #[test]
+    fn a_decision_travels_in_a_word() {
+        for units in [0, 65, UNITS] {
+            for shape in [None, Some(default_shape(4)), Some(default_shape(500))] {
+                let shortages = [
+                    None,
+                    Some(Shortage::AddressSpace),
+                    Some(Shortage::FileSize),
+                    Some(Shortage::Refused),
+                ];
+                for shortage in shortages {
+                    let decision = Decision {
+                        shape,
+                        units,
+                        shortage,
+                    };
+                    assert_eq!(Decision::decode(decision.encode()), decision);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_word_is_a_layout_or_none() {
+        let mut word = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..100_000 {
+            word ^= word << 13;
+            word ^= word >> 7;
+            word ^= word << 17;
+            let decision = Decision::decode(NonZeroU64::new(word).expect("never 0"));
+            if let Some(layout) = decision.layout(4032) {
+                assert!(layout.shape.valid() && layout.units <= UNITS);
+                assert!(layout.board_of_all_bytes() <= layout.units * UNIT);
+                assert!(layout.mapped_bytes() <= layout.bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn the_best_that_can_be_had() {
+        let best = decide(4, None, WIDE, |_| Ok(()));
+        assert_eq!(best.shape, Some(default_shape(4)));
+        assert_eq!((best.units, best.shortage), (UNITS, None));
+
+        let mut refusals = 2;
+        let third = decide(4, None, WIDE, |_| match refusals {
+            0 => Ok(()),
+            _ => {
+                refusals -= 1;
+                Err(Shortage::AddressSpace)
+            }
+        });
+        assert_ne!(third.shape, best.shape);
+        assert!(third.shape.is_some());
+        assert_eq!(
+            (third.units, third.shortage),
+            (0, Some(Shortage::AddressSpace))
+        );
+
+        let none = decide(4, None, WIDE, |_| Err(Shortage::Refused));
+        assert_eq!(none, Decision::without(Shortage::Refused));
+    }
+
+    #[test]
+    fn a_file_is_never_longer_than_it_may_be() {
+        for longest in (0..30).map(|power| 4u64 << power) {
+            let decision = decide(4, None, longest, |layout| {
+                assert!(layout.bytes() as u64 <= longest);
+                Ok(())
+            });
+            let Some(layout) = decision.layout(4) else {
+                continue;
+            };
+            assert!(layout.units == 0 || layout.units * UNIT >= layout.board_of_all_bytes());
+        }
+        let chosen = Shape {
+            slots: 4,
+            body: 1024,
+        };
+        let small = decide(4, Some(chosen), 100_000, |_| Ok(()));
+        assert_eq!((small.shape, small.units), (Some(chosen), 0));
+    }
 }
