@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::hash::RandomState;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ferrite_fabric::Job;
 use ferrite_ring::{Bell, Shape, fence};
@@ -69,6 +69,8 @@ pub(crate) struct Node {
     pub(crate) cma: bool,
     /// What there was too little of for the segment that speed wants.
     shortage: Option<Shortage>,
+    /// Room for boards that this rank may be asked to open, see `Card::rooms`.
+    pub(crate) spare: Mutex<Vec<Mapping>>,
     /// Read by peers from this process's memory, at the address that the card tells.
     _nonce: Box<u64>,
     port_taken: AtomicBool,
@@ -127,10 +129,12 @@ pub fn attach(job: &Job, config: &ShmConfig) -> Result<Attachment, AttachError> 
         fenced,
         cma: config.cma,
         shortage: decision.shortage,
+        spare: Mutex::new(Vec::new()),
         _nonce: nonce,
         port_taken: AtomicBool::new(false),
         link_taken: local.iter().map(|_| AtomicBool::new(false)).collect(),
     };
+    node.keep_rooms();
     Ok(Attachment {
         node: Arc::new(node),
     })

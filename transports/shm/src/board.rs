@@ -20,7 +20,7 @@ use ferrite_ring::fence::light;
 
 use crate::attach::{Attachment, Node};
 use crate::layout::Layout;
-use crate::sys::Mapping;
+use crate::sys::{self, Mapping};
 
 /// Bytes that a line has room for beside its words.
 pub const IN_LINE: usize = 40;
@@ -29,6 +29,8 @@ pub const IN_LINE: usize = 40;
 pub(crate) const UNIT: usize = 64 << 10;
 /// The most units that a pool has: 2 GiB of a file, used only where touched.
 pub(crate) const UNITS: usize = 32768;
+/// For how many boards a rank keeps room: so many communicators may be made before it hears of the first.
+const KEPT: usize = 8;
 /// Turn 0 is never played: zeroed memory means that it is finished.
 const FIRST: u64 = 1;
 
@@ -142,6 +144,59 @@ impl Attachment {
         })
     }
 
+    /// Takes a board for a group of ranks of this node (of the job, in the group's order) out of the pool, if each of them has kept room for
+    /// one: then each can [`open`](Attachment::open_kept) it without being asked. `None`: they have to be asked for [`Room`];
+    /// `Some(None)`: there is no board for them. To be called by one of them.
+    pub fn take_kept(&self, ranks: impl Iterator<Item = u32>) -> Option<Option<BoardId>> {
+        let node = &self.node;
+        let members: Option<Vec<usize>> = ranks.map(|rank| node.index(rank)).collect();
+        let members = members?;
+        let rooms = |member: usize| &node.segment.card(member).rooms;
+        let give_back = |members: &[usize]| {
+            for &member in members {
+                // Release pairs with the acquire below.
+                rooms(member).fetch_add(1, Ordering::Release);
+            }
+        };
+        // Acquire: a room that is counted has been kept. It is found by its member itself.
+        let promised = |&member: &usize| {
+            let one = |kept: u32| kept.checked_sub(1);
+            let taken = rooms(member).fetch_update(Ordering::AcqRel, Ordering::Acquire, one);
+            taken.is_ok()
+        };
+        if let Some(lacks) = members.iter().position(|member| !promised(member)) {
+            give_back(&members[..lacks]);
+            return None;
+        }
+        let id = self.room_for_board(members.len()).and_then(|mut room| {
+            let id = room.take()?;
+            // It belongs to the members now.
+            room.is_alone = false;
+            Some(id)
+        });
+        if id.is_none() {
+            give_back(&members);
+        }
+        Some(id)
+    }
+
+    /// This process's view of a board that a member has taken with [`take_kept`](Attachment::take_kept), otherwise as [`Room::open`].
+    pub fn open_kept(&self, id: BoardId, ranks: impl Iterator<Item = u32>) -> Option<Board> {
+        let node = &self.node;
+        let ranks: Vec<u32> = ranks.collect();
+        let memory = node.spare.lock().ok()?.pop()?;
+        let room = Room {
+            node: node.clone(),
+            memory,
+            plan: Plan::of(ranks.len()),
+            taken: None,
+            is_alone: false,
+        };
+        let board = room.open(id, ranks.into_iter());
+        node.keep_rooms();
+        board
+    }
+
     /// Room in this process's address space for the board of a group of `members` ranks of this node. `None`: there is none, or there
     /// are no boards.
     pub fn room_for_board(&self, members: usize) -> Option<Room> {
@@ -159,6 +214,29 @@ impl Attachment {
             taken: None,
             is_alone: false,
         })
+    }
+}
+
+impl Node {
+    /// Keeps room for boards that this rank is told to open. Not where address space is limited: there the program needs it more.
+    pub(crate) fn keep_rooms(&self) {
+        let layout = self.segment.layout();
+        if layout.units == 0 || self.local.len() < 2 || sys::is_address_space_limited() {
+            return;
+        }
+        let bytes = (2..=self.local.len()).map(|members| Plan::of(members).bytes());
+        let most = bytes.max().unwrap_or_default();
+        let Ok(mut spare) = self.spare.lock() else {
+            return;
+        };
+        while spare.len() < KEPT
+            && let Ok(room) = Mapping::reserve(most)
+        {
+            spare.push(room);
+            let rooms = &self.segment.card(self.own).rooms;
+            // Release pairs with the acquire in `take_kept`.
+            rooms.fetch_add(1, Ordering::Release);
+        }
     }
 }
 
@@ -403,143 +481,4 @@ impl Pool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ferrite_fabric::{Job, Secret};
-    use rustix::fs::{MemfdFlags, memfd_create};
-
-    /// Of a rank that is alone.
-    fn attachment() -> Attachment {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let job = Job {
-            id: [7; 16],
-            secret: Secret([0; 32]),
-            rank: 0,
-            size: 1,
-            local: [0].into(),
-            neighbours: 0,
-            nodes: Vec::new(),
-            cpus: 2,
-            appnum: 0,
-            part: 0,
-            launcher: 0,
-            segment: Some(memfd_create("ferrite-test", flags).unwrap()),
-        };
-        crate::attach(&job, &crate::ShmConfig::default()).unwrap()
-    }
-
-    fn opened(attachment: &Attachment) -> (BoardId, Board) {
-        let mut room = attachment.room_for_board(1).unwrap();
-        let id = room.take().unwrap();
-        (id, room.open(id, [0].into_iter()).unwrap())
-    }
-
-    fn assert_clear(board: &Board) {
-        for turn in FIRST..FIRST + Board::SLOTS {
-            assert!(!board.has_posted(0, turn, 1) && board.is_free(turn));
-            assert!(!board.is_free(turn + Board::SLOTS));
-        }
-    }
-
-    /// Bytes of memory that the file of the segment occupies.
-    fn occupied(attachment: &Attachment) -> u64 {
-        attachment.node.segment.file().occupied()
-    }
-
-    #[test]
-    fn a_board_is_clear_where_data_lay_before() {
-        let attachment = attachment();
-        let mut large = attachment.room_for_board(16).unwrap();
-        let id = large.take().unwrap();
-        let bytes = large.plan.bytes();
-        // SAFETY: the board's memory, which nobody else knows of.
-        unsafe { large.memory.start().as_ptr().write_bytes(0xff, bytes) };
-        // As where the system does not take memory back.
-        large.is_alone = false;
-        let pool = attachment.node.segment.pool();
-        pool.give(id, bytes / UNIT);
-        let mut boards = Vec::new();
-        for _ in 0..bytes / Plan::of(1).bytes() {
-            let (_, board) = opened(&attachment);
-            assert_clear(&board);
-            boards.push(board);
-        }
-    }
-
-    #[test]
-    fn boards_are_apart_and_come_back_clear() {
-        let attachment = attachment();
-        let (first, board) = opened(&attachment);
-        let (second, _other) = opened(&attachment);
-        assert_ne!(first, second);
-        assert!(!board.has_posted(0, FIRST, 1));
-        board.post(FIRST, 2);
-        assert!(board.has_posted(0, FIRST, 1) && board.has_posted(0, FIRST, 2));
-        assert!(!board.has_posted(0, FIRST, 3) && !board.has_posted(0, FIRST + 1, 1));
-        drop(board);
-        let (again, board) = opened(&attachment);
-        assert_eq!(again, first);
-        assert_clear(&board);
-    }
-
-    #[test]
-    fn a_board_that_is_left_occupies_nothing() {
-        let attachment = attachment();
-        let before = occupied(&attachment);
-        for _ in 0..3 {
-            let (_, board) = opened(&attachment);
-            let bytes = board.payload_bytes();
-            // SAFETY: the member's own payload.
-            unsafe { board.bytes(0, FIRST, false).write_bytes(1, bytes) };
-            assert!(occupied(&attachment) >= before + bytes as u64);
-            drop(board);
-            assert_eq!(occupied(&attachment), before);
-            // One that is taken and not opened goes back as well.
-            let mut room = attachment.room_for_board(1).unwrap();
-            room.take().unwrap();
-            drop(room);
-            assert_eq!(occupied(&attachment), before);
-        }
-    }
-
-    #[test]
-    fn a_slot_is_free_once_its_last_turn_is_finished() {
-        let board = attachment().board_of_all().unwrap();
-        for turn in FIRST..=Board::SLOTS {
-            assert!(board.is_free(turn), "turn {turn} is the first of its slot");
-        }
-        let next = FIRST + Board::SLOTS;
-        assert!(!board.is_free(next));
-        board.finish(FIRST);
-        assert!(board.is_free(next) && !board.is_free(next + 1));
-    }
-
-    #[test]
-    fn the_pool_ends() {
-        let attachment = attachment();
-        let mut boards = Vec::new();
-        loop {
-            let mut room = attachment.room_for_board(16).unwrap();
-            if room.take().is_none() {
-                break;
-            }
-            boards.push(room);
-        }
-        let units = UNITS - Plan::of(1).bytes() / UNIT;
-        assert_eq!(boards.len(), units / (Plan::of(16).bytes() / UNIT));
-        drop(boards);
-        assert!(attachment.room_for_board(1024).unwrap().take().is_some());
-    }
-
-    #[test]
-    fn nobody_opens_what_is_not_theirs() {
-        let attachment = attachment();
-        let opened = |id, ranks: &[u32]| {
-            let room = attachment.room_for_board(1).unwrap();
-            room.open(BoardId(id), ranks.iter().copied())
-        };
-        assert!(opened(0, &[7]).is_none());
-        assert!(opened(0, &[0, 0]).is_none());
-        assert!(opened(u32::MAX, &[0]).is_none());
-    }
-}
+mod tests;

@@ -30,7 +30,7 @@ pub(crate) struct Preamble {
 impl Preamble {
     pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"ferrite\n");
     /// To be raised whenever anything in this file or in a ring's layout changes.
-    pub(crate) const VERSION: u64 = 4;
+    pub(crate) const VERSION: u64 = 5;
 }
 
 /// What a rank tells about itself. `pid` is stored last, with release.
@@ -42,6 +42,8 @@ pub(crate) struct Card {
     /// A random number and where it lies in the rank's own memory: whoever reads it there has found the right process.
     pub(crate) nonce: AtomicU64,
     pub(crate) nonce_at: AtomicU64,
+    /// For how many boards, of any number of members, this rank has room that is promised to none yet. Others take from it.
+    pub(crate) rooms: AtomicU32,
 }
 
 impl Card {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ferrite_shm::BoardId;
+use ferrite_shm::{BoardId, Room};
 
 use super::Engine;
 use super::buffered::Buffered;
@@ -320,7 +320,9 @@ impl Engine {
             }
             None => data.members().clone(),
         };
-        let (size, tag) = (members.size(), data.next_sequence());
+        let size = members.size();
+        // Both in any case: members on other nodes may need the second, and the next call has the same on all.
+        let (tag, if_asked) = (data.next_sequence(), data.next_sequence());
         let processes = || (0..size).map(|rank| members.process(rank));
         let shm = self.shm.as_ref();
         let shm = shm.filter(|shm| processes().all(|process| shm.is_local(process)));
@@ -328,25 +330,35 @@ impl Engine {
         if size < 2 || shm.is_none() && size as i32 == data.size() {
             return Ok(());
         }
-        // The first tells which board it has taken, the others that they have room for one.
-        const ROOM: u32 = 0;
-        const NONE: u32 = u32::MAX;
+        const ASK: u32 = u32::MAX;
         let (first, own) = (members.process(0), self.job.rank);
-        let mut room = shm.and_then(|shm| shm.room_for_board(size as usize));
-        let mine = match &mut room {
-            None => NONE,
-            Some(room) if first == own => room.take().map_or(NONE, |id| id.0),
-            Some(_) => ROOM,
+        let told = match shm.filter(|_| first == own) {
+            None => NO_BOARD,
+            Some(shm) => match shm.take_kept(processes()) {
+                None => ASK,
+                Some(taken) => taken.map_or(NO_BOARD, |id| id.0),
+            },
         };
-        let mut all = vec![[0; 4]; size as usize];
-        self.tell_each_of_some(comm, members.clone(), tag, mine.to_le_bytes(), &mut all)?;
-        let mut all = all.into_iter().map(u32::from_le_bytes);
-        let id = all.clone().next().unwrap_or(NONE);
-        if all.any(|told| told == NONE) {
-            return Ok(());
-        }
+        let mut told = told.to_le_bytes();
+        self.tell_some(comm, members.clone(), tag, &mut told)?;
+        let (id, opened) = match u32::from_le_bytes(told) {
+            NO_BOARD => return Ok(()),
+            ASK => {
+                let mut room = shm.and_then(|shm| shm.room_for_board(size as usize));
+                match self.ask_for_room(comm, members.clone(), if_asked, &mut room)? {
+                    NO_BOARD => return Ok(()),
+                    id => (
+                        id,
+                        room.and_then(|room| room.open(BoardId(id), processes())),
+                    ),
+                }
+            }
+            id => (
+                id,
+                shm.and_then(|shm| shm.open_kept(BoardId(id), processes())),
+            ),
+        };
         // The others will use it: going on without would be to talk past them.
-        let opened = room.and_then(|room| room.open(BoardId(id), processes()));
         let board = opened.ok_or_else(|| {
             Error::new(
                 ErrorClass::INTERN,
@@ -357,6 +369,32 @@ impl Engine {
         })?;
         data.set_board(board);
         Ok(())
+    }
+
+    /// The board that the first of the members has taken in its room, if all have room for one.
+    fn ask_for_room(
+        &self,
+        comm: Comm,
+        members: Arc<Members>,
+        tag: i32,
+        room: &mut Option<Room>,
+    ) -> Result<u32> {
+        const HAS_ROOM: u32 = 0;
+        let mine = match room {
+            None => NO_BOARD,
+            Some(room) if members.process(0) == self.job.rank => {
+                room.take().map_or(NO_BOARD, |id| id.0)
+            }
+            Some(_) => HAS_ROOM,
+        };
+        let mut all = vec![[0; 4]; members.size() as usize];
+        self.tell_each_of_some(comm, members, tag, mine.to_le_bytes(), &mut all)?;
+        let mut all = all.into_iter().map(u32::from_le_bytes);
+        let id = all.clone().next().unwrap_or(NO_BOARD);
+        Ok(match all.any(|told| told == NO_BOARD) {
+            true => NO_BOARD,
+            false => id,
+        })
     }
 
     /// `MPI_Comm_free` but for the attributes, which the caller deletes first: the handle becomes stale at once; messages
@@ -396,6 +434,9 @@ impl Engine {
         Ok(Comm(handle))
     }
 }
+
+/// Told in the place of a board: there is none.
+const NO_BOARD: u32 = u32::MAX - 1;
 
 /// Set in the tags that members of a group, or leaders, use among themselves; no other tag is negative.
 pub(super) const GROUP_TAGS: i32 = i32::MIN;

@@ -79,13 +79,24 @@ impl File {
 
 /// How long a file of this process may get, in bytes.
 pub(crate) fn longest_file() -> u64 {
+    // SAFETY: see `limit`.
+    limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, limit) })
+}
+
+/// Whether the address space of this process has a limit.
+pub(crate) fn is_address_space_limited() -> bool {
+    // SAFETY: see `limit`.
+    limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_AS, limit) }) != libc::RLIM_INFINITY
+}
+
+/// A limit that is asked for with a pointer that may be written to. Infinity is the largest number.
+fn limit(ask: impl FnOnce(*mut libc::rlimit) -> libc::c_int) -> u64 {
     let mut limit = libc::rlimit {
         rlim_cur: libc::RLIM_INFINITY,
         rlim_max: libc::RLIM_INFINITY,
     };
-    // SAFETY: `limit` is writable. Where the call is refused, it stays what it is.
-    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
-    // Infinity is the largest number.
+    // Where the call is refused, it stays what it is.
+    ask(&raw mut limit);
     limit.rlim_cur
 }
 
@@ -162,7 +173,10 @@ impl Mapping {
 
     /// Gives the end of the address space back, from `bytes` on.
     pub(crate) fn cut(&mut self, bytes: usize) {
-        assert!(0 < bytes && bytes < self.bytes);
+        assert!(0 < bytes && bytes <= self.bytes);
+        if bytes == self.bytes {
+            return;
+        }
         // SAFETY: within the mapping, where the caller has nothing.
         let _ = unsafe { munmap(self.start.add(bytes).as_ptr().cast(), self.bytes - bytes) };
         self.bytes = bytes;
