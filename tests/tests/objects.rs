@@ -76,6 +76,18 @@ fn buffers() {
     everywhere("buffers");
 }
 
+/// What is under way outlives the handles that it came from, and keeps its error handler.
+#[test]
+fn lifetimes() {
+    everywhere("lifetimes");
+    for ranks in [1, 2] {
+        let outcome = Job::new(c("lifetimes")).ranks(ranks).args(["fatal"]).run();
+        assert!(!outcome.status.success(), "{outcome}");
+        assert!(outcome.stderr.contains("MPI_ERR_TRUNCATE"), "{outcome}");
+        assert!(!outcome.stdout.contains("went on"), "{outcome}");
+    }
+}
+
 /// What processors, caches and cores the ranks share, also where each has a processor of its own.
 #[test]
 fn resources() {

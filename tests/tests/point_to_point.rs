@@ -63,3 +63,15 @@ fn thread_levels() {
         passes(Job::new(c("thread_level")).ranks(2).args([level]));
     }
 }
+
+/// Buffered sends take the room that there is, in one step, and get back what was received.
+#[test]
+fn buffered_sends() {
+    for settings in [
+        &[][..],
+        &[("FERRITE_CMA", "never")],
+        &[("FERRITE_TRANSPORT", "tcp")],
+    ] {
+        passes(Job::new(c("bsend")).ranks(2).envs(settings));
+    }
+}

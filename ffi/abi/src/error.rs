@@ -184,8 +184,14 @@ fn raise(scope: Scope, what: &dyn fmt::Display, error: Error) -> c_int {
     };
     let comm = match scope {
         Scope::Comm(comm) => Some(Comm(narrow(comm))),
-        // An error of several requests, or of a stale one, names no communicator. Programs set the handler of the world.
-        Scope::Request => Some(error.comm().unwrap_or(Comm::SELF)),
+        Scope::Request => {
+            if let Some(comm) = error.comm().cloned() {
+                let action = comm.errhandler.get().action();
+                return engine.with_handle(&comm, |comm| act(action, widen(comm.0), what, error));
+            }
+            // A stale request names no communicator.
+            Some(Comm::SELF)
+        }
         Scope::Session(_) | Scope::Errhandler(_) | Scope::Process | Scope::Tool => None,
     };
     // An error that belongs to no object is raised on MPI_COMM_SELF (MPI 5.0, section 9.3).

@@ -5,9 +5,10 @@
 
 use core::fmt;
 use std::cell::RefCell;
+use std::sync::Arc;
 
+use crate::engine::CommData;
 pub use crate::error_class::ErrorClass;
-use crate::handle::Comm;
 use crate::status::Status;
 
 /// What every operation of the library returns.
@@ -22,7 +23,8 @@ struct Details {
     class: ErrorClass,
     code: i32,
     sentence: String,
-    origin: Option<(Status, Comm)>,
+    status: Option<Status>,
+    comm: Option<Arc<CommData>>,
 }
 
 impl Error {
@@ -33,7 +35,8 @@ impl Error {
             class,
             code: class.0,
             sentence: sentence.into(),
-            origin: None,
+            status: None,
+            comm: None,
         }))
     }
 
@@ -46,7 +49,8 @@ impl Error {
             class,
             code,
             sentence: sentence.into(),
-            origin: None,
+            status: None,
+            comm: None,
         }))
     }
 
@@ -67,19 +71,34 @@ impl Error {
     /// The same error with the status and the communicator of the operation that failed: a truncated message still has a
     /// source.
     #[cold]
-    pub(crate) fn with_origin(mut self, status: Status, comm: Comm) -> Error {
-        self.0.origin = Some((status, comm));
+    pub(crate) fn with_origin(mut self, status: Status, comm: Arc<CommData>) -> Error {
+        self.0.status = Some(status);
+        self.in_comm(comm)
+    }
+
+    /// The same error with the communicator whose error handler it belongs to, unless that is known.
+    #[cold]
+    pub(crate) fn in_comm(mut self, comm: Arc<CommData>) -> Error {
+        self.0.comm.get_or_insert(comm);
         self
+    }
+
+    /// An error of several operations, of which this is the first.
+    #[cold]
+    pub(crate) fn first_of_several(self, class: ErrorClass, sentence: String) -> Error {
+        let mut error = Error::new(class, sentence);
+        (error.0.status, error.0.comm) = (self.0.status, self.0.comm);
+        error
     }
 
     /// The status of the operation that failed, if it came so far.
     pub fn status(&self) -> Option<Status> {
-        self.0.origin.map(|(status, _)| status)
+        self.0.status
     }
 
-    /// The communicator of the operation that failed, if it came so far. It may have been freed since.
-    pub fn comm(&self) -> Option<Comm> {
-        self.0.origin.map(|(_, comm)| comm)
+    /// The communicator of the operation that failed, if it came so far. It may have been freed since, and has its error handler still.
+    pub fn comm(&self) -> Option<&Arc<CommData>> {
+        self.0.comm.as_ref()
     }
 
     /// The error's class.

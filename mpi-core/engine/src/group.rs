@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::engine::SharedBuffers;
 use crate::error::{Error, ErrorClass, Result};
 use crate::status::{PROC_NULL, UNDEFINED};
 
@@ -19,8 +20,8 @@ pub type Group = Arc<Members>;
 pub struct Members {
     size: u32,
     form: Form,
-    /// Handle of the session that the group comes from; 0 for none.
-    session: u32,
+    /// The buffers of the session that the group comes from.
+    session: Option<SharedBuffers>,
 }
 
 /// How ranks map to processes. A group has the first of these that fits.
@@ -65,7 +66,7 @@ impl Members {
         Members {
             size,
             form: Form::Identity,
-            session: 0,
+            session: None,
         }
     }
 
@@ -82,18 +83,18 @@ impl Members {
         Members {
             size,
             form,
-            session: 0,
+            session: None,
         }
     }
 
-    /// The same, from a session.
-    pub fn in_session(self, session: u32) -> Members {
+    /// The same, from a session with these buffers.
+    pub(crate) fn by_session(self, session: Option<SharedBuffers>) -> Members {
         Members { session, ..self }
     }
 
-    /// The handle of the session that the group comes from, and whatever was made of it; 0 for none.
-    pub fn session(&self) -> u32 {
-        self.session
+    /// The buffers of the session that the group comes from, and whatever was made of it.
+    pub(crate) fn session(&self) -> Option<&SharedBuffers> {
+        self.session.as_ref()
     }
 
     /// The number of processes (`MPI_Group_size`).

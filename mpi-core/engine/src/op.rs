@@ -5,13 +5,13 @@
 //! alignment.
 //!
 //! Operations of the program are static and behind a mutex of their own. A [`Reduction`] keeps the program's function, so
-//! freeing the operation changes nothing for a collective that is under way.
+//! freeing the operation changes nothing for a collective that is under way; who keeps a `Reduction` beyond a call keeps [`Reduction::held`], too.
 
 use core::ptr::copy_nonoverlapping;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::callback::{Callback, ReduceFunction};
-use crate::datatype::{self, Element};
+use crate::datatype::{self, Element, Held};
 use crate::error::{Error, ErrorClass, Result};
 use crate::handle::{Datatype, HandleKind, Op};
 use crate::slab::Slab;
@@ -176,6 +176,14 @@ impl Reduction {
                     format!("{name} is not defined for {what}: it takes {takes}"),
                 ))
             }
+        }
+    }
+
+    /// What keeps the datatype that the program's function gets valid after its handle was freed.
+    pub(crate) fn held(&self) -> Option<Held> {
+        match self.0 {
+            Way::Function(_, datatype) | Way::Whole(_, datatype, _) => Held::new(datatype),
+            Way::Loop { .. } | Way::Replace(_) | Way::Keep => None,
         }
     }
 

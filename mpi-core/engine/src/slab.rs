@@ -29,13 +29,16 @@ const NONE: u32 = u32::MAX;
 
 struct Slot<T> {
     stamp: AtomicU32,
-    /// The next free slot while this one is free.
+    /// While this slot is free: the slot that was freed after it, the next to be used.
     next_free: UnsafeCell<u32>,
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
+/// The free slots, as a queue: the one that was freed first is used first, so that its generation comes back as late as possible.
 struct Free {
     head: u32,
+    /// Means nothing while there is no free slot.
+    tail: u32,
     allocated: u32,
 }
 
@@ -73,6 +76,7 @@ impl<T> Slab<T> {
                 Class::Leaf,
                 Free {
                     head: NONE,
+                    tail: NONE,
                     allocated: 0,
                 },
             ),
@@ -112,7 +116,8 @@ impl<T> Slab<T> {
     pub(crate) fn insert(&self, value: T) -> Result<u32, T> {
         let mut value = Some(value);
         let mut named = 0;
-        self.insert_with(|handle| {
+        // When there is no room the value is still here.
+        let _ = self.insert_with(|handle| {
             named = handle;
             value.take().expect("made once")
         });
@@ -122,12 +127,12 @@ impl<T> Slab<T> {
         }
     }
 
-    /// Makes an object that knows its handle, in its place. `None` when the slab is full.
+    /// Makes an object that knows its handle, in its place, or gives `make` back when the slab is full.
     #[inline(always)]
-    pub(crate) fn insert_with(&self, make: impl FnOnce(u32) -> T) -> Option<&T> {
+    pub(crate) fn insert_with<F: FnOnce(u32) -> T>(&self, make: F) -> Result<&T, F> {
         let mut free = self.free.lock();
         if free.head == NONE && !self.grow(&mut free) {
-            return None;
+            return Err(make);
         }
         let index = free.head;
         let slot = self.slot(index).expect("a free slot lies in a chunk");
@@ -138,7 +143,7 @@ impl<T> Slab<T> {
             (*slot.value.get()).write(make(compose(self.kind, generation, index)));
             // Pairs with the acquire load in `get`.
             slot.stamp.store(generation | LIVE, Ordering::Release);
-            Some((*slot.value.get()).assume_init_ref())
+            Ok((*slot.value.get()).assume_init_ref())
         }
     }
 
@@ -159,55 +164,89 @@ impl<T> Slab<T> {
     /// Stores the object that a handle was reserved for. Once a handle.
     pub(crate) fn fill(&self, reserved: u32, value: T) {
         let _free = self.free.lock();
-        let slot = self.slot(reserved & ((1 << INDEX_BITS) - 1));
-        let slot = slot.expect("a reserved slot lies in a chunk");
-        let generation = slot.stamp.load(Ordering::Relaxed);
-        assert!(
-            compose(self.kind, generation, reserved & ((1 << INDEX_BITS) - 1)) == reserved
-                && generation & LIVE == 0,
-            "a handle that is not reserved"
-        );
+        let (slot, generation) = self.reserved(reserved);
         // SAFETY: the slot is neither free nor live, so it is the caller's.
         unsafe { (*slot.value.get()).write(value) };
         // Pairs with the acquire load in `get`.
         slot.stamp.store(generation | LIVE, Ordering::Release);
     }
 
+    /// Gives up a handle that was reserved. Once a handle.
+    pub(crate) fn give_up(&self, reserved: u32) {
+        let mut free = self.free.lock();
+        self.reserved(reserved);
+        self.set_free(&mut free, reserved);
+    }
+
+    fn reserved(&self, handle: u32) -> (&Slot<T>, u32) {
+        let index = handle & ((1 << INDEX_BITS) - 1);
+        let slot = self.slot(index).expect("a reserved slot lies in a chunk");
+        let generation = slot.stamp.load(Ordering::Relaxed);
+        assert!(
+            compose(self.kind, generation, index) == handle && generation & LIVE == 0,
+            "a handle that is not reserved"
+        );
+        (slot, generation)
+    }
+
+    /// Steps the generation of a slot that is not free, and puts it behind the free ones. Its value is dropped, or never was.
+    #[inline(always)]
+    fn set_free(&self, free: &mut Free, handle: u32) {
+        let index = handle & ((1 << INDEX_BITS) - 1);
+        let slot = self.slot(index).expect("a slot in use lies in a chunk");
+        let generation = (handle >> INDEX_BITS).wrapping_add(1) & GENERATION_MASK;
+        slot.stamp.store(generation, Ordering::Relaxed);
+        let last = match free.head {
+            NONE => None,
+            _ => self.slot(free.tail),
+        };
+        // SAFETY: `free` is locked, and both slots are free by now, so nobody else touches `next_free`.
+        unsafe {
+            *slot.next_free.get() = NONE;
+            match last {
+                Some(last) => *last.next_free.get() = index,
+                None => free.head = index,
+            }
+        }
+        free.tail = index;
+    }
+
     /// Drops an object in its place, if it is alive; its handle and every copy of it are stale from now on.
     #[inline]
     pub(crate) fn discard(&self, handle: u32) {
         let mut free = self.free.lock();
-        if self.get(handle).is_none() {
+        let Some(value) = self.get(handle) else {
             return;
-        }
-        let index = handle & ((1 << INDEX_BITS) - 1);
-        let Some(slot) = self.slot(index) else { return };
-        let generation = (handle >> INDEX_BITS).wrapping_add(1) & GENERATION_MASK;
-        slot.stamp.store(generation, Ordering::Relaxed);
-        // SAFETY: the slot was live and is not any more; `free` is locked.
-        unsafe {
-            (*slot.value.get()).assume_init_drop();
-            *slot.next_free.get() = free.head;
-        }
-        free.head = index;
+        };
+        let value = core::ptr::from_ref(value).cast_mut();
+        // SAFETY: the slot is live until it is free, and `free` is locked; whoever frees an object is the last to use it.
+        unsafe { value.drop_in_place() };
+        self.set_free(&mut free, handle);
     }
 
     /// Takes an object out; its handle and every copy of it are stale from now on.
     #[inline]
     pub(crate) fn remove(&self, handle: u32) -> Option<T> {
         let mut free = self.free.lock();
-        self.get(handle)?;
-        let index = handle & ((1 << INDEX_BITS) - 1);
-        let slot = self.slot(index)?;
-        let generation = (handle >> INDEX_BITS).wrapping_add(1) & GENERATION_MASK;
-        slot.stamp.store(generation, Ordering::Relaxed);
-        // SAFETY: the slot was live and is not any more; `free` is locked.
-        let value = unsafe {
-            *slot.next_free.get() = free.head;
-            (*slot.value.get()).assume_init_read()
-        };
-        free.head = index;
+        let value = core::ptr::from_ref(self.get(handle)?);
+        // SAFETY: as in `discard`: the slot is live, and nobody reads its value again once it is free.
+        let value = unsafe { value.read() };
+        self.set_free(&mut free, handle);
         Some(value)
+    }
+
+    /// Shows every object that is alive. None is added or taken out meanwhile, and `look` locks nothing.
+    pub(crate) fn for_each(&self, mut look: impl FnMut(&T)) {
+        let free = self.free.lock();
+        for index in 0..free.allocated {
+            let Some(slot) = self.slot(index) else {
+                continue;
+            };
+            if slot.stamp.load(Ordering::Relaxed) & LIVE != 0 {
+                // SAFETY: the slot is live, and stays so while `free` is locked.
+                look(unsafe { (*slot.value.get()).assume_init_ref() });
+            }
+        }
     }
 
     /// Handles of all objects alive now.
@@ -238,7 +277,9 @@ impl<T> Slab<T> {
             .collect();
         // Pairs with the acquire load in `slot`.
         place.store(Box::into_raw(chunk).cast(), Ordering::Release);
+        // Only ever called when no slot is free.
         free.head = first;
+        free.tail = first + slots - 1;
         free.allocated = first + slots;
         true
     }
@@ -287,6 +328,41 @@ mod tests {
         slab.fill(later, "later");
         assert_eq!(slab.remove(later), Some("later"));
         assert_eq!(slab.get(later), None);
+    }
+
+    #[test]
+    fn a_reserved_handle_may_be_given_up() {
+        let slab = Slab::<i32>::new(HandleKind::Info);
+        let reserved = slab.reserve().unwrap();
+        slab.give_up(reserved);
+        let handles: Vec<u32> = (0..256).map(|i| slab.insert(i).unwrap()).collect();
+        assert!(!handles.contains(&reserved));
+        assert_eq!(slab.free.lock().allocated, 256);
+    }
+
+    #[test]
+    fn the_slot_that_was_freed_first_is_used_first() {
+        let slab = Slab::new(HandleKind::Info);
+        let first = slab.insert(0).unwrap();
+        slab.remove(first);
+        // If the slot that was freed last were used first, 32 turns would bring the handle back.
+        for turn in 0..256 * 31 {
+            let other = slab.insert(turn).unwrap();
+            assert_ne!(other, first, "after {turn} others");
+            slab.discard(other);
+        }
+        let mut seen = 0;
+        slab.for_each(|_| seen += 1);
+        assert_eq!(seen, 0);
+        let handles: Vec<u32> = (0..300).map(|i| slab.insert(i).unwrap()).collect();
+        handles
+            .iter()
+            .rev()
+            .for_each(|handle| slab.discard(*handle));
+        let again: Vec<u32> = (0..2).map(|i| slab.insert(i).unwrap()).collect();
+        let index = |handle: u32| handle & ((1 << INDEX_BITS) - 1);
+        // Chunk two has 512 slots: those of it that were never used come before those that were freed.
+        assert!(again.iter().all(|handle| index(*handle) >= 300));
     }
 
     #[test]

@@ -125,11 +125,6 @@ impl<T> ClassLock<T> {
         unsafe { &mut *self.data.get() }
     }
 
-    /// The data, when the lock itself is owned.
-    pub(crate) fn get_mut(&mut self) -> &mut T {
-        self.data.get_mut()
-    }
-
     #[inline(always)]
     fn enter(&self) {
         if cfg!(debug_assertions) {

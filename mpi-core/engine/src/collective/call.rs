@@ -9,7 +9,7 @@ use super::arguments::check_buffer;
 use super::schedule::Schedule;
 use super::scratch::Scratch;
 use super::{IN_PLACE, Shape, Unequal, Waits};
-use crate::datatype::{Argument, Type};
+use crate::datatype::{Argument, Held, Type};
 use crate::handle::{Datatype, Op};
 use crate::op::{self, Reduction, Vector};
 use crate::{Error, ErrorClass, Result};
@@ -20,6 +20,8 @@ pub struct Call {
     pub(crate) input: RawBuf,
     pub(crate) output: RawBufMut,
     pub(crate) reduction: Option<Reduction>,
+    /// Keeps the datatype's handle valid that the program's function gets.
+    pub(crate) _held: Option<Held>,
     pub(crate) staging: Option<Box<Staging>>,
     /// Turns on a board that are played before the schedule, which has what they have no room for.
     pub(crate) unequal: Option<Box<Unequal>>,
@@ -272,6 +274,7 @@ impl Builder {
             input,
             output,
             reduction,
+            _held: reduction.and_then(|reduction| reduction.held()),
             staging: self.staging,
             unequal: self.unequal,
         }

@@ -29,7 +29,7 @@ pub use construct::{
 };
 pub use external::{external_size, pack_external, unpack_external};
 pub use fortran::{Class, f90_complex, f90_integer, f90_real, match_size};
-pub(crate) use object::Argument;
+pub(crate) use object::{Argument, Held};
 pub use object::{Object, commit, committed, dup, free, get, handle_of, object};
 pub use predefined::{
     Element, Scalar, TypeInfo, contiguous_size, info, predefined, size_of, value_index,

@@ -1,9 +1,10 @@
 //! Handles of datatypes: what a handle names, and what belongs to the handle rather than to the type: whether it is committed, its name
 //! and its attributes (MPI 5.0, sections 5.1.9, 5.1.10, 7.7 and 7.8).
 //!
-//! Freeing a handle takes the type away from the program; operations and types that use it keep it.
+//! Freeing a handle takes the type away from the program; operations and types that use it keep it. A reduction that is under way keeps the
+//! handle itself valid, as the program's function gets it.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use super::predefined::{self, FIRST};
@@ -20,6 +21,10 @@ pub struct Object {
     type_map: Type,
     committed: AtomicBool,
     name: Mutex<String>,
+    /// The program has freed the handle. Changes under `CHANGES`, as the next.
+    freed: AtomicBool,
+    /// Who keeps the handle valid, beside the program.
+    holders: AtomicU32,
     /// The attributes of the handle.
     pub attributes: Attributes,
 }
@@ -30,6 +35,8 @@ impl Object {
             type_map,
             committed: AtomicBool::new(committed),
             name: Mutex::new(name.to_owned()),
+            freed: AtomicBool::new(false),
+            holders: AtomicU32::new(0),
             attributes: Attributes::new(Owner::Type),
         }
     }
@@ -156,10 +163,53 @@ pub fn free(datatype: &mut Datatype) -> Result<()> {
             format!("{} cannot be freed: it is predefined", describe(*datatype)),
         ));
     }
+    // Relaxed, here and below: under the lock, or the program's own calls in their order.
+    if object.freed.load(Ordering::Relaxed) {
+        return Err(invalid(*datatype));
+    }
     object.attributes.delete_all(datatype.0)?;
-    drop(remove(*datatype));
+    object.freed.store(true, Ordering::Relaxed);
+    remove_unless_held(*datatype);
     *datatype = Datatype::NULL;
     Ok(())
+}
+
+/// Keeps a handle valid when the program frees it.
+#[derive(Debug)]
+pub(crate) struct Held(Datatype);
+
+impl Held {
+    /// `None` for a predefined type, which is always there.
+    pub(crate) fn new(datatype: Datatype) -> Option<Held> {
+        let _changes = changes();
+        MADE.get(datatype.0)?
+            .holders
+            .fetch_add(1, Ordering::Relaxed);
+        Some(Held(datatype))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(object) = MADE.get(self.0.0) {
+            let _changes = changes();
+            object.holders.fetch_sub(1, Ordering::Relaxed);
+        }
+        remove_unless_held(self.0);
+    }
+}
+
+fn remove_unless_held(datatype: Datatype) {
+    let changes = changes();
+    let is_unused = |object: &Object| {
+        object.freed.load(Ordering::Relaxed) && object.holders.load(Ordering::Relaxed) == 0
+    };
+    let removed = match MADE.get(datatype.0) {
+        Some(object) if is_unused(object) => MADE.remove(datatype.0),
+        _ => None,
+    };
+    drop(changes);
+    drop(removed);
 }
 
 fn remove(datatype: Datatype) -> Option<Object> {

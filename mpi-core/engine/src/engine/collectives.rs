@@ -8,7 +8,7 @@ use core::mem;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::Engine;
-use super::comm::Route;
+use super::comm::CommData;
 use super::matching::Envelope;
 use super::receive::idle_body;
 use super::request::{Kind, RequestRef, SENT};
@@ -50,11 +50,9 @@ type Then = Box<dyn FnOnce(&Engine) + Send>;
 pub(crate) struct Collective {
     then: Option<Then>,
     call: Call,
-    route: Route,
-    handle: Comm,
     tag: i32,
     pub(super) persistent: bool,
-    running: Option<Running<Request>>,
+    running: Option<Running<RequestRef>>,
     scratch: Scratch,
 }
 
@@ -65,6 +63,7 @@ impl Engine {
     /// The program's buffers are valid for what the call was made of.
     #[inline]
     pub unsafe fn run(&self, comm: Comm, call: Call) -> Result<()> {
+        let comm = self.comm(comm)?;
         let buffers = (call.input, call.output);
         // SAFETY: the caller's promise.
         unsafe {
@@ -99,12 +98,12 @@ impl Engine {
         call: Call,
         then: Option<Then>,
     ) -> Result<Request> {
-        let request = self.add_collective(comm, call, then, false)?;
+        let request = self.add_collective(self.comm(comm)?, call, then, false)?;
         // SAFETY: made just now; the caller's promise.
         Ok(match unsafe { self.launch(request) } {
             // Nothing went wrong, so there is nothing to tell.
             true if self.is_well(request) => {
-                self.requests.discard(request.handle().0);
+                self.remove_request(request);
                 SENT
             }
             _ => request.handle(),
@@ -113,7 +112,7 @@ impl Engine {
 
     /// Prepares a call to be started later, any number of times.
     pub fn init_call(&self, comm: Comm, call: Call) -> Result<Request> {
-        let request = self.add_collective(comm, call, None, true)?;
+        let request = self.add_collective(self.comm(comm)?, call, None, true)?;
         request.finish();
         Ok(request.handle())
     }
@@ -136,29 +135,26 @@ impl Engine {
 
     fn add_collective(
         &self,
-        comm: Comm,
+        comm: &CommData,
         call: Call,
         then: Option<Then>,
         persistent: bool,
     ) -> Result<RequestRef> {
-        let data = self.comm(comm)?;
-        let mut body = idle_body(Kind::Collective, comm, Envelope::NOWHERE);
+        let mut body = idle_body(Kind::Collective, Envelope::NOWHERE);
         body.active = !persistent;
         let tag = match persistent {
-            true => data.next_persistent(),
-            false => data.next_sequence(),
+            true => comm.next_persistent(),
+            false => comm.next_sequence(),
         };
         body.extra().collective = Some(Box::new(Collective {
             then,
             call,
-            route: data.route().clone(),
-            handle: comm,
             tag,
             persistent,
             running: None,
             scratch: Scratch::default(),
         }));
-        self.add_request(|| body)
+        self.add_request(comm, || body)
     }
 
     fn is_well(&self, request: RequestRef) -> bool {
@@ -183,6 +179,7 @@ impl Engine {
             ref staging,
             // Only a call that waits itself has any.
             unequal: _,
+            _held: _,
         } = collective.call;
         if let Some(staging) = staging {
             // SAFETY: the caller's promise.
@@ -215,10 +212,9 @@ impl Engine {
         let collective = extra.collective.as_mut().expect("a collective's request");
         let mut wire = CollectiveWire {
             engine: self,
-            route: &collective.route,
+            comm: request.data().comm(),
             some: None,
             board: None,
-            handle: collective.handle,
         };
         let running = collective.running.as_mut().expect("it was launched");
         match running.step(&mut wire) {

@@ -1,12 +1,13 @@
 //! Communicators: what a communicator is, and the questions that can be asked of it (MPI 5.0, sections 7.4 and 7.8).
 
+use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ferrite_shm::Board;
 
 use super::Engine;
-use super::buffered::Buffers;
+use super::buffered::SharedBuffers;
 use crate::attribute::{Attributes, Owner};
 use crate::collective::nodes::Nodes;
 use crate::errhandler::{Attached, Place};
@@ -27,8 +28,7 @@ const PERSISTENT: i32 = 1 << 30;
 /// Set in contexts that a process composed; those of the predefined communicators are small.
 const COMPOSED: u64 = 1 << 63;
 
-/// How the messages of a communicator find their way. An operation under way keeps it when the communicator is freed.
-#[derive(Clone)]
+/// How the messages of a communicator find their way.
 pub(crate) struct Route {
     context: u64,
     rank: i32,
@@ -75,9 +75,11 @@ impl Route {
     }
 }
 
-/// A communicator.
+/// A communicator. It outlives its handle: whatever is under way in it keeps it (see [`Engine::comm_free`]).
 pub struct CommData {
     route: Route,
+    /// Its handle; the null one until it has one, and when it was freed. Relaxed: the program orders making, use and freeing.
+    handle: AtomicU32,
     size: i32,
     /// How many ranks messages can go to: in an intercommunicator those of the remote group.
     peers: i32,
@@ -94,7 +96,7 @@ pub struct CommData {
     /// The last call on the board had a root.
     rooted: AtomicBool,
     /// Buffered messages that go through a buffer of the communicator's own.
-    pub(super) buffers: ClassLock<Buffers>,
+    pub(super) buffers: SharedBuffers,
     /// Who is whose neighbour. Set before the maker gives the handle away.
     topology: OnceLock<Topology>,
     /// Hints that the program has given: what it promises not to do.
@@ -110,8 +112,8 @@ pub struct CommData {
 pub(super) struct Inter {
     /// The group that this process is in.
     pub(super) local: Arc<Members>,
-    /// A communicator of that group, for what its members have to agree on. Nobody else has its handle.
-    pub(super) within: Comm,
+    /// A communicator of that group, for what its members have to agree on. It has no handle.
+    pub(super) within: Arc<CommData>,
     /// Whether the local group is the one whose rank 0 composes contexts: the other side says the opposite.
     pub(super) is_low: bool,
 }
@@ -149,12 +151,13 @@ impl CommData {
             peers: members.size() as i32,
             inter: None,
             route: Route::new(context, rank, members),
+            handle: AtomicU32::new(Comm::NULL.0),
             sequence: AtomicI32::new(0),
             board: OnceLock::new(),
             nodes: OnceLock::new(),
             turn: AtomicU64::new(Board::FIRST_TURN),
             rooted: AtomicBool::new(false),
-            buffers: ClassLock::new(Class::Leaf, Buffers::new()),
+            buffers: SharedBuffers::new(),
             topology: OnceLock::new(),
             hints: ClassLock::new(Class::Leaf, Vec::new()),
             name: ClassLock::new(Class::Leaf, name.to_owned()),
@@ -163,12 +166,23 @@ impl CommData {
         }
     }
 
-    /// An intercommunicator with this remote group.
-    pub(super) fn across(context: u64, own: u32, inter: Inter, remote: Arc<Members>) -> CommData {
-        let mut made = CommData::new(context, own, inter.local.clone(), "");
+    /// An intercommunicator of these groups. Its local group's hidden communicator has the context after its own.
+    pub(super) fn across(
+        context: u64,
+        own: u32,
+        local: Arc<Members>,
+        remote: Arc<Members>,
+        is_low: bool,
+    ) -> CommData {
+        let mut made = CommData::new(context, own, local.clone(), "");
         made.peers = remote.size() as i32;
         made.route = Route::new(context, made.route.rank, remote);
-        made.inter = Some(inter);
+        let within = CommData::new(Contexts::after(context), own, local.clone(), "");
+        made.inter = Some(Inter {
+            local,
+            within: within.into(),
+            is_low,
+        });
         made
     }
 
@@ -178,9 +192,24 @@ impl CommData {
         self.route.context
     }
 
-    /// Sets the context of a communicator that nobody has a handle of yet.
+    /// Sets the context of a communicator that nobody has a handle of yet; in an intercommunicator also that of the hidden one.
     pub(super) fn set_context(&mut self, context: u64) {
         self.route.context = context;
+        if let Some(inter) = &mut self.inter {
+            let within = Arc::get_mut(&mut inter.within);
+            let within = within.expect("nobody has used it");
+            within.set_context(Contexts::after(context));
+        }
+    }
+
+    /// Its handle, or the null one when it was freed.
+    pub fn handle(&self) -> Comm {
+        Comm(self.handle.load(Ordering::Relaxed))
+    }
+
+    /// The same communicator with this handle; [`Comm::NULL`]: it is freed.
+    pub(super) fn set_handle(&self, handle: Comm) {
+        self.handle.store(handle.0, Ordering::Relaxed);
     }
 
     /// How its messages find their way.
@@ -358,6 +387,13 @@ impl CommData {
     }
 }
 
+impl fmt::Debug for CommData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.lock();
+        write!(f, "CommData({:#x}, {:?})", self.route.context, *name)
+    }
+}
+
 /// Composes contexts. Two processes never compose the same one, nor does one process twice. Bit 62 is free in all of them.
 pub(super) struct Contexts {
     identity: u32,
@@ -406,6 +442,12 @@ impl Engine {
     /// The communicator that a handle names.
     #[inline]
     pub fn comm(&self, comm: Comm) -> Result<&CommData> {
+        self.shared_comm(comm).map(|shared| &**shared)
+    }
+
+    /// The same, for those who keep it.
+    #[inline]
+    pub(super) fn shared_comm(&self, comm: Comm) -> Result<&Arc<CommData>> {
         if comm == Comm::WORLD {
             return Ok(&self.world);
         }
@@ -416,7 +458,7 @@ impl Engine {
     }
 
     #[cold]
-    fn other_comm(&self, comm: Comm) -> Result<&CommData> {
+    fn other_comm(&self, comm: Comm) -> Result<&Arc<CommData>> {
         if comm == Comm::SELF {
             return Ok(&self.own);
         }
@@ -429,6 +471,20 @@ impl Engine {
             )
         };
         Err(Error::new(ErrorClass::COMM, what))
+    }
+
+    /// Runs `f` with a handle of a communicator, for an error handler of the program. A freed one has a handle again for as long as that
+    /// takes, so that the program may ask it for its name or its size.
+    pub fn with_handle<T>(&self, comm: &Arc<CommData>, f: impl FnOnce(Comm) -> T) -> T {
+        if comm.handle() != Comm::NULL {
+            return f(comm.handle());
+        }
+        let lent = self.comms.insert(comm.clone());
+        let answer = f(lent.as_ref().map_or(Comm::NULL, |handle| Comm(*handle)));
+        if let Ok(handle) = lent {
+            drop(self.comms.remove(handle));
+        }
+        answer
     }
 
     /// `MPI_Comm_rank`

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use ferrite_shm::{BoardId, Room};
 
 use super::Engine;
-use super::buffered::Buffered;
-use super::comm::{CommData, Contexts, Inter};
+use super::comm::{CommData, Inter};
 use super::sessions::{Pset, pset_named};
 use crate::errhandler::{Attached, Owner};
 use crate::group::Members;
@@ -40,7 +39,7 @@ pub(super) fn elected(votes: &[u8], color: i32, voters: &Members) -> (Arc<Member
     members.sort_by_key(|(vote, _)| vote.key);
     let context = members.first().map(|(vote, _)| vote.context);
     let processes: Vec<u32> = members.into_iter().map(|(_, process)| process).collect();
-    let elected = Members::new(processes).in_session(voters.session());
+    let elected = Members::new(processes).by_session(voters.session().cloned());
     (Arc::new(elected), context)
 }
 
@@ -85,7 +84,7 @@ impl Engine {
         }
         .encode();
         let mut all = vec![0u8; VOTE * parent.size() as usize];
-        self.tell_each_other(comm, &mine, &mut all)?;
+        self.tell_each_other(parent, &mine, &mut all)?;
         if color == UNDEFINED {
             return Ok(Comm::NULL);
         }
@@ -98,7 +97,7 @@ impl Engine {
     pub fn comm_dup(&self, comm: Comm) -> Result<Comm> {
         let parent = self.comm(comm)?;
         if parent.is_inter() {
-            let (made, mut request) = self.duplicate_later(comm, self.blank_duplicate(parent)?)?;
+            let (made, mut request) = self.duplicate_later(comm, self.blank_duplicate(parent))?;
             return self.wait(&mut request).map(|_| made);
         }
         let mut context = if parent.rank() == 0 {
@@ -107,7 +106,7 @@ impl Engine {
             0
         }
         .to_le_bytes();
-        self.tell_all(comm, &mut context)?;
+        self.tell_all(parent, &mut context)?;
         let context = u64::from_le_bytes(context);
         let made = self.add_comm(context, parent.members().clone(), parent)?;
         if let Some(topology) = parent.topology() {
@@ -132,7 +131,7 @@ impl Engine {
         if members.rank_of(self.job.rank).is_none() {
             return Ok(Comm::NULL);
         }
-        self.create_among(comm, members, tag)
+        self.create_among(parent, members, tag)
     }
 
     /// `MPI_Comm_create_group`: as [`Engine::comm_create`], but called by the members of the group only. `tag` tells apart what threads do at
@@ -146,10 +145,15 @@ impl Engine {
         if members.rank_of(self.job.rank).is_none() {
             return Ok(Comm::NULL);
         }
-        self.create_among(comm, members, GROUP_TAGS | tag & !(GROUP_TAGS | 1 << 30))
+        self.create_among(parent, members, GROUP_TAGS | tag & !(GROUP_TAGS | 1 << 30))
     }
 
-    pub(super) fn create_among(&self, comm: Comm, members: Arc<Members>, tag: i32) -> Result<Comm> {
+    pub(super) fn create_among(
+        &self,
+        parent: &CommData,
+        members: Arc<Members>,
+        tag: i32,
+    ) -> Result<Comm> {
         let is_first = members.process(0) == self.job.rank;
         let mut context = if is_first {
             self.contexts.compose()?
@@ -157,8 +161,8 @@ impl Engine {
             0
         }
         .to_le_bytes();
-        self.tell_some(comm, members.clone(), tag, &mut context)?;
-        self.add_comm(u64::from_le_bytes(context), members, self.comm(comm)?)
+        self.tell_some(parent, members.clone(), tag, &mut context)?;
+        self.add_comm(u64::from_le_bytes(context), members, parent)
     }
 
     /// `MPI_Comm_split_type`: the members that share what `kind` names; [`Comm::NULL`] where that is nothing. Collective.
@@ -204,7 +208,7 @@ impl Engine {
         mine[1..].copy_from_slice(&resources);
         let bytes = mine.map(i32::to_le_bytes);
         let mut all = vec![0u8; size * LEVELS * size_of::<i32>()];
-        self.tell_each_other(comm, bytes.as_flattened(), &mut all)?;
+        self.tell_each_other(parent, bytes.as_flattened(), &mut all)?;
         let level = (0..LEVELS).find(|level| {
             let colors = all.as_chunks::<4>().0.iter().skip(*level).step_by(LEVELS);
             colors.into_iter().any(|color| *color != bytes[*level])
@@ -223,31 +227,27 @@ impl Engine {
     /// Attributes are copied now. Collective.
     pub fn comm_idup(&self, comm: Comm, info: Info) -> Result<(Comm, Request)> {
         let parent = self.comm(comm)?;
-        let made = self.blank_duplicate(parent)?;
+        let made = self.blank_duplicate(parent);
         made.set_hints(info)?;
         parent.attributes.copy_to(comm.0, &made.attributes)?;
         self.duplicate_later(comm, made)
     }
 
     /// A duplicate without context and attributes.
-    fn blank_duplicate(&self, parent: &CommData) -> Result<CommData> {
+    fn blank_duplicate(&self, parent: &CommData) -> CommData {
         let own = self.job.rank;
         let made = match parent.inter() {
             None => CommData::new(0, own, parent.members().clone(), ""),
-            Some(inter) => {
-                let inter = Inter {
-                    local: inter.local.clone(),
-                    within: Comm(self.comms.reserve().ok_or_else(too_many)?),
-                    is_low: inter.is_low,
-                };
-                CommData::across(0, own, inter, parent.remote_members().clone())
+            Some(Inter { local, is_low, .. }) => {
+                let remote = parent.remote_members().clone();
+                CommData::across(0, own, local.clone(), remote, *is_low)
             }
         };
         made.errhandler.set(parent.errhandler.get());
         if let Some(topology) = parent.topology() {
             made.set_topology(topology.clone());
         }
-        Ok(made)
+        made
     }
 
     /// Gives a communicator its context, and its place, when the one who composes it has told it.
@@ -262,17 +262,18 @@ impl Engine {
         self.unborn.lock().push((Comm(handle), None));
         let started = self.start_telling_all(comm, own, move |engine, context| {
             made.set_context(context);
+            made.set_handle(Comm(handle));
+            let made = Arc::new(made);
+            engine.comms.fill(handle, made.clone());
+            // Not before: whoever sets an error handler looks into one place and then into the other.
             if let Some(chosen) = engine.born(Comm(handle)) {
                 made.errhandler.set(chosen);
             }
-            if let Some(inter) = made.inter() {
-                let within = Contexts::after(context);
-                let local = CommData::new(within, engine.job.rank, inter.local.clone(), "");
-                engine.comms.fill(inter.within.0, local);
-            }
-            engine.comms.fill(handle, made);
         });
-        let request = started.inspect_err(|_| drop(self.born(Comm(handle))))?;
+        let request = started.inspect_err(|_| {
+            drop(self.born(Comm(handle)));
+            self.comms.give_up(handle);
+        })?;
         Ok((Comm(handle), request))
     }
 
@@ -285,15 +286,16 @@ impl Engine {
 
     /// `MPI_Comm_set_errhandler`, also of a communicator that `MPI_Comm_idup` has named and is still to make.
     pub fn comm_set_errhandler(&self, comm: Comm, errhandler: Errhandler) -> Result<()> {
-        let attached = Attached::new(errhandler, Owner::Comm);
-        {
-            let mut unborn = self.unborn.lock();
-            if let Some((_, chosen)) = unborn.iter_mut().find(|(other, _)| *other == comm) {
-                *chosen = Some(attached?);
-                return Ok(());
-            }
+        let attached = Attached::new(errhandler, Owner::Comm)?;
+        let mut unborn = self.unborn.lock();
+        if let Some((_, chosen)) = unborn.iter_mut().find(|(other, _)| *other == comm) {
+            let before = chosen.replace(attached);
+            drop(unborn);
+            drop(before);
+            return Ok(());
         }
-        self.comm(comm)?.errhandler.set(attached?);
+        drop(unborn);
+        self.comm(comm)?.errhandler.set(attached);
         Ok(())
     }
 
@@ -310,8 +312,7 @@ impl Engine {
 
     /// Gives the members of a new communicator that are on one node a board, if they are several and there is one, and room for it in the
     /// address space of each. Collective over the new communicator.
-    pub(super) fn agree_on_board(&self, comm: Comm) -> Result<()> {
-        let data = self.comm(comm)?;
+    pub(super) fn agree_on_board(&self, data: &CommData) -> Result<()> {
         let members = match data.nodes(&self.job.nodes) {
             Some(nodes) => {
                 let around = nodes.around(data.rank() as u32).iter();
@@ -334,18 +335,22 @@ impl Engine {
         let (first, own) = (members.process(0), self.job.rank);
         let told = match shm.filter(|_| first == own) {
             None => NO_BOARD,
-            Some(shm) => match shm.take_kept(processes()) {
-                None => ASK,
-                Some(taken) => taken.map_or(NO_BOARD, |id| id.0),
-            },
+            Some(shm) => {
+                let mut taken = shm.take_kept(processes());
+                if taken == Some(None) {
+                    self.forget_freed();
+                    taken = shm.take_kept(processes());
+                }
+                taken.map_or(ASK, |taken| taken.map_or(NO_BOARD, |id| id.0))
+            }
         };
         let mut told = told.to_le_bytes();
-        self.tell_some(comm, members.clone(), tag, &mut told)?;
+        self.tell_some(data, members.clone(), tag, &mut told)?;
         let (id, opened) = match u32::from_le_bytes(told) {
             NO_BOARD => return Ok(()),
             ASK => {
                 let mut room = shm.and_then(|shm| shm.room_for_board(size as usize));
-                match self.ask_for_room(comm, members.clone(), if_asked, &mut room)? {
+                match self.ask_for_room(data, members.clone(), if_asked, &mut room)? {
                     NO_BOARD => return Ok(()),
                     id => (
                         id,
@@ -374,7 +379,7 @@ impl Engine {
     /// The board that the first of the members has taken in its room, if all have room for one.
     fn ask_for_room(
         &self,
-        comm: Comm,
+        comm: &CommData,
         members: Arc<Members>,
         tag: i32,
         room: &mut Option<Room>,
@@ -406,11 +411,9 @@ impl Engine {
                 "a predefined communicator cannot be freed; MPI_Comm_disconnect and MPI_Comm_free are for others",
             ));
         }
-        self.buffer_flush_of(Buffered::Comm(*comm))?;
-        let within = self.comm(*comm)?.inter().map(|inter| inter.within);
-        drop(self.comms.remove(comm.0));
-        if let Some(within) = within {
-            drop(self.comms.remove(within.0));
+        self.buffer_flush_of(&self.comm(*comm)?.buffers.clone());
+        if let Some(freed) = self.comms.remove(comm.0) {
+            self.outlive_handle(freed);
         }
         *comm = Comm::NULL;
         Ok(())
@@ -425,13 +428,21 @@ impl Engine {
     ) -> Result<Comm> {
         let data = CommData::new(context, self.job.rank, members, "");
         data.errhandler.set(parent.errhandler.get());
-        let Ok(handle) = self.comms.insert(data) else {
-            return Err(too_many());
-        };
-        self.agree_on_board(Comm(handle)).inspect_err(|_| {
-            drop(self.comms.remove(handle));
+        let made = self.name_comm(data)?;
+        let mut handle = made.handle();
+        self.agree_on_board(&made).inspect_err(|_| {
+            // The first error is the one to tell.
+            let _ = self.comm_free(&mut handle);
         })?;
-        Ok(Comm(handle))
+        Ok(handle)
+    }
+
+    /// Gives a communicator a handle.
+    pub(super) fn name_comm(&self, made: CommData) -> Result<Arc<CommData>> {
+        let made = Arc::new(made);
+        let handle = self.comms.insert(made.clone()).map_err(|_| too_many())?;
+        made.set_handle(Comm(handle));
+        Ok(made)
     }
 }
 

@@ -274,7 +274,7 @@ impl Engine {
                 if let Some(what) = body.extra.as_ref().and_then(|it| it.partitioned.as_ref()) {
                     self.forget_announcement(what);
                 }
-                self.requests.discard(request.0);
+                self.remove_request(abandoned);
                 *request = Request::NULL;
                 return generalized.map_or(Ok(()), |generalized| generalized.release());
             }
@@ -289,26 +289,31 @@ impl Engine {
         // SAFETY: done, so the body is the caller's.
         let body = unsafe { RequestRef::new(data).body() };
         if body.extra.is_some() {
-            return self.finish_extra(request, body);
+            return self.finish_extra(request, data, body);
         }
-        let (status, error) = (body.status, body.error.take());
-        let comm = body.comm;
+        let status = body.status;
+        let error = body.error.take().map(|error| failed(error, status, data));
         self.requests.discard(request.0);
         *request = Request::NULL;
         match error {
             None => Ok(status),
-            Some(error) => Err(error.with_origin(status, comm)),
+            Some(error) => Err(error),
         }
     }
 
     /// [`Engine::finish`] for a request with more to it.
     #[cold]
-    fn finish_extra(&self, request: &mut Request, body: &mut Body) -> Result<Status> {
+    fn finish_extra(
+        &self,
+        request: &mut Request,
+        data: &RequestData,
+        body: &mut Body,
+    ) -> Result<Status> {
         if let Some(generalized) = body.generalized() {
             return self.finish_generalized(request, generalized);
         }
-        let (status, error) = (body.status, body.error.take());
-        let comm = body.comm;
+        let status = body.status;
+        let error = body.error.take().map(|error| failed(error, status, data));
         if body.is_persistent() {
             let was_active = std::mem::replace(&mut body.active, false);
             if !was_active {
@@ -316,13 +321,10 @@ impl Engine {
             }
             body.status = Status::EMPTY;
         } else {
-            self.requests.discard(request.0);
+            self.remove_request(RequestRef::new(data));
             *request = Request::NULL;
         }
-        match error {
-            None => Ok(status),
-            Some(error) => Err(error.with_origin(status, comm)),
-        }
+        error.map_or(Ok(status), Err)
     }
 
     fn status_or_error(
@@ -451,9 +453,11 @@ fn bad_request(request: Request) -> Error {
 #[cold]
 fn in_status(first: Error) -> Error {
     let sentence = format!("the statuses say which operations failed; the first: {first}");
-    let error = Error::new(ErrorClass::IN_STATUS, sentence);
-    match (first.status(), first.comm()) {
-        (Some(status), Some(comm)) => error.with_origin(status, comm),
-        _ => error,
-    }
+    first.first_of_several(ErrorClass::IN_STATUS, sentence)
+}
+
+/// The error of an operation whose request is still in its slab.
+#[cold]
+fn failed(error: Error, status: Status, data: &RequestData) -> Error {
+    error.with_origin(status, data.shared_comm())
 }

@@ -7,10 +7,11 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Engine;
+use super::comm::CommData;
 use super::partitioned::Cycle;
-use super::receive::idle_body;
+use super::receive::{checked_receive_body, idle_body};
 use super::request::{Body, Kind, RequestRef};
-use super::send::send_body;
+use super::send::{outbound, send_body};
 use crate::datatype::Argument;
 use crate::handle::{Comm, Datatype, Request};
 use crate::status::Status;
@@ -134,7 +135,8 @@ impl Engine {
         recvtag: i32,
         comm: Comm,
     ) -> Result<Request> {
-        let receive = self.checked_receive_body(
+        let comm = self.comm(comm)?;
+        let receive = checked_receive_body(
             recvbuf,
             recvcount,
             Argument::of(recvtype, recvcount)?,
@@ -143,8 +145,8 @@ impl Engine {
             comm,
         )?;
         // SAFETY: the caller's promise.
-        let send = unsafe { self.outbound(sendbuf, sendcount, sendtype, dest, sendtag, comm)? };
-        self.exchange(send.map(|out| send_body(out, comm)), receive, comm)
+        let send = unsafe { outbound(sendbuf, sendcount, sendtype, dest, sendtag, comm)? };
+        self.exchange(send.map(send_body), receive, comm)
     }
 
     /// `MPI_Isendrecv_replace`: the message received takes the place of the one sent, a copy of which goes out.
@@ -163,11 +165,12 @@ impl Engine {
         recvtag: i32,
         comm: Comm,
     ) -> Result<Request> {
+        let comm = self.comm(comm)?;
         let receive =
-            self.checked_receive_body(buf, count, Argument::of(dt, count)?, source, recvtag, comm)?;
+            checked_receive_body(buf, count, Argument::of(dt, count)?, source, recvtag, comm)?;
         // SAFETY: the caller's promise.
-        let send = unsafe { self.outbound(buf, count, dt, dest, sendtag, comm)? };
-        let mut send = send.map(|out| send_body(out, comm));
+        let send = unsafe { outbound(buf, count, dt, dest, sendtag, comm)? };
+        let mut send = send.map(send_body);
         if let Some(send) = &mut send {
             // SAFETY: the caller's promise.
             unsafe { send.keep_copy() };
@@ -176,8 +179,8 @@ impl Engine {
     }
 
     /// Starts both parts of an exchange. Without a send there is nothing to send.
-    fn exchange(&self, send: Option<Body>, receive: Body, comm: Comm) -> Result<Request> {
-        let whole = self.add_request(|| idle_body(Kind::Exchange, comm, receive.envelope))?;
+    fn exchange(&self, send: Option<Body>, receive: Body, comm: &CommData) -> Result<Request> {
+        let whole = self.add_request(comm, || idle_body(Kind::Exchange, receive.envelope))?;
         let handle = whole.handle();
         let parts = 1 + u32::from(send.is_some());
         let whole = Whole::new(whole, parts);
@@ -193,7 +196,7 @@ impl Engine {
     /// A request that removes itself when it is done, after it has told the whole.
     pub(super) fn add_part(&self, mut body: Body, whole: &Whole) -> Result<RequestRef> {
         body.extra().whole = Some(whole.clone());
-        let part = self.add_request(|| body)?;
+        let part = self.add_request(whole.request.data().comm(), || body)?;
         part.abandon();
         Ok(part)
     }

@@ -5,7 +5,7 @@ use super::matching::Envelope;
 use super::receive::idle_body;
 use super::request::{Body, Kind, RequestRef};
 use crate::callback::{Callback, CancelFunction, FreeFunction, QueryFunction};
-use crate::handle::{Comm, Request};
+use crate::handle::Request;
 use crate::status::Status;
 use crate::sync::threaded;
 use crate::{Error, ErrorClass, Result};
@@ -54,9 +54,9 @@ impl Generalized {
 impl Engine {
     /// `MPI_Grequest_start`
     pub fn grequest_start(&self, generalized: Generalized) -> Result<Request> {
-        let mut body = idle_body(Kind::Generalized, Comm::SELF, Envelope::NOWHERE);
+        let mut body = idle_body(Kind::Generalized, Envelope::NOWHERE);
         body.extra().generalized = Some(generalized);
-        Ok(self.add_request(|| body)?.handle())
+        Ok(self.add_request(&self.own, || body)?.handle())
     }
 
     /// `MPI_Grequest_complete`: the operation has ended.
@@ -71,10 +71,9 @@ impl Engine {
                 "the request is not a generalized one, or is complete already",
             ));
         };
-        let handle = request.handle();
         if request.finish() {
             // Freed before: nobody will come for it.
-            self.requests.discard(handle.0);
+            self.remove_request(request);
             return generalized.release();
         }
         if threaded() {

@@ -16,7 +16,7 @@ use super::wait::{Bed, Waiting};
 use super::{Engine, LANES, buffered};
 use crate::collective::Scratch;
 use crate::group::Members;
-use crate::handle::HandleKind;
+use crate::handle::{Comm, HandleKind};
 use crate::settings::{self, Cma, Settings};
 use crate::slab::Slab;
 use crate::sync::{Class, ClassLock};
@@ -91,7 +91,12 @@ impl Engine {
         let alone = Arc::new(Members::new(vec![own]));
         // SAFETY: a null pointer is all zeros, so zeroed memory is `size` null pointers.
         let peers = unsafe { Box::new_zeroed_slice(size as usize).assume_init() };
-        let world = CommData::new(Contexts::WORLD, own, everybody, "MPI_COMM_WORLD");
+        let predefined = |context, members, handle, name| {
+            let made = CommData::new(context, own, members, name);
+            made.set_handle(handle);
+            Arc::new(made)
+        };
+        let world = predefined(Contexts::WORLD, everybody, Comm::WORLD, "MPI_COMM_WORLD");
         if let Some(shm) = &shm {
             let is_whole = job.local.len() as u32 == size;
             let is_node = || {
@@ -110,8 +115,9 @@ impl Engine {
             level: ClassLock::new(Class::Leaf, level),
             main_thread: std::thread::current().id(),
             world,
-            own: CommData::new(Contexts::OWN, own, alone, "MPI_COMM_SELF"),
+            own: predefined(Contexts::OWN, alone, Comm::SELF, "MPI_COMM_SELF"),
             comms: Slab::new(HandleKind::Comm),
+            freed: ClassLock::new(Class::Leaf, Vec::new()),
             unborn: ClassLock::new(Class::Leaf, Vec::new()),
             groups: Slab::new(HandleKind::Group),
             requests: Slab::new(HandleKind::Request),
@@ -133,7 +139,7 @@ impl Engine {
             left,
             tuning: Tuning::new(&settings),
             assistant: super::assistant::Assistant::new(),
-            buffers: ClassLock::new(Class::Leaf, buffered::Buffers::new()),
+            buffers: buffered::SharedBuffers::new(),
             flushes: ClassLock::new(Class::Leaf, Vec::new()),
             announced: ClassLock::new(Class::Leaf, Vec::new()),
             chores: 0.into(),

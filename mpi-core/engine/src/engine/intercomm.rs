@@ -9,8 +9,8 @@ use std::sync::Arc;
 use ferrite_fabric::{RawBuf, RawBufMut};
 
 use super::Engine;
-use super::comm::{CommData, Contexts, Inter};
-use super::comm_make::{GROUP_TAGS, VOTE, Vote, check_intra, check_tag, elected, too_many};
+use super::comm::{CommData, Inter};
+use super::comm_make::{GROUP_TAGS, VOTE, Vote, check_intra, check_tag, elected};
 use super::wire::CollectiveWire;
 use crate::collective::{Block, Place, Shape, select};
 use crate::group::Members;
@@ -59,7 +59,7 @@ impl Engine {
             ];
             head = words.map(u64::to_le_bytes).concat().try_into().expect("24");
         }
-        self.tell_all_from(local_comm, local_leader, &mut head)?;
+        self.tell_all_from(local, local_leader, &mut head)?;
         let [context, is_low, size] = words(&head);
         // The leader knows why.
         let found = found.transpose()?;
@@ -73,7 +73,7 @@ impl Engine {
         }
         let remote = found.map_or(vec![0; size as usize], |found| found.remote);
         let mut bytes: Vec<u8> = remote.iter().flat_map(|rank| rank.to_le_bytes()).collect();
-        self.tell_all_from(local_comm, local_leader, &mut bytes)?;
+        self.tell_all_from(local, local_leader, &mut bytes)?;
         let remote: Vec<u32> = bytes
             .as_chunks()
             .0
@@ -118,7 +118,7 @@ impl Engine {
         let mine = [self.contexts.compose_pair()?, local.size() as u64];
         let mut theirs = [0; 16];
         self.swap(
-            peer_comm,
+            peers,
             remote_leader,
             tag,
             mine.map(u64::to_le_bytes).as_flattened(),
@@ -127,7 +127,7 @@ impl Engine {
         let [context, size] = words(&theirs);
         let group: Vec<u8> = local.members().iter().flat_map(u32::to_le_bytes).collect();
         let mut remote = vec![0; 4 * size as usize];
-        self.swap(peer_comm, remote_leader, tag, &group, &mut remote)?;
+        self.swap(peers, remote_leader, tag, &group, &mut remote)?;
         Ok(Found {
             context: if is_low { mine[0] } else { context },
             is_low,
@@ -141,11 +141,17 @@ impl Engine {
     }
 
     /// Bytes to and from a peer that does the same.
-    fn swap(&self, comm: Comm, peer: i32, tag: i32, mine: &[u8], theirs: &mut [u8]) -> Result<()> {
-        let data = self.comm(comm)?;
+    fn swap(
+        &self,
+        comm: &CommData,
+        peer: i32,
+        tag: i32,
+        mine: &[u8],
+        theirs: &mut [u8],
+    ) -> Result<()> {
         let shape = Shape {
-            rank: data.rank() as u32,
-            size: data.size().max(data.peers()) as u32,
+            rank: comm.rank() as u32,
+            size: comm.size().max(comm.peers()) as u32,
             root: 0,
             count: 0,
             width: 1,
@@ -165,10 +171,9 @@ impl Engine {
         let schedule = select::exchange_across(shape, sends, receives);
         let wire = CollectiveWire {
             engine: self,
-            route: data.route(),
+            comm,
             some: None,
             board: None,
-            handle: comm,
         };
         let buffers = (RawBuf::of(mine), RawBufMut::of(theirs));
         // SAFETY: the buffers are as long as the blocks.
@@ -176,17 +181,21 @@ impl Engine {
     }
 
     /// What the rank 0 of each group says, for all members of both: the local one's first.
-    fn swap_leaders(&self, comm: Comm, mine: &[u8], theirs: usize) -> Result<(Vec<u8>, Vec<u8>)> {
-        let data = self.comm(comm)?;
-        let inter = expect_inter(data)?;
+    fn swap_leaders(
+        &self,
+        comm: &CommData,
+        mine: &[u8],
+        theirs: usize,
+    ) -> Result<(Vec<u8>, Vec<u8>)> {
+        let inter = expect_inter(comm)?;
         // Taken by everybody, so that the next collective has the same everywhere.
-        let tag = data.next_sequence();
+        let tag = comm.next_sequence();
         let mut all = mine.to_vec();
         all.resize(mine.len() + theirs, 0);
-        if data.rank() == 0 {
+        if comm.rank() == 0 {
             self.swap(comm, 0, tag, mine, &mut all[mine.len()..])?;
         }
-        self.tell_all(inter.within, &mut all)?;
+        self.tell_all(&inter.within, &mut all)?;
         let theirs = all.split_off(mine.len());
         Ok((all, theirs))
     }
@@ -203,8 +212,8 @@ impl Engine {
         }
         .encode();
         let mut ours = vec![0; VOTE * parent.size() as usize];
-        self.tell_each_other(inter.within, &mine, &mut ours)?;
-        let (ours, theirs) = self.swap_leaders(comm, &ours, VOTE * parent.peers() as usize)?;
+        self.tell_each_other(&inter.within, &mine, &mut ours)?;
+        let (ours, theirs) = self.swap_leaders(parent, &ours, VOTE * parent.peers() as usize)?;
         if color == UNDEFINED {
             return Ok(Comm::NULL);
         }
@@ -223,7 +232,7 @@ impl Engine {
         let parent = self.comm(comm)?;
         let inter = expect_inter(parent)?;
         let mine = [self.contexts.compose()?, high.into()].map(u64::to_le_bytes);
-        let (ours, theirs) = self.swap_leaders(comm, mine.as_flattened(), 16)?;
+        let (ours, theirs) = self.swap_leaders(parent, mine.as_flattened(), 16)?;
         let [(our_context, our_high), (their_context, their_high)] =
             [&ours, &theirs].map(|bytes| {
                 let [context, high] = words(bytes);
@@ -238,7 +247,7 @@ impl Engine {
             false => (parent.remote_members(), &inter.local, their_context),
         };
         let members: Vec<u32> = first.iter().chain(second.iter()).collect();
-        let members = Members::new(members).in_session(inter.local.session());
+        let members = Members::new(members).by_session(inter.local.session().cloned());
         self.add_comm(context, Arc::new(members), parent)
     }
 
@@ -252,22 +261,9 @@ impl Engine {
         parent: &CommData,
     ) -> Result<Comm> {
         let own = self.job.rank;
-        let within = CommData::new(Contexts::after(context), own, local.clone(), "");
-        let within = Comm(self.comms.insert(within).map_err(|_| too_many())?);
-        let inter = Inter {
-            local,
-            within,
-            is_low,
-        };
-        let made = CommData::across(context, own, inter, remote);
+        let made = CommData::across(context, own, local, remote, is_low);
         made.errhandler.set(parent.errhandler.get());
-        match self.comms.insert(made) {
-            Ok(handle) => Ok(Comm(handle)),
-            Err(_) => {
-                drop(self.comms.remove(within.0));
-                Err(too_many())
-            }
-        }
+        self.name_comm(made).map(|shared| shared.handle())
     }
 
     /// `MPI_Comm_remote_size`

@@ -242,8 +242,7 @@ impl Engine {
                 if envelope.source < 0 || !is_awaited(envelope.context, receive) {
                     return None;
                 }
-                // SAFETY: a receive belongs to the lane while it is posted, and the lane is locked.
-                let comm = self.comm(unsafe { receive.body() }.comm).ok()?;
+                let comm = receive.data().comm();
                 let known = envelope.source < comm.peers();
                 let process = known.then(|| comm.process(envelope.source))?;
                 left.contains(&process).then_some(process)

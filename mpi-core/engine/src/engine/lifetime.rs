@@ -11,9 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ferrite_fabric::{Bootstrap, Job, Transport};
 
 use super::Engine;
-use super::buffered::Buffered;
 use super::init::ThreadLevel;
-use crate::handle::Comm;
 use crate::sync::set_threaded;
 use crate::{Error, ErrorClass, Result, attribute, info, sys, tools};
 
@@ -280,13 +278,12 @@ impl Engine {
                 "MPI was not initialised by MPI_Init, or was finalized already; MPI_Session_finalize ends a session",
             ));
         }
-        self.buffer_flush()?;
-        for comm in [Comm::WORLD, Comm::SELF] {
-            self.buffer_flush_of(Buffered::Comm(comm))?;
+        for buffers in [&self.buffers, &self.world.buffers, &self.own.buffers] {
+            self.buffer_flush_of(buffers);
         }
         self.left.finalizing();
         self.drain();
-        self.meet(Comm::WORLD)?;
+        self.meet(&self.world)?;
         last();
         // The barrier's own last messages.
         self.drain();

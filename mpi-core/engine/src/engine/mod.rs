@@ -12,6 +12,7 @@ mod comm;
 mod comm_make;
 mod complete;
 mod exchange;
+mod freed;
 mod generalized;
 mod groups;
 mod init;
@@ -50,6 +51,7 @@ use std::thread::ThreadId;
 use ferrite_fabric::{Bootstrap, Job, Network};
 use ferrite_shm::{Attachment, ShmLink};
 
+pub(crate) use buffered::SharedBuffers;
 pub use buffered::{BSEND_OVERHEAD, BUFFER_AUTOMATIC};
 pub use comm::{CommData, Comparison, MAX_NAME};
 pub(crate) use comm_make::check_intra;
@@ -87,9 +89,11 @@ pub struct Engine {
     pub settings: Settings,
     level: ClassLock<ThreadLevel>,
     main_thread: ThreadId,
-    world: CommData,
-    own: CommData,
-    comms: Slab<CommData>,
+    world: Arc<CommData>,
+    own: Arc<CommData>,
+    comms: Slab<Arc<CommData>>,
+    /// Communicators that were freed while something was under way in them.
+    freed: ClassLock<Vec<Arc<CommData>>>,
     /// Communicators that have a name and are still to be made, with an error handler that they shall have then.
     unborn: ClassLock<Vec<(crate::Comm, Option<crate::errhandler::Attached>)>>,
     /// Groups alive, by handle.
@@ -116,7 +120,7 @@ pub struct Engine {
     left: left::Left,
     tuning: tuning::Tuning,
     assistant: assistant::Assistant,
-    buffers: ClassLock<buffered::Buffers>,
+    buffers: buffered::SharedBuffers,
     /// Requests that wait for buffered messages to leave.
     flushes: ClassLock<Vec<buffered::Flush>>,
     /// Partitioned receives that wait for their announcement.
@@ -186,16 +190,40 @@ impl Engine {
         })
     }
 
-    /// Puts a request in the slab.
+    /// Puts a request of a communicator in the slab. No lock is held.
     #[inline(always)]
-    fn add_request(&self, body: impl FnOnce() -> request::Body) -> Result<RequestRef> {
-        let made = self
-            .requests
-            .insert_with(|handle| RequestData::new(crate::Request(handle), body()));
-        match made {
-            Some(data) => Ok(RequestRef::new(data)),
-            None => Err(too_many_requests()),
+    fn add_request(
+        &self,
+        comm: &CommData,
+        body: impl FnOnce() -> request::Body,
+    ) -> Result<RequestRef> {
+        let make = |handle| RequestData::new(crate::Request(handle), comm, body());
+        match self.requests.insert_with(make) {
+            Ok(data) => Ok(RequestRef::new(data)),
+            Err(make) => {
+                self.make_room();
+                let made = self.requests.insert_with(make);
+                made.map(RequestRef::new).map_err(|_| too_many_requests())
+            }
         }
+    }
+
+    /// Lets go of what has ended and nobody waits for: a request that was freed, or a buffered message.
+    #[cold]
+    fn make_room(&self) {
+        while self.hear() {}
+        self.reap_all_buffered();
+    }
+
+    /// Takes a request out of the slab that is done, or that nobody else has learnt of.
+    #[cold]
+    fn remove_request(&self, request: RequestRef) {
+        // SAFETY: done, or known to nobody else, so the body is the caller's.
+        let body = unsafe { request.body() };
+        // What is in these may be the last that refers to something, and is dropped while the slab is not locked.
+        let rest = (body.extra.take(), body.error.take());
+        self.requests.discard(request.handle().0);
+        drop(rest);
     }
 }
 

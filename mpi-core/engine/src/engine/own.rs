@@ -36,6 +36,7 @@ impl Engine {
             Some(receive) => {
                 drop(lane);
                 self.land_own(&mut send, receive);
+                self.complete(receive);
             }
             None => {
                 lane.keep(send.envelope, self.copy_of_own(&mut send));
@@ -56,7 +57,9 @@ impl Engine {
     pub(super) fn hand_over(&self, send: RequestRef, receive: RequestRef) {
         // SAFETY: the message is matched: both bodies are ours.
         self.land_own(unsafe { send.body() }, receive);
+        // The send first: whoever knows of the receive may count on the send's room in a buffer.
         self.complete(send);
+        self.complete(receive);
     }
 
     fn copy_of_own(&self, send: &mut Body) -> Kept {
@@ -65,7 +68,7 @@ impl Engine {
         unsafe { Kept::filled(rank, len, |to| send.load(0..len, to)) }
     }
 
-    /// Copies a message of this process to its receive, which is done then.
+    /// Copies a message of this process to its receive.
     fn land_own(&self, send: &mut Body, receive: RequestRef) {
         // SAFETY: matched, so the receive is ours; the sender's buffer is readable, and the receiver's has room for so many bytes.
         unsafe {
@@ -73,6 +76,5 @@ impl Engine {
             let len = body.matched(send.envelope, self.job.rank, send.len);
             body.store_from(send, len);
         }
-        self.complete(receive);
     }
 }

@@ -11,10 +11,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use ferrite_fabric::{OwnedBuf, RawBuf};
 
 use super::Engine;
+use super::comm::CommData;
 use super::exchange::Whole;
 use super::matching::Envelope;
-use super::receive::{NO_PROCESS, idle_body};
-use super::request::{Body, Kind, RequestRef};
+use super::receive::{NO_PROCESS, check_receive, idle_body};
+use super::request::{Body, Kind, RequestData, RequestRef};
+use super::send::outbound_of;
 use crate::datatype::Argument;
 use crate::handle::{Comm, Datatype, Info, Request};
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};
@@ -35,7 +37,6 @@ pub(crate) struct Partitioned {
     items: Argument,
     /// Bytes of a partition.
     bytes: usize,
-    comm: Comm,
     /// The other process; `NO_PROCESS` for `MPI_PROC_NULL`.
     process: u32,
     rank: i32,
@@ -84,13 +85,7 @@ impl Cycle {
 
 impl Partitioned {
     /// A receive from nobody, or what a send of as many partitions has in common with it.
-    fn new(
-        at: *mut u8,
-        partitions: i32,
-        count: i64,
-        items: Argument,
-        comm: Comm,
-    ) -> Result<Partitioned> {
+    fn new(at: *mut u8, partitions: i32, count: i64, items: Argument) -> Result<Partitioned> {
         let bytes = items.bytes(count)?;
         let Ok(partitions) = usize::try_from(partitions) else {
             return Err(Error::new(
@@ -108,7 +103,6 @@ impl Partitioned {
             count,
             items,
             bytes,
-            comm,
             process: NO_PROCESS,
             rank: PROC_NULL,
             tag: 0,
@@ -159,12 +153,13 @@ impl Engine {
         _info: Info,
     ) -> Result<Request> {
         let items = Argument::of(dt, count)?;
+        let comm = self.comm(comm)?;
         // SAFETY: the caller's promise; nothing is sent yet.
-        let out = unsafe { self.outbound_of(buf, count, items.clone(), dest, tag, comm)? };
+        let out = unsafe { outbound_of(buf, count, items.clone(), dest, tag, comm)? };
         let process = out.map_or(NO_PROCESS, |out| out.process);
         let mut what = Partitioned {
             is_send: true,
-            ..Partitioned::new(buf.cast_mut(), partitions, count, items, comm)?
+            ..Partitioned::new(buf.cast_mut(), partitions, count, items)?
         };
         (what.rank, what.process, what.tag) = (dest, process, tag);
         if what.process != NO_PROCESS {
@@ -173,10 +168,10 @@ impl Engine {
                 pieces: what.partitions,
                 bytes: what.bytes,
             };
-            self.announce(&what, channel)?;
+            self.announce(comm, &what, channel)?;
             what.channel = channel.into();
         }
-        self.add_partitioned(what)
+        self.add_partitioned(comm, what)
     }
 
     /// `MPI_Precv_init`
@@ -202,58 +197,58 @@ impl Engine {
             ));
         }
         let items = Argument::of(dt, count)?;
-        self.check_receive(buf, count, &items, source, tag, comm)?;
+        let comm = self.comm(comm)?;
+        check_receive(buf, count, &items, source, tag, comm)?;
         let process = match source {
             PROC_NULL => NO_PROCESS,
-            source => self.comm(comm)?.process(source),
+            source => comm.process(source),
         };
-        let mut what = Partitioned::new(buf, partitions, count, items, comm)?;
+        let mut what = Partitioned::new(buf, partitions, count, items)?;
         (what.rank, what.process, what.tag) = (source, process, tag);
         if what.process != NO_PROCESS {
             let wanted = Envelope {
-                context: self.comm(comm)?.context() | ANNOUNCEMENTS,
+                context: comm.context() | ANNOUNCEMENTS,
                 source,
                 tag,
             };
-            let mut body = idle_body(Kind::Recv, comm, wanted);
+            let mut body = idle_body(Kind::Recv, wanted);
             let memory = OwnedBuf::zeroed(ANNOUNCEMENT);
             body.buf = memory.buf_mut().ptr;
             body.len = ANNOUNCEMENT;
             body.extra().copy = Some(memory);
-            let request = self.add_request(|| body)?;
+            let request = self.add_request(comm, || body)?;
             self.post(request);
             what.announcement = Some(request);
         }
-        self.add_partitioned(what)
+        self.add_partitioned(comm, what)
     }
 
-    fn add_partitioned(&self, what: Partitioned) -> Result<Request> {
-        let mut body = idle_body(Kind::Partitioned, what.comm, Envelope::NOWHERE);
+    fn add_partitioned(&self, comm: &CommData, what: Partitioned) -> Result<Request> {
+        let mut body = idle_body(Kind::Partitioned, Envelope::NOWHERE);
         body.active = false;
         body.extra().partitioned = Some(what.into());
-        let request = self.add_request(|| body)?;
+        let request = self.add_request(comm, || body)?;
         request.finish();
         Ok(request.handle())
     }
 
     /// Tells the receiver of a channel. The message needs nobody who waits for it.
-    fn announce(&self, what: &Partitioned, channel: Channel) -> Result<()> {
-        let data = self.comm(what.comm)?;
+    fn announce(&self, comm: &CommData, what: &Partitioned, channel: Channel) -> Result<()> {
         let envelope = Envelope {
-            context: data.context() | ANNOUNCEMENTS,
-            source: data.rank(),
+            context: comm.context() | ANNOUNCEMENTS,
+            source: comm.rank(),
             tag: what.tag,
         };
         let words = [channel.context, channel.pieces as u64, channel.bytes as u64];
         let memory: Box<[u8]> = words.map(u64::to_le_bytes).as_flattened().into();
-        let mut body = idle_body(Kind::Send, what.comm, envelope);
+        let mut body = idle_body(Kind::Send, envelope);
         body.process = what.process;
         let memory = OwnedBuf::from(memory);
         body.buf = memory.buf_mut().ptr;
         body.len = ANNOUNCEMENT;
         body.extra().copy = Some(memory);
         if !self.send_whole(&mut body) {
-            let request = self.add_request(|| body)?;
+            let request = self.add_request(comm, || body)?;
             request.abandon();
             self.dispatch(request, false);
         }
@@ -313,7 +308,7 @@ impl Engine {
             };
             // What there is no room for is an error of its piece, as of any message.
             let first = room.min(piece.saturating_mul(channel.bytes));
-            let mut part = idle_body(Kind::Recv, what.comm, wanted);
+            let mut part = idle_body(Kind::Recv, wanted);
             what.piece(&mut part, first, channel.bytes.min(room - first));
             let whole = whole.clone().with_piece(cycle.clone(), piece);
             match self.add_part(part, &whole) {
@@ -321,7 +316,7 @@ impl Engine {
                 // There is no room for so many requests. None is posted, so none comes back.
                 Err(error) => {
                     for part in parts {
-                        self.requests.discard(part.handle().0);
+                        self.remove_request(part);
                     }
                     // SAFETY: as above.
                     unsafe { request.body() }.error = Some(error);
@@ -353,7 +348,7 @@ impl Engine {
                 }
                 .copy_to(bytes.as_mut_ptr());
             }
-            self.requests.discard(announcement.handle().0);
+            self.remove_request(announcement);
             let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8"));
             Channel {
                 context: word(0),
@@ -370,7 +365,7 @@ impl Engine {
             && let Some(announcement) = what.announcement
             && announcement.abandon()
         {
-            self.requests.discard(announcement.handle().0);
+            self.remove_request(announcement);
         }
     }
 
@@ -384,24 +379,6 @@ impl Engine {
         self.chores.fetch_sub(gone as u32, Ordering::Relaxed);
         self.announced.lock().append(&mut waiting);
         gone > 0
-    }
-
-    /// What a request is a send or a receive of.
-    fn side(&self, request: Request, is_send: bool) -> Result<Arc<Partitioned>> {
-        let data = self.request(request)?;
-        // SAFETY: it is written when the request is made, and stays until it is freed, which the program does not do meanwhile.
-        let body = unsafe { RequestRef::new(data).body() };
-        let what = body
-            .extra
-            .as_ref()
-            .and_then(|extra| extra.partitioned.clone());
-        what.filter(|what| what.is_send == is_send).ok_or_else(|| {
-            let what = if is_send { "send" } else { "receive" };
-            Error::new(
-                ErrorClass::REQUEST,
-                format!("the request is not a partitioned {what}"),
-            )
-        })
     }
 
     /// `MPI_Pready`: a partition may be sent.
@@ -425,7 +402,13 @@ impl Engine {
     }
 
     fn ready(&self, partition: i32, request: Request) -> Result<()> {
-        let what = self.side(request, true)?;
+        let data = self.request(request)?;
+        let sent = self.send_piece(partition, data);
+        sent.map_err(|error| error.in_comm(data.shared_comm()))
+    }
+
+    fn send_piece(&self, partition: i32, data: &RequestData) -> Result<()> {
+        let what = side(data, true)?;
         let number = check_partition(partition, &what)?;
         let inactive = || {
             Error::new(
@@ -436,7 +419,7 @@ impl Engine {
         if what.process == NO_PROCESS {
             return Ok(());
         }
-        let is_active = !self.request(request)?.is_done();
+        let is_active = !data.is_done();
         let cycle = what.cycle().filter(|_| is_active);
         let (whole, cycle) = cycle.ok_or_else(inactive)?;
         // Relaxed: it only tells the calls for one partition apart.
@@ -449,10 +432,10 @@ impl Engine {
         let channel = what.channel.get().ok_or_else(inactive)?;
         let envelope = Envelope {
             context: channel.context,
-            source: self.comm(what.comm)?.rank(),
+            source: data.comm().rank(),
             tag: partition,
         };
-        let mut body = idle_body(Kind::Send, what.comm, envelope);
+        let mut body = idle_body(Kind::Send, envelope);
         body.process = what.process;
         what.piece(&mut body, number * what.bytes, what.bytes);
         let part = self.add_part(body, &whole).inspect_err(|_| {
@@ -466,7 +449,12 @@ impl Engine {
     /// `MPI_Parrived`: whether a partition is here. True of a request that is not active.
     pub fn parrived(&self, request: Request, partition: i32) -> Result<bool> {
         let data = self.request(request)?;
-        let what = self.side(request, false)?;
+        let arrived = self.has_arrived(data, partition);
+        arrived.map_err(|error| error.in_comm(data.shared_comm()))
+    }
+
+    fn has_arrived(&self, data: &RequestData, partition: i32) -> Result<bool> {
+        let what = side(data, false)?;
         let number = check_partition(partition, &what)?;
         if !data.is_done() {
             self.progress();
@@ -487,6 +475,23 @@ impl Engine {
         };
         Ok(pieces.into_iter().all(|piece| cycle.has(piece)))
     }
+}
+
+/// What a request is a send or a receive of.
+fn side(data: &RequestData, is_send: bool) -> Result<Arc<Partitioned>> {
+    // SAFETY: it is written when the request is made, and stays until it is freed, which the program does not do meanwhile.
+    let body = unsafe { RequestRef::new(data).body() };
+    let what = body
+        .extra
+        .as_ref()
+        .and_then(|extra| extra.partitioned.clone());
+    what.filter(|what| what.is_send == is_send).ok_or_else(|| {
+        let what = if is_send { "send" } else { "receive" };
+        Error::new(
+            ErrorClass::REQUEST,
+            format!("the request is not a partitioned {what}"),
+        )
+    })
 }
 
 fn check_partition(partition: i32, what: &Partitioned) -> Result<usize> {

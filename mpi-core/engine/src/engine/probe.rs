@@ -1,22 +1,27 @@
 //! Probing, and receiving a message that was probed for (MPI 5.0, section 3.8).
 
+use std::sync::Arc;
+
 use super::Engine;
+use super::comm::CommData;
 use super::complete::in_vain;
 use super::kept::Kept;
 use super::matching::Envelope;
-use super::receive::{bad_tag, envelope};
+use super::receive::{bad_tag, checked_receive_body, envelope};
 use crate::datatype::Argument;
 use crate::handle::{Comm, Datatype, Message, Request};
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};
-use crate::sync::{Class, ClassLock};
 use crate::{Error, ErrorClass, Result};
 
 /// A message taken out of matching, to be received by its handle.
 pub(super) struct MessageData {
-    comm: Comm,
+    comm: Arc<CommData>,
     envelope: Envelope,
-    kept: ClassLock<Option<Kept>>,
+    kept: Kept,
 }
+
+// SAFETY: what was kept is used by whoever takes it out of the slab; others read the communicator and the envelope.
+unsafe impl Sync for MessageData {}
 
 impl Engine {
     /// `MPI_Iprobe`: whether such a message has arrived, and its status.
@@ -100,29 +105,20 @@ impl Engine {
                 },
             ));
         };
-        let (comm, envelope) = (data.comm, data.envelope);
-        let body = self.checked_receive_body(
-            buf,
-            count,
-            Argument::new(dt)?,
-            envelope.source,
-            envelope.tag,
-            comm,
-        )?;
-        let request = self.add_request(|| body)?;
-        let kept = self
-            .messages
-            .remove(message.0)
-            .and_then(|mut data| data.kept.get_mut().take());
-        let Some(kept) = kept else {
-            self.requests.discard(request.handle().0);
-            return Err(Error::new(
-                ErrorClass::REQUEST,
-                "the message is received by another thread",
-            ));
+        let (comm, envelope) = (data.comm.clone(), data.envelope);
+        let in_comm = |error: Error| error.in_comm(comm.clone());
+        let items = Argument::new(dt).map_err(in_comm)?;
+        let Envelope { source, tag, .. } = envelope;
+        let body = checked_receive_body(buf, count, items, source, tag, &comm).map_err(in_comm)?;
+        // With the request in its slab the communicator stays, whatever becomes of the message's reference.
+        let request = self.add_request(&comm, || body).map_err(in_comm)?;
+        let Some(data) = self.messages.remove(message.0) else {
+            self.remove_request(request);
+            let sentence = "the message is received by another thread";
+            return Err(in_comm(Error::new(ErrorClass::REQUEST, sentence)));
         };
         *message = Message::NULL;
-        self.take(request, envelope, kept);
+        self.take(request, envelope, data.kept);
         Ok(request.handle())
     }
 
@@ -164,24 +160,28 @@ impl Engine {
     }
 
     fn extract(&self, wanted: Envelope, comm: Comm) -> Result<Option<(Message, Status)>> {
+        let comm = self.shared_comm(comm)?.clone();
         let mut lane = self.lane(wanted.context).lock();
         let Some((entry, envelope, kept)) = lane.find_kept(wanted) else {
             return Ok(None);
         };
         let status = status_of(envelope, kept);
-        let kept = ClassLock::new(Class::Leaf, Some(lane.take_kept(entry)));
+        // Before the message is taken, which nobody could put back to where it was.
+        let Some(handle) = self.messages.reserve() else {
+            return Err(Error::new(
+                ErrorClass::NO_MEM,
+                "4,194,048 matched messages wait, the most there can be: receive some of them",
+            ));
+        };
+        let kept = lane.take_kept(entry);
         drop(lane);
-        match self.messages.insert(MessageData {
+        let data = MessageData {
             comm,
             envelope,
             kept,
-        }) {
-            Ok(handle) => Ok(Some((Message(handle), status))),
-            Err(_) => Err(Error::new(
-                ErrorClass::NO_MEM,
-                "too many matched messages wait",
-            )),
-        }
+        };
+        self.messages.fill(handle, data);
+        Ok(Some((Message(handle), status)))
     }
 }
 

@@ -91,6 +91,19 @@ impl Engine {
         drop(shut);
     }
 
+    /// As [`Engine::progress`], but waits for a thread that has the port, and looks at the network in any case: after a false answer nothing
+    /// is left that had arrived before. No lock is held.
+    #[cold]
+    pub(super) fn hear(&self) -> bool {
+        let mut ports = self.port.lock();
+        if let Some(net) = &mut ports.net {
+            net.pause = 0;
+        }
+        let heard = self.poll(&mut ports);
+        drop(ports);
+        heard | self.progress()
+    }
+
     #[inline]
     pub(super) fn poll(&self, ports: &mut Ports) -> bool {
         let mut receiver = Receiver {
@@ -169,7 +182,6 @@ impl Engine {
     /// A request is done: hand it back to its caller, or remove it when nobody will come for it.
     #[inline]
     pub(super) fn complete(&self, request: RequestRef) {
-        let handle = request.handle();
         // SAFETY: whoever completes a request owns its body.
         let body = unsafe { request.body() };
         if let Some(extra) = &mut body.extra {
@@ -180,7 +192,7 @@ impl Engine {
             }
         }
         if request.finish() {
-            self.requests.discard(handle.0);
+            self.remove_request(request);
         } else if threaded() {
             self.waiting.something_finished();
         }

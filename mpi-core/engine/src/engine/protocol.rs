@@ -305,13 +305,9 @@ impl Engine {
         let head = match moved {
             // `operation_done` goes on.
             Transfer::Queued(_) => return,
-            Transfer::Done => {
-                self.complete(receive);
-                header(FrameKind::Finished, answer)
-            }
+            Transfer::Done => header(FrameKind::Finished, answer),
             Transfer::Failed => {
                 body.error = Some(unreadable(body));
-                self.complete(receive);
                 header(FrameKind::Finished, answer)
             }
             Transfer::Unavailable => {
@@ -323,6 +319,10 @@ impl Engine {
             }
         };
         self.push(self.peer(process), out, head, QueuedBody::NOTHING);
+        // Last: once the receive is complete, the program may tell the sender so by another way, and its buffer has room then.
+        if !matches!(moved, Transfer::Unavailable) {
+            self.complete(receive);
+        }
     }
 
     fn data_arrived(&self, process: u32, head: &Header, data: RawBuf) {

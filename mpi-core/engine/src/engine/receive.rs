@@ -4,8 +4,8 @@ use super::Engine;
 use super::collectives::cannot_cancel;
 use super::comm::CommData;
 use super::matching::{Entry, Envelope};
-use super::request::{Body, Kind, Mode, RequestRef, SENT, Template};
-use super::send::nothing_at;
+use super::request::{Body, Kind, Mode, RequestData, RequestRef, SENT, Template};
+use super::send::{nothing_at, outbound_of};
 use crate::datatype::Argument;
 use crate::handle::{Comm, Datatype, Request};
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};
@@ -27,8 +27,9 @@ impl Engine {
         comm: Comm,
     ) -> Result<Request> {
         let items = Argument::of(dt, count)?;
-        let (wanted, len) = self.check_receive(buf, count, &items, source, tag, comm)?;
-        let request = self.add_request(|| receive_body(buf, len, wanted, comm))?;
+        let comm = self.comm(comm)?;
+        let (wanted, len) = check_receive(buf, count, &items, source, tag, comm)?;
+        let request = self.add_request(comm, || receive_body(buf, len, wanted))?;
         if let Argument::Typed(items) = items {
             // SAFETY: nobody else knows of the request yet.
             unsafe { request.body() }.set_items(count, items);
@@ -73,10 +74,11 @@ impl Engine {
     ) -> Result<Request> {
         // The arguments are checked now, by the rules of the operation itself.
         let items = Argument::of(datatype, count)?;
+        let comm = self.comm(comm)?;
         // SAFETY: the caller's promise.
-        drop(unsafe { self.outbound_of(buf, count, items.clone(), rank, tag, comm)? });
+        drop(unsafe { outbound_of(buf, count, items.clone(), rank, tag, comm)? });
         let (kind, buf) = (Kind::Send, buf.cast_mut());
-        self.add_persistent(Template {
+        let template = Template {
             kind,
             mode,
             buf,
@@ -84,8 +86,8 @@ impl Engine {
             items,
             rank,
             tag,
-            comm,
-        })
+        };
+        self.add_persistent(comm, template)
     }
 
     /// `MPI_Recv_init`: a receive to be started later, any number of times.
@@ -102,9 +104,17 @@ impl Engine {
         comm: Comm,
     ) -> Result<Request> {
         let items = Argument::of(datatype, count)?;
-        drop(self.checked_receive_body(buf, count, items.clone(), rank, tag, comm)?);
+        let comm = self.comm(comm)?;
+        drop(checked_receive_body(
+            buf,
+            count,
+            items.clone(),
+            rank,
+            tag,
+            comm,
+        )?);
         let (kind, mode) = (Kind::Recv, Mode::Standard);
-        self.add_persistent(Template {
+        let template = Template {
             kind,
             mode,
             buf,
@@ -112,21 +122,20 @@ impl Engine {
             items,
             rank,
             tag,
-            comm,
-        })
+        };
+        self.add_persistent(comm, template)
     }
 
-    fn add_persistent(&self, template: Template) -> Result<Request> {
+    fn add_persistent(&self, comm: &CommData, template: Template) -> Result<Request> {
         let envelope = Envelope {
             context: 0,
             source: template.rank,
             tag: template.tag,
         };
-        let comm = template.comm;
-        let mut body = idle_body(template.kind, comm, envelope);
+        let mut body = idle_body(template.kind, envelope);
         body.active = false;
         body.extra().persistent = Some(Box::new(template));
-        let request = self.add_request(|| body)?;
+        let request = self.add_request(comm, || body)?;
         request.finish();
         Ok(request.handle())
     }
@@ -136,12 +145,21 @@ impl Engine {
     /// # Safety
     /// As when the request was made.
     pub unsafe fn start(&self, request: Request) -> Result<()> {
-        let wrong = |what: &str| Err(Error::new(ErrorClass::REQUEST, what));
         if request == Request::NULL || request == SENT {
-            return wrong("the request is not a persistent one");
+            let sentence = "the request is not a persistent one";
+            return Err(Error::new(ErrorClass::REQUEST, sentence));
         }
         let data = self.request(request)?;
-        let request = RequestRef::new(data);
+        // SAFETY: the caller's promise.
+        let started = unsafe { self.start_anew(data) };
+        started.map_err(|error| error.in_comm(data.shared_comm()))
+    }
+
+    /// # Safety
+    /// As of [`Engine::start`].
+    unsafe fn start_anew(&self, data: &RequestData) -> Result<()> {
+        let wrong = |what: &str| Err(Error::new(ErrorClass::REQUEST, what));
+        let (request, comm) = (RequestRef::new(data), data.comm());
         if !data.is_done() {
             return wrong(
                 "the request is active: it must be waited for before it is started again",
@@ -170,11 +188,11 @@ impl Engine {
         };
         let items = t.items.clone();
         let fresh = match t.kind {
-            Kind::Recv => self.checked_receive_body(t.buf, t.count, items, t.rank, t.tag, t.comm),
+            Kind::Recv => checked_receive_body(t.buf, t.count, items, t.rank, t.tag, comm),
             _ => {
                 // SAFETY: the caller's promise.
-                let out = unsafe { self.outbound_of(t.buf, t.count, items, t.rank, t.tag, t.comm) };
-                out.and_then(|out| self.persistent_send(t.mode, out, t.comm))
+                let out = unsafe { outbound_of(t.buf, t.count, items, t.rank, t.tag, comm) };
+                out.and_then(|out| self.persistent_send(t.mode, out))
             }
         };
         let mode = t.mode;
@@ -195,54 +213,6 @@ impl Engine {
             _ => self.dispatch(request, mode == Mode::Synchronous),
         }
         Ok(())
-    }
-
-    /// Checks the arguments of a receive. Returns what it matches, and the room it has in bytes.
-    #[inline(always)]
-    pub(super) fn check_receive(
-        &self,
-        buf: *mut u8,
-        count: i64,
-        items: &Argument,
-        source: i32,
-        tag: i32,
-        comm: Comm,
-    ) -> Result<(Envelope, usize)> {
-        let c = self.comm(comm)?;
-        let len = items.bytes(count)?;
-        if tag < 0 && tag != ANY_TAG {
-            return Err(bad_tag(tag));
-        }
-        if source as u32 >= c.peers() as u32 && source != ANY_SOURCE && source != PROC_NULL {
-            return Err(c.bad_rank("source", source));
-        }
-        let begin = match items {
-            Argument::Plain(_) => buf,
-            // The buffer may be MPI_BOTTOM, and the type have addresses.
-            Argument::Typed(items) => buf.wrapping_offset(items.true_lb() as isize),
-        };
-        if begin.is_null() && len > 0 {
-            return Err(nothing_at("received", len));
-        }
-        Ok((envelope(c, source, tag), len))
-    }
-
-    /// The body of a receive, its arguments checked.
-    pub(super) fn checked_receive_body(
-        &self,
-        buf: *mut u8,
-        count: i64,
-        items: Argument,
-        source: i32,
-        tag: i32,
-        comm: Comm,
-    ) -> Result<Body> {
-        let (wanted, len) = self.check_receive(buf, count, &items, source, tag, comm)?;
-        let mut body = receive_body(buf, len, wanted, comm);
-        if let Argument::Typed(items) = items {
-            body.set_items(count, items);
-        }
-        Ok(body)
     }
 
     /// Posts a receive, or gives it a message that has arrived already.
@@ -276,6 +246,11 @@ impl Engine {
             ));
         }
         let data = self.request(request)?;
+        let asked = self.cancel_pending(data);
+        asked.map_err(|error| error.in_comm(data.shared_comm()))
+    }
+
+    fn cancel_pending(&self, data: &RequestData) -> Result<()> {
         let request = RequestRef::new(data);
         // SAFETY: written when the request is made, and stays until it is removed, which only this caller could do.
         if let Some(generalized) = unsafe { request.body() }.generalized() {
@@ -323,10 +298,55 @@ impl Engine {
     }
 }
 
+/// Checks the arguments of a receive. Returns what it matches, and the room it has in bytes.
+#[inline(always)]
+pub(super) fn check_receive(
+    buf: *mut u8,
+    count: i64,
+    items: &Argument,
+    source: i32,
+    tag: i32,
+    comm: &CommData,
+) -> Result<(Envelope, usize)> {
+    let len = items.bytes(count)?;
+    if tag < 0 && tag != ANY_TAG {
+        return Err(bad_tag(tag));
+    }
+    if source as u32 >= comm.peers() as u32 && source != ANY_SOURCE && source != PROC_NULL {
+        return Err(comm.bad_rank("source", source));
+    }
+    let begin = match items {
+        Argument::Plain(_) => buf,
+        // The buffer may be MPI_BOTTOM, and the type have addresses.
+        Argument::Typed(items) => buf.wrapping_offset(items.true_lb() as isize),
+    };
+    if begin.is_null() && len > 0 {
+        return Err(nothing_at("received", len));
+    }
+    Ok((envelope(comm, source, tag), len))
+}
+
+/// The body of a receive, its arguments checked.
+pub(super) fn checked_receive_body(
+    buf: *mut u8,
+    count: i64,
+    items: Argument,
+    source: i32,
+    tag: i32,
+    comm: &CommData,
+) -> Result<Body> {
+    let (wanted, len) = check_receive(buf, count, &items, source, tag, comm)?;
+    let mut body = receive_body(buf, len, wanted);
+    if let Argument::Typed(items) = items {
+        body.set_items(count, items);
+    }
+    Ok(body)
+}
+
 /// The body of a receive into contiguous memory.
 #[inline(always)]
-pub(super) fn receive_body(buf: *mut u8, len: usize, wanted: Envelope, comm: Comm) -> Body {
-    let mut body = idle_body(Kind::Recv, comm, wanted);
+pub(super) fn receive_body(buf: *mut u8, len: usize, wanted: Envelope) -> Body {
+    let mut body = idle_body(Kind::Recv, wanted);
     body.buf = buf;
     body.len = len;
     body
@@ -337,14 +357,13 @@ pub(super) const NO_PROCESS: u32 = u32::MAX;
 
 /// A body with nothing to do.
 #[inline(always)]
-pub(super) fn idle_body(kind: Kind, comm: Comm, envelope: Envelope) -> Body {
+pub(super) fn idle_body(kind: Kind, envelope: Envelope) -> Body {
     Body {
         kind,
         active: true,
         buf: core::ptr::null_mut(),
         len: 0,
         envelope,
-        comm,
         process: NO_PROCESS,
         entry: Entry::NONE,
         remaining: 0,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use ferrite_fabric::OwnedBuf;
 
 use super::collectives::Collective;
+use super::comm::CommData;
 use super::exchange::Whole;
 use super::generalized::Generalized;
 use super::matching::{Entry, Envelope};
@@ -20,7 +21,7 @@ use super::partitioned::Partitioned;
 use super::returnable::Returnable;
 use super::share::Share;
 use crate::datatype::Argument;
-use crate::handle::{Comm, HandleKind, Request, compose};
+use crate::handle::{HandleKind, Request, compose};
 use crate::status::Status;
 use crate::sync::threaded;
 use crate::{Error, slab};
@@ -72,7 +73,6 @@ pub(crate) struct Template {
     pub(crate) items: Argument,
     pub(crate) rank: i32,
     pub(crate) tag: i32,
-    pub(crate) comm: Comm,
 }
 
 pub(crate) struct Body {
@@ -84,7 +84,6 @@ pub(crate) struct Body {
     /// Bytes to send, or room to receive.
     pub(crate) len: usize,
     pub(crate) envelope: Envelope,
-    pub(crate) comm: Comm,
     /// The process at the other end, once known.
     pub(crate) process: u32,
     /// Where a receive is posted.
@@ -137,6 +136,8 @@ impl Body {
 pub(crate) struct RequestData {
     state: AtomicU32,
     handle: Request,
+    /// What the operation belongs to. It stays for as long as a request in the slab names it: see [`super::freed`].
+    comm: NonNull<CommData>,
     body: UnsafeCell<Body>,
 }
 
@@ -147,11 +148,29 @@ unsafe impl Send for RequestData {}
 
 impl RequestData {
     #[inline(always)]
-    pub(crate) fn new(handle: Request, body: Body) -> RequestData {
+    pub(crate) fn new(handle: Request, comm: &CommData, body: Body) -> RequestData {
         RequestData {
             state: AtomicU32::new(0),
             handle,
+            comm: NonNull::from(comm),
             body: UnsafeCell::new(body),
+        }
+    }
+
+    /// The communicator that the operation belongs to, which may have been freed.
+    #[inline]
+    pub(crate) fn comm(&self) -> &CommData {
+        // SAFETY: it is there while this request is in its slab.
+        unsafe { self.comm.as_ref() }
+    }
+
+    /// The same, for those who keep it beyond the request.
+    #[cold]
+    pub(crate) fn shared_comm(&self) -> Arc<CommData> {
+        // SAFETY: all communicators are in an `Arc` when requests are made, and this one is there while this request is in its slab.
+        unsafe {
+            Arc::increment_strong_count(self.comm.as_ptr());
+            Arc::from_raw(self.comm.as_ptr())
         }
     }
 

@@ -8,7 +8,7 @@ use ferrite_fabric::RawBuf;
 use super::Engine;
 use super::kept::Kept;
 use super::matching::Envelope;
-use super::receive::receive_body;
+use super::receive::{check_receive, receive_body};
 use super::request::{Body, RequestRef};
 use crate::datatype::Argument;
 use crate::handle::{Comm, Datatype, Request};
@@ -38,14 +38,15 @@ impl Engine {
         comm: Comm,
     ) -> Result<Request> {
         let items = Argument::of(dt, count)?;
-        let (wanted, len) = self.check_receive(buf, count, &items, source, tag, comm)?;
+        let comm = self.comm(comm)?;
+        let (wanted, len) = check_receive(buf, count, &items, source, tag, comm)?;
         if let Argument::Typed(_) = items {
             let why = "a receive of items with gaps cannot give its message back";
             return Err(Error::new(ErrorClass::TYPE, why));
         }
-        let mut body = receive_body(buf, len, wanted, comm);
+        let mut body = receive_body(buf, len, wanted);
         body.extra().returnable = Some(Returnable::default());
-        let request = self.add_request(|| body)?;
+        let request = self.add_request(comm, || body)?;
         if wanted.source == PROC_NULL {
             self.post(request);
             return Ok(request.handle());
@@ -93,7 +94,7 @@ impl Engine {
         {
             self.send_back(body, returnable);
         }
-        self.requests.discard(request.0);
+        self.remove_request(RequestRef::new(data));
         *request = Request::NULL;
         Ok(())
     }

@@ -146,17 +146,18 @@ impl Engine {
         tag: i32,
         comm: Comm,
     ) -> Result<()> {
+        let comm = self.comm(comm)?;
         // SAFETY: the caller's promise.
-        let Some(out) = (unsafe { self.outbound(buf, count, dt, dest, tag, comm)? }) else {
+        let Some(out) = (unsafe { outbound(buf, count, dt, dest, tag, comm)? }) else {
             return Ok(());
         };
         if out.process == self.job.rank && mode == Mode::Standard {
             // Waiting for a receive that this very thread would have to post could last forever.
-            self.deliver_copy_to_self(send_body(out, comm));
+            self.deliver_copy_to_self(send_body(out));
             return Ok(());
         }
         let peer = self.peer(out.process);
-        let mut request = self.launch_send(mode, out, comm)?;
+        let mut request = self.launch_send(mode, out)?;
         if peer.is_remote {
             peer.out.lock().flush();
         }
@@ -179,111 +180,40 @@ impl Engine {
         tag: i32,
         comm: Comm,
     ) -> Result<Request> {
+        let comm = self.comm(comm)?;
         // SAFETY: the caller's promise.
-        match unsafe { self.outbound(buf, count, dt, dest, tag, comm)? } {
-            Some(out) => self.launch_send(mode, out, comm),
+        match unsafe { outbound(buf, count, dt, dest, tag, comm)? } {
+            Some(out) => self.launch_send(mode, out),
             None => Ok(SENT),
         }
     }
 
-    /// Checks the arguments of a send. `None`: the destination is `MPI_PROC_NULL`.
-    ///
-    /// # Safety
-    /// As [`Engine::isend`].
-    pub(super) unsafe fn outbound(
-        &self,
-        buf: *const u8,
-        count: i64,
-        dt: Datatype,
-        dest: i32,
-        tag: i32,
-        comm: Comm,
-    ) -> Result<Option<Outbound<'_>>> {
-        // SAFETY: the caller's promise.
-        unsafe { self.outbound_of(buf, count, Argument::of(dt, count)?, dest, tag, comm) }
-    }
-
-    /// As [`Engine::outbound`], for a type looked up before.
-    ///
-    /// # Safety
-    /// As [`Engine::isend`].
-    pub(super) unsafe fn outbound_of(
-        &self,
-        buf: *const u8,
-        count: i64,
-        items: Argument,
-        dest: i32,
-        tag: i32,
-        comm: Comm,
-    ) -> Result<Option<Outbound<'_>>> {
-        let c = self.comm(comm)?;
-        let len = items.bytes(count)?;
-        if tag < 0 {
-            return Err(Error::new(
-                ErrorClass::TAG,
-                format!("tag {tag} is negative; a message's tag lies between 0 and MPI_TAG_UB"),
-            ));
-        }
-        if dest == PROC_NULL {
-            return Ok(None);
-        }
-        if dest < 0 || dest >= c.peers() {
-            return Err(c.bad_rank("destination", dest));
-        }
-        let mut out = Outbound {
-            comm: c,
-            process: c.process(dest),
-            tag,
-            buf,
-            len,
-            items: None,
-        };
-        let Argument::Typed(items) = items else {
-            if buf.is_null() && len > 0 {
-                return Err(nothing_at("sent", len));
-            }
-            return Ok(Some(out));
-        };
-        if len == 0 {
-            return Ok(Some(out));
-        }
-        // The buffer may be MPI_BOTTOM, and the type have addresses.
-        if buf.wrapping_offset(items.true_lb() as isize).is_null() {
-            return Err(nothing_at("sent", len));
-        }
-        out.items = Some((count, items));
-        Ok(Some(out))
-    }
-
     /// Sends a checked message. The request is `SENT` when nothing remains to be done.
-    pub(super) fn launch_send(&self, mode: Mode, out: Outbound<'_>, comm: Comm) -> Result<Request> {
-        let mut body = send_body(out, comm);
+    pub(super) fn launch_send(&self, mode: Mode, out: Outbound<'_>) -> Result<Request> {
+        let comm = out.comm;
+        let mut body = send_body(out);
         if mode == Mode::Buffered {
-            return self.launch_buffered(body);
+            return self.launch_buffered(comm, body);
         }
         if mode != Mode::Synchronous && self.send_whole(&mut body) {
             return Ok(SENT);
         }
-        let request = self.add_request(|| body)?;
+        let request = self.add_request(comm, || body)?;
         self.dispatch(request, mode == Mode::Synchronous);
         Ok(request.handle())
     }
 
     /// The body of a persistent send that starts now. Without a process there is nothing to do.
-    pub(super) fn persistent_send(
-        &self,
-        mode: Mode,
-        out: Option<Outbound<'_>>,
-        comm: Comm,
-    ) -> Result<Body> {
+    pub(super) fn persistent_send(&self, mode: Mode, out: Option<Outbound<'_>>) -> Result<Body> {
         let Some(out) = out else {
-            return Ok(idle_body(Kind::Send, comm, Envelope::NOWHERE));
+            return Ok(idle_body(Kind::Send, Envelope::NOWHERE));
         };
-        let body = send_body(out, comm);
+        let comm = out.comm;
+        let body = send_body(out);
         if mode == Mode::Buffered {
             // The message goes as a request of its own; this one is done at once.
-            self.launch_buffered(body)?;
-            return Ok(idle_body(Kind::Send, comm, Envelope::NOWHERE));
+            self.launch_buffered(comm, body)?;
+            return Ok(idle_body(Kind::Send, Envelope::NOWHERE));
         }
         Ok(body)
     }
@@ -398,14 +328,80 @@ impl Engine {
     }
 }
 
+/// Checks the arguments of a send. `None`: the destination is `MPI_PROC_NULL`.
+///
+/// # Safety
+/// As [`Engine::isend`].
+pub(super) unsafe fn outbound(
+    buf: *const u8,
+    count: i64,
+    dt: Datatype,
+    dest: i32,
+    tag: i32,
+    comm: &CommData,
+) -> Result<Option<Outbound<'_>>> {
+    // SAFETY: the caller's promise.
+    unsafe { outbound_of(buf, count, Argument::of(dt, count)?, dest, tag, comm) }
+}
+
+/// As [`outbound`], for a type looked up before.
+///
+/// # Safety
+/// As [`Engine::isend`].
+pub(super) unsafe fn outbound_of(
+    buf: *const u8,
+    count: i64,
+    items: Argument,
+    dest: i32,
+    tag: i32,
+    comm: &CommData,
+) -> Result<Option<Outbound<'_>>> {
+    let len = items.bytes(count)?;
+    if tag < 0 {
+        return Err(Error::new(
+            ErrorClass::TAG,
+            format!("tag {tag} is negative; a message's tag lies between 0 and MPI_TAG_UB"),
+        ));
+    }
+    if dest == PROC_NULL {
+        return Ok(None);
+    }
+    if dest < 0 || dest >= comm.peers() {
+        return Err(comm.bad_rank("destination", dest));
+    }
+    let mut out = Outbound {
+        comm,
+        process: comm.process(dest),
+        tag,
+        buf,
+        len,
+        items: None,
+    };
+    let Argument::Typed(items) = items else {
+        if buf.is_null() && len > 0 {
+            return Err(nothing_at("sent", len));
+        }
+        return Ok(Some(out));
+    };
+    if len == 0 {
+        return Ok(Some(out));
+    }
+    // The buffer may be MPI_BOTTOM, and the type have addresses.
+    if buf.wrapping_offset(items.true_lb() as isize).is_null() {
+        return Err(nothing_at("sent", len));
+    }
+    out.items = Some((count, items));
+    Ok(Some(out))
+}
+
 /// The body of a send's request.
-pub(super) fn send_body(out: Outbound<'_>, comm: Comm) -> Body {
+pub(super) fn send_body(out: Outbound<'_>) -> Body {
     let envelope = Envelope {
         context: out.comm.context(),
         source: out.comm.rank(),
         tag: out.tag,
     };
-    let mut body = idle_body(Kind::Send, comm, envelope);
+    let mut body = idle_body(Kind::Send, envelope);
     body.buf = out.buf.cast_mut();
     body.len = out.len;
     body.process = out.process;

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use ferrite_fabric::Transport;
 
-use super::buffered::{Buffered, Buffers};
+use super::buffered::SharedBuffers;
 use super::comm_make::GROUP_TAGS;
 use super::init::ThreadLevel;
 use super::lifetime::Discovered;
@@ -16,7 +16,7 @@ use crate::attribute::Keyval;
 use crate::errhandler::{Attached, Owner, Place};
 use crate::group::Members;
 use crate::handle::{Comm, Errhandler, Group, Info, Session};
-use crate::sync::{Class, ClassLock, threaded};
+use crate::sync::threaded;
 use crate::{Error, ErrorClass, Result, info};
 
 /// The process sets that every session knows.
@@ -42,7 +42,7 @@ pub struct SessionData {
     level: ThreadLevel,
     /// The error handler attached to it.
     pub errhandler: Place,
-    pub(super) buffers: ClassLock<Buffers>,
+    pub(super) buffers: SharedBuffers,
 }
 
 const LEVELS: [(&str, ThreadLevel); 4] = [
@@ -92,7 +92,7 @@ impl Engine {
         let session = SessionData {
             level,
             errhandler,
-            buffers: ClassLock::new(Class::Leaf, Buffers::new()),
+            buffers: SharedBuffers::new(),
         };
         engine.sessions.insert(session).map(Session).map_err(|_| {
             engine.session_end();
@@ -105,7 +105,7 @@ impl Engine {
 
     /// `MPI_Session_finalize`: ends a session, once everything sent has left. MPI may be initialised again after the last one.
     pub fn session_finalize(&'static self, session: &mut Session) -> Result<()> {
-        self.buffer_flush_of(Buffered::Session(*session))?;
+        self.buffer_flush_of(&self.session(*session)?.buffers.clone());
         drop(self.sessions.remove(session.0));
         *session = Session::NULL;
         self.session_end();
@@ -146,9 +146,9 @@ impl Engine {
 
     /// `MPI_Group_from_session_pset`: a new handle.
     pub fn group_from_session_pset(&self, session: Session, pset: &str) -> Result<Group> {
-        self.session(session)?;
+        let buffers = self.session(session)?.buffers.clone();
         let processes: Vec<u32> = self.members_of(pset)?.iter().collect();
-        self.add_group(Members::new(processes).in_session(session.0).into())
+        self.add_group(Members::new(processes).by_session(Some(buffers)).into())
     }
 
     fn members_of(&self, pset: &str) -> Result<crate::group::Group> {
@@ -181,7 +181,7 @@ impl Engine {
         }
         self.check_member(&members)?;
         let tag = GROUP_TAGS | number_of(string, [&*members]) & !(GROUP_TAGS | 1 << 30);
-        let made = self.create_among(Comm::WORLD, members, tag)?;
+        let made = self.create_among(&self.world, members, tag)?;
         self.furnish(made, hints, attached)
     }
 
@@ -190,7 +190,7 @@ impl Engine {
     pub fn comm_get_attr(&self, comm: Comm, keyval: Keyval) -> Result<Option<usize>> {
         let data = self.comm(comm)?;
         let of_world = keyval.is_predefined() && keyval != Keyval::TAG_UB;
-        if of_world && data.members().session() != 0 {
+        if of_world && data.members().session().is_some() {
             return Ok(None);
         }
         data.attributes.get(keyval)

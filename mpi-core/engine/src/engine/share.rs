@@ -167,11 +167,11 @@ impl Engine {
 
     /// The receiver has the whole message, and finished it itself.
     fn whole(&self, receive: RequestRef, process: u32) {
-        let sender = self.end_share(receive, process);
-        self.complete(receive);
-        if let Some(sender) = sender {
+        // First: once the receive is complete, the program may tell the sender so by another way, and its buffer has room then.
+        if let Some(sender) = self.end_share(receive, process) {
             self.answer(FrameKind::Finished, process, sender, 0, 0);
         }
+        self.complete(receive);
     }
 
     /// Gives the claim of a receive back. Returns the sender's request.
@@ -211,7 +211,8 @@ impl Engine {
         unsafe { data.copy_to(request.as_mut_ptr()) };
         let word = |at: usize| u32::from_le_bytes(request[at..at + 4].try_into().expect("4 bytes"));
         let len = u64::from_le_bytes(request[8..].try_into().expect("8 bytes"));
-        self.helps.lock().push_back(Help {
+        let mut helps = self.helps.lock();
+        helps.push_back(Help {
             process,
             send: head.tag as u32,
             receive: head.source as u32,
@@ -269,7 +270,10 @@ impl Engine {
             self.complete(send);
             self.tell_receiver(ALL, help.process, help.receive, 0);
         } else {
-            self.helps.lock().push_front(help);
+            let mut helps = self.helps.lock();
+            helps.push_front(help);
+            // Another thread may have found none meanwhile.
+            self.has_helps.store(true, Ordering::Relaxed);
         }
         true
     }

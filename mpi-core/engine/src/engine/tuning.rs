@@ -88,6 +88,9 @@ impl Engine {
             let mut out = peer.out.lock();
             let limit = self.tuning.eager_limit(&out.path);
             out.limit_eager(limit);
+            drop(out);
+            // With another budget it may hold too much now, or no longer.
+            self.adjust_hold(peer.process);
         }
         self.waiting.retune(settings.spin, settings.yield_for);
     }

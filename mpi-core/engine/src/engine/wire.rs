@@ -6,16 +6,15 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 use ferrite_shm::Board;
 
 use super::Engine;
-use super::comm::Route;
+use super::comm::CommData;
 use super::matching::Envelope;
 use super::receive::idle_body;
-use super::request::{Kind, RequestData, RequestRef};
+use super::request::{Kind, RequestRef};
 use crate::collective::fused::{Turn, Watch};
 use crate::collective::{
     Operands, Running, Schedule, Shape, Thresholds, Unequal, What, Wire, select,
 };
 use crate::group::Members;
-use crate::handle::{Comm, Request};
 use crate::op::Reduction;
 use crate::status::Status;
 use crate::{Error, ErrorClass, Result};
@@ -28,12 +27,11 @@ impl Engine {
     /// The buffers are valid for what the schedule's shape says and do not overlap, but for `input` in place.
     pub(crate) unsafe fn run_collective(
         &self,
-        comm: Comm,
+        data: &CommData,
         schedule: &Schedule,
         (input, output): (RawBuf, RawBufMut),
         reduction: Option<Reduction>,
     ) -> Result<()> {
-        let data = self.comm(comm)?;
         let had_root = data.replace_rooted(schedule.on_board().is_some_and(What::has_root));
         if let Some(what) = schedule.in_one_turn() {
             let turn = Turn {
@@ -53,10 +51,9 @@ impl Engine {
         }
         let wire = CollectiveWire {
             engine: self,
-            route: data.route(),
+            comm: data,
             some: None,
             board: data.any_board(),
-            handle: comm,
         };
         let tag = data.next_sequence();
         let turns = schedule.turns();
@@ -77,12 +74,11 @@ impl Engine {
     /// As of [`Engine::run_collective`].
     pub(super) unsafe fn run_unequal(
         &self,
-        comm: Comm,
+        data: &CommData,
         call: &Unequal,
         schedule: &Schedule,
         buffers: (RawBuf, RawBufMut),
     ) -> Result<()> {
-        let data = self.comm(comm)?;
         data.replace_rooted(call.has_root());
         let shape = schedule.shape();
         let play = |number: usize| {
@@ -107,7 +103,7 @@ impl Engine {
         }
         if done.is_ok() && call.has_long() {
             // SAFETY: the caller's promise.
-            return unsafe { self.run_collective(comm, schedule, buffers, None) };
+            return unsafe { self.run_collective(data, schedule, buffers, None) };
         }
         // Others may have long blocks, whose messages have this call's tag.
         data.next_sequence();
@@ -138,7 +134,7 @@ impl Engine {
         };
         // SAFETY: the caller's promise; the scratch memory is ours until the end, and the loop below ends only when
         // the collective has finished or failed.
-        let mut running: Running<Request> = unsafe { Running::new(schedule, operands) };
+        let mut running: Running<RequestRef> = unsafe { Running::new(schedule, operands) };
         let mut outcome = Ok(false);
         let mut step = || {
             outcome = running.step(&mut wire);
@@ -162,7 +158,7 @@ impl Engine {
     /// else happens in the communicator.
     pub(super) fn tell_some(
         &self,
-        comm: Comm,
+        comm: &CommData,
         members: Arc<Members>,
         tag: i32,
         bytes: &mut [u8],
@@ -178,7 +174,7 @@ impl Engine {
     /// has a place for each.
     pub(super) fn tell_each_of_some<const N: usize>(
         &self,
-        comm: Comm,
+        comm: &CommData,
         members: Arc<Members>,
         tag: i32,
         mine: [u8; N],
@@ -212,7 +208,7 @@ impl Engine {
     /// As of [`Engine::run_collective`].
     unsafe fn run_among(
         &self,
-        comm: Comm,
+        comm: &CommData,
         members: &Members,
         schedule: &Schedule,
         buffers: (RawBuf, RawBufMut),
@@ -220,27 +216,12 @@ impl Engine {
     ) -> Result<()> {
         let wire = CollectiveWire {
             engine: self,
-            route: self.comm(comm)?.route(),
+            comm,
             some: Some(members),
             board: None,
-            handle: comm,
         };
         // SAFETY: the caller's promise.
         unsafe { self.run_on(wire, schedule, buffers, None, (tag, 0)) }
-    }
-
-    fn shape(&self, comm: Comm, bytes: usize) -> Result<Shape> {
-        let c = self.comm(comm)?;
-        Ok(Shape {
-            rank: c.rank() as u32,
-            size: c.size() as u32,
-            root: 0,
-            count: bytes,
-            width: 1,
-            commutative: true,
-            in_place: false,
-            board: None,
-        })
     }
 
     /// Where one algorithm gives way to another.
@@ -250,23 +231,23 @@ impl Engine {
     }
 
     /// Waits until all members of a communicator have come here.
-    pub(crate) fn meet(&self, comm: Comm) -> Result<()> {
-        let schedule = select::barrier(self.shape(comm, 0)?, self.limits());
+    pub(crate) fn meet(&self, comm: &CommData) -> Result<()> {
+        let schedule = select::barrier(shape(comm, 0), self.limits());
         let buffers = (RawBuf::EMPTY, RawBufMut::EMPTY);
         // SAFETY: a barrier has no buffers.
         unsafe { self.run_collective(comm, &schedule, buffers, None) }
     }
 
     /// Rank 0's bytes for everybody.
-    pub(crate) fn tell_all(&self, comm: Comm, bytes: &mut [u8]) -> Result<()> {
+    pub(crate) fn tell_all(&self, comm: &CommData, bytes: &mut [u8]) -> Result<()> {
         self.tell_all_from(comm, 0, bytes)
     }
 
     /// The bytes of a rank, which is known to be one, for everybody.
-    pub(super) fn tell_all_from(&self, comm: Comm, root: i32, bytes: &mut [u8]) -> Result<()> {
+    pub(super) fn tell_all_from(&self, comm: &CommData, root: i32, bytes: &mut [u8]) -> Result<()> {
         let shape = Shape {
             root: root as u32,
-            ..self.shape(comm, bytes.len())?
+            ..shape(comm, bytes.len())
         };
         let schedule = select::bcast(shape, self.limits());
         let buffers = (RawBuf::EMPTY, RawBufMut::of(bytes));
@@ -275,13 +256,31 @@ impl Engine {
     }
 
     /// Everybody's bytes for everybody, in the order of rank. `all` has room for as many as there are members.
-    pub(crate) fn tell_each_other(&self, comm: Comm, mine: &[u8], all: &mut [u8]) -> Result<()> {
-        let shape = self.shape(comm, mine.len())?;
+    pub(crate) fn tell_each_other(
+        &self,
+        comm: &CommData,
+        mine: &[u8],
+        all: &mut [u8],
+    ) -> Result<()> {
+        let shape = shape(comm, mine.len());
         assert_eq!(all.len(), mine.len() * shape.size as usize);
         let schedule = select::allgather(shape, self.limits());
         let buffers = (RawBuf::of(mine), RawBufMut::of(all));
         // SAFETY: the buffers are as long as the shape says.
         unsafe { self.run_collective(comm, &schedule, buffers, None) }
+    }
+}
+
+fn shape(comm: &CommData, bytes: usize) -> Shape {
+    Shape {
+        rank: comm.rank() as u32,
+        size: comm.size() as u32,
+        root: 0,
+        count: bytes,
+        width: 1,
+        commutative: true,
+        in_place: false,
+        board: None,
     }
 }
 
@@ -291,55 +290,59 @@ const SCRATCH_KEPT: usize = 1 << 20;
 /// Carries one communicator's collective messages.
 pub(super) struct CollectiveWire<'a> {
     pub(super) engine: &'a Engine,
-    pub(super) route: &'a Route,
+    pub(super) comm: &'a CommData,
     /// Those that the schedule's ranks are among, when they are not all. Messages go by the ranks of the communicator all the same: two sets of
     /// members that meet in one process must not be taken for each other.
     pub(super) some: Option<&'a Members>,
     pub(super) board: Option<&'a Board>,
-    pub(super) handle: Comm,
 }
 
 impl Wire for CollectiveWire<'_> {
-    type Request = Request;
+    type Request = RequestRef;
 
-    unsafe fn send(&mut self, peer: i32, tag: i32, buffer: RawBuf) -> Result<Option<Request>> {
+    unsafe fn send(&mut self, peer: i32, tag: i32, buffer: RawBuf) -> Result<Option<RequestRef>> {
+        let route = self.comm.route();
         let envelope = Envelope {
-            context: self.route.collective_context(),
-            source: self.route.rank(),
+            context: route.collective_context(),
+            source: route.rank(),
             tag,
         };
-        let mut body = idle_body(Kind::Send, self.handle, envelope);
+        let mut body = idle_body(Kind::Send, envelope);
         body.buf = buffer.ptr.cast_mut();
         body.len = buffer.len;
-        body.process = self.route.process(self.peer(peer));
+        body.process = route.process(self.peer(peer));
         if self.engine.send_whole(&mut body) {
             return Ok(None);
         }
-        let request = self.engine.add_request(|| body)?;
+        let request = self.engine.add_request(self.comm, || body)?;
         self.engine.dispatch(request, false);
         self.unless_done(request)
     }
 
-    unsafe fn recv(&mut self, peer: i32, tag: i32, buffer: RawBufMut) -> Result<Option<Request>> {
+    unsafe fn recv(
+        &mut self,
+        peer: i32,
+        tag: i32,
+        buffer: RawBufMut,
+    ) -> Result<Option<RequestRef>> {
         let envelope = Envelope {
-            context: self.route.collective_context(),
+            context: self.comm.route().collective_context(),
             source: self.peer(peer),
             tag,
         };
-        let mut body = idle_body(Kind::Recv, self.handle, envelope);
+        let mut body = idle_body(Kind::Recv, envelope);
         body.buf = buffer.ptr;
         body.len = buffer.len;
-        let request = self.engine.add_request(|| body)?;
+        let request = self.engine.add_request(self.comm, || body)?;
         self.engine.post(request);
         self.unless_done(request)
     }
 
-    fn poll(&mut self, request: &mut Request) -> Result<bool> {
-        let data = self.engine.request(*request)?;
-        if !data.is_done() {
+    fn poll(&mut self, request: &mut RequestRef) -> Result<bool> {
+        if !request.data().is_done() {
             return Ok(false);
         }
-        self.finished(request, data).map(|()| true)
+        self.finished(*request).map(|()| true)
     }
 
     #[inline]
@@ -377,7 +380,8 @@ impl Wire for CollectiveWire<'_> {
         self.board().finish(turn);
     }
 
-    fn withdraw(&mut self, mut request: Request) {
+    fn withdraw(&mut self, request: RequestRef) {
+        let mut request = request.handle();
         // A message that is past cancelling arrives; either way its buffer is free after the wait. What it ended with does
         // not matter, as the operation has failed already.
         if self.engine.cancel(request).is_ok() {
@@ -398,20 +402,20 @@ impl CollectiveWire<'_> {
     fn peer(&self, peer: i32) -> i32 {
         match self.some {
             None => peer,
-            Some(some) => self.route.rank_of(some.process(peer as u32)),
+            Some(some) => self.comm.route().rank_of(some.process(peer as u32)),
         }
     }
 
     /// Lets go of a request that is done. `MPI_ERR_TRUNCATE` if its message was shorter than it should be, too.
     #[inline]
-    fn finished(&self, request: &mut Request, data: &RequestData) -> Result<()> {
+    fn finished(&self, request: RequestRef) -> Result<()> {
         // SAFETY: done, so the body is the caller's.
-        let body = unsafe { RequestRef::new(data).body() };
+        let body = unsafe { request.body() };
         let wanted = match body.kind {
             Kind::Recv => body.len as i64,
             _ => 0,
         };
-        let status = self.engine.finish(request, data)?;
+        let status = self.engine.finish(&mut request.handle(), request.data())?;
         match status.bytes < wanted {
             false => Ok(()),
             true => Err(too_short(&status, wanted)),
@@ -419,13 +423,11 @@ impl CollectiveWire<'_> {
     }
 
     /// Lets go of a request that is done already.
-    fn unless_done(&self, request: RequestRef) -> Result<Option<Request>> {
-        let mut handle = request.handle();
-        let data = request.data();
-        if !data.is_done() {
-            return Ok(Some(handle));
+    fn unless_done(&self, request: RequestRef) -> Result<Option<RequestRef>> {
+        if !request.data().is_done() {
+            return Ok(Some(request));
         }
-        self.finished(&mut handle, data).map(|()| None)
+        self.finished(request).map(|()| None)
     }
 }
 

@@ -58,7 +58,7 @@ impl Members {
 
     /// A group of these processes, from the session that this one comes from.
     fn alike(&self, processes: Vec<u32>) -> Members {
-        Members::new(processes).in_session(self.session())
+        Members::new(processes).by_session(self.session().cloned())
     }
 
     /// The ranks in ascending order, after a check that they are ranks of the group and none is named twice.

@@ -77,6 +77,7 @@ over_everything! {
     gaps: gaps_on_either_side_or_on_both,
     gaps: gaps_in_messages_to_oneself_and_in_replaced_ones,
     point_to_point: splitting_and_freeing,
+    point_to_point: freed_communicators,
     point_to_point: what_was_sent_needs_its_sender_no_more,
     returnable: what_is_given_back_comes_again,
 }

@@ -427,10 +427,41 @@ pub(super) fn splitting_and_freeing(over: &Over) {
         let stale = half;
         e.comm_free(&mut half).unwrap();
         assert_eq!(e.comm_rank(stale).unwrap_err().class(), ErrorClass::COMM);
-        e.meet(twin).unwrap();
+        e.meet(e.comm(twin).unwrap()).unwrap();
         e.comm_free(&mut twin).unwrap();
         let none = e.comm_split(WORLD, if me == 0 { 0 } else { crate::status::UNDEFINED }, 0);
         assert_eq!(none.unwrap() == Comm::NULL, me != 0);
+    });
+}
+
+/// A pending operation keeps its communicator, and the next that is freed lets go of it.
+pub(super) fn freed_communicators(over: &Over) {
+    over.job(3, &[], |e| {
+        let me = e.job_rank() as i32;
+        let mut twin = e.comm_dup(WORLD).unwrap();
+        let mut other = e.comm_dup(WORLD).unwrap();
+        let (data, mut room) = ([7u8; 8], [0u8; 4]);
+        let to = room.as_mut_ptr();
+        // SAFETY: both buffers outlive the requests.
+        let (mut receive, mut send) = unsafe {
+            (
+                e.irecv(to, 4, BYTE, (me + 1) % 3, 5, twin).unwrap(),
+                e.isend(data.as_ptr(), 8, BYTE, (me + 2) % 3, 5, twin)
+                    .unwrap(),
+            )
+        };
+        e.comm_free(&mut twin).unwrap();
+        e.wait(&mut send).unwrap();
+        let error = e.wait(&mut receive).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::TRUNCATE);
+        assert_eq!(e.freed.lock().len(), 1);
+        e.comm_free(&mut other).unwrap();
+        assert_eq!(e.freed.lock().len(), 0);
+        // On its way to the program, the error has the communicator still.
+        let comm = error.comm().unwrap();
+        assert_eq!(comm.handle(), Comm::NULL);
+        let rank = e.with_handle(comm, |lent| e.comm_rank(lent).unwrap());
+        assert_eq!((rank, room), (me, [7; 4]));
     });
 }
 

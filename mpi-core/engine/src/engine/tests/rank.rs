@@ -14,7 +14,6 @@ use ferrite_shm::{Attachment, ShmConfig};
 
 use crate::engine::Engine;
 use crate::engine::request::{Kind, RequestRef};
-use crate::handle::Comm;
 use crate::settings::{Cma, Settings};
 
 /// What unwinds a rank that has lost a peer.
@@ -85,7 +84,7 @@ pub(super) fn run(engine: &Engine, rank: &(dyn Fn(&Engine) + Sync)) {
     rank(engine);
     engine.buffer_flush().unwrap();
     engine.wait_until(|| !engine.has_backlog());
-    engine.meet(Comm::WORLD).unwrap();
+    engine.meet(&engine.world).unwrap();
     engine.wait_until(|| !engine.has_backlog());
 }
 

@@ -78,7 +78,7 @@ fn mixed(e: &Engine, own: Comm, shared: Comm, thread: i32, until: Instant) {
         let mut ends = [u8::from(
             e.comm_rank(own).unwrap() == 0 && Instant::now() > until,
         )];
-        e.tell_all(own, &mut ends).unwrap();
+        e.tell_all(e.comm(own).unwrap(), &mut ends).unwrap();
         if ends[0] != 0 {
             return;
         }
