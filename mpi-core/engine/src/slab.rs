@@ -39,6 +39,7 @@ struct Free {
     head: u32,
     /// Means nothing while there is no free slot.
     tail: u32,
+    /// Slots that were ever free.
     allocated: u32,
 }
 
@@ -260,28 +261,43 @@ impl<T> Slab<T> {
             .collect()
     }
 
+    /// Makes more slots free. Only called when none is.
     #[cold]
     fn grow(&self, free: &mut Free) -> bool {
         let first = free.allocated;
-        let (number, _) = place(first);
-        let Some(place) = self.chunks.get(number) else {
+        let (number, at) = place(first);
+        let Some(chunk) = self.chunks.get(number) else {
             return false;
         };
-        let slots = chunk_len(number) as u32;
-        let chunk: Box<[Slot<T>]> = (1..=slots)
-            .map(|i| Slot {
-                stamp: AtomicU32::new(0),
-                next_free: UnsafeCell::new(if i < slots { first + i } else { NONE }),
-                value: UnsafeCell::new(MaybeUninit::uninit()),
-            })
-            .collect();
-        // Pairs with the acquire load in `slot`.
-        place.store(Box::into_raw(chunk).cast(), Ordering::Release);
-        // Only ever called when no slot is free.
-        free.head = first;
-        free.tail = first + slots - 1;
-        free.allocated = first + slots;
+        let slots = chunk_len(number);
+        if at == 0 {
+            let made: Box<[Slot<T>]> = (0..slots)
+                .map(|_| Slot {
+                    stamp: AtomicU32::new(0),
+                    next_free: UnsafeCell::new(NONE),
+                    value: UnsafeCell::new(MaybeUninit::uninit()),
+                })
+                .collect();
+            // Pairs with the acquire load in `slot`.
+            chunk.store(Box::into_raw(made).cast(), Ordering::Release);
+        }
+        let end = first + self.batch().min(slots - at) as u32;
+        for index in first..end - 1 {
+            let slot = self.slot(index).expect("it lies in the chunk");
+            // SAFETY: the slot was never used, and `free` is locked.
+            unsafe { *slot.next_free.get() = index + 1 };
+        }
+        (free.head, free.tail, free.allocated) = (first, end - 1, end);
         true
+    }
+
+    /// How many slots become free when none is. Requests come and go with every message: few of them take turns, so that they stay in the
+    /// cache.
+    fn batch(&self) -> usize {
+        match self.kind {
+            HandleKind::Request => 32,
+            _ => usize::MAX,
+        }
     }
 }
 
@@ -363,6 +379,18 @@ mod tests {
         let index = |handle: u32| handle & ((1 << INDEX_BITS) - 1);
         // Chunk two has 512 slots: those of it that were never used come before those that were freed.
         assert!(again.iter().all(|handle| index(*handle) >= 300));
+    }
+
+    #[test]
+    fn requests_take_turns_in_few_slots() {
+        let slab = Slab::new(HandleKind::Request);
+        for _ in 0..1000 {
+            slab.discard(slab.insert(1).unwrap());
+        }
+        assert_eq!(slab.free.lock().allocated, 32);
+        let handles: Vec<u32> = (0..1000).map(|i| slab.insert(i).unwrap()).collect();
+        assert!((0..1000).all(|i| slab.get(handles[i]) == Some(&i)));
+        assert_eq!(slab.handles().len(), 1000);
     }
 
     #[test]

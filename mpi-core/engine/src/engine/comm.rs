@@ -481,8 +481,9 @@ impl Engine {
         }
         let lent = self.comms.insert(comm.clone());
         let answer = f(lent.as_ref().map_or(Comm::NULL, |handle| Comm(*handle)));
-        if let Ok(handle) = lent {
-            drop(self.comms.remove(handle));
+        // The program may have started something in it.
+        if let Some(lent) = lent.ok().and_then(|handle| self.comms.remove(handle)) {
+            self.outlive_handle(lent);
         }
         answer
     }

@@ -3,12 +3,15 @@
 //! What is under way in a communicator goes on when its handle is freed: with the same members, the same context and the same error handler
 //! (MPI 5.0, section 7.4.3). So whatever outlasts a call refers to the communicator itself, never to its handle, which may soon be another's.
 //!
-//! Requests, of which every message has one, refer to it by address and count nothing. In return, freeing a handle looks through all
-//! requests, and keeps the communicator if one refers to it; the next time it looks again. Everything else that outlasts a call (a matched
-//! message, an error on its way to the program) has a reference that counts. A request comes to refer to a freed communicator only by
-//! way of something that does so at that time: parts of a request, or a receive of a matched message, which lets go of its reference after
-//! the receive is in the slab. Nobody else can, so what no request refers to now, none will.
+//! A request, of which every message has one, has its communicator by address and counts nothing. Everything else that outlasts a call (a
+//! matched message, an error on its way to the program) has a reference that counts. In return, a freed communicator stays on a list, and
+//! whenever one is freed the list is gone through: a communicator stays while something has a reference, or any request in the slab its
+//! address.
+//!
+//! A request comes to a freed communicator only by way of what keeps that: another request in the slab, or a matched message, which gives its
+//! reference up after its receive is in the slab. So references are looked at before requests: what neither has then, nobody will.
 
+use core::sync::atomic::{Ordering, fence};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -26,15 +29,23 @@ impl Engine {
 
     /// Lets go of freed communicators that nothing is under way in any more.
     pub(super) fn forget_freed(&self) {
-        let mut freed = std::mem::take(&mut *self.freed.lock());
+        let freed = std::mem::take(&mut *self.freed.lock());
+        let (unshared, mut still): (Vec<_>, Vec<_>) = freed
+            .into_iter()
+            .partition(|comm| Arc::strong_count(comm) == 1);
+        // Pairs with the release of whoever gave the last reference up: what it has put into the slab before is seen below.
+        fence(Ordering::Acquire);
         let mut needed = HashSet::new();
-        self.requests.for_each(|request| {
-            let comm = request.comm();
-            if comm.handle() == Comm::NULL {
-                needed.insert(core::ptr::from_ref(comm));
-            }
-        });
-        freed.retain(|comm| needed.contains(&Arc::as_ptr(comm)));
-        self.freed.lock().append(&mut freed);
+        if !unshared.is_empty() {
+            self.requests.for_each(|request| {
+                let comm = request.comm();
+                if comm.handle() == Comm::NULL {
+                    needed.insert(core::ptr::from_ref(comm));
+                }
+            });
+        }
+        let is_needed = |comm: &Arc<CommData>| needed.contains(&Arc::as_ptr(comm));
+        still.extend(unshared.into_iter().filter(is_needed));
+        self.freed.lock().append(&mut still);
     }
 }

@@ -110,7 +110,7 @@ impl Engine {
         let items = Argument::new(dt).map_err(in_comm)?;
         let Envelope { source, tag, .. } = envelope;
         let body = checked_receive_body(buf, count, items, source, tag, &comm).map_err(in_comm)?;
-        // With the request in its slab the communicator stays, whatever becomes of the message's reference.
+        // In its slab before the message gives its reference up, as `super::freed` wants it.
         let request = self.add_request(&comm, || body).map_err(in_comm)?;
         let Some(data) = self.messages.remove(message.0) else {
             self.remove_request(request);

@@ -160,7 +160,7 @@ impl RequestData {
     /// The communicator that the operation belongs to, which may have been freed.
     #[inline]
     pub(crate) fn comm(&self) -> &CommData {
-        // SAFETY: it is there while this request is in its slab.
+        // SAFETY: it is there while this request is in its slab: see `super::freed`.
         unsafe { self.comm.as_ref() }
     }
 
