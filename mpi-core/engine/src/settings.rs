@@ -224,7 +224,7 @@ pub static REGISTRY: [Setting; 20] = [
     Setting {
         name: "FERRITE_YIELD",
         default: "1ms",
-        doc: "How long a waiting rank yields the processor before it sleeps.",
+        doc: "How long a waiting rank yields the processor before it sleeps. Where others keep the processor for long, it sleeps at once, unless this is an hour or more.",
         field: Field::Duration(|settings| &mut settings.yield_for),
     },
     Setting {

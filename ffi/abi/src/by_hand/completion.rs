@@ -290,17 +290,12 @@ pub(crate) unsafe fn request_get_status_all(
 ) -> Result<()> {
     // SAFETY: the program's array, which is only read.
     let requests = unsafe { Requests::new(first.cast_mut(), count)? };
-    let mut done = true;
-    for at in 0..requests.len() {
-        done &= engine.request_get_status(requests.get(at))?.is_some();
-    }
-    if done && !statuses.is_null() {
-        for at in 0..requests.len() {
-            let status = engine.request_get_status(requests.get(at))?;
+    let done = engine.request_get_status_all(&requests, |at, status| {
+        if !statuses.is_null() {
             // SAFETY: the program's array has a place for each request.
-            unsafe { put_status(statuses.add(at), &status.unwrap_or(Status::EMPTY)) };
+            unsafe { put_status(statuses.add(at), &status) };
         }
-    }
+    })?;
     // SAFETY: the program's pointer.
     unsafe { set(flag, c_int::from(done), "flag") }
 }
@@ -315,20 +310,7 @@ pub(crate) unsafe fn request_get_status_any(
 ) -> Result<()> {
     // SAFETY: the program's array, which is only read.
     let requests = unsafe { Requests::new(first.cast_mut(), count)? };
-    let mut found = Any::Inactive;
-    for at in 0..requests.len() {
-        let request = requests.get(at);
-        if request == Request::NULL {
-            continue;
-        }
-        match engine.request_get_status(request)? {
-            Some(status) => {
-                found = Any::Done(at, Ok(status));
-                break;
-            }
-            None => found = Any::Pending,
-        }
-    }
+    let found = engine.request_get_status_any(&requests)?;
     // SAFETY: the program's pointers.
     unsafe { put_any(found, index, Some(flag), status) }
 }
@@ -345,19 +327,9 @@ pub(crate) unsafe fn request_get_status_some(
     unsafe {
         let requests = Requests::new(first.cast_mut(), incount)?;
         some(requests.len(), outcount, indices, statuses, |each| {
-            let (mut number, mut active) = (0, false);
-            for at in 0..requests.len() {
-                let request = requests.get(at);
-                if request == Request::NULL {
-                    continue;
-                }
-                active = true;
-                if let Some(status) = engine.request_get_status(request)? {
-                    each(number, at, status);
-                    number += 1;
-                }
-            }
-            Ok(active.then_some(number))
+            engine.request_get_status_some(&requests, |number, at, status| {
+                each(number, at, status);
+            })
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Completion: every form of wait and test (MPI 5.0, sections 3.7.3 to 3.7.5).
 
+use core::cmp::Reverse;
+
 use super::Engine;
 use super::request::{Body, Kind, RequestData, RequestRef, SENT};
 use crate::handle::Request;
@@ -49,7 +51,18 @@ enum Look {
     /// Null, or persistent and not started.
     Inactive,
     Pending,
-    Done,
+    /// The greater the number, the longer it has been done.
+    Done(u32),
+}
+
+/// What an array of requests has to tell first.
+enum Earliest {
+    /// Some are active, none is done.
+    Pending,
+    /// None is active.
+    Inactive,
+    /// The request at this place.
+    At(usize),
 }
 
 impl Engine {
@@ -115,12 +128,9 @@ impl Engine {
         }
         self.flush();
         let data = self.request(*request)?;
-        if !data.is_done() {
-            self.progress();
-            if !data.is_done() {
-                self.tested_in_vain(*request);
-                return Ok(None);
-            }
+        if !data.is_done() && !self.glance(1, || data.is_done()) {
+            self.tested_in_vain(*request);
+            return Ok(None);
         }
         self.finish(request, data).map(Some)
     }
@@ -153,60 +163,47 @@ impl Engine {
         each: impl FnMut(usize, Status),
     ) -> Result<bool> {
         self.check_all(requests)?;
-        if self.any_pending(requests)? {
-            self.progress();
-            if self.any_pending(requests)? {
-                return Ok(false);
-            }
+        if self.any_pending(requests)
+            && !self.glance(requests.len(), || !self.any_pending(requests))
+        {
+            return Ok(false);
         }
         self.waitall(requests, each).map(|()| true)
     }
 
-    /// `MPI_Waitany`: waits for one. Not `Pending`.
+    /// `MPI_Waitany`: waits for one; of several that are done, the one that was done first. Not `Pending`.
     pub fn waitany<A: RequestArray + ?Sized>(&self, requests: &mut A) -> Result<Any> {
         self.check_all(requests)?;
-        let mut answer = Ok(Any::Pending);
+        let mut answer = Any::Pending;
         self.wait_until(|| {
             answer = self.find_done(requests);
-            !matches!(answer, Ok(Any::Pending))
+            !matches!(answer, Any::Pending)
         });
-        answer
+        Ok(answer)
     }
 
-    /// `MPI_Testany`
+    /// `MPI_Testany`: as [`Engine::waitany`] without waiting.
     pub fn testany<A: RequestArray + ?Sized>(&self, requests: &mut A) -> Result<Any> {
         self.check_all(requests)?;
-        let found = self.find_done(requests)?;
-        if matches!(found, Any::Pending) {
-            self.progress();
-            return self.find_done(requests);
+        let mut answer = self.find_done(requests);
+        if matches!(answer, Any::Pending) {
+            self.glance(requests.len(), || {
+                answer = self.find_done(requests);
+                !matches!(answer, Any::Pending)
+            });
         }
-        Ok(found)
+        Ok(answer)
     }
 
-    /// `MPI_Waitsome`: waits for at least one. `each` is told number, place and status of those that are done; returns
-    /// how many, or `None` when none is active.
+    /// `MPI_Waitsome`: waits for at least one. `each` is told number, place and status of those that are done, in the order in
+    /// which they were; returns how many, or `None` when none is active.
     pub fn waitsome<A: RequestArray + ?Sized>(
         &self,
         requests: &mut A,
         each: impl FnMut(usize, usize, Status),
     ) -> Result<Option<usize>> {
         self.check_all(requests)?;
-        let mut active = true;
-        self.wait_until(|| {
-            active = false;
-            (0..requests.len()).any(|at| match self.look_at(requests.get(at)) {
-                Ok(Look::Pending) => {
-                    active = true;
-                    false
-                }
-                Ok(Look::Inactive) => false,
-                Ok(Look::Done) | Err(_) => {
-                    active = true;
-                    true
-                }
-            }) || !active
-        });
+        self.wait_until(|| !matches!(self.earliest(requests), Earliest::Pending));
         self.collect_done(requests, each)
     }
 
@@ -217,35 +214,85 @@ impl Engine {
         each: impl FnMut(usize, usize, Status),
     ) -> Result<Option<usize>> {
         self.check_all(requests)?;
-        self.progress();
+        self.glance_at_all(requests);
         self.collect_done(requests, each)
     }
 
     /// `MPI_Request_get_status`: the status, if the request is done, without letting go of it.
     pub fn request_get_status(&self, request: Request) -> Result<Option<Status>> {
-        if request == Request::NULL || request == SENT {
-            return Ok(Some(Status::EMPTY));
-        }
-        let data = self.request(request)?;
-        if !data.is_done() {
-            self.progress();
-            if !data.is_done() {
+        if request != Request::NULL && request != SENT {
+            let data = self.request(request)?;
+            if !data.is_done() && !self.glance(1, || data.is_done()) {
                 return Ok(None);
             }
         }
+        self.status_of_done(request).map(Some)
+    }
+
+    /// `MPI_Request_get_status_any`: as [`Engine::testany`] without letting go.
+    pub fn request_get_status_any<A: RequestArray + ?Sized>(&self, requests: &A) -> Result<Any> {
+        self.check_all(requests)?;
+        self.glance_at_all(requests);
+        Ok(match self.earliest(requests) {
+            Earliest::Pending => Any::Pending,
+            Earliest::Inactive => Any::Inactive,
+            Earliest::At(at) => Any::Done(at, self.status_of_done(requests.get(at))),
+        })
+    }
+
+    /// `MPI_Request_get_status_some`: as [`Engine::testsome`] without letting go.
+    pub fn request_get_status_some<A: RequestArray + ?Sized>(
+        &self,
+        requests: &A,
+        mut each: impl FnMut(usize, usize, Status),
+    ) -> Result<Option<usize>> {
+        self.check_all(requests)?;
+        self.glance_at_all(requests);
+        let Some(done) = self.all_done(requests) else {
+            return Ok(None);
+        };
+        for (number, at) in done.iter().enumerate() {
+            each(number, *at, self.status_of_done(requests.get(*at))?);
+        }
+        Ok(Some(done.len()))
+    }
+
+    /// `MPI_Request_get_status_all`: as [`Engine::testall`] without letting go.
+    pub fn request_get_status_all<A: RequestArray + ?Sized>(
+        &self,
+        requests: &A,
+        mut each: impl FnMut(usize, Status),
+    ) -> Result<bool> {
+        self.check_all(requests)?;
+        if self.any_pending(requests)
+            && !self.glance(requests.len(), || !self.any_pending(requests))
+        {
+            return Ok(false);
+        }
+        for at in 0..requests.len() {
+            each(at, self.status_of_done(requests.get(at))?);
+        }
+        Ok(true)
+    }
+
+    /// The status of a request that is done, or is none.
+    fn status_of_done(&self, request: Request) -> Result<Status> {
+        if request == Request::NULL || request == SENT {
+            return Ok(Status::EMPTY);
+        }
         // SAFETY: done, so the body is the caller's.
-        let body = unsafe { RequestRef::new(data).body() };
+        let body = unsafe { RequestRef::new(self.request(request)?).body() };
         if !body.active {
-            return Ok(Some(Status::EMPTY));
+            return Ok(Status::EMPTY);
         }
         if let Some(generalized) = body.generalized() {
-            return generalized.status().map(Some);
+            return generalized.status();
         }
         let error = body.error.as_ref().map_or(0, Error::code);
-        Ok(Some(Status {
+        Ok(Status {
             error,
             ..body.status
-        }))
+        })
     }
 
     /// Whether a request is done, or is none. Drives no progress and leaves the request's result alone, so another thread
@@ -359,46 +406,85 @@ impl Engine {
         Ok(())
     }
 
-    fn look_at(&self, request: Request) -> Result<Look> {
+    /// What is known of a request of an array that was checked. One that another thread has freed since is none.
+    fn look_at(&self, request: Request) -> Look {
         if request == Request::NULL {
-            return Ok(Look::Inactive);
+            return Look::Inactive;
         }
         if request == SENT {
-            return Ok(Look::Done);
+            return Look::Done(u32::MAX);
         }
-        let data = self.request(request)?;
-        if !data.is_done() {
-            return Ok(Look::Pending);
-        }
+        let Some(data) = self.requests.get(request.0) else {
+            return Look::Inactive;
+        };
+        let Some(age) = data.age() else {
+            return Look::Pending;
+        };
         // SAFETY: done, so the body is the caller's.
         let active = unsafe { RequestRef::new(data).body() }.active;
-        Ok(if active { Look::Done } else { Look::Inactive })
-    }
-
-    fn any_pending<A: RequestArray + ?Sized>(&self, requests: &A) -> Result<bool> {
-        for at in 0..requests.len() {
-            if self.look_at(requests.get(at))? == Look::Pending {
-                return Ok(true);
-            }
+        if active {
+            Look::Done(age)
+        } else {
+            Look::Inactive
         }
-        Ok(false)
     }
 
-    fn find_done<A: RequestArray + ?Sized>(&self, requests: &mut A) -> Result<Any> {
-        let mut answer = Any::Inactive;
+    fn any_pending<A: RequestArray + ?Sized>(&self, requests: &A) -> bool {
+        (0..requests.len()).any(|at| self.look_at(requests.get(at)) == Look::Pending)
+    }
+
+    /// Drives the transports for a call that looks at all of `requests`.
+    fn glance_at_all<A: RequestArray + ?Sized>(&self, requests: &A) {
+        self.glance(requests.len(), || {
+            !matches!(self.earliest(requests), Earliest::Pending)
+        });
+    }
+
+    /// The request that was done first. A program may count on that order: what it is told last, it may take for the last that there
+    /// is.
+    fn earliest<A: RequestArray + ?Sized>(&self, requests: &A) -> Earliest {
+        let mut answer = Earliest::Inactive;
+        let mut oldest = None;
         for at in 0..requests.len() {
-            let mut request = requests.get(at);
-            match self.look_at(request)? {
-                Look::Inactive => {}
-                Look::Pending => answer = Any::Pending,
-                Look::Done => {
-                    let result = self.wait(&mut request);
-                    requests.set(at, request);
-                    return Ok(Any::Done(at, result));
+            match self.look_at(requests.get(at)) {
+                Look::Pending if oldest.is_none() => answer = Earliest::Pending,
+                Look::Done(age) if oldest.is_none_or(|oldest| age > oldest) => {
+                    answer = Earliest::At(at);
+                    oldest = Some(age);
                 }
+                _ => {}
             }
         }
-        Ok(answer)
+        answer
+    }
+
+    /// The places of all that are done, in the order in which they were; `None` when none is active.
+    fn all_done<A: RequestArray + ?Sized>(&self, requests: &A) -> Option<Vec<usize>> {
+        let (mut active, mut done) = (false, Vec::new());
+        for at in 0..requests.len() {
+            match self.look_at(requests.get(at)) {
+                Look::Inactive => continue,
+                Look::Pending => {}
+                Look::Done(age) => done.push((age, at)),
+            }
+            active = true;
+        }
+        // Stable: those of one age stay in the order of the array.
+        done.sort_by_key(|(age, _)| Reverse(*age));
+        active.then(|| done.into_iter().map(|(_, at)| at).collect())
+    }
+
+    fn find_done<A: RequestArray + ?Sized>(&self, requests: &mut A) -> Any {
+        match self.earliest(requests) {
+            Earliest::Pending => Any::Pending,
+            Earliest::Inactive => Any::Inactive,
+            Earliest::At(at) => {
+                let mut request = requests.get(at);
+                let result = self.wait(&mut request);
+                requests.set(at, request);
+                Any::Done(at, result)
+            }
+        }
     }
 
     fn collect_done<A: RequestArray + ?Sized>(
@@ -406,26 +492,19 @@ impl Engine {
         requests: &mut A,
         mut each: impl FnMut(usize, usize, Status),
     ) -> Result<Option<usize>> {
-        let mut number = 0;
-        let mut active = false;
+        let Some(done) = self.all_done(requests) else {
+            return Ok(None);
+        };
         let mut failed = None;
-        for at in 0..requests.len() {
-            let mut request = requests.get(at);
-            match self.look_at(request)? {
-                Look::Inactive => {}
-                Look::Pending => active = true,
-                Look::Done => {
-                    active = true;
-                    let status = self.status_or_error(&mut request, Engine::wait, &mut failed);
-                    requests.set(at, request);
-                    each(number, at, status);
-                    number += 1;
-                }
-            }
+        for (number, at) in done.iter().enumerate() {
+            let mut request = requests.get(*at);
+            let status = self.status_or_error(&mut request, Engine::wait, &mut failed);
+            requests.set(*at, request);
+            each(number, *at, status);
         }
         match failed {
             Some(failed) => Err(in_status(failed)),
-            None => Ok(active.then_some(number)),
+            None => Ok(Some(done.len())),
         }
     }
 }

@@ -456,24 +456,7 @@ impl Engine {
     fn has_arrived(&self, data: &RequestData, partition: i32) -> Result<bool> {
         let what = side(data, false)?;
         let number = check_partition(partition, &what)?;
-        if !data.is_done() {
-            self.progress();
-        }
-        if data.is_done() {
-            return Ok(true);
-        }
-        let (Some((_, cycle)), Some(channel)) = (what.cycle(), what.channel.get()) else {
-            return Ok(false);
-        };
-        // The message may be shorter than there is room for.
-        let (first, end) = (number * what.bytes, (number + 1) * what.bytes);
-        let pieces = match what.bytes.min(channel.bytes) {
-            // No bytes tell which pieces are the partition's.
-            0 if channel.pieces == what.partitions => number..number + 1,
-            0 => 0..channel.pieces,
-            _ => first / channel.bytes..end.div_ceil(channel.bytes).min(channel.pieces),
-        };
-        Ok(pieces.into_iter().all(|piece| cycle.has(piece)))
+        Ok(data.is_done() || self.glance(1, || data.is_done() || has_arrived(&what, number)))
     }
 }
 
@@ -492,6 +475,22 @@ fn side(data: &RequestData, is_send: bool) -> Result<Arc<Partitioned>> {
             format!("the request is not a partitioned {what}"),
         )
     })
+}
+
+/// Whether all pieces of a partition of a pending receive are here.
+fn has_arrived(what: &Partitioned, number: usize) -> bool {
+    let (Some((_, cycle)), Some(channel)) = (what.cycle(), what.channel.get()) else {
+        return false;
+    };
+    // The message may be shorter than there is room for.
+    let (first, end) = (number * what.bytes, (number + 1) * what.bytes);
+    let pieces = match what.bytes.min(channel.bytes) {
+        // No bytes tell which pieces are the partition's.
+        0 if channel.pieces == what.partitions => number..number + 1,
+        0 => 0..channel.pieces,
+        _ => first / channel.bytes..end.div_ceil(channel.bytes).min(channel.pieces),
+    };
+    pieces.into_iter().all(|piece| cycle.has(piece))
 }
 
 fn check_partition(partition: i32, what: &Partitioned) -> Result<usize> {

@@ -29,10 +29,12 @@ impl Engine {
         let Some(wanted) = self.probed(source, tag, comm)? else {
             return Ok(Some(Status::PROC_NULL));
         };
-        let found = self.look(wanted);
+        let mut found = self.look(wanted);
         if found.is_none() {
-            self.progress();
-            return Ok(self.look(wanted));
+            self.glance(1, || {
+                found = self.look(wanted);
+                found.is_some()
+            });
         }
         Ok(found)
     }
@@ -55,12 +57,14 @@ impl Engine {
         let Some(wanted) = self.probed(source, tag, comm)? else {
             return Ok(Some((Message::NO_PROC, Status::PROC_NULL)));
         };
-        let found = self.extract(wanted, comm)?;
-        if found.is_none() {
-            self.progress();
-            return self.extract(wanted, comm);
+        let mut found = self.extract(wanted, comm);
+        if matches!(found, Ok(None)) {
+            self.glance(1, || {
+                found = self.extract(wanted, comm);
+                !matches!(found, Ok(None))
+            });
         }
-        Ok(found)
+        found
     }
 
     /// `MPI_Mprobe`: waits for such a message and takes it out of matching.

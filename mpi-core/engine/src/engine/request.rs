@@ -30,6 +30,11 @@ use crate::{Error, slab};
 const DONE: u32 = 1;
 /// No caller will ask for it: whoever finishes it removes it.
 const ORPHAN: u32 = 2;
+/// The rest of a request's state is the number of its completion, in steps of this.
+const COMPLETION: u32 = 4;
+
+/// Counts completions, in steps of [`COMPLETION`], round and round. Only compared, so relaxed everywhere.
+static COMPLETIONS: AtomicU32 = AtomicU32::new(0);
 
 /// The request of a send that was complete when it returned. Waiting for it needs no look-up.
 pub const SENT: Request = Request(compose(HandleKind::Request, u32::MAX, slab::NEVER));
@@ -179,6 +184,14 @@ impl RequestData {
         // Pairs with the release in `RequestRef::finish`.
         self.state.load(Ordering::Acquire) & DONE != 0
     }
+
+    /// How many completions ago this request was completed, if it is done. Right unless there have been 2^30 since.
+    pub(crate) fn age(&self) -> Option<u32> {
+        // Pairs with the release in `RequestRef::finish`.
+        let state = self.state.load(Ordering::Acquire);
+        let now = COMPLETIONS.load(Ordering::Relaxed);
+        (state & DONE != 0).then(|| now.wrapping_sub(state & !(COMPLETION - 1)) / COMPLETION)
+    }
 }
 
 /// A pending request, by address. Valid until the request is removed from its slab, which happens only after it is done.
@@ -217,7 +230,14 @@ impl RequestRef {
     /// Hands the body back to the caller. Returns whether nobody will come for it.
     #[inline]
     pub(crate) fn finish(self) -> bool {
-        self.mark(DONE) & ORPHAN != 0
+        let now = if threaded() {
+            COMPLETIONS.fetch_add(COMPLETION, Ordering::Relaxed)
+        } else {
+            let now = COMPLETIONS.load(Ordering::Relaxed);
+            COMPLETIONS.store(now.wrapping_add(COMPLETION), Ordering::Relaxed);
+            now
+        };
+        self.mark(now | DONE) & ORPHAN != 0
     }
 
     /// Gives up the caller's interest. Returns whether the request was done already.
@@ -231,15 +251,15 @@ impl RequestRef {
     }
 
     #[inline]
-    fn mark(self, bit: u32) -> u32 {
+    fn mark(self, bits: u32) -> u32 {
         let state = &self.data().state;
         if threaded() {
             // Release pairs with the acquire in `is_done`; acquire, for whoever removes an orphan.
-            state.fetch_or(bit, Ordering::AcqRel)
+            state.fetch_or(bits, Ordering::AcqRel)
         } else {
             let before = state.load(Ordering::Relaxed);
             // Release pairs with the acquire in `is_done`.
-            state.store(before | bit, Ordering::Release);
+            state.store(before | bits, Ordering::Release);
             before
         }
     }

@@ -1,7 +1,8 @@
 //! Waiting: spin, then yield, then sleep (and how threads of one process share it).
 //!
 //! How long to spin is learnt: where the first yield brings what spinning did not, the process waited for shares this
-//! processor, and the spin only kept it from running.
+//! processor, and the spin only kept it from running. So is whether a yield goes to somebody who gives the processor back:
+//! where not, a sleep takes its place ([`Contention`]).
 //!
 //! One thread at a time drives the transports. Another that finds them taken waits for its own request on a condition that
 //! every completion signals, and so does the driver when it stops, so that somebody always drives.
@@ -14,14 +15,16 @@ use ferrite_fabric::{Network, Port};
 use ferrite_shm::Sleeper;
 
 use super::Engine;
+use super::contention::Contention;
 use crate::collective::fused::Watch;
 use crate::sync::threaded;
-use crate::sys;
 
 /// How long a process sleeps that has frames to send for which there is no room: nobody wakes it for that.
 const NO_ROOM_NAP: Duration = Duration::from_micros(100);
 /// How often a thread without the transports looks again on its own.
 const PATIENCE: Duration = Duration::from_millis(20);
+/// Whoever asks for yields as long as this, in nanoseconds, means that a rank shall not sleep: an hour.
+const ALWAYS_YIELD: u64 = 3_600_000_000_000;
 
 /// Where a process sleeps that waits for messages.
 pub(super) enum Bed {
@@ -57,15 +60,12 @@ pub(super) struct Waiting {
     processors: u32,
     /// Threads of this process that wait.
     threads: AtomicU32,
-    /// The longest spin, and how long to yield after it, in nanoseconds; may be changed at any time. Relaxed everywhere.
-    spin: AtomicU32,
+    /// What has been learnt of others that want the processor.
+    pub(super) contention: Contention,
+    /// How long to yield after spinning, in nanoseconds; may be changed at any time. Relaxed everywhere.
     yield_for: AtomicU64,
-    /// How often a thread has yielded, and slept. Relaxed everywhere.
-    yields: AtomicU64,
+    /// How often a thread has slept. Relaxed everywhere.
     sleeps: AtomicU64,
-    /// The spin that is worth it at present, in nanoseconds: less where the process waited for turned out to need this
-    /// processor. Advice, not synchronisation: relaxed everywhere.
-    worth: AtomicU32,
     /// What one poll counts in [`Patience::polls`]: more where it takes a system call.
     weight: u32,
     /// Threads that wait for the driver.
@@ -84,15 +84,13 @@ impl Waiting {
         Waiting {
             processors,
             threads: AtomicU32::new(0),
-            worth: AtomicU32::new(nanos(spin)),
+            contention: Contention::new(spin),
             weight: match &bed {
                 // Only some polls look at the network.
                 Bed::None | Bed::Shm(_) => 1,
                 Bed::Net(_) => 16,
             },
-            spin: nanos(spin).into(),
-            yield_for: long_nanos(yield_for).into(),
-            yields: AtomicU64::new(0),
+            yield_for: nanos(yield_for).into(),
             sleeps: AtomicU64::new(0),
             waiters: AtomicU32::new(0),
             asleep: AtomicBool::new(false),
@@ -105,16 +103,14 @@ impl Waiting {
 
     /// Waits so from now on.
     pub(super) fn retune(&self, spin: Duration, yield_for: Duration) {
-        self.spin.store(nanos(spin), Ordering::Relaxed);
-        self.worth.store(nanos(spin), Ordering::Relaxed);
-        self.yield_for
-            .store(long_nanos(yield_for), Ordering::Relaxed);
+        self.contention.retune(spin);
+        self.yield_for.store(nanos(yield_for), Ordering::Relaxed);
     }
 
     /// How often a thread has yielded the processor, and slept.
     pub(super) fn pauses(&self) -> (u64, u64) {
-        let now = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        (now(&self.yields), now(&self.sleeps))
+        let sleeps = self.sleeps.load(Ordering::Relaxed);
+        (self.contention.yields(), sleeps)
     }
 
     /// Threads that wait share a processor with others: the time spent spinning would be taken from those waited for.
@@ -123,18 +119,26 @@ impl Waiting {
         self.processors == 0 || threaded() && self.threads.load(Ordering::Relaxed) > self.processors
     }
 
-    /// Takes note of how a wait ended that spinning did not end at once.
-    #[cold]
-    fn learn(&self, patience: &Patience) {
-        let worth = self.worth.load(Ordering::Relaxed);
-        let longest = self.spin.load(Ordering::Relaxed);
-        let now = match patience.yields {
-            0 => worth.saturating_mul(2).min(longest),
-            // Whoever was waited for ran here, as soon as it could.
-            1 => (worth / 2).max(LEAST_SPIN.min(longest)),
-            _ => worth,
-        };
-        self.worth.store(now, Ordering::Relaxed);
+    /// How long to spin before giving way.
+    #[inline]
+    pub(super) fn spin(&self) -> Duration {
+        if self.is_crowded() {
+            Duration::ZERO
+        } else {
+            self.contention.spin()
+        }
+    }
+
+    /// Whether a yield is now likely to go to somebody who keeps the processor. Where the settings leave no choice between yields and
+    /// sleeps, nothing that was measured makes a difference.
+    #[inline]
+    pub(super) fn is_kept(&self, now: Instant) -> bool {
+        let choice = 1..ALWAYS_YIELD;
+        choice.contains(&self.yield_for.load(Ordering::Relaxed)) && self.contention.is_kept(now)
+    }
+
+    fn yield_for(&self) -> Duration {
+        Duration::from_nanos(self.yield_for.load(Ordering::Relaxed))
     }
 
     /// Whether waiting is in vain, as MPI is finalised.
@@ -163,14 +167,7 @@ impl Waiting {
     }
 }
 
-/// The shortest spin that is learnt, in nanoseconds.
-const LEAST_SPIN: u32 = 500;
-
-fn nanos(time: Duration) -> u32 {
-    u32::try_from(time.as_nanos()).unwrap_or(u32::MAX)
-}
-
-fn long_nanos(time: Duration) -> u64 {
+fn nanos(time: Duration) -> u64 {
     // So that sums of it are times, too.
     u64::try_from(time.as_nanos()).map_or(u64::MAX / 2, |nanos| nanos.min(u64::MAX / 2))
 }
@@ -181,6 +178,7 @@ struct Patience {
     polls: u32,
     since: Option<Instant>,
     yields: u32,
+    sleeps: u32,
     /// When the launcher was last told of it, counted from `since`.
     told: Duration,
 }
@@ -271,7 +269,8 @@ impl Engine {
     #[inline]
     fn end_patience(&self, patience: &mut Patience) {
         if patience.since.is_some() {
-            self.waiting.learn(patience);
+            let contention = &self.waiting.contention;
+            contention.learn_wait(patience.yields, patience.sleeps);
         }
         *patience = Patience::default();
     }
@@ -279,8 +278,9 @@ impl Engine {
     /// Lets other ranks of this processor run, if there are any.
     #[inline]
     pub(super) fn give_way(&self) {
-        if self.waiting.is_crowded() {
-            sys::yield_now();
+        let now = Instant::now();
+        if self.waiting.is_crowded() && !self.waiting.is_kept(now) {
+            self.waiting.contention.give(now);
         }
     }
 
@@ -298,21 +298,15 @@ impl Engine {
     #[cold]
     fn be_very_patient(&self, patience: &mut Patience, done: &mut dyn FnMut() -> bool) -> bool {
         let waiting = &self.waiting;
-        let since = *patience.since.get_or_insert_with(Instant::now);
-        let waited = since.elapsed();
-        let spin = if waiting.is_crowded() {
-            Duration::ZERO
-        } else {
-            Duration::from_nanos(waiting.worth.load(Ordering::Relaxed).into())
-        };
+        let now = Instant::now();
+        let waited = now - *patience.since.get_or_insert(now);
+        let spin = waiting.spin();
         if waited < spin {
             return false;
         }
-        let yield_for = Duration::from_nanos(waiting.yield_for.load(Ordering::Relaxed));
-        if waited < spin + yield_for {
+        if waited < spin + waiting.yield_for() && !waiting.is_kept(now) {
             patience.yields += 1;
-            waiting.yields.fetch_add(1, Ordering::Relaxed);
-            sys::yield_now();
+            waiting.contention.give(now);
             return false;
         }
         if self.is_time_to_ask(waited, patience.told) {
@@ -323,26 +317,28 @@ impl Engine {
                 return true;
             }
         }
-        self.sleep(done)
+        patience.sleeps += 1;
+        self.sleep(None, done)
     }
 
-    /// Sleeps until something arrives, or another thread has finished something. Returns what `done` said, if it was asked.
-    fn sleep(&self, done: &mut dyn FnMut() -> bool) -> bool {
+    /// Sleeps until something arrives, another thread has finished something, or `limit` is over. Returns what `done` said, if it
+    /// was asked.
+    pub(super) fn sleep(&self, limit: Option<Duration>, done: &mut dyn FnMut() -> bool) -> bool {
         let waiting = &self.waiting;
         let Some(mut ports) = self.port.try_lock() else {
-            return self.wait_for_driver(done);
+            return self.wait_for_driver(limit, done);
         };
         // Nothing arrives in a job of one, nor after finalisation.
         let is_shut = ports.shm.is_none() && ports.net.is_none();
         if is_shut || matches!(waiting.bed, Bed::None) {
             drop(ports);
-            return self.wait_for_driver(done);
+            return self.wait_for_driver(limit, done);
         }
         // Acquire pairs with the release below: the last sleeper has done with the port.
         if threaded() && waiting.asleep.swap(true, Ordering::Acquire) {
             // Another thread of ours sleeps there already, and wakes when anything arrives.
             drop(ports);
-            return self.wait_for_driver(done);
+            return self.wait_for_driver(limit, done);
         }
         // Partner: the fence in `something_finished`.
         fence(Ordering::SeqCst);
@@ -357,7 +353,8 @@ impl Engine {
         if !ready && !is_done {
             waiting.sleeps.fetch_add(1, Ordering::Relaxed);
             let nap = self.has_backlog().then_some(NO_ROOM_NAP);
-            waiting.bed.wait(nap.or(self.ask_every()));
+            let limits = [limit, nap, self.ask_every()];
+            waiting.bed.wait(limits.into_iter().flatten().min());
         }
         if let Some(mut ports) = self.port.try_lock() {
             if let Some(shm) = &mut ports.shm {
@@ -372,8 +369,8 @@ impl Engine {
         is_done
     }
 
-    /// Waits until the thread that drives has finished something, or has stopped. Returns what `done` said.
-    fn wait_for_driver(&self, done: &mut dyn FnMut() -> bool) -> bool {
+    /// Waits until the thread that drives has finished something, has stopped, or `limit` is over. Returns what `done` said.
+    fn wait_for_driver(&self, limit: Option<Duration>, done: &mut dyn FnMut() -> bool) -> bool {
         let waiting = &self.waiting;
         let lock = || waiting.epoch.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.waiters.fetch_add(1, Ordering::Relaxed);
@@ -383,7 +380,8 @@ impl Engine {
         let is_done = done();
         if !is_done {
             let same = |epoch: &mut u64| *epoch == seen;
-            drop(waiting.changed.wait_timeout_while(lock(), PATIENCE, same));
+            let timeout = limit.map_or(PATIENCE, |limit| limit.min(PATIENCE));
+            drop(waiting.changed.wait_timeout_while(lock(), timeout, same));
         }
         waiting.waiters.fetch_sub(1, Ordering::Relaxed);
         is_done
