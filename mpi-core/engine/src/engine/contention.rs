@@ -21,6 +21,8 @@ const MOST_SAVED: i64 = 8_000_000;
 /// How long there are no yields after too much was lost by them, in nanoseconds: at first, and at most.
 const FIRST_PAUSE: u64 = 10_000_000;
 const LONGEST_PAUSE: u64 = 1_000_000_000;
+/// Whoever ends a sleep that is shorter was ready to answer, and had to wait for the processor.
+const NAP: Duration = Duration::from_micros(100);
 /// The shortest spin that is learnt, in nanoseconds.
 const LEAST_SPIN: u32 = 500;
 
@@ -38,6 +40,8 @@ pub(super) struct Contention {
     spin: AtomicU32,
     /// The spin that is worth it at present: less where whoever was waited for turned out to need this processor.
     worth: AtomicU32,
+    /// Waits that a short sleep has ended since spinning last ended one.
+    naps: AtomicU32,
     /// How often a thread has yielded.
     yields: AtomicU64,
 }
@@ -51,6 +55,7 @@ impl Contention {
             pause: AtomicU64::new(0),
             spin: AtomicU32::new(nanos(spin)),
             worth: AtomicU32::new(nanos(spin)),
+            naps: AtomicU32::new(0),
             yields: AtomicU64::new(0),
         }
     }
@@ -67,6 +72,21 @@ impl Contention {
         Duration::from_nanos(self.worth.load(Ordering::Relaxed).into())
     }
 
+    /// The spin before a sleep. A process that was asleep itself needs most of the longest to answer; one that waits for this
+    /// processor answers after the shortest, and not before. Which it is, is asked again from time to time.
+    #[inline]
+    pub(super) fn spin_before_sleep(&self) -> Duration {
+        let longest = self.spin.load(Ordering::Relaxed);
+        let naps = self.naps.load(Ordering::Relaxed);
+        let is_vain = naps >= 3 && !naps.is_multiple_of(32);
+        let spin = if is_vain {
+            longest.min(LEAST_SPIN)
+        } else {
+            longest
+        };
+        Duration::from_nanos(spin.into())
+    }
+
     /// How often a thread has yielded.
     pub(super) fn yields(&self) -> u64 {
         self.yields.load(Ordering::Relaxed)
@@ -79,14 +99,15 @@ impl Contention {
         resume != 0 && self.since_origin(now) < resume
     }
 
-    /// Lets others have the processor, and learns from how long they keep it. Returns the time after.
-    pub(super) fn give(&self, now: Instant) -> Instant {
+    /// Lets others have the processor, and learns from how long they keep it. Returns the time after, and whether they kept it.
+    pub(super) fn give(&self, now: Instant) -> (Instant, bool) {
         self.yields.fetch_add(1, Ordering::Relaxed);
         sys::yield_now();
         let after = Instant::now();
         let end = self.since_origin(after);
-        self.learn_yield(end, end - self.since_origin(now));
-        after
+        let took = end - self.since_origin(now);
+        self.learn_yield(end, took);
+        (after, took >= KEPT)
     }
 
     /// A yield that ended at this time took so long.
@@ -120,18 +141,28 @@ impl Contention {
         self.lost.store(0, Ordering::Relaxed);
     }
 
-    /// Takes note of how a wait ended that spinning did not end at once.
+    /// Takes note of how a wait ended that spinning did not end at once: after so many yields, or after something else was tried.
     #[cold]
-    pub(super) fn learn_wait(&self, yields: u32, sleeps: u32) {
+    pub(super) fn learn_wait(&self, yields: u32, otherwise: bool) {
         let worth = self.worth.load(Ordering::Relaxed);
         let longest = self.spin.load(Ordering::Relaxed);
-        let now = match (yields, sleeps) {
-            (0, 0) => worth.saturating_mul(2).min(longest),
+        let now = match (yields, otherwise) {
+            (0, false) => worth.saturating_mul(2).min(longest),
             // Whoever was waited for ran here, as soon as it could.
-            (1, 0) => (worth / 2).max(LEAST_SPIN.min(longest)),
+            (1, false) => (worth / 2).max(LEAST_SPIN.min(longest)),
             _ => worth,
         };
         self.worth.store(now, Ordering::Relaxed);
+        if (yields, otherwise) == (0, false) {
+            self.naps.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes note of how long a sleep took.
+    pub(super) fn learn_sleep(&self, took: Duration) {
+        if took < NAP {
+            self.naps.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn since_origin(&self, now: Instant) -> u64 {
@@ -210,15 +241,32 @@ mod tests {
     fn a_spin_is_learnt_between_its_limits() {
         let contention = Contention::new(Duration::from_micros(20));
         for _ in 0..40 {
-            contention.learn_wait(1, 0);
+            contention.learn_wait(1, false);
         }
         assert_eq!(contention.spin(), Duration::from_nanos(LEAST_SPIN.into()));
         for _ in 0..40 {
-            contention.learn_wait(0, 0);
+            contention.learn_wait(0, false);
         }
         assert_eq!(contention.spin(), Duration::from_micros(20));
-        contention.learn_wait(7, 0);
-        contention.learn_wait(0, 1);
+        contention.learn_wait(7, false);
+        contention.learn_wait(1, true);
         assert_eq!(contention.spin(), Duration::from_micros(20));
+    }
+
+    #[test]
+    fn no_long_spin_where_a_short_sleep_is_the_answer() {
+        let contention = Contention::new(Duration::from_micros(20));
+        let mut long = 0;
+        for _ in 0..320 {
+            long += u32::from(contention.spin_before_sleep() == Duration::from_micros(20));
+            contention.learn_sleep(Duration::from_micros(5));
+        }
+        assert!((10..20).contains(&long), "{long}");
+        contention.learn_wait(0, false);
+        assert_eq!(contention.spin_before_sleep(), Duration::from_micros(20));
+        for _ in 0..10 {
+            contention.learn_sleep(Duration::from_millis(4));
+        }
+        assert_eq!(contention.spin_before_sleep(), Duration::from_micros(20));
     }
 }

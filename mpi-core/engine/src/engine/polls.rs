@@ -30,7 +30,7 @@ struct Streak {
     /// Since the last look at the clock.
     calls: u32,
     yields: u32,
-    sleeps: u32,
+    otherwise: bool,
     /// When it was found to have begun, and the last look at the clock.
     clock: Option<(Instant, Instant)>,
     /// How long it has lasted when it gives way again.
@@ -41,7 +41,7 @@ impl Streak {
     const NONE: Streak = Streak {
         calls: 0,
         yields: 0,
-        sleeps: 0,
+        otherwise: false,
         clock: None,
         again: Duration::ZERO,
     };
@@ -67,7 +67,7 @@ impl Engine {
         if streak.clock.is_some() {
             self.waiting
                 .contention
-                .learn_wait(streak.yields, streak.sleeps);
+                .learn_wait(streak.yields, streak.otherwise);
         }
         STREAK.set(Streak::NONE);
     }
@@ -107,18 +107,20 @@ impl Engine {
         }
         streak.clock = Some((since, now));
         let waited = now - since;
-        let spin = waiting.spin();
+        let (spin, is_kept) = waiting.spin_at(now);
         if waited < spin.max(streak.again) {
             return false;
         }
         let mut now_done = false;
-        let after = if !waiting.is_kept(now) {
+        let after = if !is_kept {
+            let (after, was_kept) = waiting.contention.give(now);
             streak.yields += 1;
-            waiting.contention.give(now)
+            streak.otherwise |= was_kept;
+            after
         } else if waited < EARLIEST_SLEEP {
             return false;
         } else {
-            streak.sleeps += 1;
+            streak.otherwise = true;
             now_done = self.sleep(Some(waited.min(LONGEST_SLEEP)), done);
             Instant::now()
         };

@@ -119,20 +119,22 @@ impl Waiting {
         self.processors == 0 || threaded() && self.threads.load(Ordering::Relaxed) > self.processors
     }
 
-    /// How long to spin before giving way.
+    /// How long to spin before giving way, and whether that is then better done by a sleep.
     #[inline]
-    pub(super) fn spin(&self) -> Duration {
-        if self.is_crowded() {
-            Duration::ZERO
-        } else {
-            self.contention.spin()
-        }
+    pub(super) fn spin_at(&self, now: Instant) -> (Duration, bool) {
+        let is_kept = self.is_kept(now);
+        let spin = match is_kept {
+            _ if self.is_crowded() => Duration::ZERO,
+            true => self.contention.spin_before_sleep(),
+            false => self.contention.spin(),
+        };
+        (spin, is_kept)
     }
 
     /// Whether a yield is now likely to go to somebody who keeps the processor. Where the settings leave no choice between yields and
     /// sleeps, nothing that was measured makes a difference.
     #[inline]
-    pub(super) fn is_kept(&self, now: Instant) -> bool {
+    fn is_kept(&self, now: Instant) -> bool {
         let choice = 1..ALWAYS_YIELD;
         choice.contains(&self.yield_for.load(Ordering::Relaxed)) && self.contention.is_kept(now)
     }
@@ -178,7 +180,8 @@ struct Patience {
     polls: u32,
     since: Option<Instant>,
     yields: u32,
-    sleeps: u32,
+    /// Others kept the processor after a yield, or there was a sleep.
+    otherwise: bool,
     /// When the launcher was last told of it, counted from `since`.
     told: Duration,
 }
@@ -270,7 +273,7 @@ impl Engine {
     fn end_patience(&self, patience: &mut Patience) {
         if patience.since.is_some() {
             let contention = &self.waiting.contention;
-            contention.learn_wait(patience.yields, patience.sleeps);
+            contention.learn_wait(patience.yields, patience.otherwise);
         }
         *patience = Patience::default();
     }
@@ -300,13 +303,13 @@ impl Engine {
         let waiting = &self.waiting;
         let now = Instant::now();
         let waited = now - *patience.since.get_or_insert(now);
-        let spin = waiting.spin();
+        let (spin, is_kept) = waiting.spin_at(now);
         if waited < spin {
             return false;
         }
-        if waited < spin + waiting.yield_for() && !waiting.is_kept(now) {
+        if waited < spin + waiting.yield_for() && !is_kept {
             patience.yields += 1;
-            waiting.contention.give(now);
+            patience.otherwise |= waiting.contention.give(now).1;
             return false;
         }
         if self.is_time_to_ask(waited, patience.told) {
@@ -317,8 +320,10 @@ impl Engine {
                 return true;
             }
         }
-        patience.sleeps += 1;
-        self.sleep(None, done)
+        patience.otherwise = true;
+        let is_done = self.sleep(None, done);
+        waiting.contention.learn_sleep(now.elapsed());
+        is_done
     }
 
     /// Sleeps until something arrives, another thread has finished something, or `limit` is over. Returns what `done` said, if it
