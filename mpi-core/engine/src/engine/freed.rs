@@ -29,7 +29,10 @@ impl Engine {
 
     /// Lets go of freed communicators that nothing is under way in any more.
     pub(super) fn forget_freed(&self) {
-        let freed = std::mem::take(&mut *self.freed.lock());
+        let mut freed = std::mem::take(&mut *self.freed.lock());
+        // One that had a handle again for a while is there twice.
+        freed.sort_unstable_by_key(Arc::as_ptr);
+        freed.dedup_by(|one, other| Arc::ptr_eq(one, other));
         let (unshared, mut still): (Vec<_>, Vec<_>) = freed
             .into_iter()
             .partition(|comm| Arc::strong_count(comm) == 1);
