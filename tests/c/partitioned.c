@@ -180,6 +180,33 @@ static void wrong(void)
     MPI_Request_free(&send);
     MPI_Request_free(&receive);
 
+    /* No room at all, and nothing to receive. */
+    MPI_Psend_init(data, 4, 1, MPI_INT, rank, 1, MPI_COMM_WORLD, MPI_INFO_NULL, &send);
+    MPI_Precv_init(data, 0, 1, MPI_INT, rank, 1, MPI_COMM_WORLD, MPI_INFO_NULL, &receive);
+    MPI_Start(&send);
+    MPI_Start(&receive);
+    MPI_Pready_range(0, 3, send);
+    MPI_Wait(&send, MPI_STATUS_IGNORE);
+    FAILS(MPI_ERR_TRUNCATE, MPI_Wait(&receive, MPI_STATUS_IGNORE));
+    MPI_Request_free(&send);
+    MPI_Request_free(&receive);
+    for (int partitions = 0; partitions < 5; partitions += 4) {
+        MPI_Status status;
+        int count = -1;
+        MPI_Psend_init(data, 0, 1, MPI_INT, rank, 1, MPI_COMM_WORLD, MPI_INFO_NULL, &send);
+        MPI_Precv_init(data, partitions, 1, MPI_INT, rank, 1, MPI_COMM_WORLD, MPI_INFO_NULL, &receive);
+        for (int round = 0; round < 2; round++) {
+            MPI_Start(&receive);
+            MPI_Start(&send);
+            MPI_Wait(&send, MPI_STATUS_IGNORE);
+            EQUAL(MPI_Wait(&receive, &status), MPI_SUCCESS);
+            MPI_Get_count(&status, MPI_INT, &count);
+            EQUAL(count, 0);
+        }
+        MPI_Request_free(&send);
+        MPI_Request_free(&receive);
+    }
+
     MPI_Psend_init(data, 2, 1, MPI_INT, MPI_PROC_NULL, 1, MPI_COMM_WORLD, MPI_INFO_NULL, &send);
     MPI_Precv_init(data, 2, 1, MPI_INT, MPI_PROC_NULL, 1, MPI_COMM_WORLD, MPI_INFO_NULL, &receive);
     MPI_Start(&send);

@@ -271,7 +271,8 @@ impl Engine {
             },
         };
         request.restart();
-        if what.process == NO_PROCESS || what.partitions == 0 {
+        // A receive without partitions waits all the same: its sender may have more than there is room for.
+        if what.process == NO_PROCESS || what.is_send && what.partitions == 0 {
             return self.complete(request);
         }
         if what.is_send {
@@ -296,6 +297,10 @@ impl Engine {
         let room = what.bytes * what.partitions;
         let sent = channel.bytes.saturating_mul(channel.pieces);
         body.status.bytes = sent.min(room) as i64;
+        if channel.pieces == 0 {
+            self.complete(request);
+            return true;
+        }
         let whole = Whole::new(request, channel.pieces as u32);
         let cycle = Cycle::new(channel.pieces);
         what.set_cycle(whole.clone(), cycle.clone());
