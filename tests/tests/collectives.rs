@@ -1,6 +1,8 @@
 //! Collective operations: every one, in its three forms, over every transport; and between neighbours in topologies.
 
-use ferrite_tests::{Job, c, on, passes};
+use std::time::Duration;
+
+use ferrite_tests::{Job, c, full, on, passes, seed};
 
 #[test]
 fn forms() {
@@ -39,4 +41,64 @@ fn the_progress_thread_works_while_the_program_computes() {
     let job = Job::new(c("progress_thread")).ranks(2);
     let outcome = job.args([file.to_str().unwrap(), "3"]).run();
     assert!(!outcome.status.success(), "{outcome}");
+}
+
+/// A job of a program whose trials follow from a seed, which is told where one fails.
+fn trials(program: &str, ranks: u32, transport: &str, trials: u32, mode: &[&str]) {
+    let seed = seed();
+    let trials = if full() { 10 * trials } else { trials };
+    println!("{program}: {ranks} ranks, transport '{transport}', FERRITE_TEST_SEED={seed}");
+    let job = Job::new(c(program))
+        .ranks(ranks)
+        .args([seed.to_string(), trials.to_string()]);
+    let job = job.args(mode).timeout(Duration::from_secs(300));
+    passes(job.envs(&[("FERRITE_TRANSPORT", transport), ("FERRITE_STALL", "100ms")]));
+}
+
+/// Colours, kinds of splits, groups, roots, counts and types that differ from rank to rank where the standard lets them.
+#[test]
+fn ranks_may_give_different_arguments() {
+    for (ranks, transport) in [
+        (1, ""),
+        (2, ""),
+        (3, ""),
+        (5, ""),
+        (8, ""),
+        (2, "tcp"),
+        (5, "tcp"),
+    ] {
+        trials("mixtures", ranks, transport, 200, &[]);
+    }
+}
+
+/// Counts, roots, operations, types and functions that do not agree, around the lengths at which algorithms change: no call hangs.
+#[test]
+fn calls_that_do_not_agree_end() {
+    for (ranks, transport) in [(2, ""), (3, ""), (4, ""), (8, ""), (2, "tcp"), (4, "tcp")] {
+        trials("disagree", ranks, transport, 40, &[]);
+    }
+}
+
+/// However late a rank comes to a call, it is no error.
+#[test]
+fn who_is_late_is_not_wrong() {
+    for (ranks, transport) in [(2, ""), (4, ""), (4, "tcp")] {
+        trials("disagree", ranks, transport, 10, &["late"]);
+    }
+}
+
+/// What the person who reads it is told: who has called what.
+#[test]
+fn the_sentence_names_both_calls() {
+    let job = Job::new(c("disagree")).ranks(2).args(["roots"]);
+    let outcome = job.env("FERRITE_STALL", "100ms").run();
+    assert!(!outcome.status.success(), "{outcome}");
+    let sentence = "the members do not agree about collective call 1 of the communicator";
+    assert!(outcome.stderr.contains(sentence), "{outcome}");
+    for call in [
+        "MPI_Bcast of 8192 bytes, root 0",
+        "MPI_Bcast of 8192 bytes, root 1",
+    ] {
+        assert!(outcome.stderr.contains(call), "{outcome}");
+    }
 }

@@ -61,6 +61,8 @@ pub struct Settings {
     pub spin: Duration,
     /// How long a waiting rank yields before it sleeps.
     pub yield_for: Duration,
+    /// How long a rank waits, with nothing moving, until it asks the others how far they are with a collective call; 0: for ever.
+    pub stall: Duration,
     origins: [Origin; REGISTRY.len()],
 }
 
@@ -148,7 +150,7 @@ enum Field {
 }
 
 /// Every setting there is.
-pub static REGISTRY: [Setting; 20] = [
+pub static REGISTRY: [Setting; 21] = [
     Setting {
         name: "FERRITE_TRANSPORT",
         default: "",
@@ -226,6 +228,12 @@ pub static REGISTRY: [Setting; 20] = [
         default: "1ms",
         doc: "How long a waiting rank yields the processor before it sleeps. Where others keep the processor for long, it sleeps at once, unless this is an hour or more.",
         field: Field::Duration(|settings| &mut settings.yield_for),
+    },
+    Setting {
+        name: "FERRITE_STALL",
+        default: "10s",
+        doc: "How long a rank waits, with nothing moving, until it asks the others whether their collective calls agree with its own; 0: for ever.",
+        field: Field::Duration(|settings| &mut settings.stall),
     },
     Setting {
         name: "FERRITE_CHANNEL",
@@ -353,6 +361,7 @@ impl Default for Settings {
             collectives: Thresholds::DEFAULT,
             spin: Duration::ZERO,
             yield_for: Duration::ZERO,
+            stall: Duration::ZERO,
             origins: [Origin::Default; REGISTRY.len()],
         };
         for setting in &REGISTRY {

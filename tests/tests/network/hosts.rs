@@ -1,7 +1,7 @@
 //! Two and three hosts: shared memory within, TCP between them.
 
 use crate::{soak_on, spread};
-use ferrite_tests::{Lab, full, needs, passes, seconds};
+use ferrite_tests::{Lab, full, needs, passes, seconds, seed};
 use std::path::Path;
 use std::time::Duration;
 
@@ -121,4 +121,17 @@ fn interfaces_that_lead_nowhere() {
     passes(soak_on(&lab, "h1,h2", 2, 2));
     // With a port range both hosts listen at the same address and port of docker0: whoever calls there meets itself.
     passes(soak_on(&lab, "h1,h2", 2, 2).env("FERRITE_PORT_RANGE", "40000-40031"));
+}
+
+/// Where a rank is, is what the launcher says, whatever its messages travel by.
+#[test]
+fn ranks_may_give_different_arguments_on_two_hosts() {
+    let Some(lab) = Lab::new(2) else { return };
+    let seed = seed();
+    for transport in ["", "tcp"] {
+        println!("mixtures: transport '{transport}', FERRITE_TEST_SEED={seed}");
+        let job = spread(&lab, "h1,h2", 2, "mixtures");
+        let job = job.args([&seed.to_string(), "100", "2"]);
+        passes(job.env("FERRITE_TRANSPORT", transport));
+    }
 }

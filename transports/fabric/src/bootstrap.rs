@@ -43,6 +43,26 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl Job {
+    /// Whether the launcher has placed all ranks on this process's node, whatever they reach each other by.
+    pub fn is_on_one_node(&self) -> bool {
+        self.neighbours + 1 == self.size
+    }
+
+    /// The first of the ranks that the launcher has placed on this process's node, whatever they reach each other by.
+    pub fn first_of_node(&self) -> u32 {
+        if self.is_on_one_node() {
+            return 0;
+        }
+        let own = self.nodes.get(self.rank as usize);
+        let first = own.and_then(|own| self.nodes.iter().position(|node| node == own));
+        match first {
+            Some(first) => first as u32,
+            None => self.local.first().copied().unwrap_or(self.rank),
+        }
+    }
+}
+
 /// A wait of a process, as it tells its launcher.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wait {

@@ -22,6 +22,8 @@ pub enum Kind {
     Cancel = 8,
     /// Receiver to sender: whether it was taken back.
     Cancelled = 9,
+    /// Among members of a communicator: how far the sender is with a collective call. Body: the call's arguments.
+    Call = 10,
 }
 
 impl Kind {
@@ -38,6 +40,7 @@ impl Kind {
             7 => Kind::Credit,
             8 => Kind::Cancel,
             9 => Kind::Cancelled,
+            10 => Kind::Call,
             _ => return None,
         })
     }

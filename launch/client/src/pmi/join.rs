@@ -72,7 +72,7 @@ pub(super) fn join(launcher: &Launcher, own: &Place, ways: &[Way]) -> Result<Job
         launcher.put("ferrite-job", &text)?;
     }
     launcher.put(&key("place", rank), &own.format())?;
-    let (node, several) = nodes(launcher, own)?;
+    let (node, several) = nodes(launcher)?;
     let leads = node.ranks[0] == rank;
     let mut door = None;
     if leads && node.ranks.len() > 1 {
@@ -157,7 +157,7 @@ fn id_and_secret(launcher: &Launcher) -> Result<([u8; 16], Secret), String> {
 }
 
 /// This process's node, and whether any node of the job has several ranks: all ranks come to the same answer.
-fn nodes(launcher: &Launcher, own: &Place) -> Result<(Node, bool), String> {
+fn nodes(launcher: &Launcher) -> Result<(Node, bool), String> {
     let size = launcher.size as usize;
     let alone = || Node {
         ranks: vec![launcher.rank],
@@ -181,13 +181,24 @@ fn nodes(launcher: &Launcher, own: &Place) -> Result<(Node, bool), String> {
         return Ok((alone(), false));
     }
     launcher.barrier()?;
-    let mut ranks = Vec::new();
+    // Each node is called by the first of its ranks.
+    let mut first: Vec<(Place, u32)> = Vec::new();
+    let mut of_all = Vec::new();
     for rank in 0..launcher.size {
-        if rank == launcher.rank || place_of(launcher, rank)?.same_kernel(own) {
-            ranks.push(rank);
+        let place = place_of(launcher, rank)?;
+        let known = first.iter().find(|(other, _)| other.same_kernel(&place));
+        let node = known.map_or(rank, |(_, node)| *node);
+        if node == rank {
+            first.push((place, rank));
         }
+        of_all.push(node);
     }
-    let of_all = Vec::new();
+    let mine = of_all[launcher.rank as usize];
+    let ranks = (0..).zip(&of_all).filter(|&(_, &node)| node == mine);
+    let ranks = ranks.map(|(rank, _)| rank).collect();
+    if first.len() == 1 {
+        of_all.clear();
+    }
     Ok((Node { ranks, of_all }, true))
 }
 

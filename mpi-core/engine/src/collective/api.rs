@@ -8,7 +8,7 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 use super::api_across;
 use super::arguments::{all_counts, check_buffer, check_overlap, check_own, check_root};
 use super::call::{Builder, Call, Items};
-use super::{IN_PLACE, Schedule, Shape, Thresholds, What, nodes, select};
+use super::{Function, IN_PLACE, Schedule, Shape, Thresholds, What, nodes, select};
 use crate::Result;
 use crate::datatype::Argument;
 use crate::engine::{CommData, Engine};
@@ -126,7 +126,7 @@ impl Engine {
         }
         let shape = shape(c, waits, 0, 0);
         let schedule = self.choose(What::Barrier, (c, waits), shape, select::barrier);
-        Ok(Builder::default().call(schedule, RawBuf::EMPTY, RawBufMut::EMPTY, None))
+        Ok(Builder::new(Function::Barrier).call(schedule, RawBuf::EMPTY, RawBufMut::EMPTY, None))
     }
 
     /// `MPI_Bcast`
@@ -146,7 +146,7 @@ impl Engine {
         let root = check_root(c, root)?;
         check_buffer("buffer", buf, 0)?;
         let items = Items::new("buffer", buf, count, Argument::new(dt)?)?;
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(Function::Bcast);
         let output = match (items.as_run(), c.rank() as u32 == root) {
             (None, true) => builder.copy_of(&items),
             _ => builder.receive(&items),
@@ -159,7 +159,7 @@ impl Engine {
     /// Rank 0's number for everybody, in an intercommunicator that of one group's rank 0 for both, and where it is when the call has ended.
     pub(crate) fn plan_number(&self, comm: Comm, own: u64) -> Result<(Call, Number)> {
         let c = self.comm(comm)?;
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(Function::Making);
         let output = builder.memory(size_of::<u64>());
         let place = Number(output.ptr.cast());
         // SAFETY: the memory has room for it, aligned to a cache line.
@@ -197,7 +197,7 @@ impl Engine {
             );
         }
         let root = check_root(c, root)?;
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(Function::Gather);
         if c.rank() as u32 != root {
             let input = send(&mut builder, sendbuf, sendcount, sendtype)?;
             let schedule = select::gather(shape(c, waits, root, input.len), self.limits());
@@ -231,7 +231,7 @@ impl Engine {
                 (recvbuf, recvcount, recvtype),
             );
         }
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(Function::Allgather);
         let sent = (sendbuf, sendcount, sendtype);
         let received = (recvbuf, recvcount, recvtype);
         let (shape, input, output) = blocks(&mut builder, c, waits, sent, received, true)?;
@@ -264,7 +264,7 @@ impl Engine {
             );
         }
         let root = check_root(c, root)?;
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(Function::Scatter);
         if c.rank() as u32 != root {
             let output = receive(&mut builder, recvbuf, recvcount, recvtype)?;
             let schedule = select::scatter(shape(c, waits, root, output.len), self.limits());
@@ -312,7 +312,7 @@ impl Engine {
                 (recvbuf, recvcount, recvtype),
             );
         }
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(Function::Alltoall);
         check_buffer("receive buffer", recvbuf, 0)?;
         let received = items_of_all("receive buffer", c, recvbuf, recvcount, recvtype)?;
         let output = builder.receive(&received);

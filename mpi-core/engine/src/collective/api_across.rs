@@ -14,7 +14,7 @@ use super::exchange::Block;
 use super::laid::{Vectors, lay_received, lay_sent, list};
 use super::operation::Place;
 use super::reduce_scatter::Parts;
-use super::{Shape, select};
+use super::{Function, Shape, select};
 use crate::datatype::Argument;
 use crate::engine::CommData;
 use crate::handle::Datatype;
@@ -108,14 +108,14 @@ fn exchange(
 const NOTHING_SENT: (RawBuf, Vec<Block>) = (RawBuf::EMPTY, Vec::new());
 const NOTHING_RECEIVED: (RawBufMut, Vec<Block>) = (RawBufMut::EMPTY, Vec::new());
 
-fn nothing(comm: &CommData) -> Call {
-    exchange(comm, Builder::default(), NOTHING_SENT, NOTHING_RECEIVED)
+fn nothing(comm: &CommData, function: Function) -> Call {
+    exchange(comm, Builder::new(function), NOTHING_SENT, NOTHING_RECEIVED)
 }
 
 /// `MPI_Barrier`: nobody leaves before all of the other group have come.
 pub(super) fn barrier(comm: &CommData) -> Call {
     static TOKEN: u8 = 0;
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(Function::Barrier);
     let input = RawBuf {
         ptr: &raw const TOKEN,
         len: 1,
@@ -128,9 +128,9 @@ pub(super) fn barrier(comm: &CommData) -> Call {
 
 /// `MPI_Bcast`
 pub(super) fn bcast(comm: &CommData, (buf, count, dt): Given, root: i32) -> Result<Call> {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(Function::Bcast);
     Ok(match root_of(comm, root)? {
-        Root::Beside => nothing(comm),
+        Root::Beside => nothing(comm, Function::Bcast),
         Root::Here => {
             let input = send(&mut builder, buf, count, dt)?;
             let sends = same(remote(comm), Place::input(0), input.len);
@@ -146,9 +146,9 @@ pub(super) fn bcast(comm: &CommData, (buf, count, dt): Given, root: i32) -> Resu
 
 /// `MPI_Gather`
 pub(super) fn gather(comm: &CommData, sent: Given, received: Given, root: i32) -> Result<Call> {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(Function::Gather);
     Ok(match root_of(comm, root)? {
-        Root::Beside => nothing(comm),
+        Root::Beside => nothing(comm, Function::Gather),
         Root::Here => {
             let all = items_of_remote("receive buffer", comm, received)?;
             let output = builder.receive(&all);
@@ -166,9 +166,9 @@ pub(super) fn gatherv(
     received: Vectors<'_>,
     root: i32,
 ) -> Result<Call> {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(Function::Gatherv);
     Ok(match root_of(comm, root)? {
-        Root::Beside => nothing(comm),
+        Root::Beside => nothing(comm, Function::Gatherv),
         Root::Here => {
             let all = received.check("receive buffer")?;
             let laid = lay_received(&mut builder, all, None);
@@ -192,9 +192,9 @@ fn to_root(
 
 /// `MPI_Scatter`
 pub(super) fn scatter(comm: &CommData, sent: Given, received: Given, root: i32) -> Result<Call> {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(Function::Scatter);
     Ok(match root_of(comm, root)? {
-        Root::Beside => nothing(comm),
+        Root::Beside => nothing(comm, Function::Scatter),
         Root::Here => {
             let all = items_of_remote("send buffer", comm, sent)?;
             let input = builder.send(&all);
@@ -212,9 +212,9 @@ pub(super) fn scatterv(
     received: Given,
     root: i32,
 ) -> Result<Call> {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(Function::Scatterv);
     Ok(match root_of(comm, root)? {
-        Root::Beside => nothing(comm),
+        Root::Beside => nothing(comm, Function::Scatterv),
         Root::Here => {
             let all = sent.check("send buffer")?;
             let laid = lay_sent(&mut builder, all);
@@ -243,7 +243,7 @@ fn from_root(
 
 /// `MPI_Allgather`
 pub(super) fn allgather(comm: &CommData, (buf, count, dt): Given, received: Given) -> Result<Call> {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(Function::Allgather);
     let input = send(&mut builder, buf, count, dt)?;
     let all = items_of_remote("receive buffer", comm, received)?;
     let output = builder.receive(&all);
@@ -258,7 +258,7 @@ pub(super) fn allgatherv(
     (buf, count, dt): Given,
     received: Vectors<'_>,
 ) -> Result<Call> {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(Function::Allgatherv);
     let input = send(&mut builder, buf, count, dt)?;
     let all = received.check("receive buffer")?;
     let laid = lay_received(&mut builder, all, None);
@@ -274,7 +274,7 @@ pub(super) fn allgatherv(
 
 /// `MPI_Alltoall`
 pub(super) fn alltoall(comm: &CommData, sent: Given, received: Given) -> Result<Call> {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(Function::Alltoall);
     let sent = items_of_remote("send buffer", comm, sent)?;
     let received = items_of_remote("receive buffer", comm, received)?;
     let (input, output) = (builder.send(&sent), builder.receive(&received));
@@ -286,7 +286,7 @@ pub(super) fn alltoall(comm: &CommData, sent: Given, received: Given) -> Result<
 
 /// `MPI_Alltoallv` and `MPI_Alltoallw`
 pub(super) fn alltoallv(comm: &CommData, sent: Vectors<'_>, received: Vectors<'_>) -> Result<Call> {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(Function::Alltoallv);
     let (sent, received) = (
         sent.check("send buffer")?,
         received.check("receive buffer")?,
@@ -311,9 +311,9 @@ pub(super) fn reduce(
     operand: impl FnOnce() -> Result<Operand>,
     root: i32,
 ) -> Result<Call> {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(Function::Reduce);
     let there = match root_of(comm, root)? {
-        Root::Beside => return Ok(nothing(comm)),
+        Root::Beside => return Ok(nothing(comm, Function::Reduce)),
         Root::Here => None,
         Root::There(root) => Some(root),
     };
@@ -378,7 +378,7 @@ pub(super) fn allreduce(
     (sendbuf, recvbuf): (*const u8, *mut u8),
     operand: &Operand,
 ) -> Result<Call> {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(Function::Allreduce);
     let len = operand.bytes();
     check_buffer("send buffer", sendbuf, len)?;
     check_buffer("receive buffer", recvbuf, len)?;
@@ -403,7 +403,7 @@ pub(super) fn reduce_scatter(
     own: (i64, i64),
     parts: &Parts,
 ) -> Result<Call> {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(Function::ReduceScatter);
     check_buffer("send buffer", sendbuf, operand.bytes())?;
     let input = operand.send(&mut builder, sendbuf);
     let peers = comm.peers() as usize;

@@ -10,7 +10,7 @@ use super::api_across;
 use super::arguments::{all_counts, check_buffer, check_overlap, check_root};
 use super::call::{Builder, Call, Items, Operand};
 use super::reduce_scatter::Parts;
-use super::{IN_PLACE, Schedule, Shape, Thresholds, Waits, What, select};
+use super::{Function, IN_PLACE, Schedule, Shape, Thresholds, Waits, What, select};
 use crate::datatype::Argument;
 use crate::engine::{CommData, Engine, check_intra};
 use crate::handle::{Comm, Datatype, Op};
@@ -40,7 +40,7 @@ impl Engine {
         }
         let root = check_root(c, root)?;
         let operand = Operand::new(count, dt, op)?;
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(Function::Reduce);
         let buffers = if c.rank() as u32 == root {
             operands(&mut builder, &operand, sendbuf, recvbuf)?
         } else {
@@ -85,7 +85,7 @@ impl Engine {
         if c.is_inter() {
             return api_across::allreduce(c, (sendbuf, recvbuf), &operand);
         }
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(Function::Allreduce);
         let buffers = operands(&mut builder, &operand, sendbuf, recvbuf)?;
         let kind = (What::Allreduce, select::allreduce as Flat);
         Ok(self.reduction(builder, (c, waits, 0), &operand, buffers, kind))
@@ -106,7 +106,7 @@ impl Engine {
         let c = self.comm(comm)?;
         check_intra(c)?;
         let operand = Operand::new(count, dt, op)?;
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(Function::Scan);
         let buffers = operands(&mut builder, &operand, sendbuf, recvbuf)?;
         let kind = (What::Scan, select::scan as Flat);
         Ok(self.reduction(builder, (c, waits, 0), &operand, buffers, kind))
@@ -127,7 +127,7 @@ impl Engine {
         let c = self.comm(comm)?;
         check_intra(c)?;
         let operand = Operand::new(count, dt, op)?;
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(Function::Exscan);
         let buffers = if c.rank() > 0 {
             operands(&mut builder, &operand, sendbuf, recvbuf)?
         } else if sendbuf == IN_PLACE {
@@ -182,7 +182,7 @@ impl Engine {
         if c.is_inter() {
             return api_across::reduce_scatter(c, (sendbuf, recvbuf), &operand, own, &parts);
         }
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(Function::ReduceScatter);
         let in_place = sendbuf == IN_PLACE;
         let from = if in_place {
             recvbuf.cast_const()

@@ -10,7 +10,7 @@ use super::exchange::Block;
 use super::laid::{Checked, Vectors, lay_copies, lay_in_a_row, lay_received, lay_sent, list};
 use super::operation::Place;
 use super::unequal::Way;
-use super::{IN_PLACE, Schedule, Shape, Thresholds, Unequal, What, select};
+use super::{Function, IN_PLACE, Schedule, Shape, Thresholds, Unequal, What, select};
 use crate::Result;
 use crate::engine::Engine;
 use crate::handle::{Comm, Datatype};
@@ -64,7 +64,7 @@ impl Engine {
             );
         }
         let root = check_root(c, root)?;
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(Function::Gatherv);
         let shape = shape(c, waits, root, 0);
         let own = root as usize;
         if shape.rank != root {
@@ -123,7 +123,7 @@ impl Engine {
             return api_across::scatterv(c, sent, (recvbuf, recvcount, recvtype), root);
         }
         let root = check_root(c, root)?;
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(Function::Scatterv);
         let shape = shape(c, waits, root, 0);
         let own = root as usize;
         if shape.rank != root {
@@ -178,7 +178,7 @@ impl Engine {
         if c.is_inter() {
             return api_across::allgatherv(c, (sendbuf.cast_mut(), sendcount, sendtype), received);
         }
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(Function::Allgatherv);
         let own = c.rank() as usize;
         let received = received.check("receive buffer")?;
         let in_place = sendbuf == IN_PLACE;
@@ -251,7 +251,7 @@ impl Engine {
         }
         let own = c.rank() as usize;
         let received = received.check("receive buffer")?;
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(Function::Alltoallv);
         let (from, into) = match sent {
             Some(sent) => {
                 let sent = sent.check("send buffer")?;

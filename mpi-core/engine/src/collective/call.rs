@@ -8,7 +8,7 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 use super::arguments::check_buffer;
 use super::schedule::Schedule;
 use super::scratch::Scratch;
-use super::{IN_PLACE, Shape, Unequal, Waits};
+use super::{Function, IN_PLACE, Shape, Unequal, Waits};
 use crate::datatype::{Argument, Held, Type};
 use crate::handle::{Datatype, Op};
 use crate::op::{self, Reduction, Vector};
@@ -16,6 +16,7 @@ use crate::{Error, ErrorClass, Result};
 
 /// A checked call.
 pub struct Call {
+    pub(crate) function: Function,
     pub(crate) schedule: Schedule,
     pub(crate) input: RawBuf,
     pub(crate) output: RawBufMut,
@@ -182,13 +183,22 @@ impl Items {
 }
 
 /// Puts a call together.
-#[derive(Default)]
 pub(super) struct Builder {
+    function: Function,
     staging: Option<Box<Staging>>,
     pub(super) unequal: Option<Box<Unequal>>,
 }
 
 impl Builder {
+    /// Of a call of this function.
+    pub(super) fn new(function: Function) -> Builder {
+        Builder {
+            function,
+            staging: None,
+            unequal: None,
+        }
+    }
+
     fn staging(&mut self) -> &mut Staging {
         self.staging.get_or_insert_default()
     }
@@ -270,6 +280,7 @@ impl Builder {
         reduction: Option<Reduction>,
     ) -> Call {
         Call {
+            function: self.function,
             schedule,
             input,
             output,

@@ -15,8 +15,8 @@ use crate::op::Reduction;
 
 /// Who waits for what others do in memory, and does useful things meanwhile.
 pub trait Watch {
-    /// Returns when `done` has said so, which may become true without anything arriving.
-    fn watch(&self, done: impl FnMut() -> bool);
+    /// Returns when `done` has said so, which may become true without anything arriving; an error when it never will.
+    fn watch(&self, done: impl FnMut() -> bool) -> Result<()>;
 }
 
 /// Where in a slot this member looks for what it wants.
@@ -89,27 +89,27 @@ impl<W: Watch> Turn<'_, W> {
                     self.board.post(self.number, FILLED);
                     return self.wait_for_all();
                 }
-                What::Bcast if is_root => self.fill(slot, output.ptr, block),
+                What::Bcast if is_root => self.fill(slot, output.ptr, block)?,
                 What::Bcast => return self.take(slot, shape.root, output.ptr),
                 What::Reduce | What::Allreduce | What::Scan | What::Exscan => {
-                    self.fill(slot, input.ptr, block);
+                    self.fill(slot, input.ptr, block)?;
                     return self.combine(what, slot, input.ptr, output.ptr, reduction);
                 }
                 What::ReduceScatter => {
-                    self.fill_for_others(slot, input.ptr);
+                    self.fill_for_others(slot, input.ptr)?;
                     let own = input.ptr.wrapping_add(mine);
                     return self.combine(what, slot, own, output.ptr, reduction);
                 }
                 What::Scatter if is_root => {
-                    self.fill_for_others(slot, input.ptr);
+                    self.fill_for_others(slot, input.ptr)?;
                     if !shape.in_place {
                         copy_nonoverlapping(input.ptr.wrapping_add(mine), output.ptr, block);
                     }
                 }
                 What::Scatter => return self.take(slot, shape.root, output.ptr),
-                What::Gather if !is_root => self.fill(slot, input.ptr, block),
+                What::Gather if !is_root => self.fill(slot, input.ptr, block)?,
                 What::Alltoall => {
-                    self.fill_for_others(slot, input.ptr);
+                    self.fill_for_others(slot, input.ptr)?;
                     let own = output.ptr.wrapping_add(mine);
                     copy_nonoverlapping(input.ptr.wrapping_add(mine), own, block);
                     return self.collect(slot, output.ptr);
@@ -120,7 +120,7 @@ impl<W: Watch> Turn<'_, W> {
                         copy_nonoverlapping(input.ptr, own, block);
                     }
                     if what == What::Allgather {
-                        self.fill(slot, own, block);
+                        self.fill(slot, own, block)?;
                     }
                     return self.collect(slot, output.ptr);
                 }
@@ -139,11 +139,12 @@ impl<W: Watch> Turn<'_, W> {
     /// # Safety
     /// `from` is readable for as many bytes, which fit.
     #[inline]
-    unsafe fn fill(&self, slot: Slot, from: *const u8, bytes: usize) {
-        let into = self.own_slot(slot);
+    unsafe fn fill(&self, slot: Slot, from: *const u8, bytes: usize) -> Result<()> {
+        let into = self.own_slot(slot)?;
         // SAFETY: the caller's promise; nobody reads the slot any more.
         unsafe { copy_nonoverlapping(from, into, bytes) };
         self.post();
+        Ok(())
     }
 
     /// Puts this member's blocks for the others into its slot, once it may.
@@ -151,8 +152,8 @@ impl<W: Watch> Turn<'_, W> {
     /// # Safety
     /// `from` is readable for the shape's bytes for each member, which fit.
     #[inline]
-    unsafe fn fill_for_others(&self, slot: Slot, from: *const u8) {
-        let (into, block) = (self.own_slot(slot), self.shape.bytes());
+    unsafe fn fill_for_others(&self, slot: Slot, from: *const u8) -> Result<()> {
+        let (into, block) = (self.own_slot(slot)?, self.shape.bytes());
         let own = self.shape.rank as usize * block;
         let (behind, end) = (own + block, self.shape.size as usize * block);
         // SAFETY: the caller's promise; nobody reads the slot any more.
@@ -162,14 +163,15 @@ impl<W: Watch> Turn<'_, W> {
             copy_nonoverlapping(from, into, end - behind);
         }
         self.post();
+        Ok(())
     }
 
     /// This member's slot, once it may be written.
     #[inline]
-    fn own_slot(&self, slot: Slot) -> *mut u8 {
+    fn own_slot(&self, slot: Slot) -> Result<*mut u8> {
         let (board, number) = (self.board, self.number);
-        self.watch.watch(|| board.is_free(number));
-        board.bytes(self.shape.rank as usize, number, slot.in_line)
+        self.watch.watch(|| board.is_free(number))?;
+        Ok(board.bytes(self.shape.rank as usize, number, slot.in_line))
     }
 
     #[inline]
@@ -210,7 +212,7 @@ impl<W: Watch> Turn<'_, W> {
     fn wait_for(&self, member: u32) -> Result<()> {
         let (board, number) = (self.board, self.number);
         self.watch
-            .watch(|| board.has_posted(member as usize, number, FILLED));
+            .watch(|| board.has_posted(member as usize, number, FILLED))?;
         in_agreement(self.shape, member, board.announced(member as usize, number))
     }
 

@@ -34,6 +34,7 @@ mod case_list;
 #[cfg(test)]
 mod check;
 pub mod exchange;
+mod function;
 pub mod fused;
 pub mod gather;
 mod laid;
@@ -58,6 +59,7 @@ pub use api_reduce::check_reduce_local;
 pub use board::What;
 pub use call::Call;
 pub(crate) use exchange::Block;
+pub use function::Function;
 pub use laid::{Types, Vectors};
 pub use operation::{Action, Buffer, Id, Operation, Place};
 pub use run::{Operands, Running, Wire};

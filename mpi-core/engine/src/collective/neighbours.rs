@@ -6,7 +6,7 @@ use super::call::{Builder, Call, Items};
 use super::exchange::Block;
 use super::laid::{Checked, Laid, Vectors, lay_received, lay_sent, list};
 use super::operation::Place;
-use super::{Schedule, Shape, select};
+use super::{Function, Schedule, Shape, select};
 use crate::datatype::Argument;
 use crate::engine::{CommData, Engine};
 use crate::handle::{Comm, Datatype};
@@ -135,7 +135,7 @@ fn gather_from(
     (sendbuf, sendcount, sendtype): (*const u8, i64, Datatype),
     received: Checked,
 ) -> Result<Call> {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(Function::NeighborAllgather);
     let input = send(&mut builder, sendbuf, sendcount, sendtype)?;
     let into = lay_received(&mut builder, received, None);
     let from = Laid {
@@ -153,7 +153,7 @@ fn exchange_with(
     sent: Checked,
     received: Checked,
 ) -> Result<Call> {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(Function::NeighborAlltoall);
     let from = lay_sent(&mut builder, sent);
     let into = lay_received(&mut builder, received, None);
     let schedule = between(shape(comm, waits, 0, 0), &with, &from, &into)?;

@@ -431,6 +431,12 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
         buffer.wrapping_add(place.offset)
     }
 
+    /// Ends a collective that is under way: see [`Running::step`] after an error.
+    #[cold]
+    pub fn give_up<W: Wire<Request = R>>(&mut self, wire: &mut W) {
+        self.withdraw(wire);
+    }
+
     #[cold]
     fn withdraw<W: Wire<Request = R>>(&mut self, wire: &mut W) {
         self.failed = true;

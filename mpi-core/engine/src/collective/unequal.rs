@@ -193,18 +193,28 @@ impl<W: Watch> Turn<'_, W> {
     ) -> (u64, Result<()>) {
         // SAFETY: the caller's promise.
         let done = unsafe { self.exchange_unequal(call, turn, buffers) };
-        let told = |member| {
-            self.wait_for_post(member);
-            self.board.announced(member as usize, self.number)
-        };
-        let longest = match call.way.what {
-            _ if turn > 0 => 0,
-            What::Scatter => told(self.shape.root),
-            What::Alltoall => (0..self.shape.size).map(told).max().unwrap_or(0),
-            _ => call.way.longest.unwrap_or(0) as u64,
-        };
+        let longest = self.longest(call, turn);
         self.board.finish(self.number);
-        (longest, done)
+        match longest {
+            Ok(longest) => (longest, done),
+            Err(error) => (0, done.and(Err(error))),
+        }
+    }
+
+    /// The length of the longest block, as far as it matters, once everybody who tells it has done so.
+    fn longest(&self, call: &Unequal, turn: usize) -> Result<u64> {
+        let told = |member| {
+            self.wait_for_post(member)?;
+            Ok(self.board.announced(member as usize, self.number))
+        };
+        match call.way.what {
+            _ if turn > 0 => Ok(0),
+            What::Scatter => told(self.shape.root),
+            What::Alltoall => {
+                (0..self.shape.size).try_fold(0, |longest, member| Ok(longest.max(told(member)?)))
+            }
+            _ => Ok(call.way.longest.unwrap_or(0) as u64),
+        }
     }
 
     /// # Safety
@@ -226,7 +236,7 @@ impl<W: Watch> Turn<'_, W> {
         // SAFETY: the caller's promise; the slot is written once it may be, and has room for the parts.
         unsafe {
             if call.fills(self.shape) {
-                self.watch.watch(|| self.board.is_free(self.number));
+                self.watch.watch(|| self.board.is_free(self.number))?;
                 if call.way.what.has_blocks() && turn == 0 {
                     for member in 0..self.shape.size {
                         self.length(call, rank, member).write(0);
@@ -255,7 +265,7 @@ impl<W: Watch> Turn<'_, W> {
                 if bytes == 0 && turn > 0 {
                     continue;
                 }
-                self.wait_for_post(block.peer);
+                self.wait_for_post(block.peer)?;
                 if turn == 0 {
                     self.check_length(call, block)?;
                 }
@@ -266,10 +276,10 @@ impl<W: Watch> Turn<'_, W> {
         Ok(())
     }
 
-    fn wait_for_post(&self, member: u32) {
+    fn wait_for_post(&self, member: u32) -> Result<()> {
         let (board, number) = (self.board, self.number);
         self.watch
-            .watch(|| board.has_posted(member as usize, number, FILLED));
+            .watch(|| board.has_posted(member as usize, number, FILLED))
     }
 
     /// Where in `member`'s slot the data for `reader` are, of a block of so many bytes.

@@ -6,8 +6,10 @@
 
 use core::mem;
 use core::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 use super::Engine;
+use super::calls::{Arguments, Calls};
 use super::comm::CommData;
 use super::matching::Envelope;
 use super::receive::idle_body;
@@ -51,9 +53,20 @@ pub(crate) struct Collective {
     then: Option<Then>,
     call: Call,
     tag: i32,
+    calls: Arc<Calls>,
+    /// The call's number among those of its communicator.
+    number: u32,
     pub(super) persistent: bool,
     running: Option<Running<RequestRef>>,
     scratch: Scratch,
+}
+
+impl Drop for Collective {
+    fn drop(&mut self) {
+        if self.persistent {
+            self.calls.end_persistent(self.number);
+        }
+    }
 }
 
 impl Engine {
@@ -64,16 +77,12 @@ impl Engine {
     #[inline]
     pub unsafe fn run(&self, comm: Comm, call: Call) -> Result<()> {
         let comm = self.comm(comm)?;
-        let buffers = (call.input, call.output);
         // SAFETY: the caller's promise.
         unsafe {
             if let Some(staging) = &call.staging {
                 staging.fill();
             }
-            match &call.unequal {
-                Some(unequal) => self.run_unequal(comm, unequal, &call.schedule, buffers)?,
-                None => self.run_collective(comm, &call.schedule, buffers, call.reduction)?,
-            }
+            self.run_call(comm, &call)?;
             if let Some(staging) = &call.staging {
                 staging.empty();
             }
@@ -146,10 +155,18 @@ impl Engine {
             true => comm.next_persistent(),
             false => comm.next_sequence(),
         };
+        let shape = call.schedule.shape();
+        let arguments = Arguments::new(call.function, shape, comm.is_inter());
+        let number = match persistent {
+            true => comm.calls().begin_persistent(&arguments),
+            false => comm.calls().begin_later(&arguments),
+        };
         body.extra().collective = Some(Box::new(Collective {
             then,
             call,
             tag,
+            calls: comm.calls().clone(),
+            number,
             persistent,
             running: None,
             scratch: Scratch::default(),
@@ -180,6 +197,7 @@ impl Engine {
             // Only a call that waits itself has any.
             unequal: _,
             _held: _,
+            function: _,
         } = collective.call;
         if let Some(staging) = staging {
             // SAFETY: the caller's promise.
@@ -217,7 +235,14 @@ impl Engine {
             board: None,
         };
         let running = collective.running.as_mut().expect("it was launched");
+        let (calls, number) = (&collective.calls, collective.number);
+        // Before: what came first may have ended the call well.
+        let is_refuted = calls.is_refuted(number);
         match running.step(&mut wire) {
+            Ok(false) if is_refuted => {
+                running.give_up(&mut wire);
+                body.error = Some(calls.refutation(number));
+            }
             Ok(false) => return false,
             Ok(true) => {
                 if let Some(staging) = &collective.call.staging {
@@ -231,6 +256,10 @@ impl Engine {
             Err(error) => body.error = Some(error),
         }
         collective.running = None;
+        match collective.persistent {
+            true => collective.calls.restarted(collective.number, true),
+            false => collective.calls.end_later(collective.number),
+        }
         self.complete(request);
         true
     }
@@ -275,6 +304,9 @@ impl Engine {
             body.active = true;
             body.error = None;
             request.restart();
+            let collective = body.extra().collective.as_ref();
+            let collective = collective.expect("a collective's request");
+            collective.calls.restarted(collective.number, false);
             self.launch(request);
         }
     }

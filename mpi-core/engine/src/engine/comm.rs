@@ -8,6 +8,7 @@ use ferrite_shm::Board;
 
 use super::Engine;
 use super::buffered::SharedBuffers;
+use super::calls::Calls;
 use crate::attribute::{Attributes, Owner};
 use crate::collective::nodes::Nodes;
 use crate::errhandler::{Attached, Place};
@@ -86,6 +87,8 @@ pub struct CommData {
     inter: Option<Inter>,
     /// Collective operations begun, which tells those under way at the same time apart.
     sequence: AtomicI32,
+    /// The collective calls made on it last.
+    calls: Arc<Calls>,
     /// Where the members of this node work together, if they are several and there was room. Set before the first collective that may use
     /// it.
     board: OnceLock<Board>,
@@ -150,6 +153,7 @@ impl CommData {
             size: members.size() as i32,
             peers: members.size() as i32,
             inter: None,
+            calls: Arc::new(Calls::new(members.clone(), None)),
             route: Route::new(context, rank, members),
             handle: AtomicU32::new(Comm::NULL.0),
             sequence: AtomicI32::new(0),
@@ -176,6 +180,7 @@ impl CommData {
     ) -> CommData {
         let mut made = CommData::new(context, own, local.clone(), "");
         made.peers = remote.size() as i32;
+        made.calls = Arc::new(Calls::new(local.clone(), Some(remote.clone())));
         made.route = Route::new(context, made.route.rank, remote);
         let within = CommData::new(Contexts::after(context), own, local.clone(), "");
         made.inter = Some(Inter {
@@ -215,6 +220,12 @@ impl CommData {
     /// How its messages find their way.
     pub(crate) fn route(&self) -> &Route {
         &self.route
+    }
+
+    /// The collective calls made on it last.
+    #[inline]
+    pub(crate) fn calls(&self) -> &Arc<Calls> {
+        &self.calls
     }
 
     /// This process's rank.

@@ -9,12 +9,9 @@ use ferrite_shm::{BoardId, Room};
 
 use super::Engine;
 use super::comm::{CommData, Inter};
-use super::sessions::{Pset, pset_named};
 use crate::errhandler::{Attached, Owner};
 use crate::group::Members;
 use crate::handle::{Comm, Errhandler, Group, Info, Request};
-use crate::hardware::{RESOURCES, Resource};
-use crate::info;
 use crate::status::UNDEFINED;
 use crate::{Error, ErrorClass, Result};
 
@@ -165,64 +162,6 @@ impl Engine {
         self.add_comm(u64::from_le_bytes(context), members, parent)
     }
 
-    /// `MPI_Comm_split_type`: the members that share what `kind` names; [`Comm::NULL`] where that is nothing. Collective.
-    pub fn comm_split_type(&self, comm: Comm, kind: SplitType, key: i32) -> Result<Comm> {
-        let color = match kind {
-            SplitType::Node => self.node_color(),
-            SplitType::Part(told) => self.part_color(comm, told)?,
-            SplitType::Resource(resource) => self.resource_color(resource),
-            SplitType::Process => self.job.rank as i32,
-            SplitType::All => 0,
-            SplitType::Nothing => UNDEFINED,
-        };
-        self.comm_split(comm, color, key)
-    }
-
-    /// The color of the node that this process is on.
-    fn node_color(&self) -> i32 {
-        let first = self.job.local.first().copied();
-        first.unwrap_or(self.job.rank) as i32
-    }
-
-    /// The color of the instance of a resource that this process runs on, among those of all nodes.
-    fn resource_color(&self, resource: Resource) -> i32 {
-        /// More than a machine has processors, and few enough for 262,144 nodes.
-        const INSTANCES: u32 = 8192;
-        let instance = resource.instance().filter(|first| *first < INSTANCES);
-        let color = instance.and_then(|first| {
-            let color =
-                u64::from(self.node_color() as u32) * u64::from(INSTANCES) + u64::from(first);
-            i32::try_from(color).ok()
-        });
-        color.unwrap_or(UNDEFINED)
-    }
-
-    /// The color of what this process has of the largest resource that not all members share, whose name is told in an info object.
-    fn part_color(&self, comm: Comm, told: Info) -> Result<i32> {
-        const LEVELS: usize = 1 + RESOURCES.len();
-        let parent = self.comm(comm)?;
-        check_intra(parent)?;
-        let size = parent.size() as usize;
-        let resources = RESOURCES.map(|(_, resource)| self.resource_color(resource));
-        let mut mine = [self.node_color(); LEVELS];
-        mine[1..].copy_from_slice(&resources);
-        let bytes = mine.map(i32::to_le_bytes);
-        let mut all = vec![0u8; size * LEVELS * size_of::<i32>()];
-        self.tell_each_other(parent, bytes.as_flattened(), &mut all)?;
-        let level = (0..LEVELS).find(|level| {
-            let colors = all.as_chunks::<4>().0.iter().skip(*level).step_by(LEVELS);
-            colors.into_iter().any(|color| *color != bytes[*level])
-        });
-        let Some(level) = level else {
-            return Ok(UNDEFINED);
-        };
-        if mine[level] != UNDEFINED && told != Info::NULL {
-            let name = level.checked_sub(1).map_or(NODE, |at| RESOURCES[at].0);
-            info::set(told, RESOURCE_KEY, name.as_bytes())?;
-        }
-        Ok(mine[level])
-    }
-
     /// `MPI_Comm_idup`: the handle is valid once the request is done. Such a communicator has no board: agreeing on one would have to wait.
     /// Attributes are copied now. Collective.
     pub fn comm_idup(&self, comm: Comm, info: Info) -> Result<(Comm, Request)> {
@@ -269,6 +208,7 @@ impl Engine {
             if let Some(chosen) = engine.born(Comm(handle)) {
                 made.errhandler.set(chosen);
             }
+            engine.note_calls(&made);
         });
         let request = started.inspect_err(|_| {
             drop(self.born(Comm(handle)));
@@ -413,6 +353,7 @@ impl Engine {
         }
         self.buffer_flush_of(&self.comm(*comm)?.buffers.clone());
         if let Some(freed) = self.comms.remove(comm.0) {
+            self.forget_calls(&freed);
             self.outlive_handle(freed);
         }
         *comm = Comm::NULL;
@@ -442,7 +383,25 @@ impl Engine {
         let made = Arc::new(made);
         let handle = self.comms.insert(made.clone()).map_err(|_| too_many())?;
         made.set_handle(Comm(handle));
+        self.note_calls(&made);
         Ok(made)
+    }
+
+    /// Others may ask from now on how far this process is with calls in a communicator.
+    fn note_calls(&self, comm: &CommData) {
+        self.all_calls.add(comm.context(), comm.calls());
+        if let Some(inter) = comm.inter() {
+            self.all_calls
+                .add(inter.within.context(), inter.within.calls());
+        }
+    }
+
+    /// The communicator's handle is freed.
+    fn forget_calls(&self, comm: &CommData) {
+        self.all_calls.remove(comm.context());
+        if let Some(inter) = comm.inter() {
+            self.all_calls.remove(inter.within.context());
+        }
     }
 }
 
@@ -451,46 +410,6 @@ const NO_BOARD: u32 = u32::MAX - 1;
 
 /// Set in the tags that members of a group, or leaders, use among themselves; no other tag is negative.
 pub(super) const GROUP_TAGS: i32 = i32::MIN;
-
-/// The key of an info object that names a resource, and the name of a node.
-pub const RESOURCE_KEY: &[u8] = b"mpi_hw_resource_type";
-const NODE: &str = "mpi_shared_memory";
-
-/// What members of a communicator can share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SplitType {
-    /// The memory of a node.
-    Node,
-    /// The largest thing that not all of the communicator's members share. Its name is told in this info object, unless that is null.
-    Part(Info),
-    /// An instance of a resource of a node.
-    Resource(Resource),
-    /// The process itself.
-    Process,
-    /// The job.
-    All,
-    /// `MPI_UNDEFINED`, or a resource that is not known.
-    Nothing,
-}
-
-impl SplitType {
-    /// What the names of a resource or a process set say. What is not known splits into nothing, by the standard.
-    pub fn guided(resource: Option<&[u8]>, pset: Option<&[u8]>) -> SplitType {
-        let text = |bytes| core::str::from_utf8(bytes).ok();
-        if let Some(name) = resource.and_then(text) {
-            return match Resource::named(name) {
-                _ if name == NODE => SplitType::Node,
-                Some(resource) => SplitType::Resource(resource),
-                None => SplitType::Nothing,
-            };
-        }
-        match pset.and_then(text).and_then(pset_named) {
-            Some(Pset::World) => SplitType::All,
-            Some(Pset::Own) => SplitType::Process,
-            None => SplitType::Nothing,
-        }
-    }
-}
 
 /// For what is not defined between two groups.
 pub(crate) fn check_intra(comm: &CommData) -> Result<()> {

@@ -110,6 +110,8 @@ impl Engine {
             }
         }
         let left = Left::new(job.size > 1 && bootstrap.hears_of_waits());
+        let all_calls = super::stall::AllCalls::new();
+        all_calls.add(Contexts::WORLD, world.calls());
         Ok(Engine {
             bootstrap,
             level: ClassLock::new(Class::Leaf, level),
@@ -135,6 +137,9 @@ impl Engine {
             helps: ClassLock::new(Class::Leaf, Default::default()),
             has_helps: false.into(),
             under_way: super::collectives::UnderWay::new(),
+            all_calls,
+            talk: 0.into(),
+            asked: 0.into(),
             waiting,
             left,
             tuning: Tuning::new(&settings),

@@ -177,7 +177,7 @@ impl Engine {
         };
         let buffers = (RawBuf::of(mine), RawBufMut::of(theirs));
         // SAFETY: the buffers are as long as the blocks.
-        unsafe { self.run_on(wire, &schedule, buffers, None, (tag, 0)) }
+        unsafe { self.run_on(None, wire, &schedule, buffers, None, (tag, 0)) }
     }
 
     /// What the rank 0 of each group says, for all members of both: the local one's first.

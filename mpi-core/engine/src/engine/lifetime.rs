@@ -247,7 +247,7 @@ impl Engine {
     fn publish(&self, level: ThreadLevel) {
         attribute::publish(&attribute::Predefined {
             // Ranks of one node share its monotonic clock.
-            wtime_is_global: self.job.local.len() as u32 == self.job.size,
+            wtime_is_global: self.job.is_on_one_node(),
             appnum: Some(self.job.appnum),
             universe_size: Some(self.job.size),
         });

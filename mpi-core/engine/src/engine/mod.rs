@@ -6,6 +6,7 @@
 
 mod assistant;
 mod buffered;
+mod calls;
 mod cards;
 mod collectives;
 mod comm;
@@ -38,6 +39,8 @@ mod returnable;
 mod send;
 mod sessions;
 mod share;
+mod split_type;
+mod stall;
 #[cfg(test)]
 mod tests;
 mod topologies;
@@ -57,13 +60,13 @@ pub(crate) use buffered::SharedBuffers;
 pub use buffered::{BSEND_OVERHEAD, BUFFER_AUTOMATIC};
 pub use comm::{CommData, Comparison, MAX_NAME};
 pub(crate) use comm_make::check_intra;
-pub use comm_make::{RESOURCE_KEY, SplitType};
 pub use complete::{Any, RequestArray};
 pub use generalized::Generalized;
 pub use init::ThreadLevel;
 pub(crate) use lifetime::made_engine;
 pub use lifetime::{Discovered, engine, is_finalized, is_initialized, loaded_from};
 pub use request::{Mode, SENT};
+pub use split_type::{RESOURCE_KEY, SplitType};
 pub use topologies::Edge;
 
 use crate::settings::Settings;
@@ -118,6 +121,11 @@ pub struct Engine {
     has_helps: AtomicBool,
     /// Collective operations that nobody waits for in particular.
     under_way: collectives::UnderWay,
+    /// The collective calls made on each communicator.
+    all_calls: stall::AllCalls,
+    /// `Call` frames that have come, and how often this process has asked. Relaxed everywhere: nothing else depends on them.
+    talk: AtomicU32,
+    asked: AtomicU32,
     waiting: wait::Waiting,
     left: left::Left,
     tuning: tuning::Tuning,

@@ -11,7 +11,7 @@
 //! | `Cancel` | | sender's request | | |
 //! | `Cancelled` | 1: taken back, 0: too late | sender's request | | |
 //!
-//! `Clear` and `Finished` with other flags: see [`super::share`].
+//! `Clear` and `Finished` with other flags: see [`super::share`]. `Call`: see [`super::stall`].
 //!
 //! Requests in frames are handles: one that is stale or invented is found out and the frame is dropped.
 
@@ -155,6 +155,7 @@ impl Engine {
                 out.held = head.context != 0;
                 out.update();
             }
+            Some(FrameKind::Call) => self.stage_told(process, head, data),
             Some(FrameKind::Cancel) => self.take_back(process, head.tag as u32),
             Some(FrameKind::Cancelled) => {
                 if head.context == 1

@@ -16,7 +16,6 @@ use ferrite_shm::Sleeper;
 
 use super::Engine;
 use super::contention::Contention;
-use crate::collective::fused::Watch;
 use crate::sync::threaded;
 
 /// How long a process sleeps that has frames to send for which there is no room: nobody wakes it for that.
@@ -184,12 +183,17 @@ struct Patience {
     otherwise: bool,
     /// When the launcher was last told of it, counted from `since`.
     told: Duration,
+    /// How often others were asked how far they are, how many of their questions and answers had come then, and since when this
+    /// process waits for more.
+    rounds: u32,
+    talk: u32,
+    asked: Option<Instant>,
 }
 
-impl Watch for Engine {
+impl Engine {
     /// [`Engine::wait_until`] for what may become true without anything arriving by a transport.
     #[inline]
-    fn watch(&self, mut done: impl FnMut() -> bool) {
+    pub(super) fn watch(&self, mut done: impl FnMut() -> bool) {
         if done() {
             return;
         }
@@ -208,9 +212,7 @@ impl Watch for Engine {
             }
         }
     }
-}
 
-impl Engine {
     /// Makes progress until `done` says so. It is not asked again after that.
     #[inline]
     pub fn wait_until(&self, mut done: impl FnMut() -> bool) {
@@ -272,6 +274,12 @@ impl Engine {
     #[inline]
     fn end_patience(&self, patience: &mut Patience) {
         if patience.since.is_some() {
+            // Talk of what calls are under way is no news.
+            let talk = self.talk.load(Ordering::Relaxed);
+            if talk != patience.talk {
+                patience.talk = talk;
+                return;
+            }
             let contention = &self.waiting.contention;
             contention.learn_wait(patience.yields, patience.otherwise);
         }
@@ -302,7 +310,11 @@ impl Engine {
     fn be_very_patient(&self, patience: &mut Patience, done: &mut dyn FnMut() -> bool) -> bool {
         let waiting = &self.waiting;
         let now = Instant::now();
-        let waited = now - *patience.since.get_or_insert(now);
+        let since = *patience.since.get_or_insert_with(|| {
+            patience.talk = self.talk.load(Ordering::Relaxed);
+            now
+        });
+        let waited = now - since;
         let (spin, is_kept) = waiting.spin_at(now);
         if waited < spin {
             return false;
@@ -320,8 +332,17 @@ impl Engine {
                 return true;
             }
         }
+        let quiet = now - patience.asked.unwrap_or(since);
+        let left = self.stall().map(|stall| stall.saturating_sub(quiet));
+        if left == Some(Duration::ZERO) {
+            patience.rounds += 1;
+            // To ask again after as long.
+            patience.asked = Some(now);
+            self.ask_about_calls(patience.rounds);
+            return false;
+        }
         patience.otherwise = true;
-        let is_done = self.sleep(None, done);
+        let is_done = self.sleep(left, done);
         waiting.contention.learn_sleep(now.elapsed());
         is_done
     }

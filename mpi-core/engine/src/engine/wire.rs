@@ -6,27 +6,125 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 use ferrite_shm::Board;
 
 use super::Engine;
+use super::calls::{Arguments, Calls};
 use super::comm::CommData;
 use super::matching::Envelope;
 use super::receive::idle_body;
 use super::request::{Kind, RequestRef};
 use crate::collective::fused::{Turn, Watch};
 use crate::collective::{
-    Operands, Running, Schedule, Shape, Thresholds, Unequal, What, Wire, select,
+    Call, Function, Operands, Running, Schedule, Shape, Thresholds, Unequal, What, Wire, select,
 };
 use crate::group::Members;
 use crate::op::Reduction;
 use crate::status::Status;
 use crate::{Error, ErrorClass, Result};
 
+/// A blocking collective call under way.
+pub(super) struct InCall<'a> {
+    engine: &'a Engine,
+    calls: &'a Calls,
+    number: u32,
+}
+
+impl<'a> InCall<'a> {
+    /// Takes note of a call.
+    #[inline]
+    fn begin(engine: &'a Engine, data: &'a CommData, function: Function, shape: &Shape) -> Self {
+        let arguments = Arguments::new(function, shape, data.is_inter());
+        let calls = &**data.calls();
+        let number = calls.begin(&arguments);
+        InCall {
+            engine,
+            calls,
+            number,
+        }
+    }
+
+    #[inline]
+    fn is_refuted(&self) -> bool {
+        self.calls.is_refuted(self.number)
+    }
+}
+
+impl Drop for InCall<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.calls.end(self.number);
+    }
+}
+
+impl Watch for InCall<'_> {
+    #[inline]
+    fn watch(&self, mut done: impl FnMut() -> bool) -> Result<()> {
+        if done() {
+            return Ok(());
+        }
+        let mut is_done = false;
+        self.engine.watch(|| {
+            // Before: what came first may have ended the call well.
+            let is_refuted = self.is_refuted();
+            is_done = done();
+            is_done || is_refuted
+        });
+        match is_done {
+            true => Ok(()),
+            false => Err(self.calls.refutation(self.number)),
+        }
+    }
+}
+
 impl Engine {
-    /// Runs a schedule to its end. The tag is taken from the communicator's sequence, so all members must come here in the
-    /// same order.
+    /// Runs a call to its end.
+    ///
+    /// # Safety
+    /// As of [`Engine::run_collective`].
+    #[inline]
+    pub(super) unsafe fn run_call(&self, data: &CommData, call: &Call) -> Result<()> {
+        let Call {
+            function,
+            ref schedule,
+            input,
+            output,
+            reduction,
+            ref unequal,
+            staging: _,
+            _held: _,
+        } = *call;
+        let call = InCall::begin(self, data, function, schedule.shape());
+        // SAFETY: the caller's promise.
+        unsafe {
+            match unequal {
+                Some(unequal) => self.run_unequal(&call, data, unequal, schedule, (input, output)),
+                None => self.run_schedule(&call, data, schedule, (input, output), reduction),
+            }
+        }
+    }
+
+    /// Runs a schedule of the engine's own to its end.
     ///
     /// # Safety
     /// The buffers are valid for what the schedule's shape says and do not overlap, but for `input` in place.
     pub(crate) unsafe fn run_collective(
         &self,
+        data: &CommData,
+        function: Function,
+        schedule: &Schedule,
+        buffers: (RawBuf, RawBufMut),
+    ) -> Result<()> {
+        let call = InCall::begin(self, data, function, schedule.shape());
+        // SAFETY: the caller's promise.
+        unsafe { self.run_schedule(&call, data, schedule, buffers, None) }
+    }
+
+    /// Runs a schedule to its end. The tag is taken from the communicator's sequence, so all members must come here in the
+    /// same order.
+    ///
+    /// # Safety
+    /// The buffers are valid for what the schedule's shape says and do not overlap, but for `input` in place.
+    unsafe fn run_schedule(
+        &self,
+        call: &InCall<'_>,
         data: &CommData,
         schedule: &Schedule,
         (input, output): (RawBuf, RawBufMut),
@@ -38,7 +136,7 @@ impl Engine {
                 board: data.expect_board(),
                 number: data.next_turns(1),
                 shape: schedule.shape(),
-                watch: self,
+                watch: call,
             };
             // Whoever comes last to a barrier has waited most for the call before it, and would for the next one of its kind.
             let gives_way = had_root && what == What::Barrier && turn.is_last();
@@ -59,8 +157,16 @@ impl Engine {
         let turns = schedule.turns();
         let turn = data.next_turns(turns);
         // SAFETY: the caller's promise.
-        let outcome =
-            unsafe { self.run_on(wire, schedule, (input, output), reduction, (tag, turn)) };
+        let outcome = unsafe {
+            self.run_on(
+                Some(call),
+                wire,
+                schedule,
+                (input, output),
+                reduction,
+                (tag, turn),
+            )
+        };
         if outcome.is_err() {
             // The others must not wait for slots that this member was to free.
             (turn..turn + turns).for_each(|turn| data.expect_board().finish(turn));
@@ -72,27 +178,28 @@ impl Engine {
     ///
     /// # Safety
     /// As of [`Engine::run_collective`].
-    pub(super) unsafe fn run_unequal(
+    unsafe fn run_unequal(
         &self,
+        call: &InCall<'_>,
         data: &CommData,
-        call: &Unequal,
+        unequal: &Unequal,
         schedule: &Schedule,
         buffers: (RawBuf, RawBufMut),
     ) -> Result<()> {
-        data.replace_rooted(call.has_root());
+        data.replace_rooted(unequal.has_root());
         let shape = schedule.shape();
         let play = |number: usize| {
             let turn = Turn {
                 board: data.expect_board(),
                 number: data.next_turns(1),
                 shape,
-                watch: self,
+                watch: call,
             };
             // SAFETY: the caller's promise.
-            unsafe { turn.deal(call, number, buffers) }
+            unsafe { turn.deal(unequal, number, buffers) }
         };
         let (longest, mut done) = play(0);
-        let turns = call.turns(longest, shape, self.limits());
+        let turns = unequal.turns(longest, shape, self.limits());
         for number in 1..turns {
             // Also after an error, as the others wait for this member.
             let (_, further) = play(number as usize);
@@ -101,9 +208,9 @@ impl Engine {
         if turns > 1 {
             return done;
         }
-        if done.is_ok() && call.has_long() {
+        if done.is_ok() && unequal.has_long() {
             // SAFETY: the caller's promise.
-            return unsafe { self.run_collective(data, schedule, buffers, None) };
+            return unsafe { self.run_schedule(call, data, schedule, buffers, None) };
         }
         // Others may have long blocks, whose messages have this call's tag.
         data.next_sequence();
@@ -116,6 +223,7 @@ impl Engine {
     /// As of [`Engine::run_collective`].
     pub(super) unsafe fn run_on(
         &self,
+        call: Option<&InCall<'_>>,
         mut wire: CollectiveWire<'_>,
         schedule: &Schedule,
         (input, output): (RawBuf, RawBufMut),
@@ -137,9 +245,11 @@ impl Engine {
         let mut running: Running<RequestRef> = unsafe { Running::new(schedule, operands) };
         let mut outcome = Ok(false);
         let mut step = || {
+            // Before: what came first may have ended the call well.
+            let is_refuted = call.is_some_and(InCall::is_refuted);
             outcome = running.step(&mut wire);
             // `MPI_Finalize` ends with a barrier to which not all need come.
-            !matches!(outcome, Ok(false)) || self.left.all_are_there()
+            is_refuted || !matches!(outcome, Ok(false)) || self.left.all_are_there()
         };
         self.left.awaits_collective();
         if schedule.turns() > 0 {
@@ -149,6 +259,12 @@ impl Engine {
             self.wait_until(&mut step);
         }
         self.left.awaits_nothing();
+        if let (Ok(false), Some(call)) = (&outcome, call)
+            && call.is_refuted()
+        {
+            running.give_up(&mut wire);
+            outcome = Err(call.calls.refutation(call.number));
+        }
         memory.trim(SCRATCH_KEPT);
         *self.scratch.lock() = memory;
         outcome.map(|_| ())
@@ -221,7 +337,7 @@ impl Engine {
             board: None,
         };
         // SAFETY: the caller's promise.
-        unsafe { self.run_on(wire, schedule, buffers, None, (tag, 0)) }
+        unsafe { self.run_on(None, wire, schedule, buffers, None, (tag, 0)) }
     }
 
     /// Where one algorithm gives way to another.
@@ -235,7 +351,7 @@ impl Engine {
         let schedule = select::barrier(shape(comm, 0), self.limits());
         let buffers = (RawBuf::EMPTY, RawBufMut::EMPTY);
         // SAFETY: a barrier has no buffers.
-        unsafe { self.run_collective(comm, &schedule, buffers, None) }
+        unsafe { self.run_collective(comm, Function::Finalize, &schedule, buffers) }
     }
 
     /// Rank 0's bytes for everybody.
@@ -252,7 +368,7 @@ impl Engine {
         let schedule = select::bcast(shape, self.limits());
         let buffers = (RawBuf::EMPTY, RawBufMut::of(bytes));
         // SAFETY: the buffer is as long as the shape says.
-        unsafe { self.run_collective(comm, &schedule, buffers, None) }
+        unsafe { self.run_collective(comm, Function::Making, &schedule, buffers) }
     }
 
     /// Everybody's bytes for everybody, in the order of rank. `all` has room for as many as there are members.
@@ -267,7 +383,7 @@ impl Engine {
         let schedule = select::allgather(shape, self.limits());
         let buffers = (RawBuf::of(mine), RawBufMut::of(all));
         // SAFETY: the buffers are as long as the shape says.
-        unsafe { self.run_collective(comm, &schedule, buffers, None) }
+        unsafe { self.run_collective(comm, Function::Making, &schedule, buffers) }
     }
 }
 

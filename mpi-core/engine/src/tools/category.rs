@@ -81,7 +81,12 @@ pub static CATEGORIES: [Category; 5] = [
         name: "ferrite_waiting",
         description: "What processors do while processes wait.",
         categories: &[],
-        controls: &["FERRITE_PROGRESS_THREAD", "FERRITE_SPIN", "FERRITE_YIELD"],
+        controls: &[
+            "FERRITE_PROGRESS_THREAD",
+            "FERRITE_SPIN",
+            "FERRITE_YIELD",
+            "FERRITE_STALL",
+        ],
         variables: &["ferrite_pauses"],
         events: &[],
     },

@@ -47,10 +47,11 @@ fn attachments(size: u32) -> Vec<Attachment> {
 struct Yield;
 
 impl Watch for Yield {
-    fn watch(&self, mut done: impl FnMut() -> bool) {
+    fn watch(&self, mut done: impl FnMut() -> bool) -> Result<()> {
         while !done() {
             thread::yield_now();
         }
+        Ok(())
     }
 }
 
@@ -135,7 +136,7 @@ impl Member<'_> {
         Yield.watch(|| {
             outcome = running.step(&mut OnlyBoard(board));
             !matches!(outcome, Ok(false))
-        });
+        })?;
         outcome.map(drop)
     }
 }

@@ -48,8 +48,16 @@ const NET_WAYS: &[Way] = &[
 ];
 
 /// Time must play no role in a simulation: a rank that waits sleeps at once, or never.
-const SLEEPY: Way = &[("FERRITE_SPIN", "0"), ("FERRITE_YIELD", "0")];
-const AWAKE: Way = &[("FERRITE_SPIN", "0"), ("FERRITE_YIELD", "100000s")];
+const SLEEPY: Way = &[
+    ("FERRITE_SPIN", "0"),
+    ("FERRITE_YIELD", "0"),
+    ("FERRITE_STALL", "0"),
+];
+const AWAKE: Way = &[
+    ("FERRITE_SPIN", "0"),
+    ("FERRITE_YIELD", "100000s"),
+    ("FERRITE_STALL", "0"),
+];
 
 const SIZES: &[usize] = &[
     0, 1, 8, 32, 33, 40, 41, 64, 65, 1000, 8192, 16384, 65536, 300_000, 524_288, 1_500_001,
