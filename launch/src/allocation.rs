@@ -22,11 +22,14 @@ pub(crate) enum Found {
     Absent(String),
 }
 
+/// Hosts with their places, from a variable's value and the other variables.
+type Read = fn(&str, &dyn Fn(&str) -> Option<String>) -> Result<Vec<(String, u32)>, Trouble>;
+
 /// One manager's list.
 struct List {
     manager: &'static str,
     variable: &'static str,
-    read: fn(&str, &dyn Fn(&str) -> Option<String>) -> Result<Vec<(String, u32)>, Trouble>,
+    read: Read,
 }
 
 enum Trouble {

@@ -185,13 +185,16 @@ enum Hopeless {
 /// A call under way: number, how often it was started (0 for one that is not persistent), and arguments.
 pub(super) type UnderWay = (u32, u32, Arguments);
 
+/// A call, how often it was started, and the processes that are no hope for it.
+type WithoutHope = (u32, u32, Vec<(u32, Hopeless)>);
+
 /// What is seldom looked at: persistent calls, and what others have told of calls that are under way here.
 #[derive(Default)]
 struct Told {
     persistent: Vec<Persistent>,
     /// Calls, how often they were started, and the processes that are no hope for them: those that have ended them as often, and
     /// those in which nothing has moved since this process asked for the last time but one.
-    hopeless: Vec<(u32, u32, Vec<(u32, Hopeless)>)>,
+    hopeless: Vec<WithoutHope>,
     refuted: Vec<(u32, ErrorClass, String)>,
 }
 

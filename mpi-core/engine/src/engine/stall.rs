@@ -70,11 +70,14 @@ impl AllCalls {
         }
     }
 
-    fn get(&self, context: u64) -> Option<Arc<Calls>> {
+    /// Those of a communicator, and whether its handle is freed.
+    fn get(&self, context: u64) -> Option<(Arc<Calls>, bool)> {
         let all = self.0.lock();
-        let freed = || all.freed.iter().find(|(other, _)| *other == context);
-        let alive = all.alive.get(&context);
-        alive.or_else(|| freed().map(|(_, calls)| calls)).cloned()
+        if let Some(calls) = all.alive.get(&context) {
+            return Some((calls.clone(), false));
+        }
+        let freed = all.freed.iter().find(|(other, _)| *other == context);
+        freed.map(|(_, calls)| (calls.clone(), true))
     }
 
     /// Those with calls under way.
@@ -163,7 +166,7 @@ impl Engine {
     /// A member tells how far it is with a call, and may ask the same.
     #[cold]
     pub(super) fn stage_told(&self, process: u32, head: &Header, data: RawBuf) {
-        let Some(calls) = self.all_calls.get(head.context) else {
+        let Some((calls, is_freed)) = self.all_calls.get(head.context) else {
             return;
         };
         let call = (head.tag as u32, head.source as u32);
@@ -185,7 +188,11 @@ impl Engine {
         let asked = self.asked.load(Ordering::Relaxed);
         calls.told(call, (self.job.rank, asked), process, (theirs, rounds));
         if head.flags & ASKS != 0 {
-            let ours = calls.stage(call.0, call.1);
+            let ours = match calls.stage(call.0, call.1) {
+                // What was not called before the communicator was freed is not late: it does not come any more.
+                Stage::ToCome if is_freed => Stage::Ended(None),
+                stage => stage,
+            };
             self.tell_stage(process, head.context, call, (ours, 0), 0);
         }
     }

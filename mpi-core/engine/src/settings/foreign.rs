@@ -17,9 +17,12 @@ enum Meaning {
 
 use Meaning::{Anyway, Is, Unknown};
 
+/// A foreign variable, the setting that it is about, and what its values mean.
+type Foreign = (&'static str, &'static str, fn(&str) -> Meaning);
+
 /// Foreign variables, the setting they are about, and how their values are read; of those about one setting, the first that is set
 /// counts.
-const VARIABLES: &[(&str, &str, fn(&str) -> Meaning)] = &[
+const VARIABLES: &[Foreign] = &[
     ("I_MPI_FABRICS", "FERRITE_TRANSPORT", intel_fabrics),
     ("I_MPI_DEVICE", "FERRITE_TRANSPORT", intel_device),
     ("MPIR_CVAR_NOLOCAL", "FERRITE_TRANSPORT", no_local),
