@@ -155,7 +155,7 @@ pub fn agent_seeds() -> Vec<Vec<u8>> {
         Up::Said {
             rank: 1,
             pid: None,
-            line: b"hello version=2 pid=4".to_vec(),
+            line: b"hello version=3 pid=4".to_vec(),
         },
         Up::Output {
             rank: 2,

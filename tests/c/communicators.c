@@ -257,14 +257,6 @@ static void by_type(void)
             behind += i > rank;
         }
     free(names);
-    const char *transport = getenv("FERRITE_TRANSPORT");
-    if (transport && !strstr(transport, "shm")) {
-        MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &comm);
-        MPI_Comm_size(comm, &its_size);
-        EQUAL(its_size, 1);
-        MPI_Comm_free(&comm);
-        return;
-    }
     MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, -rank, MPI_INFO_NULL, &comm);
     MPI_Comm_size(comm, &its_size);
     EQUAL(its_size, here);

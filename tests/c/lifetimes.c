@@ -206,7 +206,7 @@ static void partitioned(void)
 
 static void matched(void)
 {
-    static int big[100000];
+    static int big[100000], got[100000];
     for (int length = 2; length <= 100000; length *= 50000) {
         MPI_Comm comm = returning(), others[OTHERS];
         int one = 0, flag = 0;
@@ -228,7 +228,7 @@ static void matched(void)
         CHECK(first == MPI_MESSAGE_NULL);
         EQUAL(MPI_Imrecv(&one, 1, MPI_INT, &second, &request), MPI_SUCCESS);
         FAILS(MPI_ERR_TRUNCATE, MPI_Wait(&request, &status));
-        EQUAL(MPI_Mrecv(big, length, MPI_INT, &third, &status), MPI_SUCCESS);
+        EQUAL(MPI_Mrecv(got, length, MPI_INT, &third, &status), MPI_SUCCESS);
         MPI_Waitall(3, sends, MPI_STATUSES_IGNORE);
         free_others(others);
     }

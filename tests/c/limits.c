@@ -75,7 +75,7 @@ static void is_not_dumped(void)
     while (fgets(line, sizeof line, in)) {
         unsigned long start, end;
         if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-            within = strstr(line, "memfd:ferrite") != NULL;
+            within = strstr(line, "memfd:ferrite") && !strstr(line, "memfd:ferrite-engine:");
         if (within && !strncmp(line, "VmFlags:", 8)) {
             CHECK(strstr(line, " dd"));
             found++;

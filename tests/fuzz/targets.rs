@@ -210,8 +210,8 @@ pub fn channel(bytes: &[u8]) {
 
 fn channel_seeds() -> Vec<Vec<u8>> {
     texts(&[
-        "hello version=2 pid=4711\npublish card=1,h1,ab,10.0.0.1:4000\nfetch rank=3\nlost rank=2 reason=it%20is%20gone\nfinalized\nabort code=7 message=over%0a\n",
-        "welcome version=2 job=000102206162636465666768696aff7f rank=3 size=12 local_rank=1 local=1,3-5,9 cpus=2 neighbours=3 appnum=1 \
+        "hello version=3 pid=4711\npublish card=1,h1,ab,10.0.0.1:4000\nfetch rank=3\nlost rank=2 reason=it%20is%20gone\nfinalized\nabort code=7 message=over%0a\n",
+        "welcome version=3 job=000102206162636465666768696aff7f rank=3 size=12 local_rank=1 local=1,3-5,9 cpus=2 neighbours=3 appnum=1 part=1 \
          launcher=4711 secret=0001020304050607080900010203040506070809000102030405060708090a0b\n",
         "card rank=3 value=1,h1,ab,10.0.0.1:4000\ncard rank=3 none\nrefused reason=not%20you\n",
         "0-3,7,9-10\n",

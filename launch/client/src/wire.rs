@@ -1,8 +1,8 @@
 //! The dialogue between a process and mpiexec: lines of text over a Unix stream socket, the same code for both ends.
 //!
 //! ```text
-//! process  hello version=2 pid=4711
-//! mpiexec  welcome version=2 job=<32 hex digits> secret=<64 hex digits> rank=3 size=8 local_rank=3 local=0-7 cpus=2
+//! process  hello version=3 pid=4711
+//! mpiexec  welcome version=3 job=<32 hex digits> secret=<64 hex digits> rank=3 size=8 local_rank=3 local=0-7 cpus=2
 //!          appnum=0 launcher=4700
 //!          (with it, if `local` has several: a descriptor of the empty memory file that they share)
 //!      or  refused reason=<percent-encoded>

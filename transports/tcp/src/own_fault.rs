@@ -3,16 +3,14 @@
 
 use std::io;
 
-use rustix::io::Errno;
-
 use crate::handshake::Identity;
 use crate::shared::Shared;
-use crate::sys;
+use crate::sys::{self, Lack};
 
 /// What the program must mend when the system could not do `what`, such as "accept a connection"; `None`: that was no shortage.
 pub(crate) fn shortage(e: &io::Error, what: &str, own: &Identity) -> Option<String> {
-    let (cause, remedy) = match Errno::from_io_error(e)? {
-        Errno::MFILE => {
+    let (cause, remedy) = match sys::lack(e)? {
+        Lack::Descriptors => {
             let limit = sys::limit_of_descriptors();
             let limit = limit.map_or("unlimited".into(), |limit| limit.to_string());
             // One each, and those of calls that meet; what a program has open beside them.
@@ -27,19 +25,18 @@ pub(crate) fn shortage(e: &io::Error, what: &str, own: &Identity) -> Option<Stri
                 remedy,
             )
         }
-        Errno::NFILE => (
+        Lack::DescriptorsOfAll => (
             "the system has no descriptor left for anybody",
             "raise fs.file-max (sysctl), or end what holds them".into(),
         ),
-        Errno::NOSPC => (
+        Lack::Watches => (
             "no more descriptors of this user may be waited for",
             "raise fs.epoll.max_user_watches (sysctl)".into(),
         ),
-        Errno::NOBUFS | Errno::NOMEM => (
+        Lack::Memory => (
             "the system has no memory left for it",
             "let fewer ranks run on this host, or raise its limit of memory".into(),
         ),
-        _ => return None,
     };
     Some(format!("cannot {what}: {cause}. To mend it: {remedy}"))
 }
@@ -47,7 +44,7 @@ pub(crate) fn shortage(e: &io::Error, what: &str, own: &Identity) -> Option<Stri
 /// Ends the job if the system refused memory that the program named for a message: with `EFAULT`, where a processor would have raised
 /// SIGSEGV.
 pub(crate) fn end_if_bad_memory(e: &io::Error, shared: &Shared, message: &str) {
-    if Errno::from_io_error(e) == Some(Errno::FAULT) {
+    if sys::is_bad_memory(e) {
         shared.bootstrap.abort(
             1,
             &format!(
@@ -64,26 +61,30 @@ mod tests {
 
     use super::*;
 
-    fn said(error: Errno) -> Option<String> {
+    fn said(code: i32) -> Option<String> {
         let own = Identity {
             job: [0; 16],
             secret: Secret([0; 32]),
             rank: 3,
             size: 100,
         };
-        shortage(&error.into(), "accept a connection", &own)
+        shortage(
+            &io::Error::from_raw_os_error(code),
+            "accept a connection",
+            &own,
+        )
     }
 
     #[test]
     fn the_limit_and_the_remedy_are_named() {
-        let sentence = said(Errno::MFILE).expect("a shortage");
+        let sentence = said(libc::EMFILE).expect("a shortage");
         assert!(sentence.starts_with("cannot accept a connection: all descriptors"));
         assert!(sentence.contains("with 100 ranks let it be 264 or more"));
         assert!(
-            said(Errno::NFILE)
+            said(libc::ENFILE)
                 .expect("a shortage")
                 .contains("fs.file-max")
         );
-        assert_eq!(said(Errno::CONNREFUSED), None);
+        assert_eq!(said(libc::ECONNREFUSED), None);
     }
 }

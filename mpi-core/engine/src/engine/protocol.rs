@@ -308,7 +308,10 @@ impl Engine {
             Transfer::Queued(_) => return,
             Transfer::Done => header(FrameKind::Finished, answer),
             Transfer::Failed => {
-                body.error = Some(unreadable(body));
+                body.error = Some(match self.peer(process).is_remote {
+                    true => undelivered(body),
+                    false => unreadable(body),
+                });
                 header(FrameKind::Finished, answer)
             }
             Transfer::Unavailable => {
@@ -495,6 +498,18 @@ impl Body {
         }
         taken
     }
+}
+
+/// A network could not read a message.
+#[cold]
+fn undelivered(receive: &Body) -> Error {
+    Error::new(
+        ErrorClass::OTHER,
+        format!(
+            "the memory of rank {}'s message could not be read over the network",
+            receive.status.source
+        ),
+    )
 }
 
 #[cold]

@@ -329,24 +329,22 @@ impl Engine {
 /// Why a message could not be copied from its sender's memory to a receive's: one of the two is not there.
 #[cold]
 pub(super) fn unreadable(receive: &Body) -> Error {
-    let Body { envelope, buf, .. } = receive;
-    let len = receive.status.bytes as usize;
+    let Body { buf, status, .. } = receive;
+    let (source, tag, len) = (status.source, status.tag, status.bytes as usize);
     if ferrite_shm::is_own_memory(RawBufMut { ptr: *buf, len }) {
         Error::new(
             ErrorClass::OTHER,
             format!(
-                "the send buffer of {len} bytes of rank {}, tag {}, is not all memory of that rank: it is shorter than its count and \
-                 datatype say, or was freed before the send was complete",
-                envelope.source, envelope.tag
+                "the send buffer of {len} bytes of rank {source}, tag {tag}, is not all memory of that rank: it is shorter than its count and \
+                 datatype say, or was freed before the send was complete"
             ),
         )
     } else {
         Error::new(
             ErrorClass::BUFFER,
             format!(
-                "the receive buffer for {len} bytes from rank {}, tag {}, is not all memory of this rank: it is shorter than its count \
-                 and datatype say, or was freed before the message came",
-                envelope.source, envelope.tag
+                "the receive buffer for {len} bytes from rank {source}, tag {tag}, is not all memory of this rank: it is shorter than its count \
+                 and datatype say, or was freed before the message came"
             ),
         )
     }

@@ -421,6 +421,32 @@ pub(crate) fn make_room_for_descriptors(more: u64) {
     }
 }
 
+/// What the system has too little of.
+pub(crate) enum Lack {
+    /// Of this process.
+    Descriptors,
+    DescriptorsOfAll,
+    /// Descriptors of this user that are waited for.
+    Watches,
+    Memory,
+}
+
+/// What an error says is lacking; `None`: nothing.
+pub(crate) fn lack(e: &io::Error) -> Option<Lack> {
+    match e.raw_os_error()? {
+        libc::EMFILE => Some(Lack::Descriptors),
+        libc::ENFILE => Some(Lack::DescriptorsOfAll),
+        libc::ENOSPC => Some(Lack::Watches),
+        libc::ENOBUFS | libc::ENOMEM => Some(Lack::Memory),
+        _ => None,
+    }
+}
+
+/// Whether an error says that a buffer is not memory of this process.
+pub(crate) fn is_bad_memory(e: &io::Error) -> bool {
+    e.raw_os_error() == Some(libc::EFAULT)
+}
+
 /// How many descriptors this process may have at most, whatever it does; `None`: as many as it likes.
 pub(crate) fn limit_of_descriptors() -> Option<u64> {
     rustix::process::getrlimit(Resource::Nofile).maximum
