@@ -35,10 +35,10 @@ struct Slot<T> {
 }
 
 /// The free slots, as a queue: the one that was freed first is used first, so that its generation comes back as late as possible.
-struct Free {
+struct Free<T> {
     head: u32,
     /// Means nothing while there is no free slot.
-    tail: u32,
+    tail: *const Slot<T>,
     /// Slots that were ever free.
     allocated: u32,
 }
@@ -46,7 +46,7 @@ struct Free {
 /// Objects of one kind.
 pub(crate) struct Slab<T> {
     kind: HandleKind,
-    free: ClassLock<Free>,
+    free: ClassLock<Free<T>>,
     chunks: [AtomicPtr<Slot<T>>; CHUNKS],
 }
 
@@ -77,7 +77,7 @@ impl<T> Slab<T> {
                 Class::Leaf,
                 Free {
                     head: NONE,
-                    tail: NONE,
+                    tail: null_mut(),
                     allocated: 0,
                 },
             ),
@@ -85,6 +85,7 @@ impl<T> Slab<T> {
         }
     }
 
+    /// The slot of an index, if it was ever allocated.
     #[inline]
     fn slot(&self, index: u32) -> Option<&Slot<T>> {
         let (chunk, at) = place(index);
@@ -100,17 +101,21 @@ impl<T> Slab<T> {
     /// The object that `handle` names, if it is alive.
     #[inline]
     pub(crate) fn get(&self, handle: u32) -> Option<&T> {
+        let slot = self.live(handle)?;
+        // SAFETY: a live stamp is stored after the value was written, and taken away before it is dropped.
+        Some(unsafe { (*slot.value.get()).assume_init_ref() })
+    }
+
+    /// The slot of the object that `handle` names, if it is alive.
+    #[inline]
+    fn live(&self, handle: u32) -> Option<&Slot<T>> {
         if handle >> (INDEX_BITS + GENERATION_BITS) != self.kind as u32 {
             return None;
         }
         let slot = self.slot(handle & ((1 << INDEX_BITS) - 1))?;
         let expected = (handle >> INDEX_BITS) & GENERATION_MASK | LIVE;
         // Pairs with the release store in `insert`.
-        if slot.stamp.load(Ordering::Acquire) != expected {
-            return None;
-        }
-        // SAFETY: a live stamp is stored after the value was written, and taken away before it is dropped.
-        Some(unsafe { (*slot.value.get()).assume_init_ref() })
+        (slot.stamp.load(Ordering::Acquire) == expected).then_some(slot)
     }
 
     /// Stores an object and returns its handle, or gives the object back when the slab is full (4,194,048 objects).
@@ -175,8 +180,8 @@ impl<T> Slab<T> {
     /// Gives up a handle that was reserved. Once a handle.
     pub(crate) fn give_up(&self, reserved: u32) {
         let mut free = self.free.lock();
-        self.reserved(reserved);
-        self.set_free(&mut free, reserved);
+        let (slot, _) = self.reserved(reserved);
+        self.set_free(&mut free, slot, reserved);
     }
 
     fn reserved(&self, handle: u32) -> (&Slot<T>, u32) {
@@ -192,47 +197,41 @@ impl<T> Slab<T> {
 
     /// Steps the generation of a slot that is not free, and puts it behind the free ones. Its value is dropped, or never was.
     #[inline(always)]
-    fn set_free(&self, free: &mut Free, handle: u32) {
+    fn set_free(&self, free: &mut Free<T>, slot: &Slot<T>, handle: u32) {
         let index = handle & ((1 << INDEX_BITS) - 1);
-        let slot = self.slot(index).expect("a slot in use lies in a chunk");
         let generation = (handle >> INDEX_BITS).wrapping_add(1) & GENERATION_MASK;
         slot.stamp.store(generation, Ordering::Relaxed);
-        let last = match free.head {
-            NONE => None,
-            _ => self.slot(free.tail),
-        };
-        // SAFETY: `free` is locked, and both slots are free by now, so nobody else touches `next_free`.
+        // SAFETY: `free` is locked, and both slots are free by now, so nobody else touches `next_free`; chunks never move.
         unsafe {
             *slot.next_free.get() = NONE;
-            match last {
-                Some(last) => *last.next_free.get() = index,
-                None => free.head = index,
+            match free.head {
+                NONE => free.head = index,
+                _ => *(*free.tail).next_free.get() = index,
             }
         }
-        free.tail = index;
+        free.tail = slot;
     }
 
     /// Drops an object in its place, if it is alive; its handle and every copy of it are stale from now on.
     #[inline]
     pub(crate) fn discard(&self, handle: u32) {
         let mut free = self.free.lock();
-        let Some(value) = self.get(handle) else {
+        let Some(slot) = self.live(handle) else {
             return;
         };
-        let value = core::ptr::from_ref(value).cast_mut();
         // SAFETY: the slot is live until it is free, and `free` is locked; whoever frees an object is the last to use it.
-        unsafe { value.drop_in_place() };
-        self.set_free(&mut free, handle);
+        unsafe { (*slot.value.get()).assume_init_drop() };
+        self.set_free(&mut free, slot, handle);
     }
 
     /// Takes an object out; its handle and every copy of it are stale from now on.
     #[inline]
     pub(crate) fn remove(&self, handle: u32) -> Option<T> {
         let mut free = self.free.lock();
-        let value = core::ptr::from_ref(self.get(handle)?);
+        let slot = self.live(handle)?;
         // SAFETY: as in `discard`: the slot is live, and nobody reads its value again once it is free.
-        let value = unsafe { value.read() };
-        self.set_free(&mut free, handle);
+        let value = unsafe { (*slot.value.get()).assume_init_read() };
+        self.set_free(&mut free, slot, handle);
         Some(value)
     }
 
@@ -263,7 +262,7 @@ impl<T> Slab<T> {
 
     /// Makes more slots free. Only called when none is.
     #[cold]
-    fn grow(&self, free: &mut Free) -> bool {
+    fn grow(&self, free: &mut Free<T>) -> bool {
         let first = free.allocated;
         let (number, at) = place(first);
         let Some(chunk) = self.chunks.get(number) else {
@@ -287,7 +286,8 @@ impl<T> Slab<T> {
             // SAFETY: the slot was never used, and `free` is locked.
             unsafe { *slot.next_free.get() = index + 1 };
         }
-        (free.head, free.tail, free.allocated) = (first, end - 1, end);
+        free.tail = self.slot(end - 1).expect("it lies in the chunk");
+        (free.head, free.allocated) = (first, end);
         true
     }
 
