@@ -82,6 +82,9 @@ impl Engine {
     /// Ends a receive that [`Engine::irecv_returnable`] has posted as though it had never been. A message that has begun to arrive in it is
     /// waited for and given to the next receive that takes it. One that was too long for the receive is lost, with the error that nobody
     /// waits for.
+    ///
+    /// # Errors
+    /// The receive's own, if its message could not be had: its link has died.
     pub fn give_back(&self, request: &mut Request) -> Result<()> {
         self.cancel(*request)?;
         let data = self.request(*request)?;
@@ -94,9 +97,13 @@ impl Engine {
         {
             self.send_back(body, returnable);
         }
+        let lost = body
+            .error
+            .take()
+            .filter(|error| error.class() != ErrorClass::TRUNCATE);
         self.remove_request(RequestRef::new(data));
         *request = Request::NULL;
-        Ok(())
+        lost.map_or(Ok(()), Err)
     }
 
     /// Has the message of a receive that is done arrive again.
