@@ -84,7 +84,7 @@ Signals: HUP, INT, QUIT, TERM, USR1 and USR2 sent to mpiexec go to every rank. C
 within 5 s kills them at once (but a job of one rank is left alone with its terminal).
 
 Ends: when a rank, a host, a connection, an agent or mpiexec itself dies, everything ends everywhere, with the reason. A host of
-which nothing is heard for 8 s is lost; an agent that hears nothing for so long ends all ranks of its host.
+which nothing is heard for 12 s is lost; an agent that hears nothing for so long ends all ranks of its host.
 
 Exit code: that of the first rank that failed, or 128 + the signal that killed it; 0 if none did. A rank fails when it exits
 with another code than 0, dies of a signal, calls MPI_Abort, or exits between MPI_Init and MPI_Finalize; the other ranks then get

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 /// How often each end says that it is alive if it has nothing else to say.
 pub(crate) const BEAT: Duration = Duration::from_secs(1);
 
-/// After so much silence the other end is lost.
-pub(crate) const SILENCE: Duration = Duration::from_secs(8);
+/// After so much silence the other end is lost. A connection of ssh is TCP with the kernel's own timing: what was lost is sent again
+/// after waits that double, so that a link which was down for 5 s may stay unused for 10 s and a little more.
+pub(crate) const SILENCE: Duration = Duration::from_secs(12);
 
 /// One end of a connection.
 pub(crate) struct Link {

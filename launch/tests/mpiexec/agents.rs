@@ -231,7 +231,7 @@ fn a_host_from_which_nothing_is_heard_is_lost() {
     job.finish()
         .expect(
             1,
-            "host b is lost: nothing has been heard from its agent for 8 s",
+            "host b is lost: nothing has been heard from its agent for 12 s",
         )
         .expect_one_message();
     assert!(began.elapsed() < DEADLINE);
