@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use ferrite_tests::{Job, c, full, on, passes, seed};
+use ferrite_tests::{Job, c, full, on, passes, pick, seed};
 
 #[test]
 fn forms() {
-    on(&[1, 2, 3, 4, 8], "collectives_forms");
+    on(pick(&[1, 3][..], &[1, 2, 3, 4, 8]), "collectives_forms");
 }
 
 #[test]
 fn forms_over_tcp() {
-    for ranks in [2, 4] {
-        let job = Job::new(c("collectives_forms")).ranks(ranks);
+    for ranks in pick(&[2][..], &[2, 4]) {
+        let job = Job::new(c("collectives_forms")).ranks(*ranks);
         passes(job.envs(&[("FERRITE_TRANSPORT", "tcp")]));
     }
 }

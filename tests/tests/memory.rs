@@ -51,9 +51,9 @@ fn collectives() {
 #[test]
 fn objects() {
     clean(&[
+        "attributes",
         "communicators",
         "datatypes_objects",
-        "attributes",
         "info",
         "sessions",
     ]);
@@ -67,6 +67,7 @@ fn mpichs_interface() {
             let source = sources().join(format!("{name}.c"));
             cc(&source, &["-abi=mpich", "-O1", "-g"])
         };
-        check(["pt2pt_modes", "threads"].map(build).into_iter());
+        let names = ["threads", "pt2pt_modes"];
+        check(names[..pick(1, 2)].iter().map(|name| build(name)));
     }
 }

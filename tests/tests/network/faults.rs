@@ -71,6 +71,9 @@ fn a_link_is_down_for_good() {
 
 #[test]
 fn packets_vanish_for_good() {
+    if !only_full() {
+        return;
+    }
     let Some(lab) = Lab::new(2) else { return };
     let job = at_work(&lab, 120);
     lab.blackhole("h2", true);
@@ -79,6 +82,9 @@ fn packets_vanish_for_good() {
 
 #[test]
 fn a_host_loses_power() {
+    if !only_full() {
+        return;
+    }
     let Some(lab) = Lab::new(2) else { return };
     let job = at_work(&lab, 120);
     lab.blackhole("h2", true);
@@ -238,6 +244,9 @@ fn a_host_without_sshd() {
 /// The data path breaks and the launcher's does not.
 #[test]
 fn only_the_network_of_mpi_breaks() {
+    if !only_full() {
+        return;
+    }
     if !needs("nft") {
         return;
     }

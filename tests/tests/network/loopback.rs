@@ -1,7 +1,7 @@
 //! TCP between the ranks of one host.
 
 use crate::{over_tcp, soak};
-use ferrite_tests::{Job, c, passes, seconds, seed};
+use ferrite_tests::{Job, c, passes, pick, seconds, seed};
 use std::time::Duration;
 
 #[test]
@@ -37,7 +37,7 @@ fn nothing_is_stranded_while_a_rank_computes() {
 /// A receiver that does not receive: what is kept for it is bounded, at both ends.
 #[test]
 fn floods() {
-    for way in ["asleep", "elsewhere", "outstanding"] {
+    for way in pick(&["elsewhere"][..], &["asleep", "elsewhere", "outstanding"]) {
         let outcome = over_tcp(c("flood")).ranks(3).args([way]).succeeds();
         assert!(
             outcome.stdout.lines().any(|line| line == "passed"),
