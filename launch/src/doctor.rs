@@ -1,75 +1,21 @@
 //! `mpiexec --doctor`: what would keep a job from running on these hosts, or from running well, and what to do about it.
 //!
 //! Each host is reached as a job would reach it, and looks at itself ([`examine`]); then each one listens, and every other one tries to
-//! connect ([`reach`]). This file runs the visit and prints what was found.
+//! connect ([`dial`]). This file runs the visit and prints what was found.
 
-mod examine;
-mod reach;
-
-use crate::fleet::Fleet;
-use crate::guard::{Guarded, Outcome};
-use crate::message::{Down, Up};
-use crate::place::Placement;
-use crate::poller::Source;
-use crate::remote::Remote;
-use crate::report;
-use crate::spec::Spec;
-use crate::station::Station;
-use serde::{Deserialize, Serialize};
-use std::fmt;
+use crate::agents::{Fleet, Station};
+use crate::host::{self, Listener, dial, examine, parse_ports};
+use crate::plan::{Placement, Remote, Spec};
+use crate::process::{Guarded, Outcome, Source, report};
+use crate::protocol::{Down, Finding, Level, Target, Up};
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
-
-pub(crate) use examine::{clock, examine};
-pub(crate) use reach::{Listener, Target, dial};
 
 /// How long a host may take to look at itself, and to try to connect to all others.
 const LOOK_WITHIN: Duration = Duration::from_secs(20);
 
 /// Clocks that differ by so much make trouble with the times of files.
 const CLOCKS: Duration = Duration::from_secs(1);
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Finding {
-    pub(crate) level: Level,
-    /// What was looked at, in a word.
-    pub(crate) topic: String,
-    /// What was seen and, where it is not well, what to do.
-    pub(crate) text: String,
-}
-
-/// How it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) enum Level {
-    Ok,
-    /// Jobs run, but less well.
-    Warning,
-    /// Jobs do not run, or some do not.
-    Problem,
-}
-
-impl Finding {
-    pub(crate) fn new(level: Level, topic: &str, text: impl Into<String>) -> Finding {
-        Finding {
-            level,
-            topic: topic.into(),
-            text: text.into(),
-        }
-    }
-}
-
-impl fmt::Display for Finding {
-    /// One line.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let level = match self.level {
-            Level::Ok => "ok",
-            Level::Warning => "warning",
-            Level::Problem => "problem",
-        };
-        write!(f, "  {level:<8} {:<13} {}", self.topic, self.text)
-    }
-}
 
 /// The hosts that are to be looked at.
 pub(crate) struct Visit {
@@ -92,7 +38,7 @@ impl Visit {
             here: placement.here,
             ports: match range.trim() {
                 "" => None,
-                range => Some(reach::parse_ports(range)?),
+                range => Some(parse_ports(range)?),
             },
         })
     }
@@ -237,7 +183,7 @@ impl Doctor {
                 host.findings.extend(findings);
                 // It was read somewhere between the question and the answer.
                 let (after, took) = (
-                    examine::clock(),
+                    host::clock(),
                     host.asked.map_or(Duration::ZERO, |at| at.elapsed()),
                 );
                 host.findings.push(compare_clocks(clock, after, took));

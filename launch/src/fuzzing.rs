@@ -1,14 +1,14 @@
 //! Doors for fuzzers: what files of users and bytes of other hosts reach, as functions of bytes. Not part of the interface.
 #![doc(hidden)]
 
-use crate::message::{Decoder, Down, Piece, Up, encode, preamble};
-use crate::pmi::{About, Action, Session};
+use crate::job::pmi::{About, Action, Session};
+use crate::protocol::{Decoder, Down, Piece, Up, encode, preamble};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Reads a hostfile, and the same as a list of the command line.
 pub fn hostfile(text: &str) {
-    let sound = |entries: &[crate::hosts::Entry]| {
+    let sound = |entries: &[crate::command::Entry]| {
         for entry in entries {
             let name = &entry.name;
             assert!(
@@ -19,11 +19,11 @@ pub fn hostfile(text: &str) {
             assert!(!name.starts_with('-'), "{entry:?}");
         }
     };
-    match crate::hosts::parse_file(text) {
+    match crate::command::parse_file(text) {
         Ok(entries) => sound(&entries),
         Err(error) => assert!(error.number <= text.lines().count(), "{error}"),
     }
-    if let Ok(entries) = crate::hosts::parse_list(text) {
+    if let Ok(entries) = crate::command::parse_list(text) {
         sound(&entries);
     }
 }
@@ -60,10 +60,10 @@ pub fn pmi_server(bytes: &[u8]) {
                 }
                 Action::Put { key, value } => {
                     assert!(
-                        key.len() <= crate::pmi::MAX_KEY && !key.contains(' '),
+                        key.len() <= crate::job::pmi::MAX_KEY && !key.contains(' '),
                         "{key:?}"
                     );
-                    assert!(value.len() <= crate::pmi::MAX_VALUE, "{value:?}");
+                    assert!(value.len() <= crate::job::pmi::MAX_VALUE, "{value:?}");
                 }
                 Action::BarrierIn => reply(session.barrier_out()),
                 Action::Init | Action::Finalize | Action::Abort { .. } | Action::Garbled(_) => {}

@@ -3,21 +3,15 @@
 //! What happens to processes, sockets and hosts is told by the [`Station`] and given to [`Job`], which decides; nothing here waits for
 //! anything but events.
 
-use crate::dialogue::Dialogue;
-use crate::fleet::Fleet;
-use crate::guard::{Guarded, Outcome};
-use crate::input::Input;
-use crate::job::{Effect, Job};
-use crate::message::{ALL, Down, Up};
-use crate::node::Node;
-use crate::output::Output;
-use crate::poller::Source;
-use crate::report;
-use crate::signals;
-use crate::spawn::Plan;
-use crate::spec::Spec;
-use crate::station::{Station, Turn};
+use crate::agents::{Fleet, Station, Turn};
+use crate::console::{Input, Output};
+use crate::job::{Dialogue, Effect, Job};
+use crate::node::{Node, Plan};
+use crate::plan::Spec;
+use crate::process::{Guarded, Outcome, Source, report};
+use crate::protocol::{ALL, Down, Up};
 use crate::sys;
+use crate::sys::signals;
 use rustix::process::Pid;
 use std::io;
 use std::time::{Duration, Instant};

@@ -1,84 +1,56 @@
 //! mpiexec: starts jobs and serves their processes.
 //!
-//! [`main`] reads the command line ([`args`], [`hosts`]), places the ranks ([`place`]), and splits mpiexec in two ([`guard`]). The
-//! launching half ([`launcher`]) starts the ranks of its own machine ([`node`], [`spawn`], [`bind`]) and, through remote shells
-//! ([`remote`]), an [`agent`] on each other host, in a tree ([`fleet`]), which is the same program and serves the ranks there ([`message`]
-//! and [`link`] are what they say to each other). It answers all ranks ([`dialogue`]), merges their output by whole lines ([`output`]) and
-//! decides by what happens to them how the job ends ([`job`]). It knows nothing of MPI but that processes say hello, publish how
-//! they are reached, finalize and abort.
+//! [`main`] reads what is asked for (`command`), decides what runs where (`plan`), and splits mpiexec in two (`process`). The
+//! launching half (`launcher`) starts the ranks of its own machine (`node`, `host`) and, through remote shells, an agent on each
+//! other host, in a tree (`agents`), which is the same program and serves the ranks there (`protocol` is what they say to each
+//! other). It answers all ranks and decides by what happens to them how the job ends (`job`), and merges their output by whole lines
+//! (`console`). It knows nothing of MPI but that processes say hello, publish how they are reached, finalize and abort.
+//!
+//! A module uses those that stand before it in this list: `sys`, `process`, `command`, `plan`, `protocol`, `host`, `node`, `job`,
+//! `console`, `agents`; and `doctor` and `launcher`, which are the two things that mpiexec does, use all of them.
 
 #![deny(unsafe_code)]
 
-mod agent;
-mod allocation;
-mod args;
-mod bind;
-mod channel;
-mod dialogue;
+mod agents;
+mod command;
+mod console;
 mod doctor;
-mod elsewhere;
-mod environment;
-mod fleet;
 pub mod fuzzing;
-mod guard;
-mod help;
-mod here;
-mod hosts;
-mod input;
+mod host;
 mod job;
 mod launcher;
-mod lines;
-mod link;
-mod message;
 mod node;
-mod options;
-mod output;
-mod place;
-mod pmi;
-mod poller;
-mod remote;
-mod report;
-mod signals;
-mod spawn;
-mod spec;
-mod station;
-mod store;
+mod plan;
+mod process;
+mod protocol;
 mod sys;
-mod tree;
 
-use args::{Command, JobRequest, Usage};
-use guard::Leash;
-use here::Here;
+use command::{Command, JobRequest, Usage};
+use host::Here;
 use launcher::Task;
-use place::{Placement, Share};
-use remote::Remote;
-use spawn::{Place, Plan, Unstartable};
-use spec::Spec;
+use node::{Place, Plan};
+use plan::{Placement, Remote, Share, Spec, place};
+use process::{Leash, USAGE, Unstartable, report, split};
 use std::process::ExitCode;
-
-/// Exit code of a command line that cannot be carried out.
-const USAGE: u8 = 2;
 
 /// The program, under any of its names.
 pub fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
-    if words.first().is_some_and(|word| word == remote::AGENT) {
-        return finish(guard::split(Leash::Stdin, agent::run));
+    if words.first().is_some_and(|word| word == plan::AGENT) {
+        return finish(split(Leash::Stdin, agents::run));
     }
-    let task = match args::parse(words, |name| std::env::var_os(name)) {
+    let task = match command::parse(words, |name| std::env::var_os(name)) {
         Ok(Command::Run(job)) => prepare(&job),
         Ok(Command::Doctor(job)) => return visit(&job),
-        Ok(Command::Help) => return print(&help::text()),
-        Ok(Command::Version) => return print(&help::version()),
+        Ok(Command::Help) => return print(&command::text()),
+        Ok(Command::Version) => return print(&command::version()),
         Err(Usage(sentence)) => Err(Unstartable {
             sentence,
             status: USAGE,
         }),
     };
     match task {
-        Ok(task) => finish(guard::split(Leash::None, |guarded| {
-            launcher::run(task, guarded)
-        })),
+        Ok(task) => finish(split(Leash::None, |guarded| launcher::run(task, guarded))),
         Err(e) => {
             report::stderr(&e.sentence);
             ExitCode::from(e.status)
@@ -140,13 +112,11 @@ fn visit(job: &JobRequest) -> ExitCode {
         count: Some(named.len().max(1) as u32),
         hosts: named,
     };
-    let placement = place::place(&[share], Some(1), |name| here.is(name));
+    let placement = place(&[share], Some(1), |name| here.is(name));
     let visit = Remote::new(&job.remote, |name| std::env::var_os(name))
         .and_then(|remote| doctor::Visit::new(&placement?, remote));
     match visit {
-        Ok(visit) => finish(guard::split(Leash::None, |guarded| {
-            doctor::run(visit, guarded)
-        })),
+        Ok(visit) => finish(split(Leash::None, |guarded| doctor::run(visit, guarded))),
         Err(sentence) => {
             report::stderr(&sentence);
             ExitCode::from(USAGE)
@@ -164,10 +134,10 @@ fn placed(job: &JobRequest) -> Result<Placement, String> {
         })
         .collect();
     if shares.iter().all(|share| share.hosts.is_empty()) {
-        return place::place(&shares, job.per_host, |_| true);
+        return place(&shares, job.per_host, |_| true);
     }
     let here = Here::new();
-    place::place(&shares, job.per_host, |name| here.is(name))
+    place(&shares, job.per_host, |name| here.is(name))
 }
 
 /// Prints to standard output; a reader that has gone away is no failure.

@@ -5,8 +5,7 @@
 //! and nothing moves, the one that has left is missed as well.
 
 use super::{Job, Mpi, Phase, Rank, name};
-use crate::guard::Outcome;
-use crate::report::End;
+use crate::process::{End, Outcome};
 use ferrite_client::wire::MOST_LEFT;
 use ferrite_client::{Left, Wait};
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! What a job makes of what happens to it, with made-up times.
 
 use super::*;
-use crate::spec::Program;
+use crate::plan::Program;
 
 const CRASH: End = End::Signal {
     signal: libc::SIGSEGV,

@@ -3,8 +3,7 @@
 //! mpiexec has one thread per process, ever: that is what makes [`fork`], and the parent-death signal of [`Become`] (which
 //! is the death of the *thread* that forked), mean what they say.
 
-use super::pipe;
-use crate::signals;
+use super::{pipe, signals};
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};

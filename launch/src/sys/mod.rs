@@ -4,5 +4,6 @@
 mod linux;
 #[cfg(target_os = "linux")]
 mod pipe;
+pub(crate) mod signals;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;

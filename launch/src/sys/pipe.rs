@@ -1,7 +1,7 @@
 //! Signals through a pipe, where there is no signalfd: handlers write to it what they are told.
 
 use super::linux::{Received, named, set_of};
-use crate::signals;
+use super::signals;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicI32, Ordering};
 use rustix::pipe::{PipeFlags, pipe_with};

@@ -1,5 +1,6 @@
 //! ARCHITECTURE.md's invariants, as far as a machine can read them off the tree.
 
+mod groups;
 mod source;
 
 use source::{code, files, sources, without_tests, words};
