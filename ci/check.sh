@@ -74,7 +74,7 @@ compilers() { needs gcc:gcc g++:g++ make:make; }
 
 format() { cargo fmt --all --check; }
 
-lints() { cargo clippy --workspace --all-targets -- -D warnings; }
+lints() { cargo clippy --workspace --all-targets -- -D warnings && RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps; }
 
 generated() { cargo xtask generate --check; }
 

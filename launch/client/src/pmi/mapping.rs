@@ -27,7 +27,7 @@ fn text(nodes: &[u32]) -> String {
     text
 }
 
-/// The inverse of [`format`]: the node of each of `size` ranks. `None` unless the text is a mapping that has a place for them all.
+/// The inverse of [`format()`]: the node of each of `size` ranks. `None` unless the text is a mapping that has a place for them all.
 pub fn parse(text: &str, size: usize) -> Option<Vec<u32>> {
     let mut blocks = Vec::new();
     let mut rest = text

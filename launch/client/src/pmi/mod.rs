@@ -1,9 +1,9 @@
 //! PMI-1, the dialogue between processes and a launcher that the MPICH family speaks: hydra's and Intel's mpiexec, `srun --mpi=pmi2`,
 //! Flux and more.
 //!
-//! What both ends of it need is public: [`line`]s and the [`mapping`] of ranks to nodes; mpiexec's end builds on them. The rest is the
-//! process's end: questions and answers ([`conversation`]), what a launcher offers ([`launcher`]), how the processes of a job find
-//! each other through it ([`join`]) and how those of one node come by a common memory file ([`place`], [`offer`]).
+//! What both ends of it need is public: `line`s and the [`mapping`] of ranks to nodes; mpiexec's end builds on them. The rest is the
+//! process's end: questions and answers (`conversation`), what a launcher offers (`launcher`), how the processes of a job find
+//! each other through it (`join`) and how those of one node come by a common memory file (`place`, `offer`).
 
 pub mod line;
 pub mod mapping;

@@ -75,7 +75,7 @@ pub struct Operands {
     pub input: RawBuf,
     /// The receive buffer.
     pub output: RawBufMut,
-    /// At least [`Schedule::scratch_bytes`], from [`Scratch::reserve`].
+    /// At least [`Schedule::scratch_bytes`], from [`Scratch::reserve`](super::Scratch::reserve).
     pub scratch: RawBufMut,
     /// What to reduce with, where the schedule reduces. The program's function is called by [`Running::step`].
     pub reduction: Option<Reduction>,

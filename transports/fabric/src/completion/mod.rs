@@ -1,7 +1,7 @@
 //! A network of the completion kind, within one process: what RDMA is like, without the hardware.
 //!
-//! [`adapter`] plays the adapters: registered memory with keys, one shared receive queue a process, queue pairs that work in order but
-//! independently of each other, completion queues. [`transport`] is a transport over them as one over verbs would be: credits, so that
+//! `adapter` plays the adapters: registered memory with keys, one shared receive queue a process, queue pairs that work in order but
+//! independently of each other, completion queues. `transport` is a transport over them as one over verbs would be: credits, so that
 //! no frame ever finds the receive queue empty; short bodies copied into the work request, longer ones registered and lent; credits
 //! that travel as immediate data of frames, or alone when a receiver owes many.
 //!
