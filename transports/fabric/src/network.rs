@@ -59,6 +59,11 @@ pub trait Network: Send + Sync {
     /// Ends a sleep that a `prepare_sleep` began, now or in future.
     fn wake(&self);
 
+    /// How many threads of its own this network has in the process. They do nothing for the program.
+    fn threads(&self) -> u32 {
+        0
+    }
+
     /// Nothing will be sent any more: lets what was sent arrive, and takes leave of all peers, who do the same. From now on a
     /// peer that leaves is no news. Waits for them, within reason.
     fn close(&self);

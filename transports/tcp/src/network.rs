@@ -169,6 +169,14 @@ impl Network for TcpNetwork {
         self.shared.bell.ring();
     }
 
+    fn threads(&self) -> u32 {
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        keeper
+            .as_ref()
+            .is_some_and(|keeper| !keeper.is_finished())
+            .into()
+    }
+
     fn close(&self) {
         let until = Instant::now() + LEAVE;
         self.drain(until);

@@ -9,6 +9,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::Arc;
 
+use super::rest::Rounds;
 use crate::collective::{Function, Shape};
 use crate::group::Members;
 use crate::sync::{Class, ClassLock};
@@ -67,6 +68,7 @@ impl Arguments {
         bytes[0] = self.function as u8;
         bytes[1] = self.commutative.into();
         bytes[4..8].copy_from_slice(&self.root.to_le_bytes());
+        // Bytes 2 and 3 are for whoever sends the frame.
         bytes[8..12].copy_from_slice(&self.width.to_le_bytes());
         bytes[16..].copy_from_slice(&self.bytes.to_le_bytes());
         bytes
@@ -178,22 +180,31 @@ struct Persistent {
 enum Hopeless {
     /// It has ended the call.
     Ended,
-    /// It has waited for long, and told so when this process had asked so often.
+    /// It has waited for long, all of its threads at rest, and told so when this process had asked so often.
+    Rests(u32),
+    /// It has waited for long, but has threads that may do anything.
     Waits(u32),
 }
 
 /// A call under way: number, how often it was started (0 for one that is not persistent), and arguments.
 pub(super) type UnderWay = (u32, u32, Arguments);
 
-/// A call, how often it was started, and the processes that are no hope for it.
-type WithoutHope = (u32, u32, Vec<(u32, Hopeless)>);
+/// What others have told of a call under way.
+struct WithoutHope {
+    number: u32,
+    started: u32,
+    /// The processes that are no hope for it.
+    members: Vec<(u32, Hopeless)>,
+    /// That it may hang was said.
+    is_doubted: bool,
+}
 
 /// What is seldom looked at: persistent calls, and what others have told of calls that are under way here.
 #[derive(Default)]
 struct Told {
     persistent: Vec<Persistent>,
-    /// Calls, how often they were started, and the processes that are no hope for them: those that have ended them as often, and
-    /// those in which nothing has moved since this process asked for the last time but one.
+    /// Calls of which others are no hope: they have ended them as often, or nothing has moved in them since this process asked for the last
+    /// time but one.
     hopeless: Vec<WithoutHope>,
     refuted: Vec<(u32, ErrorClass, String)>,
 }
@@ -314,7 +325,7 @@ impl Calls {
     #[cold]
     fn forget(&self, number: u32) {
         let mut told = self.told.lock();
-        told.hopeless.retain(|(other, ..)| *other != number);
+        told.hopeless.retain(|call| call.number != number);
         told.refuted.retain(|(other, ..)| *other != number);
         let any = !told.refuted.is_empty();
         self.any_refuted.store(any, Ordering::Relaxed);
@@ -456,7 +467,7 @@ impl Calls {
         (number, started): (u32, u32),
         (own, asked): (u32, u32),
         process: u32,
-        (theirs, rounds): (Stage, Option<u32>),
+        (theirs, rounds): (Stage, Option<Rounds>),
     ) {
         let mut all = self.under_way().into_iter();
         let is_it = |call: &UnderWay| call.0 == number && call.1 == started;
@@ -484,56 +495,77 @@ impl Calls {
         }
         let why = match rounds {
             _ if has_ended => Some(Hopeless::Ended),
-            Some(rounds) if rounds >= QUIET => Some(Hopeless::Waits(asked)),
+            Some(rounds) if rounds.at_rest >= QUIET => Some(Hopeless::Rests(asked)),
+            Some(rounds) if rounds.quiet >= QUIET => Some(Hopeless::Waits(asked)),
             Some(_) => None,
             None => return,
         };
         let mut told = self.told.lock();
-        let at = told
-            .hopeless
-            .iter()
-            .position(|call| (call.0, call.1) == (number, started))
-            .unwrap_or_else(|| {
-                told.hopeless.push((number, started, Vec::new()));
-                told.hopeless.len() - 1
+        let is_it = |call: &WithoutHope| (call.number, call.started) == (number, started);
+        let at = told.hopeless.iter().position(is_it).unwrap_or_else(|| {
+            told.hopeless.push(WithoutHope {
+                number,
+                started,
+                members: Vec::new(),
+                is_doubted: false,
             });
-        let hopeless = &mut told.hopeless[at].2;
+            told.hopeless.len() - 1
+        });
+        let hopeless = &mut told.hopeless[at].members;
         hopeless.retain(|(other, _)| *other != process);
         hopeless.extend(why.map(|why| (process, why)));
     }
 
-    /// Refutes a call for which nobody will do anything any more. This process has waited for it so long that it has asked for the `rounds`th
-    /// time without anything that has moved since, and for the `asked`th time at all.
+    /// Refutes a call for which nobody will do anything any more. This process has waited for it so long that it has asked for so many
+    /// `rounds` without anything that has moved since, and for the `asked`th time at all. Where only threads outside the library may do
+    /// something yet, returns a sentence that says so, once.
     pub(super) fn give_up(
         &self,
         (number, started, ours): UnderWay,
         own: u32,
-        (rounds, asked): (u32, u32),
-    ) {
+        (rounds, asked): (Rounds, u32),
+    ) -> Option<String> {
         // One round longer than the others, so that there was a time when all of them waited.
-        if rounds <= QUIET {
-            return;
+        if rounds.quiet <= QUIET {
+            return None;
         }
         let others = self.processes().filter(|member| *member != own).count();
-        {
-            let told = self.told.lock();
-            let mut all = told.hopeless.iter();
-            let call = all.find(|call| (call.0, call.1) == (number, started));
-            let is_now = |(_, why): &&(u32, Hopeless)| match why {
-                Hopeless::Ended => true,
-                Hopeless::Waits(then) => asked - then <= 1,
-            };
-            if call.is_none_or(|call| call.2.iter().filter(is_now).count() < others) {
-                return;
+        let is_certain = {
+            let mut told = self.told.lock();
+            let mut all = told.hopeless.iter_mut();
+            let call = all.find(|call| (call.number, call.started) == (number, started))?;
+            let (mut resting, mut waiting) = (0, 0);
+            for (_, why) in &call.members {
+                match why {
+                    Hopeless::Ended => resting += 1,
+                    Hopeless::Rests(then) if asked - then <= 1 => resting += 1,
+                    Hopeless::Waits(then) if asked - then <= 1 => waiting += 1,
+                    Hopeless::Rests(_) | Hopeless::Waits(_) => {}
+                }
             }
+            if resting + waiting < others {
+                return None;
+            }
+            let is_certain = resting == others && rounds.at_rest > QUIET;
+            if !is_certain && core::mem::replace(&mut call.is_doubted, true) {
+                return None;
+            }
+            is_certain
+        };
+        let (call, own) = (ours.describe(false), self.name_of(own));
+        if !is_certain {
+            return Some(format!(
+                "collective call {number} of the communicator, {call}, waits on {own}, and all other members have ended it, or wait in it as \
+                 well. Unless a thread of theirs or of this process that does not wait in MPI now goes on with it, it never ends, as counts, \
+                 types or neighbours of some members do not agree with those of others"
+            ));
         }
         let sentence = format!(
-            "collective call {number} of the communicator, {}, waits on {} for what nobody sends or receives: all other members have \
-             ended it, or wait in it as well. Counts, types or neighbours of some members do not agree with those of others",
-            ours.describe(false),
-            self.name_of(own),
+            "collective call {number} of the communicator, {call}, waits on {own} for what nobody sends or receives: all other members have \
+             ended it, or wait in it as well. Counts, types or neighbours of some members do not agree with those of others"
         );
         self.refute(number, ErrorClass::COUNT, sentence);
+        None
     }
 }
 

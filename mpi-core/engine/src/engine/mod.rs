@@ -35,6 +35,7 @@ mod protocol;
 mod queue;
 mod receive;
 mod request;
+mod rest;
 mod returnable;
 mod send;
 mod sessions;

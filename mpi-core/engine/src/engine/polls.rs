@@ -121,6 +121,8 @@ impl Engine {
             return false;
         } else {
             streak.otherwise = true;
+            // Between two calls the program may do anything.
+            waiting.rest.disturb();
             now_done = self.sleep(Some(waited.min(LONGEST_SLEEP)), done);
             Instant::now()
         };

@@ -24,15 +24,18 @@ use ferrite_fabric::{Header, Kind as FrameKind, RawBuf};
 use super::Engine;
 use super::calls::{Arguments, Calls, Stage};
 use super::matching::Envelope;
+use super::rest::Rounds;
 use super::send::header;
-use crate::sync::{Class, ClassLock, threaded};
+use crate::sync::{Class, ClassLock};
 
 /// The sender wants to know how far this process is with the call.
 const ASKS: u8 = 1;
 /// The sender has ended the call.
 const ENDED: u8 = 2;
-/// The byte of the body that says for how many rounds of asking nothing has moved in the sender.
-const ROUNDS: usize = 2;
+/// The bytes of the body that say for how many rounds of asking nothing has moved in the sender: while all of its threads were at rest, and at
+/// all.
+const AT_REST: usize = 2;
+const QUIET: usize = 3;
 
 /// In a larger communicator a process asks only members at distances that are powers of two: the neighbours of a rank that disagrees
 /// find out, and the job ends or whoever waits for them finds out later.
@@ -102,13 +105,17 @@ impl Engine {
     /// Nothing has moved for `rounds` times as long as it takes until others are asked: asks the other members of all calls under way how
     /// far they are.
     #[cold]
-    pub(super) fn ask_about_calls(&self, rounds: u32) {
+    pub(super) fn ask_about_calls(&self, rounds: Rounds) {
         let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
-        // Another thread than this one may be in a call, and compute.
-        let rounds = if threaded() { 0 } else { rounds };
         for (context, calls) in self.all_calls.busy() {
             for call @ (number, started, arguments) in calls.under_way() {
-                calls.give_up(call, self.job.rank, (rounds, asked));
+                if let Some(doubt) = calls.give_up(call, self.job.rank, (rounds, asked)) {
+                    let waited = self.settings.stall * rounds.quiet;
+                    eprintln!(
+                        "ferrite: rank {}: nothing has moved for {waited:?}: {doubt}",
+                        self.job.rank
+                    );
+                }
                 let stage = Stage::UnderWay(arguments);
                 for process in self.to_ask(&calls) {
                     self.tell_stage(process, context, (number, started), (stage, rounds), ASKS);
@@ -136,7 +143,7 @@ impl Engine {
         process: u32,
         context: u64,
         (number, started): (u32, u32),
-        (stage, rounds): (Stage, u32),
+        (stage, rounds): (Stage, Rounds),
         flags: u8,
     ) {
         let (arguments, flags) = match stage {
@@ -156,7 +163,8 @@ impl Engine {
         match arguments {
             Some(arguments) => {
                 let mut body = arguments.encode();
-                body[ROUNDS] = rounds.min(255) as u8;
+                body[AT_REST] = rounds.at_rest.min(255) as u8;
+                body[QUIET] = rounds.quiet.min(255) as u8;
                 self.send_control(process, head, &body);
             }
             None => self.send_control(process, head, &[]),
@@ -184,7 +192,10 @@ impl Engine {
             (false, None) => return,
         };
         // An answer says nothing of how long the other has waited.
-        let rounds = (head.flags & ASKS != 0).then_some(body[ROUNDS].into());
+        let rounds = (head.flags & ASKS != 0).then_some(Rounds {
+            at_rest: body[AT_REST].into(),
+            quiet: body[QUIET].into(),
+        });
         let asked = self.asked.load(Ordering::Relaxed);
         calls.told(call, (self.job.rank, asked), process, (theirs, rounds));
         if head.flags & ASKS != 0 {
@@ -193,7 +204,7 @@ impl Engine {
                 Stage::ToCome if is_freed => Stage::Ended(None),
                 stage => stage,
             };
-            self.tell_stage(process, head.context, call, (ours, 0), 0);
+            self.tell_stage(process, head.context, call, (ours, Rounds::default()), 0);
         }
     }
 }

@@ -16,6 +16,7 @@ use ferrite_shm::Sleeper;
 
 use super::Engine;
 use super::contention::Contention;
+use super::rest::{Rest, Rounds};
 use crate::sync::threaded;
 
 /// How long a process sleeps that has frames to send for which there is no room: nobody wakes it for that.
@@ -24,6 +25,9 @@ const NO_ROOM_NAP: Duration = Duration::from_micros(100);
 const PATIENCE: Duration = Duration::from_millis(20);
 /// Whoever asks for yields as long as this, in nanoseconds, means that a rank shall not sleep: an hour.
 const ALWAYS_YIELD: u64 = 3_600_000_000_000;
+
+/// Beside the number of threads that wait, a word counts waits in units of this.
+const BEGUN: u64 = 1 << 32;
 
 /// Where a process sleeps that waits for messages.
 pub(super) enum Bed {
@@ -57,8 +61,10 @@ pub(super) struct Waiting {
     bed: Bed,
     /// Processors of this node that no other rank needs, this process's own among them; 0 when there are not enough.
     processors: u32,
-    /// Threads of this process that wait.
-    threads: AtomicU32,
+    /// Threads of this process that wait, and, in units of [`BEGUN`], waits of threads that have begun.
+    threads: AtomicU64,
+    /// Whether none of them can do anything.
+    pub(super) rest: Rest,
     /// What has been learnt of others that want the processor.
     pub(super) contention: Contention,
     /// How long to yield after spinning, in nanoseconds; may be changed at any time. Relaxed everywhere.
@@ -82,7 +88,8 @@ impl Waiting {
     pub(super) fn new(bed: Bed, processors: u32, spin: Duration, yield_for: Duration) -> Waiting {
         Waiting {
             processors,
-            threads: AtomicU32::new(0),
+            threads: AtomicU64::new(0),
+            rest: Rest::default(),
             contention: Contention::new(spin),
             weight: match &bed {
                 // Only some polls look at the network.
@@ -115,7 +122,18 @@ impl Waiting {
     /// Threads that wait share a processor with others: the time spent spinning would be taken from those waited for.
     #[inline]
     fn is_crowded(&self) -> bool {
-        self.processors == 0 || threaded() && self.threads.load(Ordering::Relaxed) > self.processors
+        self.processors == 0 || threaded() && self.threads() > self.processors
+    }
+
+    /// Threads that wait.
+    #[inline]
+    fn threads(&self) -> u32 {
+        (self.threads.load(Ordering::Relaxed) % BEGUN) as u32
+    }
+
+    /// Changes when a wait begins or ends.
+    pub(super) fn waits(&self) -> u64 {
+        self.threads.load(Ordering::Relaxed)
     }
 
     /// How long to spin before giving way, and whether that is then better done by a sleep.
@@ -238,10 +256,11 @@ impl Engine {
     #[inline(never)]
     fn wait_among_threads(&self, done: &mut dyn FnMut() -> bool) {
         let waiting = &self.waiting;
-        waiting.threads.fetch_add(1, Ordering::Relaxed);
+        waiting.threads.fetch_add(BEGUN + 1, Ordering::Relaxed);
         let mut patience = Patience::default();
         let mut is_told = false;
         loop {
+            let talk = self.talk.load(Ordering::Relaxed);
             let moved = self.progress();
             if done() {
                 break;
@@ -251,7 +270,13 @@ impl Engine {
                 self.tell_that_it_stays();
             }
             if moved {
-                self.end_patience(&mut patience);
+                // Talk of what calls are under way is no news.
+                let now = self.talk.load(Ordering::Relaxed);
+                if now == talk {
+                    waiting.rest.disturb();
+                    patience.talk = now;
+                    self.end_patience(&mut patience);
+                }
             } else if self.be_patient(&mut patience, done) {
                 break;
             }
@@ -335,10 +360,21 @@ impl Engine {
         let quiet = now - patience.asked.unwrap_or(since);
         let left = self.stall().map(|stall| stall.saturating_sub(quiet));
         if left == Some(Duration::ZERO) {
-            patience.rounds += 1;
             // To ask again after as long.
             patience.asked = Some(now);
-            self.ask_about_calls(patience.rounds);
+            let rounds = match self.stall() {
+                Some(stall) if threaded() => self.rounds_among_threads(now, stall),
+                _ => {
+                    patience.rounds += 1;
+                    Some(Rounds {
+                        at_rest: patience.rounds,
+                        quiet: patience.rounds,
+                    })
+                }
+            };
+            if let Some(rounds) = rounds {
+                self.ask_about_calls(rounds);
+            }
             return false;
         }
         patience.otherwise = true;
@@ -380,7 +416,8 @@ impl Engine {
             waiting.sleeps.fetch_add(1, Ordering::Relaxed);
             let nap = self.has_backlog().then_some(NO_ROOM_NAP);
             let limits = [limit, nap, self.ask_every()];
-            waiting.bed.wait(limits.into_iter().flatten().min());
+            let limit = limits.into_iter().flatten().min();
+            waiting.rest.asleep(|| waiting.bed.wait(limit));
         }
         if let Some(mut ports) = self.port.try_lock() {
             if let Some(shm) = &mut ports.shm {
@@ -407,7 +444,8 @@ impl Engine {
         if !is_done {
             let same = |epoch: &mut u64| *epoch == seen;
             let timeout = limit.map_or(PATIENCE, |limit| limit.min(PATIENCE));
-            drop(waiting.changed.wait_timeout_while(lock(), timeout, same));
+            let sleep = || drop(waiting.changed.wait_timeout_while(lock(), timeout, same));
+            waiting.rest.asleep(sleep);
         }
         waiting.waiters.fetch_sub(1, Ordering::Relaxed);
         is_done

@@ -141,3 +141,140 @@ pub(crate) fn mark_process(file: &str) {
     #[cfg(not(target_os = "linux"))]
     let _ = file;
 }
+
+/// How many threads this process has; `None` where the system does not tell.
+pub(crate) fn count_threads() -> Option<usize> {
+    #[cfg(target_os = "linux")]
+    {
+        Some(fs::read_dir("/proc/self/task").ok()?.count())
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+/// The threads of this process that do nothing until another thread of it wakes them or ends, or that have ended themselves: number, and
+/// how often each has given up the processor. `None` where the system does not tell.
+pub(crate) fn parked_threads() -> Option<Vec<(u32, u64)>> {
+    #[cfg(target_os = "linux")]
+    {
+        let mut parked = Vec::new();
+        for entry in fs::read_dir("/proc/self/task").ok()? {
+            let folder = entry.ok()?.path();
+            // One that ends meanwhile has no files any more.
+            let (Ok(status), Ok(call)) = (
+                fs::read_to_string(folder.join("status")),
+                fs::read_to_string(folder.join("syscall")),
+            ) else {
+                continue;
+            };
+            let field = |name: &str| {
+                let line = status.lines().find_map(|line| line.strip_prefix(name));
+                line.map(str::trim)
+            };
+            let has_ended = field("State:").is_some_and(|state| state.starts_with(['Z', 'X']));
+            if has_ended || waits_for_threads(&call) {
+                let number = field("Pid:")?.parse().ok()?;
+                parked.push((number, field("voluntary_ctxt_switches:")?.parse().ok()?));
+            }
+        }
+        parked.sort_unstable();
+        Some(parked)
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+/// Whether this line of `/proc/PID/task/TID/syscall` is that of a wait at a futex without a time limit, of which no other process knows.
+#[cfg(target_os = "linux")]
+fn waits_for_threads(call: &str) -> bool {
+    let mut words = call.split_whitespace();
+    if words.next().and_then(|word| word.parse().ok()) != Some(libc::SYS_futex) {
+        return false;
+    }
+    let mut words = words.map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok());
+    let mut next = || words.next().flatten();
+    let (Some(address), Some(operation), Some(_), Some(limit)) = (next(), next(), next(), next())
+    else {
+        return false;
+    };
+    let operation = operation as i32;
+    let is_private = operation & libc::FUTEX_PRIVATE_FLAG != 0;
+    let command = operation & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
+    // Whoever joins a thread waits at a word of its stack as at one that processes share.
+    matches!(command, libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET)
+        && limit == 0
+        && (is_private || is_own_memory(address) == Some(true))
+}
+
+/// Whether no other process sees what is written to this address; `None` where nothing is mapped.
+#[cfg(target_os = "linux")]
+fn is_own_memory(address: u64) -> Option<bool> {
+    let maps = fs::read("/proc/self/maps").ok()?;
+    let maps = String::from_utf8_lossy(&maps);
+    maps.lines().find_map(|line| {
+        let (range, rest) = line.split_once(' ')?;
+        let (first, end) = range.split_once('-')?;
+        let parse = |hex| u64::from_str_radix(hex, 16).ok();
+        let is_within = (parse(first)?..parse(end)?).contains(&address);
+        is_within.then(|| rest.as_bytes().get(3) == Some(&b'p'))
+    })
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::parked_threads;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+    use std::time::Duration;
+
+    fn own_number() -> u32 {
+        rustix::thread::gettid().as_raw_nonzero().get() as u32
+    }
+
+    /// Whether a thread that does this is found to be parked, in a hundred looks.
+    fn is_parked(work: impl FnOnce() + Send + 'static) -> bool {
+        let (tell, told) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            tell.send(own_number()).expect("it is waited for");
+            work();
+        });
+        let number = told.recv().expect("it tells");
+        let found = (0..100).any(|_| {
+            thread::sleep(Duration::from_millis(1));
+            let parked = parked_threads().expect("Linux tells");
+            parked.iter().any(|entry| entry.0 == number)
+        });
+        thread.thread().unpark();
+        drop(thread);
+        found
+    }
+
+    #[test]
+    fn who_waits_for_another_thread_is_parked() {
+        assert!(is_parked(thread::park));
+        let (keep, wait) = mpsc::channel::<()>();
+        assert!(is_parked(move || assert!(wait.recv().is_err())));
+        drop(keep);
+        let (keep, wait) = mpsc::channel::<()>();
+        let other = thread::spawn(move || assert!(wait.recv().is_err()));
+        assert!(is_parked(move || other.join().expect("no panic")));
+        drop(keep);
+    }
+
+    #[test]
+    fn who_goes_on_alone_is_not_parked() {
+        assert!(!is_parked(|| thread::sleep(Duration::from_secs(1))));
+        assert!(!is_parked(|| thread::park_timeout(Duration::from_secs(1))));
+        let is_enough = Arc::new(AtomicBool::new(false));
+        let told = is_enough.clone();
+        assert!(!is_parked(move || while !told.load(Ordering::Relaxed) {}));
+        is_enough.store(true, Ordering::Relaxed);
+        let (end, other_end) = std::io::pipe().expect("a pipe");
+        assert!(!is_parked(move || {
+            let mut end = end;
+            drop(std::io::Read::read(&mut end, &mut [0]));
+        }));
+        drop(other_end);
+    }
+}

@@ -14,6 +14,13 @@ fn of_three() -> Calls {
     Calls::new(Arc::new(Members::first(3)), None)
 }
 
+fn resting(rounds: u32) -> Rounds {
+    Rounds {
+        at_rest: rounds,
+        quiet: rounds,
+    }
+}
+
 #[test]
 fn arguments_travel() {
     for arguments in [
@@ -38,10 +45,10 @@ fn who_is_late_refutes_nothing() {
     calls.told((number, 0), (0, 1), 1, (Stage::ToCome, None));
     calls.told((number, 0), (0, 1), 2, (Stage::UnderWay(BCAST), None));
     calls.told((number, 0), (0, 1), 1, (Stage::Ended(Some(BCAST)), None));
-    calls.give_up((number, 0, BCAST), 0, (QUIET + 1, 1));
+    calls.give_up((number, 0, BCAST), 0, (resting(QUIET + 1), 1));
     assert!(!calls.is_refuted(number));
     calls.told((number, 0), (0, 1), 2, (Stage::Ended(None), None));
-    calls.give_up((number, 0, BCAST), 0, (QUIET + 1, 1));
+    calls.give_up((number, 0, BCAST), 0, (resting(QUIET + 1), 1));
     assert!(calls.is_refuted(number));
 }
 
@@ -54,11 +61,11 @@ fn members_that_all_wait_refute_the_call() {
             (number, 0),
             (0, asked),
             process,
-            (Stage::UnderWay(BCAST), Some(rounds)),
+            (Stage::UnderWay(BCAST), Some(resting(rounds))),
         );
     };
     let give_up = |rounds, asked| {
-        calls.give_up((number, 0, BCAST), 0, (rounds, asked));
+        calls.give_up((number, 0, BCAST), 0, (resting(rounds), asked));
         calls.is_refuted(number)
     };
     told(1, QUIET, 5);
@@ -74,6 +81,34 @@ fn members_that_all_wait_refute_the_call() {
     assert!(!give_up(QUIET + 1, 7));
     told(2, QUIET, 7);
     assert!(give_up(QUIET + 1, 7));
+}
+
+/// Once, it is said that it may hang.
+#[test]
+fn who_has_threads_at_work_refutes_nothing() {
+    let calls = of_three();
+    let number = calls.begin(&BCAST);
+    let busy = Rounds {
+        at_rest: 0,
+        quiet: QUIET + 1,
+    };
+    let told = |process, rounds| {
+        let theirs = (Stage::UnderWay(BCAST), Some(rounds));
+        calls.told((number, 0), (0, 1), process, theirs);
+    };
+    let give_up = |rounds| calls.give_up((number, 0, BCAST), 0, (rounds, 1));
+    told(1, resting(QUIET));
+    assert_eq!(give_up(busy), None);
+    told(2, busy);
+    let doubt = give_up(resting(QUIET + 1)).expect("that it may hang");
+    assert!(doubt.contains("MPI_Bcast of 8 bytes"), "{doubt}");
+    assert_eq!(give_up(busy), None);
+    assert!(!calls.is_refuted(number));
+    told(2, resting(QUIET));
+    assert_eq!(give_up(busy), None);
+    assert!(!calls.is_refuted(number));
+    assert_eq!(give_up(resting(QUIET + 1)), None);
+    assert!(calls.is_refuted(number));
 }
 
 #[test]
