@@ -1,12 +1,16 @@
 /* Collective calls that are wrong: their ranks do not agree about a count, a root, an operation, a type or the function, drawn from a seed.
  * No call may hang; what it returns, and what is in its buffers, does not matter. After each, the next one works on a new communicator.
- * With "late" the calls are right, and some ranks come to them late: none may fail.
+ * With "late" the calls are right, and some ranks come to them late or take long in their operations: none may fail.
+ * With "threads" another thread makes each call, while the first one waits for its end, and a third one waits for a message.
  *
- *     disagree SEED TRIALS [late]
+ *     disagree SEED TRIALS [late] [threads]
+ *     disagree roots | polls | neighbours | doubt
  */
 #include "check.h"
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MOST 70000
 
@@ -42,10 +46,20 @@ struct call {
 
 static int *from, *into, counts[64], places[64];
 static MPI_Datatype types[64];
+static int is_slow;
+
+/* Longer than anybody waits before asking the others, and before giving up. */
+static void pause_for_long(void)
+{
+    struct timespec pause = {0, 450000000};
+    nanosleep(&pause, NULL);
+}
 
 static void first_of_both(void *a, void *b, int *count, MPI_Datatype *type)
 {
     (void)type;
+    if (is_slow)
+        pause_for_long();
     memmove(b, a, (size_t)*count * sizeof(int));
 }
 
@@ -136,21 +150,136 @@ static int run(const struct call *c, MPI_Comm comm)
     return code;
 }
 
+/* A call that another thread makes. */
+struct errand {
+    const struct call *call;
+    MPI_Comm comm;
+    int is_late, code;
+};
+
+static void *run_errand(void *argument)
+{
+    struct errand *errand = argument;
+    if (errand->is_late)
+        pause_for_long();
+    errand->code = run(errand->call, errand->comm);
+    return NULL;
+}
+
+static void *receive(void *argument)
+{
+    int item;
+    EQUAL(MPI_Recv(&item, 1, MPI_INT, rank, 0, *(MPI_Comm *)argument, MPI_STATUS_IGNORE), MPI_SUCCESS);
+    return NULL;
+}
+
+static void run_by_thread(struct errand *errand, MPI_Comm own)
+{
+    pthread_t caller, receiver;
+    int item = 1;
+    EQUAL(pthread_create(&receiver, NULL, receive, &own), 0);
+    EQUAL(pthread_create(&caller, NULL, run_errand, errand), 0);
+    pthread_join(caller, NULL);
+    EQUAL(MPI_Send(&item, 1, MPI_INT, rank, 0, own), MPI_SUCCESS);
+    pthread_join(receiver, NULL);
+}
+
+/* Ends the job when something is said on the standard error stream, which it passes on to the second of these descriptors. */
+static void *pass_on(void *argument)
+{
+    const int *ends = argument;
+    char text[4096];
+    ssize_t length = read(ends[0], text, sizeof text);
+    while (length > 0) {
+        ssize_t written = write(ends[1], text, (size_t)length);
+        length = written < 0 ? -1 : length - written;
+        memmove(text, text + written, length > 0 ? (size_t)length : 0);
+    }
+    MPI_Abort(MPI_COMM_WORLD, 3);
+    return NULL;
+}
+
+/* Each rank waits for a neighbour that does not take it for one, which nobody can tell from the arguments of the call. */
+static void *wait_for_neighbours(void *unused)
+{
+    int neighbour = (rank + 1) % size;
+    char own = 0, theirs;
+    MPI_Comm graph;
+    EQUAL(MPI_Dist_graph_create_adjacent(MPI_COMM_WORLD, 1, &neighbour, MPI_UNWEIGHTED, 0, NULL, MPI_UNWEIGHTED, MPI_INFO_NULL, 0, &graph),
+          MPI_SUCCESS);
+    MPI_Neighbor_allgather(&own, 1, MPI_BYTE, &theirs, 1, MPI_BYTE, graph);
+    return unused;
+}
+
+/* The same, and each rank has a thread that may do anything for it. */
+static void doubt(void)
+{
+    int ends[2], descriptors[2];
+    EQUAL(pipe(ends), 0);
+    descriptors[0] = ends[0];
+    descriptors[1] = dup(2);
+    EQUAL(dup2(ends[1], 2), 2);
+    pthread_t reader;
+    EQUAL(pthread_create(&reader, NULL, pass_on, descriptors), 0);
+    wait_for_neighbours(NULL);
+}
+
+static int is_word(int argc, char **argv, const char *word)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], word) == 0)
+            return 1;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    start(&argc, &argv);
-    if (argc > 1 && strcmp(argv[1], "roots") == 0) {
-        /* Each rank waits for another one's data, with the error handler that every program starts with. */
+    int has_threads = is_word(argc, argv, "threads") || is_word(argc, argv, "neighbours") || is_word(argc, argv, "doubt");
+    if (has_threads) {
+        int level;
+        EQUAL(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level), MPI_SUCCESS);
+        EQUAL(level, MPI_THREAD_MULTIPLE);
+        MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+        MPI_Comm_size(MPI_COMM_WORLD, &size);
+    } else {
+        start(&argc, &argv);
+    }
+    /* These end with the error handler that every program starts with. */
+    if (is_word(argc, argv, "roots")) {
+        /* Each rank waits for another one's data. */
         static char data[8192];
         MPI_Bcast(data, sizeof data, MPI_BYTE, (rank + 1) % size, MPI_COMM_WORLD);
         return finish();
     }
+    if (is_word(argc, argv, "polls")) {
+        static char data[8192];
+        int done = 0;
+        MPI_Request request;
+        MPI_Ibcast(data, sizeof data, MPI_BYTE, (rank + 1) % size, MPI_COMM_WORLD, &request);
+        while (!done) {
+            usleep(50);
+            MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+        }
+        return finish();
+    }
+    if (is_word(argc, argv, "neighbours")) {
+        pthread_t caller;
+        EQUAL(pthread_create(&caller, NULL, wait_for_neighbours, NULL), 0);
+        pthread_join(caller, NULL);
+        return finish();
+    }
+    if (is_word(argc, argv, "doubt")) {
+        doubt();
+        return finish();
+    }
     uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
     int trials = argc > 2 ? atoi(argv[2]) : 20, errors = 0, later = 0;
-    int is_late = argc > 3 && strcmp(argv[3], "late") == 0;
+    int is_late = is_word(argc, argv, "late");
     int is_loud = getenv("FERRITE_TEST_LOUD") != NULL;
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     MPI_Op ours;
+    MPI_Comm own;
+    EQUAL(MPI_Comm_dup(MPI_COMM_WORLD, &own), MPI_SUCCESS);
     MPI_Op_create(first_of_both, 0, &ours);
     from = calloc((size_t)MOST * (size_t)size * 2, sizeof *from);
     into = calloc((size_t)MOST * (size_t)size * 2, sizeof *into);
@@ -176,12 +305,16 @@ int main(int argc, char **argv)
         else
             wrong.function = (enum function)draw(FUNCTIONS);
         unsigned who = 1 + draw((1u << size) - 1);
+        int am_late = is_late && (who >> rank & 1);
         if (is_late) {
-            /* Longer than anybody waits before asking the others. */
-            struct timespec pause = {0, 250000000};
             wrong = right;
-            if (who >> rank & 1)
-                nanosleep(&pause, NULL);
+            if (draw(2)) {
+                /* These do not come late, but are long in the call. */
+                right.op = wrong.op = ours;
+                right.type = wrong.type = MPI_INT;
+                is_slow = am_late;
+                am_late = 0;
+            }
         }
         const struct call *mine = who >> rank & 1 ? &wrong : &right;
         MPI_Comm comm;
@@ -190,7 +323,13 @@ int main(int argc, char **argv)
             fprintf(stderr, "trial %d: %s, form %d, %d items, root %d; ranks %#x: %s, %d items, root %d, kind %u\n", trial,
                     NAMES[right.function], right.form, right.count, right.root, who, NAMES[wrong.function], wrong.count, wrong.root, kind);
         double before = MPI_Wtime();
-        int code = run(mine, comm);
+        struct errand errand = {mine, comm, am_late, MPI_SUCCESS};
+        if (has_threads)
+            run_by_thread(&errand, own);
+        else
+            run_errand(&errand);
+        int code = errand.code;
+        is_slow = 0;
         CHECK(code == MPI_SUCCESS || !is_late);
         if (code != MPI_SUCCESS) {
             char text[MPI_MAX_ERROR_STRING];
@@ -209,6 +348,7 @@ int main(int argc, char **argv)
     if (is_loud)
         fprintf(stderr, "rank %d: %d of %d trials were errors, %d took long\n", rank, errors, trials, later);
     MPI_Op_free(&ours);
+    MPI_Comm_free(&own);
     free(from);
     free(into);
     return finish();

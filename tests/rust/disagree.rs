@@ -1,6 +1,6 @@
 //! Collective calls on which the members of a job disagree, at random: in the call, its root, its type, or how many items there are.
 
-use mpi_core::{Communicator, Result, op, op::Number, scope};
+use mpi_core::{Communicator, Result, block_on, op, op::Number, scope};
 
 struct Random(u64);
 
@@ -65,7 +65,7 @@ impl Call {
 }
 
 /// All members draw the same, so each knows what it is to call.
-pub fn run(world: &Communicator, seed: u64) -> Result<()> {
+fn make_calls(world: &Communicator, seed: u64) -> Result<()> {
     let mut random = Random(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let size = world.size();
     let deviates = random.below(3);
@@ -92,6 +92,20 @@ pub fn run(world: &Communicator, seed: u64) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes the calls; of every other job, each member has a thread beside that awaits a message until they have ended.
+pub fn run(world: &Communicator, seed: u64) -> Result<()> {
+    if seed % 2 == 0 {
+        return make_calls(world, seed);
+    }
+    std::thread::scope(|threads| {
+        let receive = world.irecv_owned(vec![0u8], world.rank(), 0)?;
+        threads.spawn(|| block_on(receive).expect("a message of its own"));
+        let made = make_calls(world, seed);
+        world.send(&1u8, world.rank(), 0)?;
+        made
+    })
 }
 
 impl Call {

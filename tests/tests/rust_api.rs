@@ -263,7 +263,6 @@ fn finalisation_tells_what_was_never_received() {
 
 /// Members of a job whose collective calls disagree, drawn from a seed. Each job ends, well or with a sentence.
 #[test]
-#[ignore = "some hang: where threads may be, that all members wait is no evidence, as another thread may do what they wait for"]
 fn jobs_whose_members_disagree_end() {
     let first = ferrite_tests::seed() % 1_000_000;
     let jobs = pick(16, 160);

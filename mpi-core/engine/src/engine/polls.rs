@@ -9,6 +9,7 @@ use core::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::Engine;
+use super::rest::Rounds;
 
 thread_local! {
     static STREAK: Cell<Streak> = const { Cell::new(Streak::NONE) };
@@ -35,6 +36,8 @@ struct Streak {
     clock: Option<(Instant, Instant)>,
     /// How long it has lasted when it gives way again.
     again: Duration,
+    /// Since when nothing has moved, in a row or not, or others were asked about their calls.
+    quiet: Option<Instant>,
 }
 
 impl Streak {
@@ -44,6 +47,7 @@ impl Streak {
         otherwise: false,
         clock: None,
         again: Duration::ZERO,
+        quiet: None,
     };
 }
 
@@ -97,10 +101,17 @@ impl Engine {
         let requests = u32::try_from(requests).unwrap_or(u32::MAX);
         let close = CLOSE.saturating_add(CLOSE_EACH.saturating_mul(requests));
         let close = close.saturating_mul(calls);
+        let quiet = *streak.quiet.get_or_insert(now);
+        if self.stall().is_some_and(|stall| now - quiet >= stall) {
+            streak.quiet = Some(now);
+            // The program may do anything between two calls, so that this process does not rest.
+            self.ask_about_calls(Rounds::default());
+        }
         let (since, last) = streak.clock.unwrap_or((now, now));
         if streak.clock.is_none() || now - last > close {
             *streak = Streak {
                 clock: Some((now, now)),
+                quiet: streak.quiet,
                 ..Streak::NONE
             };
             return false;
