@@ -184,17 +184,18 @@ static void run_by_thread(struct errand *errand, MPI_Comm own)
     pthread_join(receiver, NULL);
 }
 
-/* Ends the job when something is said on the standard error stream, which it passes on to the second of these descriptors. */
+/* Ends the job when a line is said on the standard error stream, which it passes on to the second of these descriptors. */
 static void *pass_on(void *argument)
 {
     const int *ends = argument;
     char text[4096];
-    ssize_t length = read(ends[0], text, sizeof text);
-    while (length > 0) {
-        ssize_t written = write(ends[1], text, (size_t)length);
-        length = written < 0 ? -1 : length - written;
-        memmove(text, text + written, length > 0 ? (size_t)length : 0);
+    size_t length = 0;
+    while (length < sizeof text && (length == 0 || text[length - 1] != '\n')) {
+        ssize_t more = read(ends[0], text + length, sizeof text - length);
+        CHECK(more > 0);
+        length += (size_t)more;
     }
+    CHECK(write(ends[1], text, length) == (ssize_t)length);
     MPI_Abort(MPI_COMM_WORLD, 3);
     return NULL;
 }

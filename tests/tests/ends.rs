@@ -58,12 +58,9 @@ fn a_rank_that_exits_with_0_without_finalize() {
 }
 
 /// A job of three in which rank 2 leaves without finalize after it has exchanged something.
-fn leaves(transport: &str, what: &str) -> Outcome {
-    Job::new(c("leaves"))
-        .ranks(3)
-        .env("FERRITE_TRANSPORT", transport)
-        .args([what, "2"])
-        .run()
+fn leaves(transport: &str, what: &str, mode: Option<&str>) -> Outcome {
+    let job = Job::new(c("leaves")).ranks(3).args([what, "2"]).args(mode);
+    job.env("FERRITE_TRANSPORT", transport).run()
 }
 
 const TRANSPORTS: [&str; 2] = ["shm,self", "tcp,self"];
@@ -71,7 +68,7 @@ const TRANSPORTS: [&str; 2] = ["shm,self", "tcp,self"];
 #[test]
 fn a_rank_that_leaves_in_peace_is_no_failure() {
     for transport in TRANSPORTS {
-        let outcome = leaves(transport, "finalize");
+        let outcome = leaves(transport, "finalize", None);
         assert_eq!(outcome.status.code(), Some(0), "{transport}: {outcome}");
         let warning = "mpiexec: warning: rank 2 exited without MPI_Finalize\n";
         assert_eq!(outcome.stderr, warning, "{transport}: {outcome}");
@@ -95,12 +92,18 @@ fn a_rank_that_has_left_is_missed_by_who_waits_for_it() {
     ];
     for transport in TRANSPORTS {
         for what in pick(&every[..1], &every) {
-            let outcome = leaves(transport, what);
+            let outcome = leaves(transport, what, None);
             reported(
                 &outcome,
                 1,
                 &["rank 2", "exited without calling MPI_Finalize"],
             );
+        }
+        // Nobody else can do anything, though there may be threads.
+        for what in pick(&["any"][..], &["any", "barrier"]) {
+            let outcome = leaves(transport, what, Some("threads"));
+            let expected = ["rank 2", "exited without calling MPI_Finalize"];
+            reported(&outcome, 1, &expected);
         }
     }
 }

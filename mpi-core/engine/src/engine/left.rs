@@ -126,9 +126,10 @@ impl Engine {
             false => self.needed_of(&known),
         };
         let wait = Wait {
-            // Where there are threads, another one may be about to do what this one waits for.
+            // Where there are threads, another one may be about to do what this one waits for. It matters only once somebody has left.
             quiet: match threaded() && !finalizing {
-                true => 0,
+                true if known.is_empty() => 0,
+                true => self.rests_for(),
                 false => u32::try_from(quiet.as_secs()).unwrap_or(u32::MAX),
             },
             needs,

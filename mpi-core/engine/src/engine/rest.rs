@@ -2,16 +2,15 @@
 //!
 //! A process of one thread that waits is. One of several is where each of its threads sleeps in a wait of the library, or sleeps until
 //! another thread of the process wakes it, which none does. Threads that sleep for a time or at a descriptor, or that run, may
-//! call MPI at any moment. Only a process that has waited for `FERRITE_STALL` looks, and it looks again after as long: a process is
-//! at rest in between if the same threads have slept without a break.
+//! call MPI at any moment. Only a process that has waited for long looks, and it looks again after as long: it was at rest in
+//! between if the same threads have slept without a break.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
-use std::sync::{Mutex, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Instant;
 
 use super::Engine;
-use super::wait::Waiting;
 use crate::sys;
 
 /// How often to look for a moment at which no waiting thread is awake: each is now and then, to poll.
@@ -26,16 +25,19 @@ pub(super) struct Rounds {
     pub(super) quiet: u32,
 }
 
-/// What has happened in waits so far: threads in waits, and waits that have begun; and what has moved.
-type News = (u64, u64);
-
-/// How it stood when the others were last asked.
-#[derive(Default)]
-struct Seen {
-    asked: Option<Instant>,
-    news: News,
-    /// The threads that slept elsewhere than in the library, if all others slept in it.
+/// A process at one moment. It was at rest from one such moment to another that is equal.
+#[derive(PartialEq, Eq)]
+struct Look {
+    /// Threads in waits, and waits that have begun; and what has moved in them.
+    news: (u64, u64),
+    /// If all threads slept: those that did so elsewhere than in the library, and how often each has gone to sleep.
     parked: Option<Vec<(u32, u64)>>,
+}
+
+/// What was seen when the others were last asked.
+struct Seen {
+    asked: Instant,
+    look: Look,
     rounds: Rounds,
 }
 
@@ -46,7 +48,10 @@ pub(super) struct Rest {
     asleep: AtomicU32,
     /// Changes when a thread finds in a wait that something has moved.
     moved: AtomicU64,
-    seen: Mutex<Seen>,
+    seen: Mutex<Option<Seen>>,
+    /// The moment since when the process has been at rest, and seconds since then.
+    since: Mutex<Option<(Look, Instant)>>,
+    seconds: AtomicU32,
 }
 
 impl Rest {
@@ -67,33 +72,70 @@ impl Rest {
     }
 }
 
+fn try_lock<T>(lock: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match lock.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
 impl Engine {
     /// A thread of this process, of which there may be several, has waited for long. For how many rounds nothing has moved; `None` if
     /// another thread has just seen to it.
     #[cold]
     pub(super) fn rounds_among_threads(&self, now: Instant, stall: Duration) -> Option<Rounds> {
-        let waiting: &Waiting = &self.waiting;
-        let rest = &waiting.rest;
-        let mut seen = match rest.seen.try_lock() {
-            Ok(seen) => seen,
-            Err(TryLockError::Poisoned(seen)) => seen.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
-        let is_early = |asked: Instant| now.saturating_duration_since(asked) < stall;
-        if seen.asked.is_some_and(is_early) {
+        let mut seen = try_lock(&self.waiting.rest.seen)?;
+        let is_early = |seen: &Seen| now.saturating_duration_since(seen.asked) < stall;
+        if seen.as_ref().is_some_and(is_early) {
             return None;
         }
-        let news = (waiting.waits(), rest.moved.load(Ordering::Relaxed));
-        let parked = self.parked_elsewhere();
-        let is_quiet = news == seen.news;
-        let is_at_rest = is_quiet && parked.is_some() && parked == seen.parked;
-        let next = |is_so: bool, rounds: u32| if is_so { rounds.saturating_add(1) } else { 0 };
-        seen.rounds = Rounds {
-            at_rest: next(is_at_rest, seen.rounds.at_rest),
-            quiet: next(is_quiet, seen.rounds.quiet),
+        let look = self.look_at_threads();
+        let rounds = seen.take().map_or_else(Rounds::default, |seen| {
+            let next = |is_so: bool, rounds: u32| is_so.then(|| rounds.saturating_add(1));
+            let is_quiet = look.news == seen.look.news;
+            let is_at_rest = look.parked.is_some() && look == seen.look;
+            Rounds {
+                at_rest: next(is_at_rest, seen.rounds.at_rest).unwrap_or(0),
+                quiet: next(is_quiet, seen.rounds.quiet).unwrap_or(0),
+            }
+        });
+        *seen = Some(Seen {
+            asked: now,
+            look,
+            rounds,
+        });
+        Some(rounds)
+    }
+
+    /// For how many seconds this process has been at rest, counted from the first time that this was asked.
+    #[cold]
+    pub(super) fn rests_for(&self) -> u32 {
+        let rest = &self.waiting.rest;
+        let Some(mut since) = try_lock(&rest.since) else {
+            // Another thread is looking.
+            return rest.seconds.load(Ordering::Relaxed);
         };
-        (seen.asked, seen.news, seen.parked) = (Some(now), news, parked);
-        Some(seen.rounds)
+        let (look, now) = (self.look_at_threads(), Instant::now());
+        let seconds = match &*since {
+            Some((before, since)) if look.parked.is_some() && look == *before => {
+                u32::try_from((now - *since).as_secs()).unwrap_or(u32::MAX)
+            }
+            _ => {
+                *since = Some((look, now));
+                0
+            }
+        };
+        rest.seconds.store(seconds, Ordering::Relaxed);
+        seconds
+    }
+
+    fn look_at_threads(&self) -> Look {
+        let waiting = &self.waiting;
+        Look {
+            news: (waiting.waits(), waiting.rest.moved.load(Ordering::Relaxed)),
+            parked: self.parked_elsewhere(),
+        }
     }
 
     /// If all threads of the process but this one sleep, and all but those in the library until a thread of the process wakes them: who those
