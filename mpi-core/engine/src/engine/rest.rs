@@ -3,7 +3,7 @@
 //! A process of one thread that waits is. One of several is where each of its threads sleeps in a wait of the library, or sleeps until
 //! another thread of the process wakes it, which none does. Threads that sleep for a time or at a descriptor, or that run, may
 //! call MPI at any moment. Only a process that has waited for long looks, and it looks again after as long: it was at rest in
-//! between if the same threads have slept without a break.
+//! between if the same threads have slept without a break. That a signal's handler wakes a thread is not thought of.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;

@@ -4,7 +4,8 @@
 //! collective calls it is in, and asks how far they are. Their answers are evidence ([`super::calls`]): a member has made the call
 //! of the same number with arguments that must not differ, and then the call ends with an error.
 //! Or all others have ended it or wait in it like this one, and nothing has moved in any of them for a while. Who is late is no evidence, however
-//! late: it has not made the call yet. Then the question is asked again later.
+//! late: it has not made the call yet. Then the question is asked again later. A process in which some thread may do something does
+//! not wait ([`super::rest`]); if that is all that is wanting, a sentence says so.
 //!
 //! | field of a `Call` frame | |
 //! |---|---|
