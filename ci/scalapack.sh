@@ -32,12 +32,31 @@ says_failed() {
         END { exit !bad }' "$1"
 }
 
-# One test of xdsep (27 rows on a grid of 1 by 3) fails in a few runs of a hundred, and has done so with earlier versions of this library. Why is not
-# known; BLACS adds in the order in which messages come. So this program, and no other, has three tries, and says when it needs them.
-tries() { [ "$1" = xdsep ] && echo 3 || echo 1; }
+# Whether xdsep and its like pass depends on the order of additions: one matrix (27 rows) has eigenvalues that rounding alone
+# tells apart, and the order decides whether PDSYEVX finds orthogonal eigenvectors for them. BLACS adds in the order in which
+# messages come, so xdsep failed in 46 of 260 runs, and xssep in 2 of 60. MPICH and Intel MPI fail in the same way, with the
+# same bits in every message, where receives from anybody and the additions of MPI_Reduce come in the order of a run of ours
+# that failed. So these programs run with the repeatable topologies of BLACS, which every grid is given here.
+cat >"$folder/repeatable.c" <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+
+void blacs_gridmap_(int *context, int *map, int *leading, int *rows, int *columns) {
+    void (*gridmap)(int *, int *, int *, int *, int *) = dlsym(RTLD_NEXT, "blacs_gridmap_");
+    void (*set)(int *, int *, int *) = dlsym(RTLD_NEXT, "blacs_set_");
+    int repeatable_topologies = 15, yes = 1;
+    gridmap(context, map, leading, rows, columns);
+    if (*context >= 0) set(context, &repeatable_topologies, &yes);
+}
+END
+cc -shared -fPIC -o "$folder/repeatable.so" "$folder/repeatable.c" -ldl || exit 1
+
+preload_for() {
+    case $1 in x?sep | x?gsep) echo "LD_PRELOAD=$folder/repeatable.so" ;; esac
+}
 
 run() {
-    (cd "$(dirname "$program")" && MPIEXEC_TIMEOUT=120 LD_LIBRARY_PATH=$prefix/lib:$folder/lib "$prefix/bin/mpiexec" -n 4 "./${program##*/}") >"$folder/log" 2>&1 </dev/null
+    (cd "$(dirname "$program")" && MPIEXEC_TIMEOUT=120 LD_LIBRARY_PATH=$prefix/lib:$folder/lib "$prefix/bin/mpiexec" -n 4 env $(preload_for "$program") "./${program##*/}") >"$folder/log" 2>&1 </dev/null
     status=$?
     # The last thing that those of BLACS try is to abort.
     [[ $program != BLACS/* ]] || ! grep -q 'killed other procs' "$folder/log" || status=0
@@ -47,14 +66,13 @@ run() {
 passed=0 failed=0
 for program in x* PBLAS/?pb?tst BLACS/x*; do
     case $program in xCbtest | xFbtest) continue ;; esac
-    left=$(tries "$program")
-    until run; do
-        left=$((left - 1))
-        echo "FAILED $program, $left tries left"
+    if run; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED $program"
         tail -n 20 "$folder/log"
-        [ "$left" -gt 0 ] || break
-    done
-    [ "$left" -gt 0 ] && passed=$((passed + 1)) || failed=$((failed + 1))
+    fi
 done
 echo "ScaLAPACK: $passed programs passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 80 ]
