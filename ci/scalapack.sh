@@ -49,10 +49,36 @@ void blacs_gridmap_(int *context, int *map, int *leading, int *rows, int *column
     if (*context >= 0) set(context, &repeatable_topologies, &yes);
 }
 END
-cc -shared -fPIC -o "$folder/repeatable.so" "$folder/repeatable.c" -ldl || exit 1
+
+# P?LACON of ScaLAPACK before 2.2.3 decides by the estimate that its caller passes and has never set (issue 121 of
+# Reference-ScaLAPACK): whatever an earlier call left on the stack. So the processes of xsllt and xslu may part ways, and wait
+# for each other or fail. They get a zero there, as in 2.2.3.
+cat >"$folder/estimate.c" <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+
+#define LACON(name, type, parameters, estimate, ...)                         \
+    void name parameters {                                                   \
+        void (*real) parameters = dlsym(RTLD_NEXT, #name);                   \
+        *(type *)estimate = 0;                                               \
+        real(__VA_ARGS__);                                                   \
+    }
+#define REAL (void *n, void *v, void *iv, void *jv, void *dv, void *x, void *ix, void *jx, void *dx, void *sign, void *est, void *kase)
+#define COMPLEX (void *n, void *v, void *iv, void *jv, void *dv, void *x, void *ix, void *jx, void *dx, void *est, void *kase)
+LACON(pslacon_, float, REAL, est, n, v, iv, jv, dv, x, ix, jx, dx, sign, est, kase)
+LACON(pdlacon_, double, REAL, est, n, v, iv, jv, dv, x, ix, jx, dx, sign, est, kase)
+LACON(pclacon_, float, COMPLEX, est, n, v, iv, jv, dv, x, ix, jx, dx, est, kase)
+LACON(pzlacon_, double, COMPLEX, est, n, v, iv, jv, dv, x, ix, jx, dx, est, kase)
+END
+for name in repeatable estimate; do
+    cc -shared -fPIC -o "$folder/$name.so" "$folder/$name.c" -ldl || exit 1
+done
 
 preload_for() {
-    case $1 in x?sep | x?gsep) echo "LD_PRELOAD=$folder/repeatable.so" ;; esac
+    case $1 in
+        x?sep | x?gsep) echo "LD_PRELOAD=$folder/repeatable.so" ;;
+        x?lu | x?llt) echo "LD_PRELOAD=$folder/estimate.so" ;;
+    esac
 }
 
 run() {
