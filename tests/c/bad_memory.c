@@ -1,9 +1,9 @@
-/* A message of which one end's buffer is not all memory of its process: `send` or `receive`, and the bytes that are there of the 1 MiB that
+/* A message of which one end's buffer is not all memory of its process: `send` or `receive`, and the bytes that are there of the 4 MiB that
  * the call claims. */
 #include "check.h"
 #include <sys/mman.h>
 
-#define LENGTH (1 << 20)
+#define LENGTH (4 << 20)
 
 int main(int argc, char **argv)
 {

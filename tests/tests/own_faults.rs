@@ -47,7 +47,7 @@ fn a_send_buffer_that_is_shorter_than_it_claims() {
         );
         let words = [
             "rank 1",
-            "the send buffer of 1048576 bytes of rank 0, tag 7",
+            "the send buffer of 4194304 bytes of rank 0, tag 7",
         ];
         bad_memory("send", there, "shm", &words);
     }
@@ -58,7 +58,7 @@ fn a_receive_buffer_that_is_shorter_than_it_claims() {
     for there in [0, 600 << 10] {
         let words = [
             "rank 1",
-            "the receive buffer for 1048576 bytes from rank 0, tag 7",
+            "the receive buffer for 4194304 bytes from rank 0, tag 7",
         ];
         bad_memory("receive", there, "shm", &words);
     }

@@ -177,7 +177,10 @@ pub static REGISTRY: [Setting; 21] = [
     },
     Setting {
         name: "FERRITE_CMA_LIMIT",
-        default: "64k",
+        // The system looks up every page of both sides, which costs about as much as to copy it, and more where buffers are not in the
+        // caches. Measured on pages of 4 KiB, by way of the rings against this: 64 KiB 3.5 times as fast, 1 MiB 2.0, 4 MiB 1.6;
+        // on large pages 1.5, 0.85 and 0.8.
+        default: "2m",
         doc: "Length from which a message on a node is copied directly between the processes.",
         field: Field::Bytes(|settings| &mut settings.cma_limit),
     },
