@@ -4,14 +4,13 @@
 //! checked by its index (within what was ever allocated) and its generation (stepped at every removal), so a stale or
 //! invented handle is found out instead of followed.
 //!
-//! A slab does no locking of its own: `insert` and `remove` are called under the slab's leaf lock (see [`Slab::lock`]); `get`
-//! reads without one, which is sound because chunk pointers are published with release and a slot's generation says
-//! whether its value is alive. Using a handle in one thread while another frees it is an error in the program, found on a
-//! best effort.
+//! Whatever adds or takes out holds the slab's leaf lock. `get` reads without it, which is sound because chunk pointers are
+//! published with release and a slot's stamp says whether its value is alive. Using a handle in one thread while another
+//! frees it is an error in the program, found on a best effort.
 
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
-use core::ptr::null_mut;
+use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::handle::{GENERATION_BITS, HandleKind, INDEX_BITS, compose};
@@ -22,22 +21,30 @@ const CHUNK_BITS: u32 = 8;
 const CHUNKS: usize = (INDEX_BITS - CHUNK_BITS) as usize;
 /// An index that no object ever has: it lies behind the last chunk.
 pub(crate) const NEVER: u32 = (1 << INDEX_BITS) - 1;
-/// The bit of a slot's stamp that says that the slot holds a value. The lower bits are the generation.
-const LIVE: u32 = 1 << GENERATION_BITS;
-const GENERATION_MASK: u32 = LIVE - 1;
-const NONE: u32 = u32::MAX;
+const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
+const GENERATION_MASK: u32 = ((1 << GENERATION_BITS) - 1) << INDEX_BITS;
+/// Flipped in the stamp of a slot without a value. It is a bit of the index, so that no handle leads to this slot and is equal to its stamp.
+const FREE: u32 = 1;
 
 struct Slot<T> {
+    /// The handle of the value; while there is none, the handle of the next one with [`FREE`] flipped.
     stamp: AtomicU32,
-    /// While this slot is free: the slot that was freed after it, the next to be used.
-    next_free: UnsafeCell<u32>,
+    /// While this slot is free and not the last: the slot that was freed after it.
+    next_free: UnsafeCell<*const Slot<T>>,
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
-/// The free slots, as a queue: the one that was freed first is used first, so that its generation comes back as late as possible.
+impl<T> Slot<T> {
+    /// Whether the slot of this index has a value. For those who have locked the slab.
+    fn is_live(&self, index: u32) -> bool {
+        (self.stamp.load(Ordering::Relaxed) ^ index) & FREE == 0
+    }
+}
+
+/// The free slots, as a queue: the one that was freed first is used first, so that its generation comes back as late as possible. The last
+/// one stays where it is, so that freeing a slot need not ask whether there are any. Both ends are null until the slab grows.
 struct Free<T> {
-    head: u32,
-    /// Means nothing while there is no free slot.
+    head: *const Slot<T>,
     tail: *const Slot<T>,
     /// Slots that were ever free.
     allocated: u32,
@@ -76,8 +83,8 @@ impl<T> Slab<T> {
             free: ClassLock::new(
                 Class::Leaf,
                 Free {
-                    head: NONE,
-                    tail: null_mut(),
+                    head: null(),
+                    tail: null(),
                     allocated: 0,
                 },
             ),
@@ -109,16 +116,12 @@ impl<T> Slab<T> {
     /// The slot of the object that `handle` names, if it is alive.
     #[inline]
     fn live(&self, handle: u32) -> Option<&Slot<T>> {
-        if handle >> (INDEX_BITS + GENERATION_BITS) != self.kind as u32 {
-            return None;
-        }
-        let slot = self.slot(handle & ((1 << INDEX_BITS) - 1))?;
-        let expected = (handle >> INDEX_BITS) & GENERATION_MASK | LIVE;
-        // Pairs with the release store in `insert`.
-        (slot.stamp.load(Ordering::Acquire) == expected).then_some(slot)
+        let slot = self.slot(handle & INDEX_MASK)?;
+        // Pairs with the release store in `insert_with` and `fill`.
+        (slot.stamp.load(Ordering::Acquire) == handle).then_some(slot)
     }
 
-    /// Stores an object and returns its handle, or gives the object back when the slab is full (4,194,048 objects).
+    /// Stores an object and returns its handle, or gives the object back when the slab is full (4,194,047 objects).
     pub(crate) fn insert(&self, value: T) -> Result<u32, T> {
         let mut value = Some(value);
         let mut named = 0;
@@ -137,79 +140,61 @@ impl<T> Slab<T> {
     #[inline(always)]
     pub(crate) fn insert_with<F: FnOnce(u32) -> T>(&self, make: F) -> Result<&T, F> {
         let mut free = self.free.lock();
-        if free.head == NONE && !self.grow(&mut free) {
+        let Some((slot, handle)) = self.take_free(&mut free) else {
             return Err(make);
-        }
-        let index = free.head;
-        let slot = self.slot(index).expect("a free slot lies in a chunk");
-        let generation = slot.stamp.load(Ordering::Relaxed) & GENERATION_MASK;
-        // SAFETY: the slot is free and `free` is locked, so nobody else touches `next_free` or `value`.
-        unsafe {
-            free.head = *slot.next_free.get();
-            (*slot.value.get()).write(make(compose(self.kind, generation, index)));
-            // Pairs with the acquire load in `get`.
-            slot.stamp.store(generation | LIVE, Ordering::Release);
-            Ok((*slot.value.get()).assume_init_ref())
-        }
+        };
+        // SAFETY: the slot is neither free nor live, so nobody else touches `value`.
+        unsafe { (*slot.value.get()).write(make(handle)) };
+        // Pairs with the acquire load in `live`.
+        slot.stamp.store(handle, Ordering::Release);
+        // SAFETY: written just now.
+        Ok(unsafe { (*slot.value.get()).assume_init_ref() })
     }
 
     /// A handle for an object that comes later, by [`Slab::fill`]; until then it is stale. `None` when the slab is full.
     pub(crate) fn reserve(&self) -> Option<u32> {
         let mut free = self.free.lock();
-        if free.head == NONE && !self.grow(&mut free) {
+        self.take_free(&mut free).map(|(_, handle)| handle)
+    }
+
+    /// The slot that was freed first, which is not free any more, and the handle that its object is to have.
+    #[inline(always)]
+    fn take_free(&self, free: &mut Free<T>) -> Option<(&Slot<T>, u32)> {
+        if free.head == free.tail && !self.grow(free) {
             return None;
         }
-        let index = free.head;
-        let slot = self.slot(index).expect("a free slot lies in a chunk");
-        // SAFETY: the slot is free and `free` is locked, so nobody else touches `next_free`.
+        // SAFETY: two slots are free at least, and chunks live as long as the slab.
+        let slot = unsafe { &*free.head };
+        // SAFETY: the slot is free and not the last, so it has a successor, and `free` is locked.
         free.head = unsafe { *slot.next_free.get() };
-        let generation = slot.stamp.load(Ordering::Relaxed) & GENERATION_MASK;
-        Some(compose(self.kind, generation, index))
+        Some((slot, slot.stamp.load(Ordering::Relaxed) ^ FREE))
     }
 
     /// Stores the object that a handle was reserved for. Once a handle.
     pub(crate) fn fill(&self, reserved: u32, value: T) {
         let _free = self.free.lock();
-        let (slot, generation) = self.reserved(reserved);
+        let slot = self.reserved(reserved);
         // SAFETY: the slot is neither free nor live, so it is the caller's.
         unsafe { (*slot.value.get()).write(value) };
-        // Pairs with the acquire load in `get`.
-        slot.stamp.store(generation | LIVE, Ordering::Release);
+        // Pairs with the acquire load in `live`.
+        slot.stamp.store(reserved, Ordering::Release);
     }
 
     /// Gives up a handle that was reserved. Once a handle.
     pub(crate) fn give_up(&self, reserved: u32) {
         let mut free = self.free.lock();
-        let (slot, _) = self.reserved(reserved);
-        self.set_free(&mut free, slot, reserved);
+        let slot = self.reserved(reserved);
+        set_free(&mut free, slot, reserved);
     }
 
-    fn reserved(&self, handle: u32) -> (&Slot<T>, u32) {
-        let index = handle & ((1 << INDEX_BITS) - 1);
-        let slot = self.slot(index).expect("a reserved slot lies in a chunk");
-        let generation = slot.stamp.load(Ordering::Relaxed);
+    fn reserved(&self, handle: u32) -> &Slot<T> {
+        let slot = self.slot(handle & INDEX_MASK);
+        let slot = slot.expect("a reserved slot lies in a chunk");
         assert!(
-            compose(self.kind, generation, index) == handle && generation & LIVE == 0,
+            slot.stamp.load(Ordering::Relaxed) == handle ^ FREE,
             "a handle that is not reserved"
         );
-        (slot, generation)
-    }
-
-    /// Steps the generation of a slot that is not free, and puts it behind the free ones. Its value is dropped, or never was.
-    #[inline(always)]
-    fn set_free(&self, free: &mut Free<T>, slot: &Slot<T>, handle: u32) {
-        let index = handle & ((1 << INDEX_BITS) - 1);
-        let generation = (handle >> INDEX_BITS).wrapping_add(1) & GENERATION_MASK;
-        slot.stamp.store(generation, Ordering::Relaxed);
-        // SAFETY: `free` is locked, and both slots are free by now, so nobody else touches `next_free`; chunks never move.
-        unsafe {
-            *slot.next_free.get() = NONE;
-            match free.head {
-                NONE => free.head = index,
-                _ => *(*free.tail).next_free.get() = index,
-            }
-        }
-        free.tail = slot;
+        slot
     }
 
     /// Drops an object in its place, if it is alive; its handle and every copy of it are stale from now on.
@@ -221,7 +206,7 @@ impl<T> Slab<T> {
         };
         // SAFETY: the slot is live until it is free, and `free` is locked; whoever frees an object is the last to use it.
         unsafe { (*slot.value.get()).assume_init_drop() };
-        self.set_free(&mut free, slot, handle);
+        set_free(&mut free, slot, handle);
     }
 
     /// Takes an object out; its handle and every copy of it are stale from now on.
@@ -231,7 +216,7 @@ impl<T> Slab<T> {
         let slot = self.live(handle)?;
         // SAFETY: as in `discard`: the slot is live, and nobody reads its value again once it is free.
         let value = unsafe { (*slot.value.get()).assume_init_read() };
-        self.set_free(&mut free, slot, handle);
+        set_free(&mut free, slot, handle);
         Some(value)
     }
 
@@ -239,10 +224,7 @@ impl<T> Slab<T> {
     pub(crate) fn for_each(&self, mut look: impl FnMut(&T)) {
         let free = self.free.lock();
         for index in 0..free.allocated {
-            let Some(slot) = self.slot(index) else {
-                continue;
-            };
-            if slot.stamp.load(Ordering::Relaxed) & LIVE != 0 {
+            if let Some(slot) = self.slot(index).filter(|slot| slot.is_live(index)) {
                 // SAFETY: the slot is live, and stays so while `free` is locked.
                 look(unsafe { (*slot.value.get()).assume_init_ref() });
             }
@@ -251,16 +233,16 @@ impl<T> Slab<T> {
 
     /// Handles of all objects alive now.
     pub(crate) fn handles(&self) -> Vec<u32> {
-        let allocated = self.free.lock().allocated;
-        (0..allocated)
+        let free = self.free.lock();
+        (0..free.allocated)
             .filter_map(|index| {
-                let stamp = self.slot(index)?.stamp.load(Ordering::Acquire);
-                (stamp & LIVE != 0).then(|| compose(self.kind, stamp, index))
+                let slot = self.slot(index).filter(|slot| slot.is_live(index))?;
+                Some(slot.stamp.load(Ordering::Relaxed))
             })
             .collect()
     }
 
-    /// Makes more slots free. Only called when none is.
+    /// Makes more slots free. Only called when one is at most.
     #[cold]
     fn grow(&self, free: &mut Free<T>) -> bool {
         let first = free.allocated;
@@ -270,10 +252,10 @@ impl<T> Slab<T> {
         };
         let slots = chunk_len(number);
         if at == 0 {
-            let made: Box<[Slot<T>]> = (0..slots)
-                .map(|_| Slot {
-                    stamp: AtomicU32::new(0),
-                    next_free: UnsafeCell::new(NONE),
+            let made: Box<[Slot<T>]> = (first..first + slots as u32)
+                .map(|index| Slot {
+                    stamp: AtomicU32::new(compose(self.kind, 0, index) ^ FREE),
+                    next_free: UnsafeCell::new(null()),
                     value: UnsafeCell::new(MaybeUninit::uninit()),
                 })
                 .collect();
@@ -281,13 +263,15 @@ impl<T> Slab<T> {
             chunk.store(Box::into_raw(made).cast(), Ordering::Release);
         }
         let end = first + self.batch().min(slots - at) as u32;
-        for index in first..end - 1 {
+        for index in first..end {
             let slot = self.slot(index).expect("it lies in the chunk");
-            // SAFETY: the slot was never used, and `free` is locked.
-            unsafe { *slot.next_free.get() = index + 1 };
+            if free.tail.is_null() {
+                (free.head, free.tail) = (slot, slot);
+            } else {
+                append(free, slot);
+            }
         }
-        free.tail = self.slot(end - 1).expect("it lies in the chunk");
-        (free.head, free.allocated) = (first, end);
+        free.allocated = end;
         true
     }
 
@@ -299,6 +283,23 @@ impl<T> Slab<T> {
             _ => usize::MAX,
         }
     }
+}
+
+/// Steps the generation of a slot that is not free, and puts it behind the free ones. Its value is dropped, or never was.
+#[inline(always)]
+fn set_free<T>(free: &mut Free<T>, slot: &Slot<T>, handle: u32) {
+    let stepped = handle.wrapping_add(1 << INDEX_BITS) & GENERATION_MASK;
+    let next = handle & !GENERATION_MASK | stepped;
+    slot.stamp.store(next ^ FREE, Ordering::Relaxed);
+    append(free, slot);
+}
+
+/// Puts a slot behind the free ones, of which there is one at least.
+#[inline(always)]
+fn append<T>(free: &mut Free<T>, slot: &Slot<T>) {
+    // SAFETY: the slab is locked and the last slot is free, so nobody else touches its `next_free`; chunks never move.
+    unsafe { *(*free.tail).next_free.get() = slot };
+    free.tail = slot;
 }
 
 impl<T> Drop for Slab<T> {
@@ -351,7 +352,8 @@ mod tests {
         let slab = Slab::<i32>::new(HandleKind::Info);
         let reserved = slab.reserve().unwrap();
         slab.give_up(reserved);
-        let handles: Vec<u32> = (0..256).map(|i| slab.insert(i).unwrap()).collect();
+        // One slot of the first chunk stays free.
+        let handles: Vec<u32> = (0..255).map(|i| slab.insert(i).unwrap()).collect();
         assert!(!handles.contains(&reserved));
         assert_eq!(slab.free.lock().allocated, 256);
     }
@@ -399,6 +401,11 @@ mod tests {
         let real = slab.insert(1).unwrap();
         for invented in [0, 0x101, real + 1, real ^ 1 << 27, 0x7fff_ffff, u32::MAX] {
             assert_eq!(slab.get(invented), None, "{invented:#x}");
+        }
+        // No slot has a value in the other 255 places, whatever their stamps are.
+        for index in 0..256 {
+            let stamp = slab.slot(index).unwrap().stamp.load(Ordering::Relaxed);
+            assert_eq!(slab.get(stamp).is_some(), stamp == real, "{stamp:#x}");
         }
     }
 

@@ -130,7 +130,7 @@ fn insert(object: Object) -> Result<Datatype> {
     MADE.insert(object).map(Datatype).map_err(|_| {
         Error::new(
             ErrorClass::NO_MEM,
-            "4,194,048 datatypes are alive, the most there can be: free some",
+            "4,194,047 datatypes are alive, the most there can be: free some",
         )
     })
 }

@@ -436,7 +436,7 @@ pub(super) fn check_tag(tag: i32) -> Result<()> {
 pub(super) fn too_many() -> Error {
     Error::new(
         ErrorClass::NO_MEM,
-        "4,194,048 communicators are alive, the most there can be: free some",
+        "4,194,047 communicators are alive, the most there can be: free some",
     )
 }
 

@@ -33,7 +33,7 @@ impl Engine {
             Ok(handle) => Ok(Group(handle)),
             Err(_) => Err(Error::new(
                 ErrorClass::NO_MEM,
-                "4,194,048 groups are alive, the most there can be: free some",
+                "4,194,047 groups are alive, the most there can be: free some",
             )),
         }
     }

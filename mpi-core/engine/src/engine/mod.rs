@@ -242,6 +242,6 @@ impl Engine {
 fn too_many_requests() -> Error {
     Error::new(
         ErrorClass::NO_MEM,
-        "4,194,048 requests are outstanding, the most there can be: wait for some of them",
+        "4,194,047 requests are outstanding, the most there can be: wait for some of them",
     )
 }

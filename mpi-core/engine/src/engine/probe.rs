@@ -174,7 +174,7 @@ impl Engine {
         let Some(handle) = self.messages.reserve() else {
             return Err(Error::new(
                 ErrorClass::NO_MEM,
-                "4,194,048 matched messages wait, the most there can be: receive some of them",
+                "4,194,047 matched messages wait, the most there can be: receive some of them",
             ));
         };
         let kept = lane.take_kept(entry);

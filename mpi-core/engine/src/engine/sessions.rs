@@ -98,7 +98,7 @@ impl Engine {
             engine.session_end();
             Error::new(
                 ErrorClass::NO_MEM,
-                "4,194,048 sessions are alive, the most there can be: finalise some",
+                "4,194,047 sessions are alive, the most there can be: finalise some",
             )
         })
     }
