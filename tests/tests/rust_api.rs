@@ -265,7 +265,7 @@ fn finalisation_tells_what_was_never_received() {
 #[test]
 fn jobs_whose_members_disagree_end() {
     let first = ferrite_tests::seed() % 1_000_000;
-    let jobs = pick(16, 160);
+    let jobs = pick(4, 160);
     println!("FERRITE_TEST_SEED={first}: {jobs} jobs");
     let next = AtomicU64::new(first);
     let wrong = Mutex::new(BTreeMap::new());
