@@ -29,6 +29,7 @@ impl Engine {
     }
 
     /// Delivers a copy of a message to this process, whatever its length.
+    #[inline(never)]
     pub(super) fn deliver_copy_to_self(&self, mut send: Body) {
         self.count_own(send.len);
         let mut lane = self.lane(send.envelope.context).lock();

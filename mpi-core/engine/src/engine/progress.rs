@@ -9,7 +9,7 @@ use super::Engine;
 use super::landing::Landings;
 use super::peer::{Outgoing, Peer};
 use super::protocol::Receiver;
-use super::request::RequestRef;
+use super::request::{Body, RequestRef};
 use crate::sync::threaded;
 
 /// The receiving sides of the transports in use.
@@ -184,17 +184,22 @@ impl Engine {
     pub(super) fn complete(&self, request: RequestRef) {
         // SAFETY: whoever completes a request owns its body.
         let body = unsafe { request.body() };
-        if let Some(extra) = &mut body.extra {
-            if let Some(whole) = extra.whole.take() {
-                self.part_done(body, whole);
-            } else {
-                self.note_arrival(body);
-            }
+        if body.extra.is_some() {
+            self.complete_extra(body);
         }
         if request.finish() {
             self.remove_request(request);
         } else if threaded() {
             self.waiting.something_finished();
+        }
+    }
+
+    /// [`Engine::complete`] for a request with more to it.
+    #[cold]
+    fn complete_extra(&self, body: &mut Body) {
+        match body.extra().whole.take() {
+            Some(whole) => self.part_done(body, whole),
+            None => self.note_arrival(body),
         }
     }
 }

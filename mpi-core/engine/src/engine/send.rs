@@ -192,11 +192,17 @@ impl Engine {
     pub(super) fn launch_send(&self, mode: Mode, out: Outbound<'_>) -> Result<Request> {
         let comm = out.comm;
         let mut body = send_body(out);
+        if matches!(mode, Mode::Standard | Mode::Ready) && self.send_whole(&mut body) {
+            return Ok(SENT);
+        }
+        self.launch_rest(mode, comm, body)
+    }
+
+    /// [`Engine::launch_send`] for what needs more than a frame.
+    #[inline(never)]
+    fn launch_rest(&self, mode: Mode, comm: &CommData, body: Body) -> Result<Request> {
         if mode == Mode::Buffered {
             return self.launch_buffered(comm, body);
-        }
-        if mode != Mode::Synchronous && self.send_whole(&mut body) {
-            return Ok(SENT);
         }
         let request = self.add_request(comm, || body)?;
         self.dispatch(request, mode == Mode::Synchronous);
