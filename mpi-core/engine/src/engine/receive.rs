@@ -227,6 +227,9 @@ impl Engine {
         }
         let mut lane = self.lane(envelope.context).lock();
         if let Some((entry, envelope, _)) = lane.find_kept(envelope) {
+            if let Some(extra) = &mut body.extra {
+                extra.remember_arrival(|| lane.kept_at(entry));
+            }
             let kept = lane.take_kept(entry);
             drop(lane);
             return self.take(request, envelope, kept);

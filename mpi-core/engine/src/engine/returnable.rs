@@ -8,11 +8,10 @@ use ferrite_fabric::RawBuf;
 use super::Engine;
 use super::kept::Kept;
 use super::matching::Envelope;
-use super::receive::{check_receive, receive_body};
-use super::request::{Body, RequestRef};
+use super::receive::checked_receive_body;
+use super::request::{Body, Extra, RequestRef};
 use crate::datatype::Argument;
 use crate::handle::{Comm, Datatype, Request};
-use crate::status::PROC_NULL;
 use crate::sync::threaded;
 use crate::{Error, ErrorClass, Result};
 
@@ -21,6 +20,17 @@ use crate::{Error, ErrorClass, Result};
 pub(crate) struct Returnable {
     /// How many messages had arrived with the one that it was matched with; 0: it is not matched yet.
     arrived: u64,
+}
+
+impl Extra {
+    /// A receive has its message now: if it may give that back, it remembers how many messages had arrived with it.
+    pub(super) fn remember_arrival(&mut self, arrived: impl FnOnce() -> u64) {
+        if let Some(returnable) = &mut self.returnable
+            && returnable.arrived == 0
+        {
+            returnable.arrived = arrived();
+        }
+    }
 }
 
 impl Engine {
@@ -38,31 +48,15 @@ impl Engine {
         comm: Comm,
     ) -> Result<Request> {
         let items = Argument::of(dt, count)?;
-        let comm = self.comm(comm)?;
-        let (wanted, len) = check_receive(buf, count, &items, source, tag, comm)?;
         if let Argument::Typed(_) = items {
             let why = "a receive of items with gaps cannot give its message back";
             return Err(Error::new(ErrorClass::TYPE, why));
         }
-        let mut body = receive_body(buf, len, wanted);
+        let comm = self.comm(comm)?;
+        let mut body = checked_receive_body(buf, count, items, source, tag, comm)?;
         body.extra().returnable = Some(Returnable::default());
         let request = self.add_request(comm, || body)?;
-        if wanted.source == PROC_NULL {
-            self.post(request);
-            return Ok(request.handle());
-        }
-        let mut lane = self.lane(wanted.context).lock();
-        if let Some((entry, envelope, _)) = lane.find_kept(wanted) {
-            let arrived = lane.kept_at(entry);
-            let kept = lane.take_kept(entry);
-            drop(lane);
-            // SAFETY: made just now, nobody else works on it.
-            unsafe { request.body() }.extra().returnable = Some(Returnable { arrived });
-            self.take(request, envelope, kept);
-            return Ok(request.handle());
-        }
-        // SAFETY: as above, until the lane is unlocked.
-        unsafe { request.body() }.entry = lane.post(wanted, request);
+        self.post(request);
         Ok(request.handle())
     }
 
@@ -71,11 +65,8 @@ impl Engine {
     #[inline]
     pub(super) fn note_arrival(&self, body: &mut Body) {
         let context = body.envelope.context;
-        if let Some(extra) = &mut body.extra
-            && let Some(returnable) = &mut extra.returnable
-            && returnable.arrived == 0
-        {
-            returnable.arrived = self.lane(context).lock().arrived();
+        if let Some(extra) = &mut body.extra {
+            extra.remember_arrival(|| self.lane(context).lock().arrived());
         }
     }
 
@@ -120,9 +111,8 @@ impl Engine {
         if let Some(receive) = lane.match_posted(message) {
             drop(lane);
             // SAFETY: matched just now, so the receive is ours.
-            let extra = unsafe { receive.body() }.extra.as_mut();
-            if let Some(returnable) = extra.and_then(|extra| extra.returnable.as_mut()) {
-                returnable.arrived = arrived;
+            if let Some(extra) = unsafe { &mut receive.body().extra } {
+                extra.remember_arrival(|| arrived);
             }
             return self.take_uncounted(receive, message, kept);
         }
