@@ -95,7 +95,7 @@ pub fn attach(job: &Job, config: &ShmConfig) -> Result<Attachment, AttachError> 
     let file = job.segment.as_ref();
     let file = file.ok_or(AttachError::Job("there is no memory file"))?;
     let failed = |bytes| move |error| AttachError::System { bytes, error };
-    let file = File::new(file.as_fd()).map_err(failed(0))?;
+    let file = File::new(file.as_fd()).map_err(AttachError::File)?;
     let decision = agree(&file, job, config)?;
     let ranks = local.len();
     let Some(layout) = decision.layout(ranks) else {
@@ -308,6 +308,8 @@ pub enum AttachError {
         /// How many they are.
         ranks: usize,
     },
+    /// The memory file cannot be kept open.
+    File(io::Error),
     /// The system refused to map a part of the segment.
     System {
         /// Its size.
@@ -339,6 +341,11 @@ impl fmt::Display for AttachError {
                 f,
                 "the {ranks} ranks of this node share no memory and use a network: {}",
                 shortage.sentence(*ranks)
+            ),
+            AttachError::File(error) => write!(
+                f,
+                "shared memory: the node's memory file cannot be kept open: {error}; has this process all the descriptors open that it may \
+                 have (ulimit -n)?"
             ),
             AttachError::System { bytes, error } => write!(
                 f,

@@ -70,8 +70,17 @@ impl File {
         let _ = fcntl_add_seals(&self.fd, SealFlags::SHRINK | SealFlags::GROW);
     }
 
+    /// Whether the descriptor is still the memory file's: a program may have closed all descriptors that it does not know, and
+    /// opened a file of its own since.
+    fn is_open(&self) -> bool {
+        fstat(&self.fd).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == self.identity)
+    }
+
     /// Gives the memory of a part of the file back, which reads as zeros then. May be refused: then nothing happens.
     pub(crate) fn give_back(&self, offset: usize, bytes: usize) {
+        if !self.is_open() {
+            return;
+        }
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         let _ = fallocate(&self.fd, flags, offset as u64, bytes as u64);
     }
@@ -140,9 +149,7 @@ impl Mapping {
             at + bytes <= self.bytes,
             "{at} and {bytes} bytes of {self:?}"
         );
-        // A program may have closed all descriptors that it does not know, and opened something else since.
-        let stat = fstat(&file.fd)?;
-        if (stat.st_dev, stat.st_ino) != file.identity {
+        if !file.is_open() {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         }
         // SAFETY: within the mapping.
@@ -252,4 +259,31 @@ pub(crate) fn forbidden(error: &io::Error) -> bool {
         error.raw_os_error(),
         Some(libc::EPERM | libc::EACCES | libc::ENOSYS)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use rustix::fs::{MemfdFlags, memfd_create};
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_the_program_has_opened_in_our_place_is_left_alone() {
+        let made = || memfd_create("ferrite-test", MemfdFlags::CLOEXEC).expect("a memory file");
+        let (ours, theirs) = (made(), made());
+        rustix::io::pwrite(&theirs, &[7; 4096], 0).expect("room");
+        // As after close and open: our descriptor's number is that of another file.
+        let lost = File {
+            identity: File::new(ours.as_fd()).expect("a descriptor").identity,
+            fd: theirs.try_clone().expect("a descriptor"),
+        };
+        lost.give_back(0, 4096);
+        let mut found = [0; 4096];
+        assert_eq!(rustix::io::pread(&theirs, &mut found, 0), Ok(4096));
+        assert_eq!(found, [7; 4096]);
+        let mapping = Mapping::reserve(4096).expect("address space");
+        assert!(mapping.show(0, &lost, 0, 4096).is_err());
+    }
 }
