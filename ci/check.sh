@@ -53,8 +53,8 @@ packages() {
     ) 9>"$cache/apt.lock"
 }
 
-# MPICH and Intel MPI from PyPI, a Python environment each: their libraries, headers and launchers, and Intel's benchmarks, of which one wants
-# Intel's OpenMP.
+# MPICH and Intel MPI from PyPI, a Python environment each: their libraries, headers and launchers, and Intel's benchmarks, of
+# which one wants Intel's OpenMP.
 peers() {
     needs python3:python3 && { python3 -c 'import ensurepip, venv' 2>/dev/null || packages python3-venv; } || return 1
     (

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The tests of ScaLAPACK as Debian has them built for MPICH, unmodified, on our libmpich.so.12 with 4 ranks. Of MPICH comes only the library
-# with its Fortran names, which calls ours.
+# The tests of ScaLAPACK as Debian has them built for MPICH, unmodified, on our libmpich.so.12 with 4 ranks. Of MPICH comes
+# only the library with its Fortran names, which calls ours.
 #
 #   ci/scalapack.sh PREFIX CACHE     (PREFIX as laid out by cargo xtask install; CACHE keeps the packages)
 #

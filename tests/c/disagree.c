@@ -1,5 +1,6 @@
-/* Collective calls that are wrong: their ranks do not agree about a count, a root, an operation, a type or the function, drawn from a seed.
- * No call may hang; what it returns, and what is in its buffers, does not matter. After each, the next one works on a new communicator.
+/* Collective calls that are wrong: their ranks do not agree about a count, a root, an operation, a type or the function,
+ * drawn from a seed. No call may hang; what it returns, and what is in its buffers, does not matter. After each, the next
+ * one works on a new communicator.
  * With "late" the calls are right, and some ranks come to them late or take long in their operations: none may fail.
  * With "threads" another thread makes each call, while the first one waits for its end, and a third one waits for a message.
  *

@@ -1,12 +1,13 @@
-/* A job whose limits or whose memory is special. It first works: collectives on the world and on communicators, a ring of long messages. Then, by
- * the first argument:
+/* A job whose limits or whose memory is special. It first works: collectives on the world and on communicators, a ring of
+ * long messages. Then, by the first argument:
  *
  *     work    nothing more
  *     dump    the memory that the node shares is kept out of core dumps
  *     abort   rank 1 aborts while the others wait
  *     back    communicators that are made and freed leave no address space behind
  *     lock    all memory, now and in future, is locked, which has a limit; then more communicators than there is room for
- *     usage   rank 0 prints, in KiB: the most that a rank has of address space, memory and its share of it; what mlockall locks in rank 0 */
+ *     usage   rank 0 prints, in KiB: the most that a rank has of address space, memory and its share of it; what mlockall
+ *             locks in rank 0 */
 #define _GNU_SOURCE
 #include "check.h"
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* Partitioned communication: partitions in any order, as many on one side as on the other or not, again and again, started before and after the
- * other side was made, of types with gaps, to this rank itself and to nobody. */
+/* Partitioned communication: partitions in any order, as many on one side as on the other or not, again and again, started
+ * before and after the other side was made, of types with gaps, to this rank itself and to nobody. */
 #include "check.h"
 
 static int value(int round, int at)

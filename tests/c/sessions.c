@@ -1,4 +1,5 @@
-/* Sessions: several at once, one after the other, beside the world and without it; process sets; communicators of groups; error handlers. */
+/* Sessions: several at once, one after the other, beside the world and without it; process sets; communicators of groups;
+ * error handlers. */
 #include "check.h"
 
 #define OK(call) EQUAL(call, MPI_SUCCESS)

@@ -107,7 +107,8 @@ const FOREIGN: [(&str, u32, u32); 11] = [
 /// Functions that succeed with such handles, each with the reason.
 const NOT_WRONG: [(&str, &str); 1] = [("Alloc_mem:", "nothing in its info object is looked at")];
 
-/// A program that was built with another header has its handles in every call: whichever the call looks at first, the error names the header.
+/// A program that was built with another header has its handles in every call: whichever the call looks at first, the error
+/// names the header.
 #[test]
 fn handles_of_another_header_are_recognised() {
     let table = table();

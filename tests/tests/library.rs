@@ -158,8 +158,8 @@ fn loaded_at_run_time() {
     assert_eq!(outcome.stdout, "2 ranks\n", "{outcome}");
 }
 
-/// A process that loads two of our libraries, each for itself, has one engine: the second initialisation fails, and names both. Loaded twice, a
-/// library is one.
+/// A process that loads two of our libraries, each for itself, has one engine: the second initialisation fails, and names both.
+/// Loaded twice, a library is one.
 #[test]
 fn a_second_engine_in_one_process() {
     let folder = tempfile::tempdir().expect("a temporary folder");

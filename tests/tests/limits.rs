@@ -1,5 +1,5 @@
-//! Jobs in which something is limited or refused: address space, locked memory, the length of files, system calls. They run, if slower, and
-//! say once what is missing.
+//! Jobs in which something is limited or refused: address space, locked memory, the length of files, system calls. They run, if
+//! slower, and say once what is missing.
 
 use ferrite_tests::{Job, Outcome, c, passes};
 use rustix::io::Errno;

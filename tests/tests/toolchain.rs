@@ -423,7 +423,8 @@ fn the_layout() {
 /// What a makefile may have after `-l`.
 const LINKER_NAMES: [&str; 5] = ["mpi_abi", "mpi", "mpich", "mpicxx", "mpi_cxx"];
 
-/// A line by hand: the header's folder, the library's folder, and a name. Another MPI's library that stands in a later folder is not taken.
+/// A line by hand: the header's folder, the library's folder, and a name. Another MPI's library that stands in a later folder
+/// is not taken.
 #[test]
 fn linked_by_hand() {
     let folder = folder();

@@ -79,11 +79,13 @@ pub fn install(prefix: &Path, profile: Profile) -> Result<Installed> {
     })
 }
 
-/// What the linker looks for, beside the library's own name, where `include/mpi.h` was compiled: the names by which people and their makefiles
-/// ask for any MPI, for MPICH, and for C++. Without them `-lmpi` would find another MPI's library, if there is one.
+/// What the linker looks for, beside the library's own name, where `include/mpi.h` was compiled: the names by which people and
+/// their makefiles ask for any MPI, for MPICH, and for C++. Without them `-lmpi` would find another MPI's library, if there is
+/// one.
 const LINKER_NAMES: [&str; 4] = ["libmpi.so", "libmpich.so", "libmpicxx.so", "libmpi_cxx.so"];
 
-/// They are no libraries that could be loaded: mpi4py's wheel tries `libmpi.so` before `libmpi.so.12`, and has no module for the standard ABI.
+/// They are no libraries that could be loaded: mpi4py's wheel tries `libmpi.so` before `libmpi.so.12`, and has no module for
+/// the standard ABI.
 const LINKER_SCRIPT: &str = "/* GNU ld script: programs that are linked by this name ask for libmpi_abi.so.1. */\nINPUT(libmpi_abi.so)\n";
 
 /// Other names of the C++ wrapper: MPICH and Open MPI have them.

@@ -1,6 +1,7 @@
 //! pkg-config files. They find the prefix from their own place, `PREFIX/lib/pkgconfig`, so a prefix that was moved goes on working.
 
-/// Names under which the standard ABI is found: the library's own, the one that asks for any MPI, and those that Debian has for C and C++.
+/// Names under which the standard ABI is found: the library's own, the one that asks for any MPI, and those that Debian has for
+/// C and C++.
 const STANDARD: [&str; 4] = ["ferrite.pc", "mpi.pc", "mpi-c.pc", "mpi-cxx.pc"];
 
 /// The name under which MPICH's binary interface is found.

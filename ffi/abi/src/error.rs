@@ -126,8 +126,8 @@ pub(crate) fn null_argument(call: &Call, scope: Scope, name: &str) -> c_int {
     raise(scope, &call.name, Error::new(ErrorClass::ARG, sentence))
 }
 
-/// A function that is not built. Programs that ignore the code go on with a window or a file that they do not have, and die of it: where the
-/// error handler returns, standard error tells once why.
+/// A function that is not built. Programs that ignore the code go on with a window or a file that they do not have, and die of
+/// it: where the error handler returns, standard error tells once why.
 #[cold]
 #[inline(never)]
 pub(crate) fn unbuilt(name: &'static str, scope: Scope) -> c_int {

@@ -1,7 +1,7 @@
 //! Programs that were built with another header than this library's: an error names the header by the handles that it has.
 //!
-//! Such a program comes about where a folder of headers and a folder of libraries belong to two MPIs. Its handles are constants, or addresses
-//! of objects, which this library cannot take for anything; all that it can do is say so.
+//! Such a program comes about where a folder of headers and a folder of libraries belong to two MPIs. Its handles are
+//! constants, or addresses of objects, which this library cannot take for anything; all that it can do is say so.
 
 use core::ffi::CStr;
 

@@ -51,8 +51,8 @@ pub(super) fn note(signals: &[i32]) {
 
 #[allow(unsafe_code)]
 extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
-    // SAFETY: the kernel passes what it knows of the signal. `write` may be called in a handler; whom it interrupts keeps its errno. A pipe
-    // that is full has enough to be read.
+    // SAFETY: the kernel passes what it knows of the signal. `write` may be called in a handler; whom it interrupts keeps its
+    // errno. A pipe that is full has enough to be read.
     unsafe {
         let errno = *libc::__errno_location();
         let note: Note = [signal.to_ne_bytes(), (*info).si_code.to_ne_bytes()];

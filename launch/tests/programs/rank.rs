@@ -4,8 +4,9 @@
 //! ever), `say=TEXT` (a line), `write=TEXT` (no newline), `lines=COUNT`, `pid`, `cpus` (that it is bound to), `ignore=NUMBER`,
 //! `catch=NUMBER` (waits for that signal, says so), `copy` (standard input to output), `run-again` (this program, with `hello`),
 //! `fork-finalize`, `fork-abort` (a forked child
-//! does it), `publish=CARD`, `fetch=RANK` (waits for it, prints it), `lost=RANK`, `need=RANK` (waits for that rank until it has left, and tells that it
-//! needs it), `any` (waits for anybody), `end` (waits in finalize until that is over), `secret`. `R:COMMAND` is for rank R only. Exits with 0 at the end, and with 3 if it cannot join.
+//! does it), `publish=CARD`, `fetch=RANK` (waits for it, prints it), `lost=RANK`, `need=RANK` (waits for that rank until it has
+//! left, and tells that it needs it), `any` (waits for anybody), `end` (waits in finalize until that is over), `secret`.
+//! `R:COMMAND` is for rank R only. Exits with 0 at the end, and with 3 if it cannot join.
 
 use ferrite_client::{Discovered, Wait};
 use std::io::Write;

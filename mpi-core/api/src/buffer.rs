@@ -81,8 +81,8 @@ pub(crate) unsafe fn collect_vec<T: Datatype>(
     Ok(items)
 }
 
-/// An empty vector with room for `count` items, which is zero. Memory is used only where something is written: it is for the system to have
-/// so much, not for this process.
+/// An empty vector with room for `count` items, which is zero. Memory is used only where something is written: it is for the
+/// system to have so much, not for this process.
 fn zeroed<T>(count: usize) -> Result<Vec<T>> {
     let layout = Layout::array::<T>(count).map_err(|_| too_many::<T>(count))?;
     if layout.size() == 0 {

@@ -1,8 +1,8 @@
 //! Collective operations that the engine has as such (MPI 5.0, sections 6.3 to 6.9). All members of the communicator call them,
 //! in the same order, with the same root, the same operation, and equally many items.
 //!
-//! The memory of results is zeroed before the engine writes to it (see `buffer`): a member that sends fewer items than the others think must
-//! not make them see memory that was never written.
+//! The memory of results is zeroed before the engine writes to it (see `buffer`): a member that sends fewer items than the
+//! others think must not make them see memory that was never written.
 
 use ferrite_engine::{Datatype as Predefined, Op as Handle};
 
@@ -250,8 +250,8 @@ impl Communicator {
         })
     }
 
-    /// A reduction whose result, of as many items as the buffer, is this member's: `run` is given what to send, room for the result, how many
-    /// of what they are, and the operation.
+    /// A reduction whose result, of as many items as the buffer, is this member's: `run` is given what to send, room for the
+    /// result, how many of what they are, and the operation.
     pub(crate) fn reduced<B: Buffer + ?Sized>(
         &self,
         buffer: &B,

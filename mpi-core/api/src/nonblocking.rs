@@ -137,8 +137,8 @@ impl Communicator {
         })
     }
 
-    /// Starts to combine all members' items, item by item, for the root, which says where to: `into` has room for as many as the buffer has.
-    /// Others may say `None`.
+    /// Starts to combine all members' items, item by item, for the root, which says where to: `into` has room for as many as
+    /// the buffer has. Others may say `None`.
     ///
     /// # Errors
     /// When the root has no room, or other room; as [`Communicator::reduce`].

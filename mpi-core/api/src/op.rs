@@ -149,9 +149,9 @@ pub fn bit_xor<T: Integer>() -> Op<'static, T> {
 
 /// An associative function of the program. Items are combined in the order of their ranks.
 ///
-/// If it panics on some rank, that rank's call panics after the collective operation has ended; what the others get is undefined
-/// but a value. It should not communicate (MPI 5.0, section 6.9.5): the operation it is called for waits meanwhile, and so may be what it waits
-/// for. A nonblocking operation may call it in any thread that waits for something.
+/// If it panics on some rank, that rank's call panics after the collective operation has ended; what the others get is
+/// undefined but a value. It should not communicate (MPI 5.0, section 6.9.5): the operation it is called for waits meanwhile,
+/// and so may be what it waits for. A nonblocking operation may call it in any thread that waits for something.
 pub fn function<'f, T>(combine: impl Fn(T, T) -> T + Sync + 'f) -> Op<'f, T> {
     Op {
         predefined: None,

@@ -1,7 +1,8 @@
 //! Operations under way that own their buffers, to be waited for or awaited.
 //!
 //! The buffer is in the request, on the heap, and is given back when the operation is complete. A request that is forgotten
-//! never frees its buffer; one that is dropped is taken back if it receives, and if it sends, the buffer is kept until the message has left.
+//! never frees its buffer; one that is dropped is taken back if it receives, and if it sends, the buffer is kept until the
+//! message has left.
 
 use core::any::Any;
 use core::future::Future;
@@ -70,9 +71,10 @@ impl<T: Datatype> OwnedBuffer for Box<[T]> {
 /// # mpi_core::Result::Ok(())
 /// ```
 ///
-/// A receive may be dropped at any time, by a `select` for instance, and no message is lost: one that it was given goes to the next receive
-/// that takes it, in the order in which messages were sent, except that receives which were under way already may have been given later ones.
-/// Dropping waits for a message that has begun to arrive. A message that was too long for the buffer is gone, with the error.
+/// A receive may be dropped at any time, by a `select` for instance, and no message is lost: one that it was given goes to the
+/// next receive that takes it, in the order in which messages were sent, except that receives which were under way already may
+/// have been given later ones. Dropping waits for a message that has begun to arrive. A message that was too long for the
+/// buffer is gone, with the error.
 ///
 /// A send may be dropped, too: the message is sent nevertheless. One that nobody has received when all ranks finalise is reported by
 /// [`Universe::finalize`](crate::Universe::finalize), or on standard error when the `Universe` is dropped.
@@ -301,8 +303,8 @@ fn in_words(engine: &Engine, all: &[Abandoned]) -> String {
     }
 }
 
-/// Before finalisation, which waits for the other ranks: tells of sends that nobody waits for if that takes long, as the others may wait for
-/// something else. Dropped, it tells nothing any more.
+/// Before finalisation, which waits for the other ranks: tells of sends that nobody waits for if that takes long, as the others
+/// may wait for something else. Dropped, it tells nothing any more.
 pub(crate) fn tell_if_late(engine: &Engine) -> Option<Late> {
     let mut all = sweep(engine, take_abandoned());
     if all.is_empty() {
@@ -344,8 +346,8 @@ impl Drop for Late {
     }
 }
 
-/// Within finalisation, when all ranks have come so far: nothing more will be received. Waits for sends that nobody waits for to be over, and
-/// tells of those that are not received. Their buffers stay for ever.
+/// Within finalisation, when all ranks have come so far: nothing more will be received. Waits for sends that nobody waits for
+/// to be over, and tells of those that are not received. Their buffers stay for ever.
 pub(crate) fn complete_abandoned(engine: &Engine) -> Option<String> {
     let mut all = sweep(engine, take_abandoned());
     let until = Instant::now() + LAST_WORDS;

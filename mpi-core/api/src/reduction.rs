@@ -1,5 +1,5 @@
-//! Operations of reductions as the engine wants them: predefined ones by their handles, closures as its callbacks. Items that the engine has
-//! no type for travel packed, as so many bytes.
+//! Operations of reductions as the engine wants them: predefined ones by their handles, closures as its callbacks. Items that
+//! the engine has no type for travel packed, as so many bytes.
 
 use core::any::Any;
 use core::marker::PhantomData;
@@ -159,8 +159,8 @@ impl<T: Datatype> Drop for Operation<'_, T> {
     }
 }
 
-/// Has `run` reduce `items` items to its end: it is told how many of what type they are to the engine, and the operation. A panic of a closure
-/// goes on afterwards.
+/// Has `run` reduce `items` items to its end: it is told how many of what type they are to the engine, and the operation. A
+/// panic of a closure goes on afterwards.
 pub(crate) fn with_operation<T: Datatype, R>(
     op: Op<'_, T>,
     items: usize,

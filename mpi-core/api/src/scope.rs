@@ -78,13 +78,13 @@ impl Unpack {
     }
 }
 
-/// Starts operations whose buffers are borrowed, and completes them all at the end of `run`. The first error of `run`, or else of an operation
-/// that nobody waited for, is returned.
+/// Starts operations whose buffers are borrowed, and completes them all at the end of `run`. The first error of `run`, or else
+/// of an operation that nobody waited for, is returned.
 ///
-/// When `run` panics, its operations are cancelled. Those that cannot be, as collective ones and messages that are being moved, are
-/// waited for, since they use buffers that the panic is about to free. If they are not complete within 2 seconds, because the peers wait for
-/// something that this panic has prevented, the whole job ends, as by [`Communicator::abort`], with a sentence that names the rank and has
-/// the panic's message.
+/// When `run` panics, its operations are cancelled. Those that cannot be, as collective ones and messages that are being moved,
+/// are waited for, since they use buffers that the panic is about to free. If they are not complete within 2 seconds, because
+/// the peers wait for something that this panic has prevented, the whole job ends, as by [`Communicator::abort`], with a
+/// sentence that names the rank and has the panic's message.
 ///
 /// ```
 /// # let universe = mpi_core::init()?;

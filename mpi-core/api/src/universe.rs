@@ -119,10 +119,10 @@ impl Builder {
 /// MPI, from initialisation to finalisation. Dropping it finalises: it waits for all ranks to come so far. Keep it until the end
 /// of `main`. What is called on communicators afterwards is an error.
 ///
-/// Other threads should have ended their calls by then. Those that wait to receive or probe, or await a request, get an error; one that
-/// waits for its message to be received, or in a collective operation, has lent the engine buffers that cannot be taken back: it waits for
-/// ever, which a sentence on standard error says. A scope with operations under way ends the whole job with a sentence, in whichever thread it
-/// is.
+/// Other threads should have ended their calls by then. Those that wait to receive or probe, or await a request, get an error;
+/// one that waits for its message to be received, or in a collective operation, has lent the engine buffers that cannot be
+/// taken back: it waits for ever, which a sentence on standard error says. A scope with operations under way ends the whole job
+/// with a sentence, in whichever thread it is.
 ///
 /// When it is dropped because its thread panics, the other ranks would wait forever: the whole job is ended.
 pub struct Universe {
@@ -154,9 +154,10 @@ impl Universe {
     /// Finalises, as dropping does, and says how it went.
     ///
     /// # Errors
-    /// When the engine cannot finalise. Of class [`ErrorClass::PENDING`], after all ranks have finalised, when an owned send of this one was
-    /// dropped and its message was never received: the sentence says how many bytes went to whom with what tag. MPI is finalised then, too. When others take longer than 5 seconds to finalise, standard
-    /// error says what this rank has sent so and nobody has received; it goes on waiting.
+    /// When the engine cannot finalise. Of class [`ErrorClass::PENDING`], after all ranks have finalised, when an owned send of
+    /// this one was dropped and its message was never received: the sentence says how many bytes went to whom with what tag.
+    /// MPI is finalised then, too. When others take longer than 5 seconds to finalise, standard error says what this rank has
+    /// sent so and nobody has received; it goes on waiting.
     pub fn finalize(self) -> Result<()> {
         let done = end();
         core::mem::forget(self);

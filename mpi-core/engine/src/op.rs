@@ -5,7 +5,8 @@
 //! alignment.
 //!
 //! Operations of the program are static and behind a mutex of their own. A [`Reduction`] keeps the program's function, so
-//! freeing the operation changes nothing for a collective that is under way; who keeps a `Reduction` beyond a call keeps `Reduction::held`, too.
+//! freeing the operation changes nothing for a collective that is under way; who keeps a `Reduction` beyond a call keeps
+//! `Reduction::held`, too.
 
 use core::ptr::copy_nonoverlapping;
 use std::sync::{Mutex, MutexGuard, PoisonError};

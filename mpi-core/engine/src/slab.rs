@@ -23,7 +23,8 @@ const CHUNKS: usize = (INDEX_BITS - CHUNK_BITS) as usize;
 pub(crate) const NEVER: u32 = (1 << INDEX_BITS) - 1;
 const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 const GENERATION_MASK: u32 = ((1 << GENERATION_BITS) - 1) << INDEX_BITS;
-/// Flipped in the stamp of a slot without a value. It is a bit of the index, so that no handle leads to this slot and is equal to its stamp.
+/// Flipped in the stamp of a slot without a value. It is a bit of the index, so that no handle leads to this slot and is equal
+/// to its stamp.
 const FREE: u32 = 1;
 
 struct Slot<T> {
@@ -41,8 +42,9 @@ impl<T> Slot<T> {
     }
 }
 
-/// The free slots, as a queue: the one that was freed first is used first, so that its generation comes back as late as possible. The last
-/// one stays where it is, so that freeing a slot need not ask whether there are any. Both ends are null until the slab grows.
+/// The free slots, as a queue: the one that was freed first is used first, so that its generation comes back as late as
+/// possible. The last one stays where it is, so that freeing a slot need not ask whether there are any. Both ends are null
+/// until the slab grows.
 struct Free<T> {
     head: *const Slot<T>,
     tail: *const Slot<T>,

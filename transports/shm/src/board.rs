@@ -1,14 +1,15 @@
 //! Boards: memory of the segment in which the members of a group work together.
 //!
-//! Every member has a *line* and a *payload* in each of [`Board::SLOTS`] slots. Turn `t` of the group uses slot `t % SLOTS`: a member
-//! writes its payload (a few bytes have room in the line itself), *announces* how many bytes the whole call has, *posts* a step in its line, reads what others have posted, and *finishes*
-//! the turn, which says that it reads nobody's slot any more. A member may write its slot in turn `t` once everybody has finished turn
+//! Every member has a *line* and a *payload* in each of [`Board::SLOTS`] slots. Turn `t` of the group uses slot `t % SLOTS`: a
+//! member writes its payload (a few bytes have room in the line itself), *announces* how many bytes the whole call has, *posts*
+//! a step in its line, reads what others have posted, and *finishes* the turn, which says that it reads nobody's slot any more.
+//! A member may write its slot in turn `t` once everybody has finished turn
 //! `t - SLOTS`. What is written, and who waits for whom, is the engine's business.
 //!
-//! Boards are taken from a pool by one member, who tells the others which; the last to leave a board gives it back, and its memory.
-//! Whoever takes a board clears its lines, where anything may have lain before. The group of all ranks of the node has the first board of the pool
-//! for good. A board is mapped by its members only, while it is theirs. Whether there is address space for it, each member finds out before
-//! they agree on it: see [`Room`].
+//! Boards are taken from a pool by one member, who tells the others which; the last to leave a board gives it back, and its
+//! memory. Whoever takes a board clears its lines, where anything may have lain before. The group of all ranks of the node has
+//! the first board of the pool for good. A board is mapped by its members only, while it is theirs. Whether there is address
+//! space for it, each member finds out before they agree on it: see [`Room`].
 //!
 //! Invariant: a word of a line is written by its member only; what is posted and finished grows.
 
@@ -144,8 +145,9 @@ impl Attachment {
         })
     }
 
-    /// Takes a board for a group of ranks of this node (of the job, in the group's order) out of the pool, if each of them has kept room for
-    /// one: then each can [`open`](Attachment::open_kept) it without being asked. `None`: they have to be asked for [`Room`];
+    /// Takes a board for a group of ranks of this node (of the job, in the group's order) out of the pool, if each of them has
+    /// kept room for one: then each can [`open`](Attachment::open_kept) it without being asked. `None`: they have to be asked
+    /// for [`Room`];
     /// `Some(None)`: there is no board for them. To be called by one of them.
     pub fn take_kept(&self, ranks: impl Iterator<Item = u32>) -> Option<Option<BoardId>> {
         let node = &self.node;
@@ -241,14 +243,16 @@ impl Node {
 }
 
 impl Room {
-    /// Takes a board for the group out of the pool. `None`: there is none, or it cannot be mapped. Each member, this one included, has to
-    /// [`open`](Room::open) it once it has been told of it, and to drop what it got. If all drop their room instead, the board is free again.
+    /// Takes a board for the group out of the pool. `None`: there is none, or it cannot be mapped. Each member, this one
+    /// included, has to [`open`](Room::open) it once it has been told of it, and to drop what it got. If all drop their room
+    /// instead, the board is free again.
     pub fn take(&mut self) -> Option<BoardId> {
         let segment = &self.node.segment;
         let id = segment.pool().take(segment.layout(), self.plan)?;
         self.is_alone = true;
         self.show(id)?;
-        // SAFETY: the lines are the beginning of the board, which nobody but this process knows of yet; all zeros are a `Head` and `Line`s.
+        // SAFETY: the lines are the beginning of the board, which nobody but this process knows of yet; all zeros are a `Head`
+        // and `Line`s.
         unsafe {
             let lines = self.plan.line(self.plan.members, 0);
             self.memory.start().as_ptr().write_bytes(0, lines);
@@ -330,7 +334,8 @@ impl Board {
     fn line(&self, member: usize, turn: u64) -> &Line {
         debug_assert!(member < self.members.len());
         let at = self.plan.line(member, (turn % Self::SLOTS) as usize);
-        // SAFETY: `Plan` keeps lines within the board and aligned; a line's words are atomics, its other bytes are reached by pointer only.
+        // SAFETY: `Plan` keeps lines within the board and aligned; a line's words are atomics, its other bytes are reached by
+        // pointer only.
         unsafe { self.base.add(at).cast().as_ref() }
     }
 
@@ -402,8 +407,9 @@ impl Board {
     /// Wakes the members that sleep: one of them may wait for what was just stored.
     #[inline]
     fn wake_sleepers(&self) {
-        // Pairs with the heavy fence in `ShmPort::prepare_sleep`: either the sleeper sees the store, or this process sees it asleep. A process
-        // without asymmetric fences needs a real one; one that sleeps without them sleeps for a millisecond at most.
+        // Pairs with the heavy fence in `ShmPort::prepare_sleep`: either the sleeper sees the store, or this process sees it
+        // asleep. A process without asymmetric fences needs a real one; one that sleeps without them sleeps for a millisecond
+        // at most.
         if self.node.fenced {
             light();
         } else {

@@ -122,8 +122,8 @@ fn identify(card: &Card) -> Option<u32> {
         .then_some(pid)
 }
 
-/// Whether all of a buffer is memory that this process may read and write. Its bytes stay as they are. `true` also where the system does not
-/// tell.
+/// Whether all of a buffer is memory that this process may read and write. Its bytes stay as they are. `true` also where the
+/// system does not tell.
 pub fn is_own_memory(buffer: RawBufMut) -> bool {
     let moved = all(buffer.len, |at| {
         let part = buffer.ptr.wrapping_add(at);

@@ -1,8 +1,9 @@
 //! The segment, mapped.
 //!
-//! A rank reserves address space for all that it may need of the file but the boards, and maps what it needs at once: the control part, the board of all
-//! ranks, and the areas of frames to it. An area of frames to another rank is mapped when it is first used, in the place that is
-//! reserved for it, so that a limit of the address space cannot forbid it any more. Nothing of it is in a core dump.
+//! A rank reserves address space for all that it may need of the file but the boards, and maps what it needs at once: the
+//! control part, the board of all ranks, and the areas of frames to it. An area of frames to another rank is mapped when it is
+//! first used, in the place that is reserved for it, so that a limit of the address space cannot forbid it any more. Nothing of
+//! it is in a core dump.
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,5 @@
-//! What this process itself lacks, or was given wrongly by its program. No peer is to blame and no waiting mends it, so that the job ends at
-//! once, with a sentence that says what to do.
+//! What this process itself lacks, or was given wrongly by its program. No peer is to blame and no waiting mends it, so that
+//! the job ends at once, with a sentence that says what to do.
 
 use std::io;
 

@@ -104,7 +104,8 @@ impl MPI_Status {
         }
     }
 
-    /// The same without `MPI_ERROR`, which a single completion does not set: looking at it would be a use of memory that was never written.
+    /// The same without `MPI_ERROR`, which a single completion does not set: looking at it would be a use of memory that was
+    /// never written.
     pub(crate) fn without_error(&self) -> Status {
         Status {
             source: self.source,

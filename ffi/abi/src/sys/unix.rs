@@ -92,7 +92,8 @@ pub(crate) fn address_of(name: &CStr) -> Option<usize> {
     (!address.is_null()).then_some(address as usize)
 }
 
-/// The eight bytes at an address that may not be one, read without harm; `None` where there is no memory, or the system does not allow to ask.
+/// The eight bytes at an address that may not be one, read without harm; `None` where there is no memory, or the system does
+/// not allow to ask.
 pub(crate) fn word_at(address: usize) -> Option<u64> {
     let mut word = 0u64;
     let local = libc::iovec {

@@ -9,8 +9,8 @@ use core::fmt::Write;
 /// The longest text that is written out in full. Values of 1024 bytes are the most that every client takes.
 const IN_FULL: usize = 1000;
 
-/// The mapping of a job whose rank `i` runs on node `nodes[i]`. In full unless that is too long: Intel MPI does not know that blocks begin
-/// anew.
+/// The mapping of a job whose rank `i` runs on node `nodes[i]`. In full unless that is too long: Intel MPI does not know that
+/// blocks begin anew.
 pub fn format(nodes: &[u32]) -> String {
     match text(nodes) {
         full if full.len() <= IN_FULL => full,

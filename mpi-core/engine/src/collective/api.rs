@@ -156,7 +156,8 @@ impl Engine {
         Ok(builder.call(schedule, RawBuf::EMPTY, output, None))
     }
 
-    /// Rank 0's number for everybody, in an intercommunicator that of one group's rank 0 for both, and where it is when the call has ended.
+    /// Rank 0's number for everybody, in an intercommunicator that of one group's rank 0 for both, and where it is when the
+    /// call has ended.
     pub(crate) fn plan_number(&self, comm: Comm, own: u64) -> Result<(Call, Number)> {
         let c = self.comm(comm)?;
         let mut builder = Builder::new(Function::Making);

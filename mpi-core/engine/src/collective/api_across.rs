@@ -1,7 +1,7 @@
 //! The collective calls of intercommunicators (MPI 5.0, section 6.2.2 and 6.2.3): as [`super::api`]. What a group gives, the other gets.
 //!
-//! All goes directly from rank to rank. In calls with a root its group says who it is: the root itself gives `MPI_ROOT`, the others of its
-//! group `MPI_PROC_NULL` and have no part, the other group gives its rank.
+//! All goes directly from rank to rank. In calls with a root its group says who it is: the root itself gives `MPI_ROOT`, the
+//! others of its group `MPI_PROC_NULL` and have no part, the other group gives its rank.
 
 use core::ops::Range;
 

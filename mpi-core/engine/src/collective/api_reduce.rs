@@ -1,5 +1,5 @@
-//! The reductions: from the arguments of MPI to a [`Call`] (MPI 5.0, sections 6.9 to 6.11), as [`super::api`]. Operands of predefined types
-//! travel with their gaps, and of derived ones a whole vector is one element.
+//! The reductions: from the arguments of MPI to a [`Call`] (MPI 5.0, sections 6.9 to 6.11), as [`super::api`]. Operands of
+//! predefined types travel with their gaps, and of derived ones a whole vector is one element.
 
 use std::sync::Arc;
 

@@ -15,8 +15,8 @@ use crate::Result;
 use crate::engine::Engine;
 use crate::handle::{Comm, Datatype};
 
-/// Blocks over the board, if there is one, as far as its turns have room for them, and by messages. `longest` is the length of the longest
-/// block, where everybody knows.
+/// Blocks over the board, if there is one, as far as its turns have room for them, and by messages. `longest` is the length of
+/// the longest block, where everybody knows.
 fn exchange(
     (builder, limits): (&mut Builder, &Thresholds),
     what: What,

@@ -1,7 +1,7 @@
 //! A collective call whose arguments have been checked: what to run, on which memory, with which operation.
 //!
-//! Schedules work on bytes in a row. Data that are not travel by way of memory of the call's own, filled before it starts and emptied when it
-//! has ended; the plain cases have none of it.
+//! Schedules work on bytes in a row. Data that are not travel by way of memory of the call's own, filled before it starts and
+//! emptied when it has ended; the plain cases have none of it.
 
 use ferrite_fabric::{RawBuf, RawBufMut};
 

@@ -221,8 +221,8 @@ impl<W: Watch> Turn<'_, W> {
         (0..self.shape.size).try_for_each(|member| self.wait_for(member))
     }
 
-    /// Combines the data of the members that this one wants, from the last to the first, so that each operand goes to the left of what there is. `own`: this member's,
-    /// which in place lies where the result goes to, so that its slot is read instead.
+    /// Combines the data of the members that this one wants, from the last to the first, so that each operand goes to the left
+    /// of what there is. `own`: this member's, which in place lies where the result goes to, so that its slot is read instead.
     ///
     /// # Safety
     /// `into` is writable for the shape's bytes.

@@ -28,8 +28,8 @@ pub trait Wire {
     unsafe fn send(&mut self, peer: i32, tag: i32, buffer: RawBuf)
     -> Result<Option<Self::Request>>;
 
-    /// Starts to receive a message of `buffer.len` bytes; one of another length is an error of class `MPI_ERR_TRUNCATE`, and has arrived all
-    /// the same. `None` when it has arrived already.
+    /// Starts to receive a message of `buffer.len` bytes; one of another length is an error of class `MPI_ERR_TRUNCATE`, and
+    /// has arrived all the same. `None` when it has arrived already.
     ///
     /// # Safety
     /// `buffer` is writable, and nobody else looks at it, until the request has finished or was withdrawn.
@@ -238,8 +238,8 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
         Ok(self.first != before)
     }
 
-    /// After a message of another length the messages that others wait for still go, or they would wait forever: those without anything in
-    /// them, by which the others learn of it.
+    /// After a message of another length the messages that others wait for still go, or they would wait forever: those without
+    /// anything in them, by which the others learn of it.
     #[inline]
     fn go_on<T>(&mut self, outcome: Result<T>, done: T) -> Result<T> {
         match outcome {

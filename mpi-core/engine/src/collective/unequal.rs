@@ -1,9 +1,10 @@
 //! Blocking collectives with blocks of unequal lengths over a board: the `v` and `w` forms.
 //!
-//! Sender and receiver of a block know its length, the others may not, so nobody can tell beforehand how many turns the call takes. All
-//! members play one; who has blocks for several puts each into a share of its slot, and their lengths into a table. In that turn they learn how
-//! many more there are: a root that scatters says so, and where all send to all, everybody waits for everybody's longest block. Members
-//! that gather to a root shall not wait for it, so that is one turn always. Blocks that are longer than these turns have room for are messages.
+//! Sender and receiver of a block know its length, the others may not, so nobody can tell beforehand how many turns the call
+//! takes. All members play one; who has blocks for several puts each into a share of its slot, and their lengths into a table.
+//! In that turn they learn how many more there are: a root that scatters says so, and where all send to all, everybody waits
+//! for everybody's longest block. Members that gather to a root shall not wait for it, so that is one turn always. Blocks that
+//! are longer than these turns have room for are messages.
 //!
 //! A receiver that expects another length than its sender means is told.
 
@@ -41,8 +42,8 @@ pub(super) struct Way {
 }
 
 impl Way {
-    /// The way for a gather, allgather, scatter or alltoall. `longest` is what everybody knows to be the length of the longest block, in an
-    /// allgather. `None` where there is no board, nobody else, too little room, or known to be.
+    /// The way for a gather, allgather, scatter or alltoall. `longest` is what everybody knows to be the length of the longest
+    /// block, in an allgather. `None` where there is no board, nobody else, too little room, or known to be.
     pub(super) fn new(
         what: What,
         shape: &Shape,
@@ -180,8 +181,8 @@ impl Unequal {
 }
 
 impl<W: Watch> Turn<'_, W> {
-    /// Plays the turn of this number of a call, counted from 0. Returns the length of the longest block, as far as it matters, and an error when
-    /// members do not agree about a block's length; the turn is over then, too.
+    /// Plays the turn of this number of a call, counted from 0. Returns the length of the longest block, as far as it matters,
+    /// and an error when members do not agree about a block's length; the turn is over then, too.
     ///
     /// # Safety
     /// The blocks lie within the buffers, which are valid. All members play the turn of the same call. No lock is held.

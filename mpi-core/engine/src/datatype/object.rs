@@ -1,8 +1,8 @@
 //! Handles of datatypes: what a handle names, and what belongs to the handle rather than to the type: whether it is committed, its name
 //! and its attributes (MPI 5.0, sections 5.1.9, 5.1.10, 7.7 and 7.8).
 //!
-//! Freeing a handle takes the type away from the program; operations and types that use it keep it. A reduction that is under way keeps the
-//! handle itself valid, as the program's function gets it.
+//! Freeing a handle takes the type away from the program; operations and types that use it keep it. A reduction that is under
+//! way keeps the handle itself valid, as the program's function gets it.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};

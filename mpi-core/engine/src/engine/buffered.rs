@@ -18,15 +18,15 @@ use crate::handle::{Comm, Request, Session};
 use crate::sync::{Class, ClassLock};
 use crate::{Error, ErrorClass, Result};
 
-/// What a message is taken to need beyond its data, in bytes: the smallest `MPI_BSEND_OVERHEAD` of the binary interfaces, so that a program
-/// of any of them has room for as many messages as it asked for.
+/// What a message is taken to need beyond its data, in bytes: the smallest `MPI_BSEND_OVERHEAD` of the binary interfaces, so
+/// that a program of any of them has room for as many messages as it asked for.
 pub const BSEND_OVERHEAD: usize = 96;
 
 /// The address that stands for automatic buffering: `MPI_BUFFER_AUTOMATIC`.
 pub const BUFFER_AUTOMATIC: usize = 2;
 
-/// The buffer of the process, of a communicator or of a session, and what goes by it. Flushes and groups that refer to it keep it when its
-/// object goes.
+/// The buffer of the process, of a communicator or of a session, and what goes by it. Flushes and groups that refer to it keep
+/// it when its object goes.
 #[derive(Clone)]
 pub(crate) struct SharedBuffers(Arc<ClassLock<Buffers>>);
 

@@ -25,8 +25,8 @@ pub(super) struct UnderWay {
     list: ClassLock<Vec<RequestRef>>,
     /// Whether the list has any, or had when it was taken. Advice, not synchronisation: relaxed everywhere.
     any: AtomicBool,
-    /// Somebody found the list taken: what moved then may be for an operation that had been looked at. Relaxed, too: whoever finds it taken
-    /// looks again before it sleeps.
+    /// Somebody found the list taken: what moved then may be for an operation that had been looked at. Relaxed, too: whoever
+    /// finds it taken looks again before it sleeps.
     missed: AtomicBool,
 }
 

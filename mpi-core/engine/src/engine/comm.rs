@@ -124,7 +124,8 @@ pub(super) struct Inter {
 /// A hint: key and value.
 type Hint = (&'static str, bool);
 
-/// The hints of communicators (MPI 5.0, section 7.4.4). They are assertions, which nothing is made of yet; all are false until they are set.
+/// The hints of communicators (MPI 5.0, section 7.4.4). They are assertions, which nothing is made of yet; all are false until
+/// they are set.
 const HINTS: [&str; 4] = [
     "mpi_assert_no_any_tag",
     "mpi_assert_no_any_source",

@@ -98,13 +98,13 @@ impl Engine {
         self.finish(request, data)
     }
 
-    /// MPI is finalised, and a thread still waits for this request: a receive that nothing was matched with ends with an error. Anything else
-    /// has a buffer that others use, and goes on.
+    /// MPI is finalised, and a thread still waits for this request: a receive that nothing was matched with ends with an error.
+    /// Anything else has a buffer that others use, and goes on.
     #[cold]
     fn end_in_vain(&self, data: &RequestData) {
         let request = RequestRef::new(data);
-        // SAFETY: these fields are written before the operation starts and stay until it is done; it cannot be removed, as only this caller
-        // could wait for it.
+        // SAFETY: these fields are written before the operation starts and stay until it is done; it cannot be removed, as only
+        // this caller could wait for it.
         let (kind, envelope, entry) = unsafe {
             let body = request.body();
             (body.kind, body.envelope, body.entry)

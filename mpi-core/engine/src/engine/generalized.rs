@@ -63,7 +63,8 @@ impl Engine {
     pub fn grequest_complete(&self, request: Request) -> Result<()> {
         let data = self.request(request)?;
         let request = RequestRef::new(data);
-        // SAFETY: what is read is written when the request is made, and stays until it is removed, which the program does not do meanwhile.
+        // SAFETY: what is read is written when the request is made, and stays until it is removed, which the program does not
+        // do meanwhile.
         let generalized = unsafe { request.body() }.generalized();
         let Some(generalized) = generalized.filter(|_| !data.is_done()) else {
             return Err(Error::new(

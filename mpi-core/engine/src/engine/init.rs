@@ -36,8 +36,8 @@ pub enum ThreadLevel {
 }
 
 impl Engine {
-    /// Joins the job that `discover` found. Ranks that share no memory reach each other over the first of `transports` that is allowed and
-    /// works.
+    /// Joins the job that `discover` found. Ranks that share no memory reach each other over the first of `transports` that is
+    /// allowed and works.
     pub(super) fn join(
         level: ThreadLevel,
         transports: &[&dyn Transport],

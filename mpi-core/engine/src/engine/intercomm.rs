@@ -1,8 +1,8 @@
 //! Intercommunicators: two groups, the members of each of which talk to those of the other (MPI 5.0, section 7.6).
 //!
-//! Ranks that messages name are the remote group's, the rank of this process is its place in the local one. Both groups use one context, as
-//! no process is in both. What the members of a group have to agree on among themselves goes over a hidden communicator of their own;
-//! what the groups have to agree on, their ranks 0 tell each other.
+//! Ranks that messages name are the remote group's, the rank of this process is its place in the local one. Both groups use one
+//! context, as no process is in both. What the members of a group have to agree on among themselves goes over a hidden
+//! communicator of their own; what the groups have to agree on, their ranks 0 tell each other.
 
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ struct Found {
     remote: Vec<u32>,
 }
 
-/// What a leader tells the other members of its group: a number of 8 bytes each for context, lowness and size; size 0 says that there will
-/// be no intercommunicator.
+/// What a leader tells the other members of its group: a number of 8 bytes each for context, lowness and size; size 0 says that
+/// there will be no intercommunicator.
 const HEAD: usize = 24;
 
 /// Apart from the tags of `MPI_Comm_create_group`.

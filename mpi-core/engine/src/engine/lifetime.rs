@@ -1,9 +1,9 @@
 //! From the first initialisation to the last finalisation (MPI 5.0, sections 11.2 and 11.3).
 //!
-//! What belongs to the process (its place in the job, memory shared with others, connections) is made with the first instance of MPI, be it
-//! the world or a session, and kept, so that sessions may come and go. Connections are closed, and the launcher is told, by an
-//! `MPI_Finalize` that leaves no session: whatever happens to the process later disturbs nobody. A program of sessions alone may always
-//! make another one, so for it that happens when it exits.
+//! What belongs to the process (its place in the job, memory shared with others, connections) is made with the first instance
+//! of MPI, be it the world or a session, and kept, so that sessions may come and go. Connections are closed, and the launcher
+//! is told, by an `MPI_Finalize` that leaves no session: whatever happens to the process later disturbs nobody. A program of
+//! sessions alone may always make another one, so for it that happens when it exits.
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -126,8 +126,8 @@ impl Life {
             || engine.settings.progress_thread
             || tools::any_thread();
         if threaded || !self.has_instances() {
-            // SAFETY: without an instance no other thread may call MPI before this call returns; with one, none does yet unless the library is
-            // threaded already.
+            // SAFETY: without an instance no other thread may call MPI before this call returns; with one, none does yet unless
+            // the library is threaded already.
             unsafe { set_threaded(threaded) };
         }
         if is_new {
@@ -168,8 +168,8 @@ impl Life {
     }
 }
 
-/// Two libraries of ours, or a library and a program of the Rust API, may be in one process. Only one of them can be a member of the job; without
-/// a launcher each would be a job of its own, and nobody would notice.
+/// Two libraries of ours, or a library and a program of the Rust API, may be in one process. Only one of them can be a member
+/// of the job; without a launcher each would be a job of its own, and nobody would notice.
 fn refuse_a_second(own: &str) -> Result<()> {
     let Some(other) = sys::marked_by() else {
         return Ok(());
@@ -269,8 +269,8 @@ impl Engine {
         self.finalize_with(|| ())
     }
 
-    /// [`Engine::finalize`], with something to do when all have come and communication is still possible: nobody starts any more, so what is
-    /// pending then, but for what is on its way, stays so.
+    /// [`Engine::finalize`], with something to do when all have come and communication is still possible: nobody starts any
+    /// more, so what is pending then, but for what is on its way, stays so.
     pub fn finalize_with(&'static self, last: impl FnOnce()) -> Result<()> {
         if PHASE.load(Ordering::Acquire) != RUNNING {
             return Err(Error::new(
@@ -294,8 +294,9 @@ impl Engine {
         Ok(())
     }
 
-    /// After finalisation: threads of this process that still wait to receive or to probe get an error. For any others a sentence says that
-    /// they wait for ever. An ABI whose threads may not be told, as a program's end is near, does not call this.
+    /// After finalisation: threads of this process that still wait to receive or to probe get an error. For any others a
+    /// sentence says that they wait for ever. An ABI whose threads may not be told, as a program's end is near, does not call
+    /// this.
     pub fn release(&self) {
         self.waiting.release();
     }

@@ -1,7 +1,7 @@
 //! The data of a message, as its request has them: bytes in a row, or items of a type with gaps.
 //!
-//! Items are packed and unpacked piece by piece, out of and into what a transport moves, so that a long message never has a second copy of
-//! its whole length.
+//! Items are packed and unpacked piece by piece, out of and into what a transport moves, so that a long message never has a
+//! second copy of its whole length.
 
 use core::ops::Range;
 
@@ -10,11 +10,11 @@ use ferrite_fabric::{OwnedBuf, RawBuf};
 use super::request::Body;
 use crate::datatype::Type;
 
-/// Bytes of a piece of a message with gaps, in shared memory. Measured on two processors with 8, 16 and 32 KiB: the best at 64 KiB of data,
-/// within a tenth of the best from 1 MiB on.
+/// Bytes of a piece of a message with gaps, in shared memory. Measured on two processors with 8, 16 and 32 KiB: the best at 64
+/// KiB of data, within a tenth of the best from 1 MiB on.
 pub(super) const PIECE: usize = 16 << 10;
-/// The same over a network, which keeps a piece until it has left, so that short ones would wait for each other: over TCP 4 MiB take 0.82 ms
-/// in pieces of 64 KiB, 0.55 in these, 0.53 in 512 KiB.
+/// The same over a network, which keeps a piece until it has left, so that short ones would wait for each other: over TCP 4 MiB
+/// take 0.82 ms in pieces of 64 KiB, 0.55 in these, 0.53 in 512 KiB.
 pub(super) const NET_PIECE: usize = 256 << 10;
 
 /// Items of a type with gaps.

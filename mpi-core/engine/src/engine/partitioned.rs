@@ -1,9 +1,9 @@
 //! Partitioned communication (MPI 5.0, chapter 4): a message whose parts become ready one by one, in any order and by any thread.
 //!
-//! The sender composes a context for the pair of requests, the *channel*, and announces it with the number of its partitions when it
-//! initialises; the receiver posts a receive for that announcement when it does, so the two are matched in the order of initialisation, as the
-//! standard says. From then on each of the sender's partitions is a message in the channel, whose tag is its number. A receive that is started before the
-//! announcement is here goes on when it comes.
+//! The sender composes a context for the pair of requests, the *channel*, and announces it with the number of its partitions
+//! when it initialises; the receiver posts a receive for that announcement when it does, so the two are matched in the order of
+//! initialisation, as the standard says. From then on each of the sender's partitions is a message in the channel, whose tag is
+//! its number. A receive that is started before the announcement is here goes on when it comes.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

@@ -91,8 +91,8 @@ impl Engine {
         drop(shut);
     }
 
-    /// As [`Engine::progress`], but waits for a thread that has the port, and looks at the network in any case: after a false answer nothing
-    /// is left that had arrived before. No lock is held.
+    /// As [`Engine::progress`], but waits for a thread that has the port, and looks at the network in any case: after a false
+    /// answer nothing is left that had arrived before. No lock is held.
     #[cold]
     pub(super) fn hear(&self) -> bool {
         let mut ports = self.port.lock();

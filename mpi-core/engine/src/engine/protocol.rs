@@ -270,7 +270,8 @@ impl Engine {
         self.note_arrival(body);
         let len = body.matched(envelope, process, offer.len);
         body.remaining = len;
-        // Memory of another process is read into one run. What is to be unpacked comes in frames, which is faster than pieces by system call.
+        // Memory of another process is read into one run. What is to be unpacked comes in frames, which is faster than pieces
+        // by system call.
         let region = offer.region.filter(|_| body.run().is_some());
         if let Some(region) = &region
             && self.share(receive, process, &offer, region, len)

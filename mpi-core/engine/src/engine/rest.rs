@@ -138,8 +138,8 @@ impl Engine {
         }
     }
 
-    /// If all threads of the process but this one sleep, and all but those in the library until a thread of the process wakes them: who those
-    /// are, and how often each has gone to sleep.
+    /// If all threads of the process but this one sleep, and all but those in the library until a thread of the process wakes
+    /// them: who those are, and how often each has gone to sleep.
     fn parked_elsewhere(&self) -> Option<Vec<(u32, u64)>> {
         let own = 1 + self.net.as_ref().map_or(0, |net| net.threads()) as usize;
         for look in 0..LOOKS {

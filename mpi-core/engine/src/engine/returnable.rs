@@ -70,9 +70,9 @@ impl Engine {
         }
     }
 
-    /// Ends a receive that [`Engine::irecv_returnable`] has posted as though it had never been. A message that has begun to arrive in it is
-    /// waited for and given to the next receive that takes it. One that was too long for the receive is lost, with the error that nobody
-    /// waits for.
+    /// Ends a receive that [`Engine::irecv_returnable`] has posted as though it had never been. A message that has begun to
+    /// arrive in it is waited for and given to the next receive that takes it. One that was too long for the receive is lost,
+    /// with the error that nobody waits for.
     ///
     /// # Errors
     /// The receive's own, if its message could not be had: its link has died.

@@ -1,7 +1,7 @@
 //! Sessions: MPI without a world (MPI 5.0, sections 7.4.2, 7.6.2 and 11.3).
 //!
-//! A session finds processes in named sets, and makes communicators of groups of them. What the members of such a group have to agree on goes
-//! over the context of all processes, by tags of their own, which come from the program's string.
+//! A session finds processes in named sets, and makes communicators of groups of them. What the members of such a group have to
+//! agree on goes over the context of all processes, by tags of their own, which come from the program's string.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

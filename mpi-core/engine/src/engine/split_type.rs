@@ -3,8 +3,8 @@
 //! Where a process is follows from what its launcher says of the job, not from the transport of its messages: ranks of one node can share
 //! memory whatever they send by.
 //!
-//! Members may ask for nothing (`MPI_UNDEFINED`) where others ask for something, and do not know what. So all make the same exchange, in which
-//! each tells all that any kind of split asks for.
+//! Members may ask for nothing (`MPI_UNDEFINED`) where others ask for something, and do not know what. So all make the same
+//! exchange, in which each tells all that any kind of split asks for.
 
 use std::sync::Arc;
 

@@ -174,7 +174,8 @@ impl Engine {
         outcome
     }
 
-    /// Runs a call with blocks of unequal lengths: turns of the board, and, unless those are for all blocks, the schedule of the long ones.
+    /// Runs a call with blocks of unequal lengths: turns of the board, and, unless those are for all blocks, the schedule of
+    /// the long ones.
     ///
     /// # Safety
     /// As of [`Engine::run_collective`].
@@ -407,8 +408,8 @@ const SCRATCH_KEPT: usize = 1 << 20;
 pub(super) struct CollectiveWire<'a> {
     pub(super) engine: &'a Engine,
     pub(super) comm: &'a CommData,
-    /// Those that the schedule's ranks are among, when they are not all. Messages go by the ranks of the communicator all the same: two sets of
-    /// members that meet in one process must not be taken for each other.
+    /// Those that the schedule's ranks are among, when they are not all. Messages go by the ranks of the communicator all the
+    /// same: two sets of members that meet in one process must not be taken for each other.
     pub(super) some: Option<&'a Members>,
     pub(super) board: Option<&'a Board>,
 }

@@ -40,9 +40,9 @@ pub fn publish(environment: &Environment) {
     *ENV.write().unwrap_or_else(PoisonError::into_inner) = pairs;
 }
 
-/// Makes an info object with what a process knows by itself of what `MPI_INFO_ENV` holds (`MPI_Info_create_env`): the same whether it is made
-/// before initialisation, after it, or after finalisation. `arguments` are the program and its arguments; without any, those that
-/// the process was started with.
+/// Makes an info object with what a process knows by itself of what `MPI_INFO_ENV` holds (`MPI_Info_create_env`): the same
+/// whether it is made before initialisation, after it, or after finalisation. `arguments` are the program and its arguments;
+/// without any, those that the process was started with.
 pub fn create_env(arguments: impl IntoIterator<Item = OsString>) -> Result<Info> {
     let mut arguments = arguments.into_iter().peekable();
     insert(match arguments.peek() {

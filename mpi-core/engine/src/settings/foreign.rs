@@ -1,7 +1,7 @@
 //! What other implementations' variables say in Ferrite's words.
 //!
-//! Only those are here whose being ignored a user would notice: over what messages go, over which interfaces and ports. A variable that has no
-//! equivalent is answered with a sentence. `FERRITE_` variables come before all of these.
+//! Only those are here whose being ignored a user would notice: over what messages go, over which interfaces and ports. A
+//! variable that has no equivalent is answered with a sentence. `FERRITE_` variables come before all of these.
 
 use super::{REGISTRY, Setting};
 
@@ -47,8 +47,8 @@ pub(super) fn is_known(name: &str) -> bool {
     VARIABLES.iter().any(|(known, ..)| *known == name)
 }
 
-/// What foreign variables say about the settings that are left at their default: the number of a setting and its value, and a sentence about
-/// each variable that cannot be obeyed.
+/// What foreign variables say about the settings that are left at their default: the number of a setting and its value, and a
+/// sentence about each variable that cannot be obeyed.
 pub(super) fn read(
     variables: &[(String, String)],
     is_free: impl Fn(usize) -> bool,

@@ -91,8 +91,8 @@ pub(crate) fn own_file() -> Option<String> {
     Some(name.to_string_lossy().into_owned())
 }
 
-/// How the name of the memory file begins that stands for an engine among the mappings of its process. It is the one place that all copies of this
-/// code see, however they were loaded, and that ends with the program that the process runs.
+/// How the name of the memory file begins that stands for an engine among the mappings of its process. It is the one place that
+/// all copies of this code see, however they were loaded, and that ends with the program that the process runs.
 #[cfg(target_os = "linux")]
 const MARK: &str = "ferrite-engine:";
 

@@ -161,7 +161,8 @@ impl Mapping {
             unsafe { mmap(place, bytes, access, flags, &file.fd, offset as u64) }
         };
         match map() {
-            // Where all memory is locked (mlockall), the limit (ulimit -l) has room for the part only without the place in which it will be.
+            // Where all memory is locked (mlockall), the limit (ulimit -l) has room for the part only without the place in
+            // which it will be.
             Err(Errno::AGAIN) => {
                 // SAFETY: as above.
                 let _ = unsafe { munmap(place, bytes) };

@@ -28,7 +28,8 @@ pub(crate) const LIBRARY: &str = "libmpi.so.12";
 pub(crate) const OTHER_HEADER: &str = "the mpi.h of the standard ABI";
 pub(crate) const OTHER_LIBRARY: &str = "libmpi_abi.so.1";
 
-/// The name of a predefined handle in the other header. All of them are below what any handle is here, so the error's class tells no more.
+/// The name of a predefined handle in the other header. All of them are below what any handle is here, so the error's class
+/// tells no more.
 pub(crate) fn name_in_other_header(_class: ErrorClass, handle: u32) -> Option<&'static str> {
     predefined(handle)
 }
@@ -68,7 +69,8 @@ impl MPI_Status {
         }
     }
 
-    /// The same without `MPI_ERROR`, which a single completion does not set: looking at it would be a use of memory that was never written.
+    /// The same without `MPI_ERROR`, which a single completion does not set: looking at it would be a use of memory that was
+    /// never written.
     pub(crate) fn without_error(&self) -> Status {
         Status {
             source: rank_in(self.source),
@@ -171,7 +173,8 @@ pub(crate) fn error_out(code: c_int) -> c_int {
     found.map_or(code, |(_, outside)| *outside)
 }
 
-/// The value of an attribute. Of the predefined ones some point to numbers with a meaning: what they point to is the program's number then.
+/// The value of an attribute. Of the predefined ones some point to numbers with a meaning: what they point to is the program's
+/// number then.
 pub(crate) fn attribute_out(keyval: Keyval, value: usize) -> usize {
     static IO: AtomicI32 = AtomicI32::new(0);
     static HOST: AtomicI32 = AtomicI32::new(0);
