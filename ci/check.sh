@@ -96,7 +96,7 @@ lock-order() {
 # The engine and the networks' own suite over many more simulated networks than `tests` has time for. Any failure prints its seed.
 simulated() {
     FERRITE_TEST_SEEDS=$1 cargo test -p ferrite-engine --lib engine::tests::seeds &&
-        FERRITE_TEST_SEEDS=$(($1 / 20)) cargo test -p ferrite-fabric --lib
+        FERRITE_TEST_SEEDS=$(($1 / 20)) cargo test -p ferrite-fabric-testing --lib
 }
 
 simulator() { simulated 1000; }

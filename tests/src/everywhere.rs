@@ -2,7 +2,7 @@
 
 use crate::job::Job;
 use crate::program::c;
-use ferrite_fabric::depth::pick;
+use ferrite_fabric_testing::depth::pick;
 
 /// Settings that move the limits between protocols, so that every length of message takes each of them somewhere.
 const PROTOCOLS: [&[(&str, &str)]; 5] = [

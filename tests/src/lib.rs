@@ -14,7 +14,7 @@ mod sockets;
 mod stacks;
 
 pub use everywhere::{everywhere, on, passes};
-pub use ferrite_fabric::depth::{full, only_full, pick};
+pub use ferrite_fabric_testing::depth::{full, only_full, pick};
 pub use job::{Job, Outcome, Running};
 pub use lab::{Lab, Process};
 pub use leftovers::Leftovers;

@@ -77,7 +77,7 @@ fn required() -> bool {
 
 /// How long a stress test runs.
 pub fn seconds() -> u64 {
-    number("FERRITE_TEST_SECONDS").unwrap_or(ferrite_fabric::depth::pick(3, 60))
+    number("FERRITE_TEST_SECONDS").unwrap_or(ferrite_fabric_testing::depth::pick(3, 60))
 }
 
 /// The seed of a random test. The test prints it, and `FERRITE_TEST_SEED` brings it back.

@@ -1,6 +1,6 @@
 //! The prefix that is tested.
 
-use ferrite_fabric::depth::pick;
+use ferrite_fabric_testing::depth::pick;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

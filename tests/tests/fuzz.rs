@@ -4,7 +4,7 @@
 #[allow(missing_docs, unreachable_pub)]
 mod targets;
 
-use ferrite_fabric::conformance::Random;
+use ferrite_fabric_testing::conformance::Random;
 use ferrite_tests::{full, seed};
 use targets::TARGETS;
 

@@ -14,7 +14,7 @@ fn run(line: &str) -> Output {
 #[test]
 fn every_measurement_prints_a_row_for_each_size() {
     let all = ["latency", "bandwidth", "blocking-latency", "both-ways"];
-    for what in &all[..ferrite_fabric::depth::pick(2, 4)] {
+    for what in &all[..ferrite_fabric_testing::depth::pick(2, 4)] {
         // One message that a call moves, one that takes several; the second size ends no row of calls evenly.
         let output = run(&format!("tcp {what} 8 200001"));
         let errors = String::from_utf8_lossy(&output.stderr);

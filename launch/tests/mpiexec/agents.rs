@@ -2,7 +2,7 @@
 
 use crate::hosts::Shell;
 use crate::{DEADLINE, RANK, Running, field, wait_for_death};
-use ferrite_fabric::depth::only_full;
+use ferrite_fabric_testing::depth::only_full;
 use rustix::process::{Pid, Signal};
 use std::time::Instant;
 

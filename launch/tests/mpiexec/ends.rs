@@ -1,7 +1,7 @@
 //! How jobs end, well and otherwise.
 
 use crate::{RANK, Running, command, field, run, stoppable, wait_for_death};
-use ferrite_fabric::depth::pick;
+use ferrite_fabric_testing::depth::pick;
 use rustix::process::Signal;
 use std::os::unix::fs::PermissionsExt;
 

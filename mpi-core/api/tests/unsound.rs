@@ -12,7 +12,7 @@ const COMPILER: &str = "rustc 1.95.";
 
 #[test]
 fn unsound_programs_do_not_compile() {
-    if !ferrite_fabric::depth::only_full() {
+    if !ferrite_fabric_testing::depth::only_full() {
         return;
     }
     let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());

@@ -63,7 +63,7 @@ impl RawBuf {
     ///
     /// # Safety
     /// `self` is readable.
-    pub(crate) unsafe fn to_vec(self) -> Vec<u8> {
+    pub unsafe fn to_vec(self) -> Vec<u8> {
         let mut copy = Vec::with_capacity(self.len);
         // SAFETY: readable by the caller's promise; the copy has room for `len` bytes and is filled with them.
         unsafe {

@@ -9,14 +9,9 @@
 
 mod bootstrap;
 mod buffer;
-pub mod completion;
-pub mod conformance;
-pub mod depth;
 mod header;
 mod link;
-pub mod memory;
 mod network;
-pub mod sim;
 
 pub use bootstrap::{Bootstrap, Job, Left, MAX_CARD, Secret, Wait};
 pub use buffer::{OwnedBuf, RawBuf, RawBufMut};

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use common::{endpoint, job, segment};
 use ferrite_fabric::{
     Header, Link, LinkDown, RawBuf, RawBufMut, Region, Sent, Sink, Token, Transfer,
-    conformance::{self, Coverage},
 };
+use ferrite_fabric_testing::conformance::{self, Coverage};
 use ferrite_shm::{Shape, ShmConfig, attach, default_shape};
 
 fn conforms(config: ShmConfig, seed: u64) -> Coverage {

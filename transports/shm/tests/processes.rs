@@ -10,8 +10,8 @@ use std::time::Duration;
 use common::{endpoint, job, segment};
 use ferrite_fabric::{
     Header, Link, LinkDown, Port, RawBuf, RawBufMut, Region, Sent, Sink, Token, Transfer,
-    conformance,
 };
+use ferrite_fabric_testing::conformance;
 use ferrite_shm::{Attachment, Shape, ShmConfig, ShmLink, ShmPort, attach};
 use rustix::process::{Signal, WaitOptions, set_parent_process_death_signal};
 

@@ -173,8 +173,8 @@ impl Body {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ferrite_fabric::conformance::Random;
     use ferrite_fabric::{LinkDown, Token};
+    use ferrite_fabric_testing::conformance::Random;
 
     /// Gives long bodies a place, or not, and collects everything.
     #[derive(Default)]

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use ferrite_fabric::conformance::{self, Coverage, Endpoint};
 use ferrite_fabric::{Bootstrap, Job, Network, Options, Secret, Transport};
+use ferrite_fabric_testing::conformance::{self, Coverage, Endpoint};
 use ferrite_tcp::Tcp;
 
 /// The cards of a job whose processes are all here.

@@ -282,7 +282,7 @@ fn everybody_hears_of_all(case: &Case, schedules: &[Vec<Operation>]) -> bool {
 /// Every size up to 64; in a quick run small ones, and some of the others: powers of two and their neighbours.
 fn sizes() -> impl Iterator<Item = u32> {
     let quick = |size: &u32| *size <= 8 || [13, 16, 17, 31].contains(size);
-    (1..=64).filter(move |size| ferrite_fabric::depth::full() || quick(size))
+    (1..=64).filter(move |size| ferrite_fabric_testing::depth::full() || quick(size))
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use ferrite_fabric::conformance::Endpoint;
 use ferrite_fabric::{Job, Link};
+use ferrite_fabric_testing::conformance::Endpoint;
 use ferrite_shm::{Attachment, ShmLink};
 use rustix::fs::{MemfdFlags, memfd_create};
 

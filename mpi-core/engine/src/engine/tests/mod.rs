@@ -15,7 +15,7 @@ mod seeds;
 mod threads;
 mod unequal;
 
-use ferrite_fabric::sim::Seeds;
+use ferrite_fabric_testing::sim::Seeds;
 use over::Over;
 
 /// A test that can run over anything.

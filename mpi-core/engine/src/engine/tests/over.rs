@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ferrite_fabric::conformance::Random;
-use ferrite_fabric::sim::{Config, REPLAY, Sim};
-use ferrite_fabric::{Bootstrap, Job, Network, Options, Transport, completion};
+use ferrite_fabric::{Bootstrap, Job, Network, Options, Transport};
+use ferrite_fabric_testing::completion;
+use ferrite_fabric_testing::conformance::Random;
+use ferrite_fabric_testing::sim::{Config, REPLAY, Sim};
 
 use super::rank::{
     Addresses, Launcher, attach, bury, expect_losses, is_loss, job_of, pending, run, segment,

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use ferrite_fabric::conformance::Random;
+use ferrite_fabric_testing::conformance::Random;
 
 use super::over::Over;
 use super::point_to_point::{BYTE, WORLD, irecv, isend, pattern};

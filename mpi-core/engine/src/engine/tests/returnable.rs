@@ -1,6 +1,6 @@
 //! Receives that are given back at random: their messages come again, to whom they would have come had those receives never been posted.
 
-use ferrite_fabric::conformance::Random;
+use ferrite_fabric_testing::conformance::Random;
 
 use super::over::Over;
 use super::point_to_point::{BYTE, WORLD, isend, pattern};

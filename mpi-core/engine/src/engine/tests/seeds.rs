@@ -1,6 +1,6 @@
 //! All of it over many simulated networks. `FERRITE_TEST_SEEDS` says how many, `FERRITE_TEST_SEED` replays one.
 
-use ferrite_fabric::sim::Seeds;
+use ferrite_fabric_testing::sim::Seeds;
 
 use super::{Over, TESTS, Test};
 

@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ferrite_fabric::conformance::Random;
+use ferrite_fabric_testing::conformance::Random;
 
 use super::over::Over;
 use super::point_to_point::{BYTE, WORLD, pattern};

@@ -17,8 +17,8 @@ mod transport;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::conformance::Random;
-use crate::{CONTROL, Caps};
 use adapter::Adapters;
+use ferrite_fabric::{CONTROL, Caps};
 pub use network::{CompletionLink, CompletionNetwork, CompletionPort};
 use transport::Side;
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::conformance::{self, Coverage, Endpoint, Random, storm};
-use crate::{Caps, Network};
+use ferrite_fabric::{Caps, Network};
 
 fn endpoints(sim: &Sim, processes: u32) -> Vec<Endpoint> {
     let end = |rank| Endpoint {
@@ -135,14 +135,14 @@ fn a_deadlock_is_told_to_everybody() {
 
 struct Nothing;
 
-impl crate::Sink for Nothing {
-    fn frame(&mut self, peer: u32, _: &crate::Header, _: crate::RawBuf) {
+impl ferrite_fabric::Sink for Nothing {
+    fn frame(&mut self, peer: u32, _: &ferrite_fabric::Header, _: ferrite_fabric::RawBuf) {
         panic!("process {peer} has sent nothing");
     }
-    fn completed(&mut self, _: u32, token: crate::Token, _: bool) {
+    fn completed(&mut self, _: u32, token: ferrite_fabric::Token, _: bool) {
         panic!("{token:?} was never begun");
     }
-    fn down(&mut self, peer: u32, _: crate::LinkDown) {
+    fn down(&mut self, peer: u32, _: ferrite_fabric::LinkDown) {
         panic!("process {peer} is alive");
     }
 }
@@ -151,7 +151,11 @@ impl crate::Sink for Nothing {
 fn lengths_of_frames_are_those_of_the_seed() {
     let mut random = Random(3);
     let configs: Vec<Config> = (0..100).map(|_| Config::of(random.bits())).collect();
-    assert!(configs.iter().all(|config| config.frame >= crate::CONTROL));
+    assert!(
+        configs
+            .iter()
+            .all(|config| config.frame >= ferrite_fabric::CONTROL)
+    );
     assert!(configs.iter().any(|config| config.lend_once_in == 1));
     assert!(configs.iter().any(|config| config.key == 64));
 }

@@ -1,7 +1,7 @@
 //! What a simulated network is like.
 
 use crate::conformance::Random;
-use crate::{CONTROL, Caps};
+use ferrite_fabric::{CONTROL, Caps};
 
 /// What a simulated network is like. Lengths in bytes; `once_in` means once in so many times, 0 never.
 #[derive(Clone, Debug)]

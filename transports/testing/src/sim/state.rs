@@ -8,7 +8,7 @@ use super::flight::{Body, Flight, Pending, Place};
 use super::schedule::Phase;
 use super::trace::Trace;
 use crate::conformance::Random;
-use crate::{CONTROL, Caps, Header, LinkDown, RawBuf, RawBufMut, Region, Sent, Token};
+use ferrite_fabric::{CONTROL, Caps, Header, LinkDown, RawBuf, RawBufMut, Region, Sent, Token};
 
 /// Something that a process is told.
 pub(super) enum News {
@@ -119,7 +119,7 @@ impl State {
     }
 
     /// # Safety
-    /// As [`crate::Link::try_send`].
+    /// As [`ferrite_fabric::Link::try_send`].
     pub(super) unsafe fn try_send(
         &mut self,
         from: usize,

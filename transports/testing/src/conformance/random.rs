@@ -1,6 +1,6 @@
 //! Random numbers that a seed repeats.
 
-use crate::Header;
+use ferrite_fabric::Header;
 
 /// Random numbers from a seed (SplitMix64).
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! What has happened: as a hash, and for a reader.
 
-use crate::Header;
+use ferrite_fabric::Header;
 
 /// FNV-1a over all events, word by word.
 pub(super) struct Trace {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{Header, RawBuf, RawBufMut, Token};
+use ferrite_fabric::{Header, RawBuf, RawBufMut, Token};
 
 /// Where a body is until it has arrived.
 pub(super) enum Body {

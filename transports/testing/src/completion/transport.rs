@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::adapter::{Key, Payload, Received, Work, WorkId};
 use super::{Config, Shared};
-use crate::{CONTROL, Header, RawBuf, RawBufMut, Region, Sent, Token, Transfer};
+use ferrite_fabric::{CONTROL, Header, RawBuf, RawBufMut, Region, Sent, Token, Transfer};
 
 /// In immediate data: no frame, only credits.
 const CREDITS_ONLY: u32 = 1 << 31;
@@ -69,7 +69,7 @@ pub(super) enum News {
 
 impl Shared {
     /// # Safety
-    /// As [`crate::Link::try_send`].
+    /// As [`ferrite_fabric::Link::try_send`].
     pub(super) unsafe fn try_send(
         &mut self,
         config: &Config,

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::{
+use ferrite_fabric::{
     CONTROL, Caps, Header, Limits, Link, Port, RawBuf, RawBufMut, Region, Sent, Sink, Token,
     Transfer,
 };

@@ -2,7 +2,7 @@
 
 use super::process::{All, Lent, Process};
 use super::{Coverage, Endpoint, Random};
-use crate::{RawBuf, RawBufMut, Region, Token, Transfer};
+use ferrite_fabric::{RawBuf, RawBufMut, Region, Token, Transfer};
 
 /// Bytes of the exposed memory.
 const MEMORY: usize = 300_000;

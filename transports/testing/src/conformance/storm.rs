@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::process::Process;
 use super::{Coverage, Endpoint, Random};
-use crate::Header;
+use ferrite_fabric::Header;
 
 /// One process's part in random traffic: sends `frames` frames to random peers, receives as many as they say they sent it, and sleeps
 /// whenever nothing is to be done. Returns when all its peers have said goodbye and it has to all of them.

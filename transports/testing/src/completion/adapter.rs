@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::conformance::Random;
-use crate::{Header, RawBuf, RawBufMut};
+use ferrite_fabric::{Header, RawBuf, RawBufMut};
 
 /// Names a piece of work.
 pub(super) type WorkId = u64;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::transport::News;
 use super::{Fabric, Shared};
-use crate::{
+use ferrite_fabric::{
     Header, Limits, Link, LinkDown, Network, Port, RawBuf, RawBufMut, Region, Sent, Sink, Token,
     Transfer,
 };

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::{Coverage, Endpoint, Random};
-use crate::{CONTROL, Header, Landing, LinkDown, RawBuf, RawBufMut, Sent, Sink, Token};
+use ferrite_fabric::{CONTROL, Header, Landing, LinkDown, RawBuf, RawBufMut, Sent, Sink, Token};
 
 /// A frame as it was received: from whom, and of its body as much as there was a place for.
 pub(super) type Frame = (u32, Header, Vec<u8>);

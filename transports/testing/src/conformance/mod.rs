@@ -20,7 +20,7 @@ use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, mpsc};
 
-use crate::{Link, Network, Port};
+use ferrite_fabric::{Link, Network, Port};
 pub use loss::loss;
 pub use random::Random;
 pub use storm::storm;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::process::{All, Expected, Process, expect};
 use super::{Coverage, Endpoint, Random};
-use crate::{CONTROL, Header};
+use ferrite_fabric::{CONTROL, Header};
 
 pub(super) fn every_length_arrives(seed: u64, ends: Vec<Endpoint>) -> Coverage {
     let mut random = Random(seed);

@@ -2,7 +2,9 @@ use super::adapter::{Key, Payload, Work};
 use super::*;
 use crate::conformance::{self, Coverage, Endpoint};
 use crate::sim::Seeds;
-use crate::{Header, LinkDown, Network, RawBuf, RawBufMut, Region, Sent, Sink, Token, Transfer};
+use ferrite_fabric::{
+    Header, LinkDown, Network, RawBuf, RawBufMut, Region, Sent, Sink, Token, Transfer,
+};
 
 const PLAIN: Config = Config {
     seed: 1,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::flight::Access;
 use super::schedule::{Locked, Phase, World};
 use super::state::News;
-use crate::{
+use ferrite_fabric::{
     Header, Landing, Limits, Link, Network, Port, RawBuf, RawBufMut, Region, Sent, Sink, Token,
     Transfer,
 };

@@ -2,7 +2,7 @@
 
 use super::flight::{Access, Pending};
 use super::state::{Registered, State};
-use crate::{Caps, RawBuf, Region, Token, Transfer};
+use ferrite_fabric::{Caps, RawBuf, Region, Token, Transfer};
 
 impl State {
     pub(super) fn expose(&mut self, owner: usize, memory: RawBuf) -> Option<Region> {
@@ -29,7 +29,7 @@ impl State {
     }
 
     /// # Safety
-    /// As [`crate::Link::read`] and [`crate::Link::write`].
+    /// As [`ferrite_fabric::Link::read`] and [`ferrite_fabric::Link::write`].
     pub(super) unsafe fn transfer(
         &mut self,
         rank: usize,
