@@ -160,7 +160,8 @@ impl Walk {
             let node = placement.node(host, &is_here) as usize;
             given.resize(placement.nodes.len(), (0, false));
             slots.resize(placement.nodes.len(), None);
-            given[node].0 += host.slots.unwrap_or(1);
+            // A resource manager may say any number, and name a host again.
+            given[node].0 = u32::saturating_add(given[node].0, host.slots.unwrap_or(1));
             given[node].1 |= host.slots.is_some();
             let node = node as u32;
             nodes.push(node);
@@ -341,6 +342,17 @@ mod tests {
         assert_eq!(crowded("a:1,b:2,a:1", 4, None), [0; 0]);
         assert_eq!(crowded("a:2,b:2", 6, Some(3)), [0, 1]);
         assert_eq!(crowded("a,a,a:2", 4, None), [0; 0]);
+        let many = |name: &str| Entry {
+            name: name.into(),
+            slots: Some(u32::MAX),
+            most: None,
+        };
+        let share = Share {
+            count: Some(2),
+            hosts: &[many("here"), many("localhost")],
+        };
+        let placement = place(&[share], None, |_| true).unwrap();
+        assert_eq!((placement.node_of, placement.crowded), (vec![0, 0], vec![]));
     }
 
     #[test]
