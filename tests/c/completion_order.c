@@ -11,27 +11,6 @@ static MPI_Request requests[COUNT], parts[COUNT];
 /* The places in the order in which their requests are completed. */
 static int order[COUNT];
 
-static int query(void *state, MPI_Status *status)
-{
-    (void)state;
-    MPI_Status_set_elements(status, MPI_INT, 1);
-    MPI_Status_set_cancelled(status, 0);
-    return MPI_SUCCESS;
-}
-
-static int release(void *state)
-{
-    (void)state;
-    return MPI_SUCCESS;
-}
-
-static int cancel(void *state, int complete)
-{
-    (void)state;
-    (void)complete;
-    return MPI_SUCCESS;
-}
-
 /* Persistent, for a request whose operation is complete when it starts may be a constant, of no age. */
 static void collective(int i)
 {
@@ -57,7 +36,7 @@ static void begin(int i)
         MPI_Start(&requests[i]);
         break;
     case GENERALIZED:
-        MPI_Grequest_start(query, release, cancel, NULL, &requests[i]);
+        start_generalized(&requests[i]);
         break;
     case SEND:
         MPI_Issend(&out[i], 1, MPI_INT, next, i, MPI_COMM_WORLD, &requests[i]);

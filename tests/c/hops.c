@@ -170,34 +170,12 @@ static void get_status_all(MPI_Comm comm)
 }
 #endif
 
-static int query(void *state, MPI_Status *status)
-{
-    (void)state;
-    memset(status, 0, sizeof *status);
-    MPI_Status_set_elements(status, MPI_INT, 1);
-    MPI_Status_set_cancelled(status, 0);
-    return MPI_SUCCESS;
-}
-
-static int release(void *state)
-{
-    (void)state;
-    return MPI_SUCCESS;
-}
-
-static int cancel(void *state, int complete)
-{
-    (void)state;
-    (void)complete;
-    return MPI_SUCCESS;
-}
-
 /* The program completes its request itself when the token has come. */
 static void generalized(MPI_Comm comm)
 {
     MPI_Request request;
     int flag = 0, come = 0;
-    MPI_Grequest_start(query, release, cancel, NULL, &request);
+    start_generalized(&request);
     while (!flag) {
         MPI_Test(&request, &flag, MPI_STATUS_IGNORE);
         if (!flag && !come)
