@@ -28,6 +28,8 @@ pub(super) struct Left {
     asks: bool,
     /// Those that have left, as the launcher has said.
     ranks: Mutex<Vec<u32>>,
+    /// Those whose connections have ended, and the reasons, that the launcher has not been asked about.
+    ended: Mutex<Vec<(u32, String)>>,
     /// This process has nothing left to do but to wait for the others in `MPI_Finalize`. Both are advice: relaxed everywhere.
     finalizing: AtomicBool,
     /// All others that have not left are there as well.
@@ -53,6 +55,7 @@ impl Left {
         Left {
             asks,
             ranks: Mutex::new(Vec::new()),
+            ended: Mutex::new(Vec::new()),
             finalizing: AtomicBool::new(false),
             all_are_there: AtomicBool::new(false),
             awaited: AtomicU32::new(NOTHING),
@@ -173,9 +176,36 @@ impl Engine {
         }
     }
 
+    /// The connection to a process has ended for this reason. The launcher is asked about it by [`Engine::tell_of_ended`], as locks
+    /// are held now.
+    #[cold]
+    pub(super) fn connection_ended(&self, process: u32, reason: String) {
+        self.ended_now().push((process, reason));
+        self.chores.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Tells the launcher of processes whose connections have ended, unless they have left in peace: what is sent to one that has left
+    /// goes nowhere, and who waits for it tells so. No lock is held. Returns false: nothing has moved by that.
+    #[cold]
+    pub(super) fn tell_of_ended(&self) -> bool {
+        let ended = std::mem::take(&mut *self.ended_now());
+        for (process, reason) in ended {
+            self.chores.fetch_sub(1, Ordering::Relaxed);
+            if !self.has_left(process) {
+                self.bootstrap.lost(process, &reason);
+            }
+        }
+        false
+    }
+
+    fn ended_now(&self) -> std::sync::MutexGuard<'_, Vec<(u32, String)>> {
+        let ended = &self.left.ended;
+        ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether a process whose connection has ended has left in peace. Asks for a moment: a connection ends before its process.
     #[cold]
-    pub(super) fn has_left(&self, process: u32) -> bool {
+    fn has_left(&self, process: u32) -> bool {
         if !self.left.asks {
             return false;
         }

@@ -136,7 +136,8 @@ pub struct Engine {
     flushes: ClassLock<Vec<buffered::Flush>>,
     /// Partitioned receives that wait for their announcement.
     announced: ClassLock<Vec<RequestRef>>,
-    /// How many there are of both, and of events that wait for tools. Advice, not synchronisation: relaxed everywhere.
+    /// How many there are of both, of events that wait for tools, and of connections that have ended. Advice, not synchronisation:
+    /// relaxed everywhere.
     chores: AtomicU32,
     /// Scratch memory of collective operations, while none uses it.
     scratch: ClassLock<crate::collective::Scratch>,

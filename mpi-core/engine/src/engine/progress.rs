@@ -78,7 +78,10 @@ impl Engine {
             moved |= self.advance_all();
         }
         if self.chores.load(Ordering::Relaxed) > 0 {
-            moved |= self.finish_flushes() | self.start_announced() | self.tell_tools();
+            moved |= self.finish_flushes()
+                | self.start_announced()
+                | self.tell_tools()
+                | self.tell_of_ended();
         }
         moved
     }

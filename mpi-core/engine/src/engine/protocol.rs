@@ -66,10 +66,7 @@ impl Sink for Receiver<'_> {
     }
 
     fn down(&mut self, peer: u32, why: LinkDown) {
-        // What is sent to one that has left goes nowhere, and who waits for it tells so.
-        if !self.engine.has_left(peer) {
-            self.engine.bootstrap.lost(peer, &why.reason);
-        }
+        self.engine.connection_ended(peer, why.reason);
     }
 }
 
