@@ -264,11 +264,7 @@ fn finalisation_tells_what_was_never_received() {
 /// Members of a job whose collective calls disagree, drawn from a seed. Each job ends, well or with a sentence.
 #[test]
 fn jobs_whose_members_disagree_end() {
-    // Not at random: some seeds are known to hang (961803), for which STATUS.md says why.
-    let first = match std::env::var_os("FERRITE_TEST_SEED") {
-        Some(_) => ferrite_tests::seed() % 1_000_000,
-        None => 2000,
-    };
+    let first = ferrite_tests::seed() % 1_000_000;
     let jobs = pick(4, 160);
     println!("FERRITE_TEST_SEED={first}: {jobs} jobs");
     let next = AtomicU64::new(first);

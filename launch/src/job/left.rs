@@ -3,6 +3,9 @@
 //! A rank that waits for long says so, and is told who has left. It then says, a second later, whether it needs one of those: what
 //! that one had sent before has arrived by then. Who waits for anybody at all needs nobody in particular; when all others wait
 //! and nothing moves, the one that has left is missed as well.
+//!
+//! A rank that has exited after MPI_Finalize sends nothing any more. Where its calls and those of others did not agree, these
+//! might wait for it in MPI_Finalize for ever; once all are there, none has to.
 
 use super::{Job, Mpi, Phase, Rank, name};
 use crate::process::{End, Outcome};
@@ -29,7 +32,9 @@ impl Job {
     /// A rank waits. Returns who has left.
     pub(crate) fn waiting(&mut self, rank: u32, wait: &Wait, now: Instant) -> Left {
         let left = self.left_early();
-        if left.is_empty() || self.phase != Phase::Running {
+        let is_through = |rank: &Rank| rank.end.is_some() && matches!(rank.mpi, Mpi::Finalized(_));
+        let someone_is_through = self.ranks.iter().any(is_through);
+        if left.is_empty() && !someone_is_through || self.phase != Phase::Running {
             return Left::default();
         }
         self.rank(rank).wait = Some((wait.clone(), now));
@@ -52,7 +57,7 @@ impl Job {
                     && wait.known == known
                     && now.saturating_duration_since(at) <= FRESH
             });
-            if stuck && !all_finalize {
+            if stuck && !all_finalize && !left.is_empty() {
                 self.missed(left[0], "all others wait", now);
             }
         }

@@ -345,3 +345,20 @@ fn finalize_waits_for_nobody_who_has_left() {
     assert!(job.waiting(0, &end, now).all_finalize);
     assert_eq!(job.effects(), []);
 }
+
+#[test]
+fn nobody_waits_in_finalize_for_those_who_are_through() {
+    let now = Instant::now();
+    let end = Wait {
+        finalizing: true,
+        ..wait(0, 0)
+    };
+    let mut job = parted(3, &[], now);
+    assert!(!job.waiting(0, &end, now).all_finalize);
+    job.finalized(2, Some(pid(2)));
+    job.ended(2, End::Code(0), "", now);
+    assert!(!job.waiting(0, &end, now).all_finalize);
+    assert!(!job.waiting(1, &wait(9, 0), now).all_finalize);
+    assert!(job.waiting(1, &end, now).all_finalize);
+    assert_eq!(job.effects(), []);
+}
