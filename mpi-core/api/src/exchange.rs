@@ -182,7 +182,11 @@ impl Communicator {
         let wrong = (self.rank() == root && lengths.is_none())
             .then(|| repeat_n(WRONG, self.size()).collect());
         let lengths: Option<Vec<usize>> = lengths.or(wrong);
-        let length = self.scatter(lengths.as_deref(), root)?[0];
+        let [length] = self.scatter(lengths.as_deref(), root)?[..] else {
+            let sentence =
+                format!("root {root} does not take part in this call: it scatters equal parts");
+            return Err(Error::new(ErrorClass::COUNT, sentence));
+        };
         if length == WRONG {
             let sentence = format!(
                 "root {root} must give one part for each of {} ranks",
