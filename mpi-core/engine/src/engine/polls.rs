@@ -68,6 +68,9 @@ impl Engine {
     #[inline]
     fn end_streak(&self) {
         let streak = STREAK.get();
+        if streak.calls == 0 && streak.clock.is_none() {
+            return;
+        }
         if streak.clock.is_some() {
             self.waiting
                 .contention
