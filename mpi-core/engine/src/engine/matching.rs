@@ -7,7 +7,7 @@
 //!
 //! Pure data: no locks, no requests, no transport. The payloads `P` (receive) and `U` (message) mean nothing here.
 
-use super::tuning::Arrivals;
+use crate::engine::tuning::Arrivals;
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL};
 
 const NONE: u32 = u32::MAX;

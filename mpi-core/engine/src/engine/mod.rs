@@ -4,50 +4,19 @@
 //! drives the transports. Everything here is above transports (it sees links and ports) and below ABIs (it sees its own
 //! handles and returns `Result`s). System calls are in [`crate::sys`].
 
-mod assistant;
-mod buffered;
-mod calls;
-mod cards;
 mod collectives;
-mod comm;
-mod comm_make;
-mod complete;
-mod contention;
-mod exchange;
-mod freed;
-mod generalized;
-mod groups;
-mod init;
-mod intercomm;
-mod kept;
-mod landing;
-mod left;
-mod lifetime;
+mod communicators;
+mod completion;
+mod constructors;
+mod life;
 mod matching;
-mod message;
-mod own;
-mod partitioned;
-mod peer;
-mod polls;
-mod probe;
+mod point_to_point;
 mod progress;
 mod protocol;
-mod queue;
-mod receive;
-mod request;
-mod rest;
-mod returnable;
-mod send;
-mod sessions;
-mod share;
-mod split_type;
-mod stall;
+mod requests;
 #[cfg(test)]
 mod tests;
-mod topologies;
 mod tuning;
-mod wait;
-mod wire;
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::collections::VecDeque;
@@ -57,30 +26,30 @@ use std::thread::ThreadId;
 use ferrite_fabric::{Bootstrap, Job, Network};
 use ferrite_shm::{Attachment, ShmLink};
 
-pub(crate) use buffered::SharedBuffers;
-pub use buffered::{BSEND_OVERHEAD, BUFFER_AUTOMATIC};
-pub use comm::{CommData, Comparison, MAX_NAME};
-pub(crate) use comm_make::check_intra;
-pub use complete::{Any, RequestArray};
-pub use generalized::Generalized;
-pub use init::ThreadLevel;
-pub(crate) use lifetime::made_engine;
-pub use lifetime::{Discovered, engine, is_finalized, is_initialized, loaded_from};
-pub use request::{Mode, SENT};
-pub use split_type::{RESOURCE_KEY, SplitType};
-pub use topologies::Edge;
+pub use communicators::{CommData, Comparison, MAX_NAME};
+pub use completion::{Any, RequestArray};
+pub use constructors::Edge;
+pub(crate) use constructors::check_intra;
+pub use constructors::{RESOURCE_KEY, SplitType};
+pub use life::ThreadLevel;
+pub(crate) use life::made_engine;
+pub use life::{Discovered, engine, is_finalized, is_initialized, loaded_from};
+pub(crate) use point_to_point::SharedBuffers;
+pub use point_to_point::{BSEND_OVERHEAD, BUFFER_AUTOMATIC};
+pub use requests::Generalized;
+pub use requests::{Mode, SENT};
 
 use crate::settings::Settings;
 use crate::slab::Slab;
 use crate::sync::ClassLock;
 use crate::tools::Event;
 use crate::{Error, ErrorClass, Result};
-use kept::Kept;
+pub use life::{PSETS, SessionData, session_action};
 use matching::Matcher;
-use peer::Peer;
-use probe::MessageData;
-use request::{RequestData, RequestRef};
-pub use sessions::{PSETS, SessionData, session_action};
+use point_to_point::MessageData;
+use protocol::Kept;
+use protocol::Peer;
+use requests::{RequestData, RequestRef};
 
 /// Contexts are spread over this many lanes, each with a lock of its own. A power of two.
 const LANES: usize = 16;
@@ -107,7 +76,7 @@ pub struct Engine {
     requests: Slab<RequestData>,
     messages: Slab<MessageData>,
     sessions: Slab<SessionData>,
-    contexts: comm::Contexts,
+    contexts: communicators::Contexts,
     lanes: [ClassLock<Lane>; LANES],
     peers: Box<[AtomicPtr<Peer>]>,
     making_peer: ClassLock<()>,
@@ -118,22 +87,22 @@ pub struct Engine {
     backlog: ClassLock<Vec<u32>>,
     has_backlog: AtomicBool,
     /// Receivers that want help with long messages of ours.
-    helps: ClassLock<VecDeque<share::Help>>,
+    helps: ClassLock<VecDeque<protocol::Help>>,
     has_helps: AtomicBool,
     /// Collective operations that nobody waits for in particular.
     under_way: collectives::UnderWay,
     /// The collective calls made on each communicator.
-    all_calls: stall::AllCalls,
+    all_calls: progress::AllCalls,
     /// `Call` frames that have come, and how often this process has asked. Relaxed everywhere: nothing else depends on them.
     talk: AtomicU32,
     asked: AtomicU32,
-    waiting: wait::Waiting,
-    left: left::Left,
+    waiting: progress::Waiting,
+    left: progress::Left,
     tuning: tuning::Tuning,
-    assistant: assistant::Assistant,
-    buffers: buffered::SharedBuffers,
+    assistant: progress::Assistant,
+    buffers: point_to_point::SharedBuffers,
     /// Requests that wait for buffered messages to leave.
-    flushes: ClassLock<Vec<buffered::Flush>>,
+    flushes: ClassLock<Vec<point_to_point::Flush>>,
     /// Partitioned receives that wait for their announcement.
     announced: ClassLock<Vec<RequestRef>>,
     /// How many there are of both, of events that wait for tools, and of connections that have ended. Advice, not synchronisation:
@@ -171,13 +140,13 @@ impl Engine {
         let mut peer = place.load(Ordering::Relaxed);
         if peer.is_null() {
             let path = if process == self.job.rank {
-                peer::Path::Own
+                protocol::Path::Own
             } else if let Some(link) = self.link_in_memory(process) {
-                peer::Path::Shm(link)
+                protocol::Path::Shm(link)
             } else {
                 let net = self.net.as_ref();
                 let net = net.expect("ranks that share no segment have a network: see `make`");
-                peer::Path::Net(net.link(process))
+                protocol::Path::Net(net.link(process))
             };
             let eager = self.tuning.eager_limit(&path);
             peer = Box::into_raw(Box::new(Peer::new(process, path, eager)));
@@ -207,7 +176,7 @@ impl Engine {
     fn add_request(
         &self,
         comm: &CommData,
-        body: impl FnOnce() -> request::Body,
+        body: impl FnOnce() -> requests::Body,
     ) -> Result<RequestRef> {
         let make = |handle| RequestData::new(crate::Request(handle), comm, body());
         match self.requests.insert_with(make) {

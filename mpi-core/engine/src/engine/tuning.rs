@@ -2,9 +2,9 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::Engine;
-use super::matching::Envelope;
-use super::peer::{Path, Peer};
+use crate::engine::Engine;
+use crate::engine::matching::Envelope;
+use crate::engine::protocol::{Path, Peer};
 use crate::settings::Settings;
 use crate::sync::threaded;
 use crate::tools::{self, Event, Safety};

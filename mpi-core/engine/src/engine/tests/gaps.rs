@@ -4,7 +4,7 @@ use super::over::Over;
 use super::point_to_point::{BYTE, WORLD, pattern};
 use crate::datatype::{self, Form};
 use crate::engine::Engine;
-use crate::engine::request::Mode;
+use crate::engine::requests::Mode;
 use crate::handle::{Datatype, Request};
 use crate::{ErrorClass, Result};
 

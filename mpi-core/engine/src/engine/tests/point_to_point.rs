@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::over::Over;
-use crate::engine::request::Mode;
+use crate::engine::requests::Mode;
 use crate::engine::{Any, Comparison, Engine};
 use crate::handle::{Comm, Datatype, Request};
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};

@@ -10,7 +10,7 @@ use ferrite_fabric_testing::conformance::Random;
 use super::over::Over;
 use super::point_to_point::{BYTE, WORLD, irecv, isend, pattern};
 use crate::engine::Engine;
-use crate::engine::request::Mode;
+use crate::engine::requests::Mode;
 use crate::handle::Request;
 use crate::status::{ANY_SOURCE, ANY_TAG, Status};
 

@@ -13,7 +13,7 @@ use ferrite_fabric::{Bootstrap, Job, Secret};
 use ferrite_shm::{Attachment, ShmConfig};
 
 use crate::engine::Engine;
-use crate::engine::request::{Kind, RequestRef};
+use crate::engine::requests::{Kind, RequestRef};
 use crate::settings::{Cma, Settings};
 
 /// What unwinds a rank that has lost a peer.

@@ -5,7 +5,7 @@ use ferrite_fabric_testing::conformance::Random;
 use super::over::Over;
 use super::point_to_point::{BYTE, WORLD, isend, pattern};
 use crate::engine::Engine;
-use crate::engine::request::Mode;
+use crate::engine::requests::Mode;
 use crate::status::{ANY_SOURCE, ANY_TAG};
 
 const TAGS: usize = 3;

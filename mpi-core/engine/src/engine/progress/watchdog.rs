@@ -1,0 +1,211 @@
+//! Calls that wait for what does not come.
+//!
+//! A process that has waited for a while (`FERRITE_STALL`) and in which nothing has moved tells the other members what
+//! collective calls it is in, and asks how far they are. Their answers are evidence ([`crate::engine::communicators::call_log`]): a member has made the call
+//! of the same number with arguments that must not differ, and then the call ends with an error.
+//! Or all others have ended it or wait in it like this one, and nothing has moved in any of them for a while. Who is late is no evidence, however
+//! late: it has not made the call yet. Then the question is asked again later. A process in which some thread may do something does
+//! not wait ([`super::rest`]); if that is all that is wanting, a sentence says so.
+//!
+//! | field of a `Call` frame | |
+//! |---|---|
+//! | context | the communicator |
+//! | tag | the number of the call |
+//! | source | how often it was started, if it is persistent |
+//! | flags | [`ASKS`], [`ENDED`] |
+//! | body | the call's arguments, where they are known |
+
+use core::sync::atomic::Ordering;
+use core::time::Duration;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use ferrite_fabric::{Header, Kind as FrameKind, RawBuf};
+
+use super::rest::Rounds;
+use crate::engine::Engine;
+use crate::engine::communicators::{Arguments, Calls, Stage};
+use crate::engine::matching::Envelope;
+use crate::engine::point_to_point::header;
+use crate::sync::{Class, ClassLock};
+
+/// The sender wants to know how far this process is with the call.
+const ASKS: u8 = 1;
+/// The sender has ended the call.
+const ENDED: u8 = 2;
+/// The bytes of the body that say for how many rounds of asking nothing has moved in the sender: while all of its threads were at rest, and at
+/// all.
+const AT_REST: usize = 2;
+const QUIET: usize = 3;
+
+/// In a larger communicator a process asks only members at distances that are powers of two: the neighbours of a rank that disagrees
+/// find out, and the job ends or whoever waits for them finds out later.
+const ASK_ALL: usize = 256;
+
+/// How many communicators are remembered that were freed: others may still be in a call that this process has ended.
+const FREED: usize = 64;
+
+/// The calls of all communicators.
+pub(in crate::engine) struct AllCalls(ClassLock<ByContext>);
+
+#[derive(Default)]
+struct ByContext {
+    alive: HashMap<u64, Arc<Calls>>,
+    /// The last one last.
+    freed: VecDeque<(u64, Arc<Calls>)>,
+}
+
+impl AllCalls {
+    pub(in crate::engine) fn new() -> AllCalls {
+        AllCalls(ClassLock::new(Class::Leaf, ByContext::default()))
+    }
+
+    /// A communicator of this context begins.
+    pub(in crate::engine) fn add(&self, context: u64, calls: &Arc<Calls>) {
+        self.0.lock().alive.insert(context, calls.clone());
+    }
+
+    /// It ends.
+    pub(in crate::engine) fn remove(&self, context: u64) {
+        let ByContext { alive, freed } = &mut *self.0.lock();
+        freed.extend(alive.remove_entry(&context));
+        if freed.len() > FREED {
+            freed.pop_front();
+        }
+    }
+
+    /// Those of a communicator, and whether its handle is freed.
+    fn get(&self, context: u64) -> Option<(Arc<Calls>, bool)> {
+        let all = self.0.lock();
+        if let Some(calls) = all.alive.get(&context) {
+            return Some((calls.clone(), false));
+        }
+        let freed = all.freed.iter().find(|(other, _)| *other == context);
+        freed.map(|(_, calls)| (calls.clone(), true))
+    }
+
+    /// Those with calls under way.
+    fn busy(&self) -> Vec<(u64, Arc<Calls>)> {
+        let all = self.0.lock();
+        let alive = all.alive.iter().map(|(context, calls)| (*context, calls));
+        let freed = all.freed.iter().map(|(context, calls)| (*context, calls));
+        let busy = alive.chain(freed).filter(|(_, calls)| calls.is_busy());
+        busy.map(|(context, calls)| (context, calls.clone()))
+            .collect()
+    }
+}
+
+impl Engine {
+    /// How long to wait until others are asked; `None`: for ever.
+    #[inline]
+    pub(in crate::engine) fn stall(&self) -> Option<Duration> {
+        let stall = self.settings.stall;
+        (!stall.is_zero()).then_some(stall)
+    }
+
+    /// Nothing has moved for `rounds` times as long as it takes until others are asked: asks the other members of all calls under way how
+    /// far they are.
+    #[cold]
+    pub(in crate::engine) fn ask_about_calls(&self, rounds: Rounds) {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        for (context, calls) in self.all_calls.busy() {
+            for call @ (number, started, arguments) in calls.under_way() {
+                if let Some(doubt) = calls.give_up(call, self.job.rank, (rounds, asked)) {
+                    let waited = self.settings.stall * rounds.quiet;
+                    eprintln!(
+                        "ferrite: rank {}: nothing has moved for {waited:?}: {doubt}",
+                        self.job.rank
+                    );
+                }
+                let stage = Stage::UnderWay(arguments);
+                for process in self.to_ask(&calls) {
+                    self.tell_stage(process, context, (number, started), (stage, rounds), ASKS);
+                }
+            }
+        }
+        self.flush();
+    }
+
+    fn to_ask(&self, calls: &Calls) -> Vec<u32> {
+        let all: Vec<u32> = calls.processes().collect();
+        let own = all.iter().position(|process| *process == self.job.rank);
+        let own = own.unwrap_or(0);
+        let size = all.len();
+        let distances = 1..size;
+        let is_asked = |distance: &usize| {
+            size <= ASK_ALL || distance.is_power_of_two() || (size - distance).is_power_of_two()
+        };
+        let asked = distances.filter(is_asked);
+        asked.map(|distance| all[(own + distance) % size]).collect()
+    }
+
+    fn tell_stage(
+        &self,
+        process: u32,
+        context: u64,
+        (number, started): (u32, u32),
+        (stage, rounds): (Stage, Rounds),
+        flags: u8,
+    ) {
+        let (arguments, flags) = match stage {
+            Stage::UnderWay(arguments) => (Some(arguments), flags),
+            Stage::Ended(arguments) => (arguments, flags | ENDED),
+            Stage::ToCome | Stage::Forgotten => return,
+        };
+        let envelope = Envelope {
+            context,
+            source: started as i32,
+            tag: number as i32,
+        };
+        let head = Header {
+            flags,
+            ..header(FrameKind::Call, envelope)
+        };
+        match arguments {
+            Some(arguments) => {
+                let mut body = arguments.encode();
+                body[AT_REST] = rounds.at_rest.min(255) as u8;
+                body[QUIET] = rounds.quiet.min(255) as u8;
+                self.send_control(process, head, &body);
+            }
+            None => self.send_control(process, head, &[]),
+        }
+    }
+
+    /// A member tells how far it is with a call, and may ask the same.
+    #[cold]
+    pub(in crate::engine) fn stage_told(&self, process: u32, head: &Header, data: RawBuf) {
+        let Some((calls, is_freed)) = self.all_calls.get(head.context) else {
+            return;
+        };
+        let call = (head.tag as u32, head.source as u32);
+        let mut body = [0; Arguments::BYTES];
+        let mut arguments = None;
+        if data.len == body.len() {
+            // SAFETY: `data` is readable during `Sink::frame`, and has this length.
+            unsafe { data.copy_to(body.as_mut_ptr()) };
+            arguments = Arguments::decode(&body);
+        }
+        self.talk.fetch_add(1, Ordering::Relaxed);
+        let theirs = match (head.flags & ENDED != 0, arguments) {
+            (true, arguments) => Stage::Ended(arguments),
+            (false, Some(arguments)) => Stage::UnderWay(arguments),
+            (false, None) => return,
+        };
+        // An answer says nothing of how long the other has waited.
+        let rounds = (head.flags & ASKS != 0).then_some(Rounds {
+            at_rest: body[AT_REST].into(),
+            quiet: body[QUIET].into(),
+        });
+        let asked = self.asked.load(Ordering::Relaxed);
+        calls.told(call, (self.job.rank, asked), process, (theirs, rounds));
+        if head.flags & ASKS != 0 {
+            let ours = match calls.stage(call.0, call.1) {
+                // What was not called before the communicator was freed is not late: it does not come any more.
+                Stage::ToCome if is_freed => Stage::Ended(None),
+                stage => stage,
+            };
+            self.tell_stage(process, head.context, call, (ours, Rounds::default()), 0);
+        }
+    }
+}

@@ -1,0 +1,552 @@
+//! What arrives: the engine's side of every frame.
+//!
+//! Frames of the matching kinds (eager, rendezvous) carry an envelope. The others use the header's fields for themselves:
+//!
+//! | kind | context | tag | source | body |
+//! |---|---|---|---|---|
+//! | `Clear` | bytes wanted | sender's request | receiver's request; [`UNPACKED`] in the flags | |
+//! | `Data` | offset of the piece | receiver's request | | the piece |
+//! | `Finished` | | sender's request | | |
+//! | `Credit` | 1: send envelopes only, 0: no longer | | | |
+//! | `Cancel` | | sender's request | | |
+//! | `Cancelled` | 1: taken back, 0: too late | sender's request | | |
+//!
+//! `Clear` and `Finished` with other flags: see [`super::cooperative_copy`]. `Call`: see [`crate::engine::progress::watchdog`].
+//!
+//! Requests in frames are handles: one that is stale or invented is found out and the frame is dropped.
+
+use core::sync::atomic::Ordering;
+
+use ferrite_fabric::{
+    Header, Kind as FrameKind, Landing, LinkDown, RawBuf, RawBufMut, Sink, Token, Transfer,
+};
+
+use super::cooperative_copy::{HELP, unreadable};
+use super::landing::Landings;
+use super::peer::{CONTROL, Outgoing, QueuedBody, Stream};
+use super::unexpected::{Kept, KeptData, Offer};
+use crate::engine::Engine;
+use crate::engine::matching::Envelope;
+use crate::engine::point_to_point::header;
+use crate::engine::requests::{Body, Kind, RequestRef};
+use crate::{Error, ErrorClass};
+
+/// Flags of a `Clear` frame from a receiver whose items have gaps: it unpacks every frame.
+const UNPACKED: u8 = 2;
+
+/// Takes what a port receives. Used under the port's lock.
+pub(in crate::engine) struct Receiver<'a> {
+    pub(in crate::engine) engine: &'a Engine,
+    pub(in crate::engine) landings: &'a mut Landings,
+}
+
+impl Sink for Receiver<'_> {
+    #[inline]
+    fn frame(&mut self, peer: u32, header: &Header, body: RawBuf) {
+        if header.kind == FrameKind::Eager as u8 {
+            // SAFETY: `body` is readable during this call.
+            unsafe { self.engine.eager_arrived(peer, header, body) }
+        } else {
+            self.engine.other_arrived(peer, header, body);
+        }
+    }
+
+    fn arriving(&mut self, peer: u32, header: &Header) -> Landing {
+        self.engine.place(self.landings, peer, header)
+    }
+
+    fn landed(&mut self, peer: u32, header: &Header) {
+        if let Some(landing) = self.landings.remove(&peer) {
+            self.engine.landed(peer, header, landing);
+        }
+    }
+
+    fn completed(&mut self, peer: u32, token: Token, ok: bool) {
+        self.engine.operation_done(peer, token.0 as u32, ok);
+    }
+
+    fn down(&mut self, peer: u32, why: LinkDown) {
+        self.engine.connection_ended(peer, why.reason);
+    }
+}
+
+impl Engine {
+    /// A whole message has arrived.
+    ///
+    /// # Safety
+    /// `data` is readable during the call.
+    #[inline]
+    unsafe fn eager_arrived(&self, process: u32, header: &Header, data: RawBuf) {
+        let envelope = envelope_of(header);
+        let mut lane = self.lane(envelope.context).lock();
+        if let Some(receive) = lane.match_posted(envelope) {
+            drop(lane);
+            // SAFETY: matched just now, so the receive is ours; `data` by the caller's promise.
+            unsafe { self.land(receive, envelope, process, data) };
+            self.complete(receive);
+            return;
+        }
+        // SAFETY: the caller's promise.
+        let kept = unsafe { Kept::copy_of(process, data) };
+        // Counted before another thread can take it.
+        let too_much = self.count_kept(process, kept.cost());
+        lane.keep(envelope, kept);
+        drop(lane);
+        self.unexpected(envelope, process, data.len);
+        if too_much {
+            self.adjust_hold(process);
+        }
+    }
+
+    #[inline(never)]
+    fn other_arrived(&self, process: u32, head: &Header, data: RawBuf) {
+        match FrameKind::from_u8(head.kind) {
+            // The peer sends ever the same bytes of nonsense, or this is a newer version's frame: nothing is owed to it.
+            None => {}
+            // SAFETY: `data` is readable during `Sink::frame`.
+            Some(FrameKind::Eager) => unsafe { self.eager_arrived(process, head, data) },
+            Some(FrameKind::EagerSync) => self.sync_arrived(process, head, data),
+            Some(FrameKind::Rendezvous) => {
+                let mut bytes = [0u8; CONTROL];
+                let len = data.len.min(CONTROL);
+                // SAFETY: `data` is readable during `Sink::frame`; the length was cut to fit.
+                unsafe { data.part(0, len).copy_to(bytes.as_mut_ptr()) };
+                if let Some(offer) = Offer::decode(&bytes[..len]) {
+                    let kept = Kept {
+                        process,
+                        data: KeptData::Offered(offer),
+                    };
+                    self.match_or_keep(envelope_of(head), kept);
+                }
+            }
+            Some(FrameKind::Clear) if head.flags == HELP => self.help_wanted(process, head, data),
+            Some(FrameKind::Finished) if head.flags != 0 => self.helped(process, head),
+            Some(FrameKind::Clear) => {
+                if let Some(request) = self.pending_to(head.tag as u32, Kind::Send, process) {
+                    // SAFETY: a send whose envelope was matched belongs to whoever has the answer.
+                    let len = unsafe { request.body() }.len;
+                    let end = (head.context as usize).min(len);
+                    let remote = head.source as u32;
+                    self.stream(
+                        process,
+                        Stream {
+                            request,
+                            remote,
+                            offset: 0,
+                            end,
+                            is_unpacked: head.flags == UNPACKED,
+                        },
+                    );
+                }
+            }
+            Some(FrameKind::Data) => self.data_arrived(process, head, data),
+            Some(FrameKind::Finished) => {
+                if let Some(request) = self.pending_to(head.tag as u32, Kind::Send, process) {
+                    self.complete(request);
+                }
+            }
+            Some(FrameKind::Credit) => {
+                let mut out = self.peer(process).out.lock();
+                out.held = head.context != 0;
+                out.update();
+            }
+            Some(FrameKind::Call) => self.stage_told(process, head, data),
+            Some(FrameKind::Cancel) => self.take_back(process, head.tag as u32),
+            Some(FrameKind::Cancelled) => {
+                if head.context == 1
+                    && let Some(request) = self.pending_to(head.tag as u32, Kind::Send, process)
+                {
+                    self.cancelled(request);
+                }
+            }
+        }
+    }
+
+    fn sync_arrived(&self, process: u32, head: &Header, data: RawBuf) {
+        let mut all = [0u8; ferrite_shm::INLINE];
+        if !(8..=all.len()).contains(&data.len) {
+            return;
+        }
+        // SAFETY: `data` is readable during `Sink::frame`; it fits.
+        unsafe { data.copy_to(all.as_mut_ptr()) };
+        let mut bytes = [0u8; ferrite_shm::INLINE];
+        bytes[..data.len - 8].copy_from_slice(&all[8..data.len]);
+        let request = u32::from_le_bytes([all[0], all[1], all[2], all[3]]);
+        let data = KeptData::Sync {
+            bytes,
+            len: (data.len - 8) as u8,
+            request,
+        };
+        self.match_or_keep(envelope_of(head), Kept { process, data });
+    }
+
+    fn match_or_keep(&self, envelope: Envelope, kept: Kept) {
+        let process = kept.process;
+        let mut lane = self.lane(envelope.context).lock();
+        match lane.match_posted(envelope) {
+            Some(receive) => {
+                drop(lane);
+                self.take(receive, envelope, kept);
+            }
+            None => {
+                let len = kept.message_len();
+                lane.keep(envelope, kept);
+                drop(lane);
+                self.unexpected(envelope, process, len);
+            }
+        }
+    }
+
+    /// Gives a message that was kept, or has just come, to the receive that matched it. No lane is locked.
+    #[inline(never)]
+    pub(in crate::engine) fn take(&self, receive: RequestRef, envelope: Envelope, kept: Kept) {
+        let cost = kept.cost();
+        let process = kept.process;
+        self.take_uncounted(receive, envelope, kept);
+        if cost > 0 && process != self.job.rank {
+            self.uncount_kept(process, cost);
+        }
+    }
+
+    /// The same for one that was not counted among the kept.
+    pub(in crate::engine) fn take_uncounted(
+        &self,
+        receive: RequestRef,
+        envelope: Envelope,
+        kept: Kept,
+    ) {
+        let process = kept.process;
+        match kept.data {
+            KeptData::Small { bytes, len } => {
+                let data = RawBuf::of(&bytes[..usize::from(len)]);
+                // SAFETY: the receive is matched, so it is ours; `bytes` is local.
+                unsafe { self.land(receive, envelope, process, data) };
+                self.complete(receive);
+            }
+            KeptData::Whole(bytes) => {
+                // SAFETY: as above.
+                unsafe { self.land(receive, envelope, process, RawBuf::of(&bytes)) };
+                self.complete(receive);
+            }
+            KeptData::Sync {
+                bytes,
+                len,
+                request,
+            } => {
+                let data = RawBuf::of(&bytes[..usize::from(len)]);
+                // SAFETY: as above.
+                unsafe { self.land(receive, envelope, process, data) };
+                self.complete(receive);
+                self.answer(FrameKind::Finished, process, request, 0, 0);
+            }
+            KeptData::Offered(offer) => self.accept(receive, envelope, process, offer),
+            KeptData::Own(send) => self.hand_over(send, receive),
+        }
+    }
+
+    /// Copies a whole message into its receive.
+    ///
+    /// # Safety
+    /// The caller owns the receive's body; `data` is readable.
+    #[inline]
+    pub(in crate::engine) unsafe fn land(
+        &self,
+        receive: RequestRef,
+        envelope: Envelope,
+        process: u32,
+        data: RawBuf,
+    ) {
+        // SAFETY: the caller's promise.
+        let body = unsafe { receive.body() };
+        let len = body.matched(envelope, process, data.len);
+        // SAFETY: the caller's promise for `data`; the user's buffer has room for what is left of it.
+        unsafe { body.store(0, data.part(0, len)) };
+    }
+
+    /// Moves the data of a rendezvous whose envelope has been matched.
+    fn accept(&self, receive: RequestRef, envelope: Envelope, process: u32, offer: Offer) {
+        // SAFETY: matched, so the receive is ours.
+        let body = unsafe { receive.body() };
+        self.note_arrival(body);
+        let len = body.matched(envelope, process, offer.len);
+        body.remaining = len;
+        // Memory of another process is read into one run. What is to be unpacked comes in frames, which is faster than pieces
+        // by system call.
+        let region = offer.region.filter(|_| body.run().is_some());
+        if let Some(region) = &region
+            && self.share(receive, process, &offer, region, len)
+        {
+            return;
+        }
+        let mut out = self.peer(process).out.lock();
+        let moved = match &region {
+            _ if len == 0 => Transfer::Done,
+            Some(region) if out.caps().read => {
+                let ptr = body.buf;
+                // Before the read begins: `operation_done` answers with it.
+                body.extra().sender = offer.request;
+                let token = Token(u64::from(receive.handle().0));
+                // SAFETY: the receive's buffer is writable until the request is done.
+                unsafe { out.read(RawBufMut { ptr, len }, region, 0, token) }
+            }
+            _ => Transfer::Unavailable,
+        };
+        self.moved(&mut out, receive, offer.request, moved);
+    }
+
+    /// What follows an attempt to read a message. `sender`: its sender's request.
+    fn moved(&self, out: &mut Outgoing, receive: RequestRef, sender: u32, moved: Transfer) {
+        // SAFETY: a matched receive whose data are not on their way belongs to the link, whose lock is held.
+        let body = unsafe { receive.body() };
+        let process = body.process;
+        let mut answer = Envelope {
+            context: 0,
+            source: 0,
+            tag: sender as i32,
+        };
+        let head = match moved {
+            // `operation_done` goes on.
+            Transfer::Queued(_) => return,
+            Transfer::Done => header(FrameKind::Finished, answer),
+            Transfer::Failed => {
+                body.error = Some(match self.peer(process).is_remote {
+                    true => undelivered(body),
+                    false => unreadable(body),
+                });
+                header(FrameKind::Finished, answer)
+            }
+            Transfer::Unavailable => {
+                answer.context = body.status.bytes as u64;
+                answer.source = receive.handle().0 as i32;
+                let flags = if body.run().is_some() { 0 } else { UNPACKED };
+                let clear = header(FrameKind::Clear, answer);
+                Header { flags, ..clear }
+            }
+        };
+        self.push(self.peer(process), out, head, QueuedBody::NOTHING);
+        // Last: once the receive is complete, the program may tell the sender so by another way, and its buffer has room then.
+        if !matches!(moved, Transfer::Unavailable) {
+            self.complete(receive);
+        }
+    }
+
+    fn data_arrived(&self, process: u32, head: &Header, data: RawBuf) {
+        if let Some((request, at)) = self.place_of_data(process, head) {
+            // SAFETY: the receive is the port's, whose lock is held, and has room for the piece, which is readable during `Sink::frame`.
+            unsafe { request.body().store(at, data) };
+            self.data_landed(request, data.len);
+        }
+    }
+
+    /// The receive that a piece of a rendezvous belongs to, and where in the message it lies; `None` for one that nobody waits for.
+    pub(in crate::engine) fn place_of_data(
+        &self,
+        process: u32,
+        head: &Header,
+    ) -> Option<(RequestRef, usize)> {
+        let request = self.pending_to(head.tag as u32, Kind::Recv, process)?;
+        // SAFETY: a matched receive whose data are on their way belongs to the port, whose lock is held.
+        let body = unsafe { request.body() };
+        let (total, len) = (body.status.bytes as usize, head.len as usize);
+        let at = usize::try_from(head.context)
+            .ok()
+            .filter(|at| *at <= total)?;
+        (len <= total - at && len <= body.remaining).then_some((request, at))
+    }
+
+    pub(in crate::engine) fn data_landed(&self, request: RequestRef, len: usize) {
+        // SAFETY: as in `place_of_data`.
+        let body = unsafe { request.body() };
+        body.remaining -= len;
+        if body.remaining == 0 {
+            self.complete(request);
+        }
+    }
+
+    /// An operation that a link answered `Queued` has finished: a piece of a send has left, or a message was read.
+    fn operation_done(&self, process: u32, handle: u32, ok: bool) {
+        let mut out = self.peer(process).out.lock();
+        if let Some(request) = self.pending(handle, Kind::Send) {
+            if !ok {
+                // SAFETY: the link, whose lock is held, owns the body of a send under way.
+                unsafe { request.body() }.error = Some(Error::new(
+                    ErrorClass::OTHER,
+                    "the transport could not deliver the message",
+                ));
+            }
+            self.piece_gone(request);
+            // A message with gaps sends a piece when the one before it has left.
+            self.pump(&mut out);
+        } else if let Some(receive) = self.pending_to(handle, Kind::Recv, process) {
+            // SAFETY: a receive whose message is being read belongs to the link, whose lock is held.
+            let body = unsafe { receive.body() };
+            let sender = body.extra().sender;
+            let moved = if ok { Transfer::Done } else { Transfer::Failed };
+            self.moved(&mut out, receive, sender, moved);
+        }
+    }
+
+    /// The sender wants a message back that may still be unmatched.
+    fn take_back(&self, process: u32, sender: u32) {
+        let mut taken = false;
+        for lane in &self.lanes {
+            let mut lane = lane.lock();
+            let found = lane.find_kept_by(|kept| {
+                kept.process == process
+                    && match &kept.data {
+                        KeptData::Offered(offer) => offer.request == sender,
+                        KeptData::Sync { request, .. } => *request == sender,
+                        _ => false,
+                    }
+            });
+            if let Some(entry) = found {
+                drop(lane.take_kept(entry));
+                taken = true;
+                break;
+            }
+        }
+        self.answer(FrameKind::Cancelled, process, sender, u64::from(taken), 0);
+    }
+
+    /// Sends a frame that names the peer's request.
+    pub(in crate::engine) fn answer(
+        &self,
+        kind: FrameKind,
+        process: u32,
+        theirs: u32,
+        context: u64,
+        ours: u32,
+    ) {
+        let envelope = Envelope {
+            context,
+            source: ours as i32,
+            tag: theirs as i32,
+        };
+        self.send_control(process, header(kind, envelope), &[]);
+    }
+
+    /// The pending request of this kind that a handle in a frame names.
+    fn pending(&self, handle: u32, kind: Kind) -> Option<RequestRef> {
+        let data = self.requests.get(handle)?;
+        let request = RequestRef::new(data);
+        // SAFETY: `kind` and `process` are written before the peer learns of the request, and not again while it is pending.
+        (!data.is_done() && unsafe { request.body() }.kind == kind).then_some(request)
+    }
+
+    /// As `pending`, if its other end is this process.
+    pub(in crate::engine) fn pending_to(
+        &self,
+        handle: u32,
+        kind: Kind,
+        process: u32,
+    ) -> Option<RequestRef> {
+        let request = self.pending(handle, kind)?;
+        // SAFETY: as in `pending`.
+        (unsafe { request.body() }.process == process).then_some(request)
+    }
+
+    /// Counts a message kept for want of a receive. Returns whether its sender should send envelopes only.
+    pub(in crate::engine) fn count_kept(&self, process: u32, cost: usize) -> bool {
+        let kept = self.peer(process).kept.fetch_add(cost, Ordering::Relaxed) + cost;
+        kept > self.tuning.eager_budget()
+    }
+
+    fn uncount_kept(&self, process: u32, cost: usize) {
+        let peer = self.peer(process);
+        let kept = peer.kept.fetch_sub(cost, Ordering::Relaxed) - cost;
+        if kept <= self.tuning.eager_budget() / 2 && kept + cost > self.tuning.eager_budget() / 2 {
+            self.adjust_hold(process);
+        }
+    }
+
+    /// Tells the peer whether to send envelopes only, if that has changed. Decided under the link's lock, so that what the
+    /// peer hears last is what holds.
+    #[cold]
+    pub(in crate::engine) fn adjust_hold(&self, process: u32) {
+        let peer = self.peer(process);
+        let mut out = peer.out.lock();
+        let kept = peer.kept.load(Ordering::Relaxed);
+        let hold = if out.holding {
+            kept > self.tuning.eager_budget() / 2
+        } else {
+            kept > self.tuning.eager_budget()
+        };
+        if hold != out.holding {
+            out.holding = hold;
+            let envelope = Envelope {
+                context: u64::from(hold),
+                source: 0,
+                tag: 0,
+            };
+            let credit = header(FrameKind::Credit, envelope);
+            self.push(peer, &mut out, credit, QueuedBody::NOTHING);
+        }
+    }
+}
+
+pub(in crate::engine) fn envelope_of(header: &Header) -> Envelope {
+    Envelope {
+        context: header.context,
+        source: header.source,
+        tag: header.tag,
+    }
+}
+
+impl Body {
+    /// Notes which message a receive has been matched with. Returns how many of its `len` bytes there is room for.
+    #[inline(always)]
+    pub(in crate::engine) fn matched(
+        &mut self,
+        envelope: Envelope,
+        process: u32,
+        len: usize,
+    ) -> usize {
+        self.process = process;
+        self.status.source = envelope.source;
+        self.status.tag = envelope.tag;
+        let taken = len.min(self.len);
+        self.status.bytes = taken as i64;
+        if len > taken {
+            self.error = Some(truncated(envelope, len, taken));
+        } else if len < self.len && self.ends_within_an_element(len) {
+            self.error = Some(partial(envelope, len));
+        }
+        taken
+    }
+}
+
+/// A network could not read a message.
+#[cold]
+fn undelivered(receive: &Body) -> Error {
+    Error::new(
+        ErrorClass::OTHER,
+        format!(
+            "the memory of rank {}'s message could not be read over the network",
+            receive.status.source
+        ),
+    )
+}
+
+#[cold]
+fn partial(envelope: Envelope, len: usize) -> Error {
+    Error::new(
+        ErrorClass::TYPE,
+        format!(
+            "the message of {len} bytes from rank {} with tag {} ends within an element of the receive's datatype: it was sent \
+             as another one",
+            envelope.source, envelope.tag
+        ),
+    )
+}
+
+#[cold]
+fn truncated(envelope: Envelope, len: usize, room: usize) -> Error {
+    Error::new(
+        ErrorClass::TRUNCATE,
+        format!(
+            "the message of {len} bytes from rank {} with tag {} is longer than the receive buffer of {room} bytes; \
+             the first {room} bytes were received",
+            envelope.source, envelope.tag
+        ),
+    )
+}

@@ -1,0 +1,117 @@
+//! Long bodies that land where they belong while they arrive, so that a stream transport copies them once.
+//!
+//! A receive is matched when the header is there. A message without one gets memory of its own, and is matched once it is
+//! whole: until then it does not exist for anybody, as if it were still on its way.
+
+use std::collections::HashMap;
+
+use ferrite_fabric::{Header, Kind as FrameKind, Landing, OwnedBuf, RawBufMut};
+
+use super::arrival::envelope_of;
+use super::unexpected::{Kept, KeptData};
+use crate::engine::Engine;
+use crate::engine::requests::RequestRef;
+
+/// By process: the frame that is arriving from it. Under the port's lock.
+pub(in crate::engine) type Landings = HashMap<u32, Arrival>;
+
+/// What is to be done once a body has landed.
+pub(in crate::engine) enum Arrival {
+    /// A message's receive is complete.
+    Message(RequestRef),
+    /// A message for a receive whose items have gaps.
+    Spread(RequestRef, OwnedBuf),
+    /// A message that had no receive when it began to arrive.
+    Unexpected(OwnedBuf),
+    /// A piece of a rendezvous.
+    Piece(RequestRef),
+}
+
+// SAFETY: a request is `Send`; see `RequestRef`.
+unsafe impl Send for Arrival {}
+
+impl Engine {
+    /// Where the body of a frame that begins to arrive is to land.
+    #[inline(never)]
+    pub(in crate::engine) fn place(
+        &self,
+        landings: &mut Landings,
+        process: u32,
+        head: &Header,
+    ) -> Landing {
+        let (arrival, place) = match FrameKind::from_u8(head.kind) {
+            Some(FrameKind::Eager) => self.place_message(process, head),
+            Some(FrameKind::Data) => match self.place_of_data(process, head) {
+                // SAFETY: a matched receive whose data are on their way belongs to the port, whose lock is held.
+                Some((request, at)) if let Some(run) = unsafe { request.body() }.run() => {
+                    let ptr = run.ptr.cast_mut().wrapping_add(at);
+                    let len = head.len as usize;
+                    (Arrival::Piece(request), RawBufMut { ptr, len })
+                }
+                _ => return Landing::Anywhere,
+            },
+            _ => return Landing::Anywhere,
+        };
+        landings.insert(process, arrival);
+        Landing::At(place)
+    }
+
+    fn place_message(&self, process: u32, head: &Header) -> (Arrival, RawBufMut) {
+        let envelope = envelope_of(head);
+        let len = head.len as usize;
+        let matched = self.lane(envelope.context).lock().match_posted(envelope);
+        let Some(receive) = matched else {
+            // Zeroed: should the link die half-way, nobody has seen what was in the memory before.
+            let memory = OwnedBuf::zeroed(len);
+            let place = memory.buf_mut();
+            return (Arrival::Unexpected(memory), place);
+        };
+        // SAFETY: matched just now, so the receive is ours.
+        let body = unsafe { receive.body() };
+        self.note_arrival(body);
+        let taken = body.matched(envelope, process, len);
+        if body.run().is_none() {
+            let memory = OwnedBuf::zeroed(taken);
+            let place = memory.buf_mut();
+            return (Arrival::Spread(receive, memory), place);
+        }
+        let place = RawBufMut {
+            ptr: body.buf,
+            len: taken,
+        };
+        (Arrival::Message(receive), place)
+    }
+
+    /// The body of a frame has landed.
+    pub(in crate::engine) fn landed(&self, process: u32, head: &Header, arrival: Arrival) {
+        match arrival {
+            Arrival::Message(receive) => self.complete(receive),
+            Arrival::Spread(receive, memory) => {
+                // SAFETY: matched when it began to arrive, so the receive is ours, with room for what was taken of the message.
+                unsafe { receive.body().store(0, memory.buf()) };
+                self.complete(receive);
+            }
+            Arrival::Piece(request) => self.data_landed(request, head.len as usize),
+            Arrival::Unexpected(memory) => {
+                let kept = Kept {
+                    process,
+                    data: KeptData::Whole(memory.into()),
+                };
+                let envelope = envelope_of(head);
+                let mut lane = self.lane(envelope.context).lock();
+                if let Some(receive) = lane.match_posted(envelope) {
+                    drop(lane);
+                    return self.take_uncounted(receive, envelope, kept);
+                }
+                // Counted before another thread can take it.
+                let too_much = self.count_kept(process, kept.cost());
+                lane.keep(envelope, kept);
+                drop(lane);
+                self.unexpected(envelope, process, head.len as usize);
+                if too_much {
+                    self.adjust_hold(process);
+                }
+            }
+        }
+    }
+}
