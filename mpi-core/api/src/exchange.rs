@@ -107,7 +107,7 @@ impl Communicator {
             let (start, here) = (out.start(), Waits::Here);
             let call = engine.plan_gatherv(here, start, count, of, received, root_rank, comm)?;
             // SAFETY: the items are borrowed until the call returns; at the root there is room for all that is received.
-            unsafe { engine.run(comm, call) }.map_err(Error::from)
+            unsafe { engine.run_to_end(comm, call) }.map_err(Error::from)
         };
         match lengths {
             Some(lengths) => Blocks::new::<B::Item>(&lengths)?
@@ -129,7 +129,7 @@ impl Communicator {
             let (comm, start) = (self.comm(), out.start());
             let call = engine.plan_allgatherv(Waits::Here, start, count, of, received, comm)?;
             // SAFETY: the items are borrowed until the call returns, and there is room for all that is received.
-            unsafe { engine.run(comm, call) }.map_err(Error::from)
+            unsafe { engine.run_to_end(comm, call) }.map_err(Error::from)
         })
     }
 
@@ -204,7 +204,7 @@ impl Communicator {
             let ((count, of), here, comm) = (engine_items::<T>(length), Waits::Here, self.comm());
             let call = engine.plan_scatterv(here, sent, into, count, of, root_rank, comm)?;
             // SAFETY: the items are borrowed until the call returns, and there is room for a part.
-            unsafe { engine.run(comm, call) }.map_err(Error::from)
+            unsafe { engine.run_to_end(comm, call) }.map_err(Error::from)
         })
     }
 
@@ -268,7 +268,7 @@ impl Communicator {
             let (sent, comm) = (blocks.at::<T>(out.start().cast_mut()), self.comm());
             let call = engine.plan_alltoallv(Waits::Here, Some(sent), received, comm)?;
             // SAFETY: the items are borrowed until the call returns, and there is room for all that is received.
-            unsafe { engine.run(comm, call) }.map_err(Error::from)
+            unsafe { engine.run_to_end(comm, call) }.map_err(Error::from)
         })
     }
 

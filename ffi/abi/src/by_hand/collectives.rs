@@ -290,7 +290,7 @@ macro_rules! forms {
             // SAFETY: the program's arrays and buffers.
             unsafe {
                 let call = $plan(engine, Waits::Here, $($argument,)* comm)?;
-                engine.run(comm_of(comm), call)
+                engine.run_to_end(comm_of(comm), call)
             }
         }
 

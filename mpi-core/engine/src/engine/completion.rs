@@ -3,7 +3,7 @@
 use core::cmp::Reverse;
 
 use crate::engine::Engine;
-use crate::engine::requests::{Body, Kind, RequestData, RequestRef, SENT};
+use crate::engine::requests::{Body, Kind, RequestData, RequestRef, SENT, bad_request};
 use crate::handle::Request;
 use crate::status::Status;
 use crate::{Error, ErrorClass, Result};
@@ -66,15 +66,6 @@ enum Earliest {
 }
 
 impl Engine {
-    /// The request that a handle names.
-    #[inline]
-    pub(super) fn request(&self, request: Request) -> Result<&RequestData> {
-        match self.requests.get(request.0) {
-            Some(data) => Ok(data),
-            None => Err(bad_request(request)),
-        }
-    }
-
     /// `MPI_Wait`: waits until the request is done, and lets go of it.
     #[inline]
     pub fn wait(&self, request: &mut Request) -> Result<Status> {
@@ -88,9 +79,9 @@ impl Engine {
         }
         let data = self.request(*request)?;
         if !data.is_done() {
-            self.left.awaits(*request);
-            self.wait_until(|| data.is_done() || self.waiting.is_over());
-            self.left.awaits_nothing();
+            self.progress.departed().awaits(*request);
+            self.wait_until(|| data.is_done() || self.progress.waiting().is_over());
+            self.progress.departed().awaits_nothing();
             if !data.is_done() {
                 self.end_in_vain(data);
             }
@@ -515,17 +506,6 @@ pub(super) fn in_vain() -> Error {
     Error::new(
         ErrorClass::OTHER,
         "MPI was finalised while this thread waited for a message: nothing can arrive any more; let the thread end before",
-    )
-}
-
-#[cold]
-fn bad_request(request: Request) -> Error {
-    Error::new(
-        ErrorClass::REQUEST,
-        format!(
-            "{:#x} is not a request; it may have been completed or freed already",
-            request.0
-        ),
     )
 }
 

@@ -7,11 +7,17 @@
 //!
 //! Pure data: no locks, no requests, no transport. The payloads `P` (receive) and `U` (message) mean nothing here.
 
-use crate::engine::tuning::Arrivals;
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL};
 
 const NONE: u32 = u32::MAX;
 const FIRST_BUCKETS: usize = 64;
+
+/// Messages that have arrived, by whether their receive was there first.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Arrivals {
+    pub(crate) expected: u64,
+    pub(crate) unexpected: u64,
+}
 
 /// Context, source rank and tag. In a receive, source and tag may be wildcards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

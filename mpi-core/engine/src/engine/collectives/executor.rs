@@ -10,11 +10,9 @@ use crate::collective::{
     Call, Function, Operands, Running, Schedule, Shape, Thresholds, Unequal, What, Wire, select,
 };
 use crate::engine::Engine;
-use crate::engine::communicators::CommData;
-use crate::engine::communicators::{Arguments, Calls};
+use crate::engine::communicators::{Arguments, Calls, CommData};
 use crate::engine::matching::Envelope;
-use crate::engine::point_to_point::idle_body;
-use crate::engine::requests::{Kind, RequestRef};
+use crate::engine::requests::{Kind, RequestRef, idle_body};
 use crate::group::Members;
 use crate::op::Reduction;
 use crate::status::Status;
@@ -231,7 +229,7 @@ impl Engine {
         reduction: Option<Reduction>,
         (tag, turn): (i32, u64),
     ) -> Result<()> {
-        let mut memory = core::mem::take(&mut *self.scratch.lock());
+        let mut memory = core::mem::take(&mut *self.collectives.scratch.lock());
         let scratch = memory.reserve(schedule.scratch_bytes());
         let operands = Operands {
             input,
@@ -250,16 +248,16 @@ impl Engine {
             let is_refuted = call.is_some_and(InCall::is_refuted);
             outcome = running.step(&mut wire);
             // `MPI_Finalize` ends with a barrier to which not all need come.
-            is_refuted || !matches!(outcome, Ok(false)) || self.left.all_are_there()
+            is_refuted || !matches!(outcome, Ok(false)) || self.progress.departed().all_are_there()
         };
-        self.left.awaits_collective();
+        self.progress.departed().awaits_collective();
         if schedule.turns() > 0 {
             // What others do on the board is no event of a transport.
             self.watch(step);
         } else {
             self.wait_until(&mut step);
         }
-        self.left.awaits_nothing();
+        self.progress.departed().awaits_nothing();
         if let (Ok(false), Some(call)) = (&outcome, call)
             && call.is_refuted()
         {
@@ -267,7 +265,7 @@ impl Engine {
             outcome = Err(call.calls.refutation(call.number));
         }
         memory.trim(SCRATCH_KEPT);
-        *self.scratch.lock() = memory;
+        *self.collectives.scratch.lock() = memory;
         outcome.map(|_| ())
     }
 

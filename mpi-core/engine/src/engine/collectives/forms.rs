@@ -6,19 +6,16 @@
 
 use core::mem;
 use core::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
 
 use super::executor::CollectiveWire;
+use crate::Result;
 use crate::collective::{Call, Operands, Running, Scratch, Waits};
 use crate::engine::Engine;
-use crate::engine::communicators::CommData;
-use crate::engine::communicators::{Arguments, Calls};
+use crate::engine::communicators::{Arguments, CommData};
 use crate::engine::matching::Envelope;
-use crate::engine::point_to_point::idle_body;
-use crate::engine::requests::{Kind, RequestRef, SENT};
+use crate::engine::requests::{Collective, Kind, RequestRef, SENT, Then, idle_body};
 use crate::handle::{Comm, Datatype, Info, Op, Request};
 use crate::sync::{Class, ClassLock};
-use crate::{Error, Result};
 
 /// Operations that progress drives.
 pub(in crate::engine) struct UnderWay {
@@ -45,37 +42,13 @@ impl UnderWay {
     }
 }
 
-/// What is done with the result of an operation of the engine's own.
-type Then = Box<dyn FnOnce(&Engine) + Send>;
-
-/// A nonblocking or persistent collective operation.
-pub(crate) struct Collective {
-    then: Option<Then>,
-    call: Call,
-    tag: i32,
-    calls: Arc<Calls>,
-    /// The call's number among those of its communicator.
-    number: u32,
-    pub(in crate::engine) persistent: bool,
-    running: Option<Running<RequestRef>>,
-    scratch: Scratch,
-}
-
-impl Drop for Collective {
-    fn drop(&mut self) {
-        if self.persistent {
-            self.calls.end_persistent(self.number);
-        }
-    }
-}
-
 impl Engine {
     /// Runs a call to its end.
     ///
     /// # Safety
     /// The program's buffers are valid for what the call was made of.
     #[inline]
-    pub unsafe fn run(&self, comm: Comm, call: Call) -> Result<()> {
+    pub unsafe fn run_to_end(&self, comm: Comm, call: Call) -> Result<()> {
         let comm = self.comm(comm)?;
         // SAFETY: the caller's promise.
         unsafe {
@@ -93,7 +66,7 @@ impl Engine {
     /// Starts a call.
     ///
     /// # Safety
-    /// As [`Engine::run`], until the request is done.
+    /// As [`Engine::run_to_end`], until the request is done.
     pub unsafe fn start_call(&self, comm: Comm, call: Call) -> Result<Request> {
         // SAFETY: the caller's promise.
         unsafe { self.start_call_then(comm, call, None) }
@@ -216,9 +189,12 @@ impl Engine {
         if self.advance(request) {
             return true;
         }
-        let mut list = self.under_way.list.lock();
+        let mut list = self.collectives.under_way.list.lock();
         list.push(request);
-        self.under_way.any.store(true, Ordering::Relaxed);
+        self.collectives
+            .under_way
+            .any
+            .store(true, Ordering::Relaxed);
         false
     }
 
@@ -267,7 +243,7 @@ impl Engine {
     /// Goes through the operations under way. Returns whether one has ended.
     #[cold]
     pub(in crate::engine) fn advance_all(&self) -> bool {
-        let UnderWay { list, any, missed } = &self.under_way;
+        let UnderWay { list, any, missed } = &self.collectives.under_way;
         let mut ended = false;
         loop {
             let mut mine = mem::take(&mut *list.lock());
@@ -325,7 +301,7 @@ macro_rules! forms {
                 pub unsafe fn $now(&self, $($argument: $type,)* comm: Comm) -> Result<()> {
                     let call = self.$plan(Waits::Here, $($argument,)* comm)?;
                     // SAFETY: the caller's promise.
-                    unsafe { self.run(comm, call) }
+                    unsafe { self.run_to_end(comm, call) }
                 }
 
                 #[doc = concat!("`MPI_I", $name, "`, its nonblocking form.")]
@@ -391,7 +367,7 @@ impl Engine {
     pub fn barrier(&self, comm: Comm) -> Result<()> {
         let call = self.plan_barrier(Waits::Here, comm)?;
         // SAFETY: a barrier has no buffers.
-        unsafe { self.run(comm, call) }
+        unsafe { self.run_to_end(comm, call) }
     }
 
     /// `MPI_Ibarrier`: the request is done when all members have called it.
@@ -405,12 +381,4 @@ impl Engine {
     pub fn barrier_init(&self, comm: Comm, _info: Info) -> Result<Request> {
         self.init_call(comm, self.plan_barrier(Waits::Later, comm)?)
     }
-}
-
-#[cold]
-pub(in crate::engine) fn cannot_cancel() -> Error {
-    Error::new(
-        crate::ErrorClass::REQUEST,
-        "a collective operation cannot be cancelled: all its members take part",
-    )
 }

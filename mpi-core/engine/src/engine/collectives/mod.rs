@@ -5,4 +5,29 @@ mod executor;
 mod forms;
 
 pub(in crate::engine) use executor::CollectiveWire;
-pub(in crate::engine) use forms::{Collective, UnderWay, cannot_cancel};
+
+use crate::collective::Scratch;
+use crate::sync::{Class, ClassLock};
+
+/// Collective operations under way.
+pub(in crate::engine) struct Collectives {
+    /// Those that nobody waits for in particular.
+    under_way: forms::UnderWay,
+    /// Scratch memory, while no operation uses it.
+    scratch: ClassLock<Scratch>,
+}
+
+impl Collectives {
+    pub(in crate::engine) fn new() -> Collectives {
+        Collectives {
+            under_way: forms::UnderWay::new(),
+            scratch: ClassLock::new(Class::Leaf, Scratch::default()),
+        }
+    }
+
+    /// Whether there is something for progress to do.
+    #[inline]
+    pub(in crate::engine) fn any_under_way(&self) -> bool {
+        self.under_way.any()
+    }
+}

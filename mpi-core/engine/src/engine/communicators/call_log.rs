@@ -10,10 +10,18 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::Arc;
 
 use crate::collective::{Function, Shape};
-use crate::engine::progress::Rounds;
 use crate::group::Members;
 use crate::sync::{Class, ClassLock};
 use crate::{Error, ErrorClass};
+
+/// For how many rounds of asking the others nothing has moved in a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::engine) struct Rounds {
+    /// While all of its threads were at rest.
+    pub(in crate::engine) at_rest: u32,
+    /// In the library at least: other threads of the program may have done anything.
+    pub(in crate::engine) quiet: u32,
+}
 
 /// How many calls back notes are kept.
 const RECENT: usize = 8;

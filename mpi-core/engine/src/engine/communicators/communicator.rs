@@ -6,11 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use ferrite_shm::Board;
 
+use super::bsend_buffers::SharedBuffers;
 use super::call_log::Calls;
 use crate::attribute::{Attributes, Owner};
 use crate::collective::nodes::Nodes;
 use crate::engine::Engine;
-use crate::engine::point_to_point::SharedBuffers;
 use crate::errhandler::{Attached, Place};
 use crate::group::Members;
 use crate::handle::{Comm, Group, Info};
@@ -466,9 +466,9 @@ impl Engine {
     #[inline]
     pub(in crate::engine) fn shared_comm(&self, comm: Comm) -> Result<&Arc<CommData>> {
         if comm == Comm::WORLD {
-            return Ok(&self.world);
+            return Ok(&self.comms.world);
         }
-        match self.comms.get(comm.0) {
+        match self.comms.table.get(comm.0) {
             Some(data) => Ok(data),
             None => self.other_comm(comm),
         }
@@ -477,7 +477,7 @@ impl Engine {
     #[cold]
     fn other_comm(&self, comm: Comm) -> Result<&Arc<CommData>> {
         if comm == Comm::SELF {
-            return Ok(&self.own);
+            return Ok(&self.comms.own);
         }
         let what = if comm == Comm::NULL {
             "the communicator is MPI_COMM_NULL".to_owned()
@@ -488,21 +488,6 @@ impl Engine {
             )
         };
         Err(Error::new(ErrorClass::COMM, what))
-    }
-
-    /// Runs `f` with a handle of a communicator, for an error handler of the program. A freed one has a handle again for as long as that
-    /// takes, so that the program may ask it for its name or its size.
-    pub fn with_handle<T>(&self, comm: &Arc<CommData>, f: impl FnOnce(Comm) -> T) -> T {
-        if comm.handle() != Comm::NULL {
-            return f(comm.handle());
-        }
-        let lent = self.comms.insert(comm.clone());
-        let answer = f(lent.as_ref().map_or(Comm::NULL, |handle| Comm(*handle)));
-        // The program may have started something in it.
-        if let Some(lent) = lent.ok().and_then(|handle| self.comms.remove(handle)) {
-            self.outlive_handle(lent);
-        }
-        answer
     }
 
     /// `MPI_Comm_rank`

@@ -14,7 +14,7 @@ impl Engine {
         if group == Group::EMPTY {
             return Ok(Arc::new(Members::empty()));
         }
-        self.groups.get(group.0).cloned().ok_or_else(|| {
+        self.comms.groups.get(group.0).cloned().ok_or_else(|| {
             let what = if group == Group::NULL {
                 "the group is MPI_GROUP_NULL".to_owned()
             } else {
@@ -29,7 +29,7 @@ impl Engine {
         if members.size() == 0 {
             return Ok(Group::EMPTY);
         }
-        match self.groups.insert(members) {
+        match self.comms.groups.insert(members) {
             Ok(handle) => Ok(Group(handle)),
             Err(_) => Err(Error::new(
                 ErrorClass::NO_MEM,
@@ -56,7 +56,7 @@ impl Engine {
         // A handle to the empty group may be freed like any other; the constant stays valid.
         if *group != Group::EMPTY {
             self.group(*group)?;
-            drop(self.groups.remove(group.0));
+            drop(self.comms.groups.remove(group.0));
         }
         *group = Group::NULL;
         Ok(())

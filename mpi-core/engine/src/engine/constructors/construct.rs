@@ -81,7 +81,7 @@ impl Engine {
         let mine = Vote {
             color,
             key,
-            context: self.contexts.compose()?,
+            context: self.comms.contexts().compose()?,
         }
         .encode();
         let mut all = vec![0u8; VOTE * parent.size() as usize];
@@ -102,7 +102,7 @@ impl Engine {
             return self.wait(&mut request).map(|_| made);
         }
         let mut context = if parent.rank() == 0 {
-            self.contexts.compose()?
+            self.comms.contexts().compose()?
         } else {
             0
         }
@@ -157,7 +157,7 @@ impl Engine {
     ) -> Result<Comm> {
         let is_first = members.process(0) == self.job.rank;
         let mut context = if is_first {
-            self.contexts.compose()?
+            self.comms.contexts().compose()?
         } else {
             0
         }
@@ -197,17 +197,17 @@ impl Engine {
     fn duplicate_later(&self, comm: Comm, mut made: CommData) -> Result<(Comm, Request)> {
         let parent = self.comm(comm)?;
         let own = match (parent.rank(), parent.inter()) {
-            (0, None) => self.contexts.compose()?,
-            (0, Some(inter)) if inter.is_low => self.contexts.compose_pair()?,
+            (0, None) => self.comms.contexts().compose()?,
+            (0, Some(inter)) if inter.is_low => self.comms.contexts().compose_pair()?,
             _ => 0,
         };
-        let handle = self.comms.reserve().ok_or_else(too_many)?;
-        self.unborn.lock().push((Comm(handle), None));
+        let handle = self.comms.table().reserve().ok_or_else(too_many)?;
+        self.constructors.unborn.lock().push((Comm(handle), None));
         let started = self.start_telling_all(comm, own, move |engine, context| {
             made.set_context(context);
             made.set_handle(Comm(handle));
             let made = Arc::new(made);
-            engine.comms.fill(handle, made.clone());
+            engine.comms.table().fill(handle, made.clone());
             // Not before: whoever sets an error handler looks into one place and then into the other.
             if let Some(chosen) = engine.born(Comm(handle)) {
                 made.errhandler.set(chosen);
@@ -216,14 +216,14 @@ impl Engine {
         });
         let request = started.inspect_err(|_| {
             drop(self.born(Comm(handle)));
-            self.comms.give_up(handle);
+            self.comms.table().give_up(handle);
         })?;
         Ok((Comm(handle), request))
     }
 
     /// Strikes a communicator from the list of those that are still to be made. Returns the error handler that it shall have.
     fn born(&self, comm: Comm) -> Option<Attached> {
-        let mut unborn = self.unborn.lock();
+        let mut unborn = self.constructors.unborn.lock();
         let at = unborn.iter().position(|(other, _)| *other == comm)?;
         unborn.swap_remove(at).1
     }
@@ -231,7 +231,7 @@ impl Engine {
     /// `MPI_Comm_set_errhandler`, also of a communicator that `MPI_Comm_idup` has named and is still to make.
     pub fn comm_set_errhandler(&self, comm: Comm, errhandler: Errhandler) -> Result<()> {
         let attached = Attached::new(errhandler, Owner::Comm)?;
-        let mut unborn = self.unborn.lock();
+        let mut unborn = self.constructors.unborn.lock();
         if let Some((_, chosen)) = unborn.iter_mut().find(|(other, _)| *other == comm) {
             let before = chosen.replace(attached);
             drop(unborn);
@@ -269,7 +269,7 @@ impl Engine {
         // Both in any case: members on other nodes may need the second, and the next call has the same on all.
         let (tag, if_asked) = (data.next_sequence(), data.next_sequence());
         let processes = || (0..size).map(|rank| members.process(rank));
-        let shm = self.shm.as_ref();
+        let shm = self.transports.memory();
         let shm = shm.filter(|shm| processes().all(|process| shm.is_local(process)));
         // Where nodes make no difference, those who share memory with everybody talk of it: all members or none.
         if size < 2 || shm.is_none() && size as i32 == data.size() {
@@ -356,7 +356,7 @@ impl Engine {
             ));
         }
         self.buffer_flush_of(&self.comm(*comm)?.buffers.clone());
-        if let Some(freed) = self.comms.remove(comm.0) {
+        if let Some(freed) = self.comms.table().remove(comm.0) {
             self.forget_calls(&freed);
             self.outlive_handle(freed);
         }
@@ -385,7 +385,11 @@ impl Engine {
     /// Gives a communicator a handle.
     pub(in crate::engine) fn name_comm(&self, made: CommData) -> Result<Arc<CommData>> {
         let made = Arc::new(made);
-        let handle = self.comms.insert(made.clone()).map_err(|_| too_many())?;
+        let handle = self
+            .comms
+            .table()
+            .insert(made.clone())
+            .map_err(|_| too_many())?;
         made.set_handle(Comm(handle));
         self.note_calls(&made);
         Ok(made)
@@ -393,18 +397,19 @@ impl Engine {
 
     /// Others may ask from now on how far this process is with calls in a communicator.
     fn note_calls(&self, comm: &CommData) {
-        self.all_calls.add(comm.context(), comm.calls());
+        self.progress.watchdog().add(comm.context(), comm.calls());
         if let Some(inter) = comm.inter() {
-            self.all_calls
+            self.progress
+                .watchdog()
                 .add(inter.within.context(), inter.within.calls());
         }
     }
 
     /// The communicator's handle is freed.
     fn forget_calls(&self, comm: &CommData) {
-        self.all_calls.remove(comm.context());
+        self.progress.watchdog().remove(comm.context());
         if let Some(inter) = comm.inter() {
-            self.all_calls.remove(inter.within.context());
+            self.progress.watchdog().remove(inter.within.context());
         }
     }
 }

@@ -25,13 +25,13 @@ impl Engine {
     /// Keeps a communicator whose handle has just been freed for as long as it is needed.
     pub(in crate::engine) fn outlive_handle(&self, comm: Arc<CommData>) {
         comm.set_handle(Comm::NULL);
-        self.freed.lock().push(comm);
+        self.constructors.freed.lock().push(comm);
         self.forget_freed();
     }
 
     /// Lets go of freed communicators that nothing is under way in any more.
     pub(in crate::engine) fn forget_freed(&self) {
-        let mut freed = std::mem::take(&mut *self.freed.lock());
+        let mut freed = std::mem::take(&mut *self.constructors.freed.lock());
         // One that had a handle again for a while is there twice.
         freed.sort_unstable_by_key(Arc::as_ptr);
         freed.dedup_by(|one, other| Arc::ptr_eq(one, other));
@@ -51,6 +51,30 @@ impl Engine {
         }
         let is_needed = |comm: &Arc<CommData>| needed.contains(&Arc::as_ptr(comm));
         still.extend(unshared.into_iter().filter(is_needed));
-        self.freed.lock().append(&mut still);
+        self.constructors.freed.lock().append(&mut still);
+    }
+
+    /// Runs `f` with a handle of a communicator, for an error handler of the program. A freed one has a handle again for as long as that
+    /// takes, so that the program may ask it for its name or its size.
+    pub fn with_handle<T>(&self, comm: &Arc<CommData>, f: impl FnOnce(Comm) -> T) -> T {
+        if comm.handle() != Comm::NULL {
+            return f(comm.handle());
+        }
+        let lent = self.comms.table().insert(comm.clone());
+        let answer = f(lent.as_ref().map_or(Comm::NULL, |handle| Comm(*handle)));
+        // The program may have started something in it.
+        if let Some(lent) = lent
+            .ok()
+            .and_then(|handle| self.comms.table().remove(handle))
+        {
+            self.outlive_handle(lent);
+        }
+        answer
+    }
+
+    /// How many freed communicators are kept.
+    #[cfg(test)]
+    pub(in crate::engine) fn freed_count(&self) -> usize {
+        self.constructors.freed.lock().len()
     }
 }

@@ -115,7 +115,7 @@ impl Engine {
         }
         let is_low = own < other;
         let tag = LEADER_TAGS | tag & !LEADER_TAGS;
-        let mine = [self.contexts.compose_pair()?, local.size() as u64];
+        let mine = [self.comms.contexts().compose_pair()?, local.size() as u64];
         let mut theirs = [0; 16];
         self.swap(
             peers,
@@ -204,7 +204,7 @@ impl Engine {
     pub(in crate::engine) fn split_across(&self, comm: Comm, color: i32, key: i32) -> Result<Comm> {
         let parent = self.comm(comm)?;
         let inter = expect_inter(parent)?;
-        let context = self.contexts.compose_pair()?;
+        let context = self.comms.contexts().compose_pair()?;
         let mine = Vote {
             color,
             key,
@@ -231,7 +231,7 @@ impl Engine {
     pub fn intercomm_merge(&self, comm: Comm, high: bool) -> Result<Comm> {
         let parent = self.comm(comm)?;
         let inter = expect_inter(parent)?;
-        let mine = [self.contexts.compose()?, high.into()].map(u64::to_le_bytes);
+        let mine = [self.comms.contexts().compose()?, high.into()].map(u64::to_le_bytes);
         let (ours, theirs) = self.swap_leaders(parent, mine.as_flattened(), 16)?;
         let [(our_context, our_high), (their_context, their_high)] =
             [&ours, &theirs].map(|bytes| {

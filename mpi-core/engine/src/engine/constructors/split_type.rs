@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use crate::engine::Engine;
-use crate::engine::life::{Pset, pset_named};
+use crate::engine::communicators::{Pset, pset_named};
 use crate::group::Members;
 use crate::handle::{Comm, Info};
 use crate::hardware::{RESOURCES, Resource};
@@ -124,7 +124,7 @@ impl Engine {
         let mine = Ballot {
             kind: kind.kind(),
             key,
-            context: self.contexts.compose()?,
+            context: self.comms.contexts().compose()?,
             colors,
         };
         let size = parent.size() as usize;

@@ -112,7 +112,7 @@ impl Engine {
         };
         let call = self.plan_alltoallv(Waits::Here, Some(sent), received, comm)?;
         // SAFETY: the buffers are as long as the counts say.
-        unsafe { self.run(comm, call)? };
+        unsafe { self.run_to_end(comm, call)? };
         let edges = came
             .chunks_exact(WORDS)
             .map(|edge| (edge[0], edge[1], edge[2]));

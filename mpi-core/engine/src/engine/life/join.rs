@@ -5,35 +5,22 @@ use std::sync::Arc;
 use ferrite_fabric::{Bootstrap, Job, Network, Options, Transport};
 use ferrite_shm::{AttachError, Attachment, ShmConfig};
 
-use super::cards::{self, NetworkCards};
-use crate::collective::Scratch;
-use crate::engine::communicators::{CommData, Contexts};
-use crate::engine::matching::Matcher;
-use crate::engine::progress::Left;
-use crate::engine::progress::{Bed, Waiting};
-use crate::engine::progress::{NetPort, Ports};
-use crate::engine::protocol::Landings;
-use crate::engine::tuning::Tuning;
-use crate::engine::{Engine, LANES, SharedBuffers};
+use super::Threading;
+use super::cards;
+use super::cards::NetworkCards;
+use crate::engine::Engine;
+use crate::engine::collectives::Collectives;
+use crate::engine::communicators::{Communicators, ThreadLevel};
+use crate::engine::constructors::Constructors;
+use crate::engine::events::Chores;
+use crate::engine::point_to_point::PointToPoint;
+use crate::engine::progress::{Bed, Manner, NetPort, Ports, Progress};
+use crate::engine::protocol::{Landings, Lanes, Peers, ProtocolLimits, Transports};
 use crate::group::Members;
-use crate::handle::{Comm, HandleKind};
+use crate::handle::HandleKind;
 use crate::settings::{self, Cma, Settings};
 use crate::slab::Slab;
-use crate::sync::{Class, ClassLock};
 use crate::{Error, ErrorClass, Result};
-
-/// How threads of a process may use the library (MPI 5.0, section 11.6). Ordered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ThreadLevel {
-    /// There is one thread.
-    Single,
-    /// Only the thread that initialised calls.
-    Funneled,
-    /// One thread at a time calls.
-    Serialized,
-    /// Any thread calls at any time.
-    Multiple,
-}
 
 impl Engine {
     /// Joins the job that `discover` found. Ranks that share no memory reach each other over the first of `transports` that is
@@ -79,7 +66,13 @@ impl Engine {
         if is_crowded(&job) {
             settings.collectives.board_flat = settings.collectives.board_flat_crowded;
         }
-        let waiting = Waiting::new(bed, processors, settings.spin, settings.yield_for);
+        let manner = Manner {
+            bed,
+            processors,
+            spin: settings.spin,
+            yield_for: settings.yield_for,
+            asks: job.size > 1 && bootstrap.hears_of_waits(),
+        };
         let ports = Ports {
             shm: shm.as_ref().map(|shm| shm.port()),
             net: net.as_ref().map(|net| NetPort::new(net.port())),
@@ -89,14 +82,8 @@ impl Engine {
         let salt = u32::from_le_bytes([job.id[0], job.id[1], job.id[2], job.id[3]]);
         let everybody = Arc::new(Members::first(size));
         let alone = Arc::new(Members::new(vec![own]));
-        // SAFETY: a null pointer is all zeros, so zeroed memory is `size` null pointers.
-        let peers = unsafe { Box::new_zeroed_slice(size as usize).assume_init() };
-        let predefined = |context, members, handle, name| {
-            let made = CommData::new(context, own, members, name);
-            made.set_handle(handle);
-            Arc::new(made)
-        };
-        let world = predefined(Contexts::WORLD, everybody, Comm::WORLD, "MPI_COMM_WORLD");
+        let comms = Communicators::new(everybody, alone, own, salt);
+        let world = comms.world();
         if let Some(shm) = &shm {
             let is_whole = job.local.len() as u32 == size;
             let is_node = || {
@@ -109,46 +96,22 @@ impl Engine {
                 world.set_board(board);
             }
         }
-        let left = Left::new(job.size > 1 && bootstrap.hears_of_waits());
-        let all_calls = crate::engine::progress::AllCalls::new();
-        all_calls.add(Contexts::WORLD, world.calls());
+        let progress = Progress::new(ports, manner);
+        progress.watchdog().add(world.context(), world.calls());
         Ok(Engine {
             bootstrap,
-            level: ClassLock::new(Class::Leaf, level),
-            main_thread: std::thread::current().id(),
-            world,
-            own: predefined(Contexts::OWN, alone, Comm::SELF, "MPI_COMM_SELF"),
-            comms: Slab::new(HandleKind::Comm),
-            freed: ClassLock::new(Class::Leaf, Vec::new()),
-            unborn: ClassLock::new(Class::Leaf, Vec::new()),
-            groups: Slab::new(HandleKind::Group),
+            threading: Threading::new(level),
+            comms,
             requests: Slab::new(HandleKind::Request),
-            messages: Slab::new(HandleKind::Message),
-            sessions: Slab::new(HandleKind::Session),
-            contexts: Contexts::new(salt, own),
-            lanes: [(); LANES].map(|()| ClassLock::new(Class::Lane, Matcher::new())),
-            peers,
-            making_peer: ClassLock::new(Class::Leaf, ()),
-            shm,
-            net,
-            port: ClassLock::new(Class::Port, ports),
-            backlog: ClassLock::new(Class::Leaf, Vec::new()),
-            has_backlog: false.into(),
-            helps: ClassLock::new(Class::Leaf, Default::default()),
-            has_helps: false.into(),
-            under_way: crate::engine::collectives::UnderWay::new(),
-            all_calls,
-            talk: 0.into(),
-            asked: 0.into(),
-            waiting,
-            left,
-            tuning: Tuning::new(&settings),
-            assistant: crate::engine::progress::Assistant::new(),
-            buffers: SharedBuffers::new(),
-            flushes: ClassLock::new(Class::Leaf, Vec::new()),
-            announced: ClassLock::new(Class::Leaf, Vec::new()),
-            chores: 0.into(),
-            scratch: ClassLock::new(Class::Leaf, Scratch::default()),
+            lanes: Lanes::new(),
+            peers: Peers::new(size),
+            transports: Transports::new(shm, net),
+            protocol_limits: ProtocolLimits::new(&settings),
+            chores: Chores::new(),
+            progress,
+            point_to_point: PointToPoint::new(),
+            collectives: Collectives::new(),
+            constructors: Constructors::new(),
             job,
             settings,
         })
@@ -156,32 +119,12 @@ impl Engine {
 
     /// `MPI_Query_thread`
     pub fn thread_level(&self) -> ThreadLevel {
-        *self.level.lock()
+        *self.threading.level.lock()
     }
 
     /// `MPI_Is_thread_main`
     pub fn is_thread_main(&self) -> bool {
-        self.main_thread == std::thread::current().id()
-    }
-
-    /// `MPI_Abort`: ends the job.
-    pub fn abort(&self, code: i32, message: &str) -> ! {
-        self.bootstrap.abort(code, message)
-    }
-
-    /// This process's rank in the job.
-    pub fn job_rank(&self) -> u32 {
-        self.job.rank
-    }
-
-    /// The number of the program among those that the launcher was given (`MPI_APPNUM`).
-    pub fn appnum(&self) -> u32 {
-        self.job.appnum
-    }
-
-    /// Processes in the job (`MPI_UNIVERSE_SIZE`).
-    pub fn job_size(&self) -> u32 {
-        self.job.size
+        self.threading.main == std::thread::current().id()
     }
 }
 

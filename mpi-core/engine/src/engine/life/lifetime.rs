@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ferrite_fabric::{Bootstrap, Job, Transport};
 
-use super::join::ThreadLevel;
 use crate::engine::Engine;
+use crate::engine::communicators::ThreadLevel;
 use crate::sync::set_threaded;
 use crate::{Error, ErrorClass, Result, attribute, info, sys, tools};
 
@@ -132,7 +132,7 @@ impl Life {
         }
         if is_new {
             engine.publish(level);
-            engine.start_assistant()?;
+            engine.start_progress_thread()?;
         }
         self.engine = Some(engine);
         // Pairs with the acquire in `engine`.
@@ -158,10 +158,10 @@ impl Life {
     }
 
     fn close(&mut self, engine: &'static Engine) {
-        engine.stop_assistant();
+        engine.stop_progress_thread();
         // A thread that waits nevertheless is not to take the peers' leave for their loss.
         engine.shut_ports();
-        if let Some(net) = &engine.net {
+        if let Some(net) = engine.transports.network() {
             net.close();
         }
         self.is_closed = true;
@@ -221,7 +221,7 @@ impl Engine {
         let engine = life.begin(level, transports, discover);
         let engine = engine.inspect_err(|_| PHASE.store(BEFORE, Ordering::Release))?;
         life.has_world = true;
-        *engine.level.lock() = level;
+        *engine.threading.level.lock() = level;
         engine.publish(level);
         Ok(engine)
     }
@@ -278,12 +278,10 @@ impl Engine {
                 "MPI was not initialised by MPI_Init, or was finalized already; MPI_Session_finalize ends a session",
             ));
         }
-        for buffers in [&self.buffers, &self.world.buffers, &self.own.buffers] {
-            self.buffer_flush_of(buffers);
-        }
-        self.left.finalizing();
+        self.flush_predefined_buffers();
+        self.progress.departed().finalizing();
         self.drain();
-        self.meet(&self.world)?;
+        self.meet(self.comms.world())?;
         last();
         // The barrier's own last messages.
         self.drain();
@@ -298,7 +296,7 @@ impl Engine {
     /// sentence says that they wait for ever. An ABI whose threads may not be told, as a program's end is near, does not call
     /// this.
     pub fn release(&self) {
-        self.waiting.release();
+        self.progress.waiting().release();
     }
 
     /// The end of a session.
@@ -311,7 +309,7 @@ impl Engine {
 
     /// Waits until everything sent has left.
     fn drain(&self) {
-        self.wait_until(|| !self.has_backlog() || self.left.all_are_there());
+        self.wait_until(|| !self.peers.has_backlog() || self.progress.departed().all_are_there());
         self.flush();
     }
 }

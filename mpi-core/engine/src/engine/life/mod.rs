@@ -6,8 +6,27 @@ mod join;
 mod lifetime;
 mod sessions;
 
-pub use join::ThreadLevel;
 pub(crate) use lifetime::made_engine;
 pub use lifetime::{Discovered, engine, is_finalized, is_initialized, loaded_from};
-pub use sessions::{PSETS, SessionData, session_action};
-pub(in crate::engine) use sessions::{Pset, pset_named};
+pub use sessions::session_action;
+
+use std::thread::ThreadId;
+
+use crate::engine::communicators::ThreadLevel;
+use crate::sync::{Class, ClassLock};
+
+/// Which threads may call.
+pub(in crate::engine) struct Threading {
+    level: ClassLock<ThreadLevel>,
+    main: ThreadId,
+}
+
+impl Threading {
+    /// For the thread that calls this as the main one.
+    fn new(level: ThreadLevel) -> Threading {
+        Threading {
+            level: ClassLock::new(Class::Leaf, level),
+            main: std::thread::current().id(),
+        }
+    }
+}

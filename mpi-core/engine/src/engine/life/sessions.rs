@@ -7,43 +7,18 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use ferrite_fabric::Transport;
 
-use super::join::ThreadLevel;
-use super::lifetime::Discovered;
+use super::lifetime::{Discovered, engine};
 use crate::attribute::Keyval;
+use crate::engine::Engine;
+use crate::engine::communicators::{
+    PSETS, Pset, SessionData, SharedBuffers, ThreadLevel, pset_named,
+};
 use crate::engine::constructors::GROUP_TAGS;
-use crate::engine::point_to_point::SharedBuffers;
-use crate::engine::{Engine, engine};
 use crate::errhandler::{Attached, Owner, Place};
 use crate::group::Members;
 use crate::handle::{Comm, Errhandler, Group, Info, Session};
 use crate::sync::threaded;
 use crate::{Error, ErrorClass, Result, info};
-
-/// The process sets that every session knows.
-pub const PSETS: [&str; 2] = ["mpi://WORLD", "mpi://SELF"];
-
-/// Which of them.
-#[derive(Clone, Copy)]
-pub(in crate::engine) enum Pset {
-    World,
-    Own,
-}
-
-/// The process set of a name, in letters of any case.
-pub(in crate::engine) fn pset_named(name: &str) -> Option<Pset> {
-    let known = PSETS
-        .iter()
-        .position(|known| known.eq_ignore_ascii_case(name))?;
-    Some([Pset::World, Pset::Own][known])
-}
-
-/// A session.
-pub struct SessionData {
-    level: ThreadLevel,
-    /// The error handler attached to it.
-    pub errhandler: Place,
-    pub(in crate::engine) buffers: SharedBuffers,
-}
 
 const LEVELS: [(&str, ThreadLevel); 4] = [
     ("MPI_THREAD_SINGLE", ThreadLevel::Single),
@@ -94,36 +69,27 @@ impl Engine {
             errhandler,
             buffers: SharedBuffers::new(),
         };
-        engine.sessions.insert(session).map(Session).map_err(|_| {
-            engine.session_end();
-            Error::new(
-                ErrorClass::NO_MEM,
-                "4,194,047 sessions are alive, the most there can be: finalise some",
-            )
-        })
+        engine
+            .comms
+            .sessions()
+            .insert(session)
+            .map(Session)
+            .map_err(|_| {
+                engine.session_end();
+                Error::new(
+                    ErrorClass::NO_MEM,
+                    "4,194,047 sessions are alive, the most there can be: finalise some",
+                )
+            })
     }
 
     /// `MPI_Session_finalize`: ends a session, once everything sent has left. MPI may be initialised again after the last one.
     pub fn session_finalize(&'static self, session: &mut Session) -> Result<()> {
         self.buffer_flush_of(&self.session(*session)?.buffers.clone());
-        drop(self.sessions.remove(session.0));
+        drop(self.comms.sessions().remove(session.0));
         *session = Session::NULL;
         self.session_end();
         Ok(())
-    }
-
-    /// The session that a handle names.
-    pub fn session(&self, session: Session) -> Result<&SessionData> {
-        self.sessions.get(session.0).ok_or_else(|| {
-            let sentence = match session {
-                Session::NULL => String::from("the session is MPI_SESSION_NULL"),
-                _ => format!(
-                    "{:#x} is not a session, or one that was finalised",
-                    session.0
-                ),
-            };
-            Error::new(ErrorClass::SESSION, sentence)
-        })
     }
 
     /// `MPI_Session_get_info`: a new info object.
@@ -153,8 +119,8 @@ impl Engine {
 
     fn members_of(&self, pset: &str) -> Result<crate::group::Group> {
         match pset_named(pset) {
-            Some(Pset::World) => Ok(self.world.members().clone()),
-            Some(Pset::Own) => Ok(self.own.members().clone()),
+            Some(Pset::World) => Ok(self.comms.world().members().clone()),
+            Some(Pset::Own) => Ok(self.comms.own().members().clone()),
             None => Err(Error::new(
                 ErrorClass::ARG,
                 format!(
@@ -181,7 +147,7 @@ impl Engine {
         }
         self.check_member(&members)?;
         let tag = GROUP_TAGS | number_of(string, [&*members]) & !(GROUP_TAGS | 1 << 30);
-        let made = self.create_among(&self.world, members, tag)?;
+        let made = self.create_among(self.comms.world(), members, tag)?;
         self.furnish(made, hints, attached)
     }
 

@@ -5,19 +5,20 @@
 //! initialisation, as the standard says. From then on each of the sender's partitions is a message in the channel, whose tag is
 //! its number. A receive that is started before the announcement is here goes on when it comes.
 
-use core::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use core::sync::atomic::Ordering;
+use std::sync::Arc;
 
 use ferrite_fabric::{OwnedBuf, RawBuf};
 
-use super::receive::{NO_PROCESS, check_receive, idle_body};
+use super::receive::check_receive;
 use super::send::outbound_of;
-use super::sendrecv::Whole;
 use crate::datatype::Argument;
 use crate::engine::Engine;
 use crate::engine::communicators::CommData;
 use crate::engine::matching::Envelope;
-use crate::engine::requests::{Body, Kind, RequestData, RequestRef};
+use crate::engine::requests::{
+    Channel, Cycle, Kind, NO_PROCESS, Parent, Partitioned, RequestData, RequestRef, idle_body,
+};
 use crate::handle::{Comm, Datatype, Info, Request};
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};
 use crate::{Error, ErrorClass, Result};
@@ -26,114 +27,6 @@ use crate::{Error, ErrorClass, Result};
 const ANNOUNCEMENTS: u64 = 1 << 62;
 /// Bytes of an announcement: channel, number of partitions, bytes of each.
 const ANNOUNCEMENT: usize = 24;
-
-/// One side of a partitioned message.
-pub(crate) struct Partitioned {
-    is_send: bool,
-    at: *mut u8,
-    partitions: usize,
-    /// Items of a partition.
-    count: i64,
-    items: Argument,
-    /// Bytes of a partition.
-    bytes: usize,
-    /// The other process; `NO_PROCESS` for `MPI_PROC_NULL`.
-    process: u32,
-    rank: i32,
-    tag: i32,
-    channel: OnceLock<Channel>,
-    /// The receive of the announcement.
-    announcement: Option<RequestRef>,
-    /// Since the request was started.
-    cycle: Mutex<Option<(Whole, Arc<Cycle>)>>,
-}
-
-// SAFETY: the address is the program's, which it has promised until the request is freed.
-unsafe impl Send for Partitioned {}
-// SAFETY: as above; what changes is synchronised by itself.
-unsafe impl Sync for Partitioned {}
-
-/// What sender and receiver have in common.
-#[derive(Clone, Copy)]
-struct Channel {
-    context: u64,
-    /// The sender's partitions, and the bytes of each.
-    pieces: usize,
-    bytes: usize,
-}
-
-/// A message from its start to its end: which pieces are ready, or have arrived.
-pub(crate) struct Cycle {
-    pieces: Box<[AtomicBool]>,
-}
-
-impl Cycle {
-    fn new(pieces: usize) -> Arc<Cycle> {
-        let pieces = (0..pieces).map(|_| AtomicBool::new(false)).collect();
-        Arc::new(Cycle { pieces })
-    }
-
-    /// A piece has arrived. Release pairs with the acquire in `has`.
-    pub(in crate::engine) fn arrived(&self, piece: usize) {
-        self.pieces[piece].store(true, Ordering::Release);
-    }
-
-    fn has(&self, piece: usize) -> bool {
-        self.pieces[piece].load(Ordering::Acquire)
-    }
-}
-
-impl Partitioned {
-    /// A receive from nobody, or what a send of as many partitions has in common with it.
-    fn new(at: *mut u8, partitions: i32, count: i64, items: Argument) -> Result<Partitioned> {
-        let bytes = items.bytes(count)?;
-        let Ok(partitions) = usize::try_from(partitions) else {
-            return Err(Error::new(
-                ErrorClass::ARG,
-                format!("the number of partitions, {partitions}, is negative"),
-            ));
-        };
-        let total = (count as u64).checked_mul(partitions as u64);
-        let total = total.and_then(|total| i64::try_from(total).ok());
-        items.bytes(total.unwrap_or(i64::MAX))?;
-        Ok(Partitioned {
-            is_send: false,
-            at,
-            partitions,
-            count,
-            items,
-            bytes,
-            process: NO_PROCESS,
-            rank: PROC_NULL,
-            tag: 0,
-            channel: OnceLock::new(),
-            announcement: None,
-            cycle: Mutex::new(None),
-        })
-    }
-
-    fn cycle(&self) -> Option<(Whole, Arc<Cycle>)> {
-        let cycle = self.cycle.lock().unwrap_or_else(PoisonError::into_inner);
-        cycle.clone()
-    }
-
-    fn set_cycle(&self, whole: Whole, cycle: Arc<Cycle>) {
-        let mut current = self.cycle.lock().unwrap_or_else(PoisonError::into_inner);
-        *current = Some((whole, cycle));
-    }
-
-    /// The items from byte `first` of the message on, `bytes` of them, as a message of their own.
-    fn piece(&self, body: &mut Body, first: usize, bytes: usize) {
-        body.len = bytes;
-        match &self.items {
-            Argument::Plain(_) => body.buf = self.at.wrapping_add(first),
-            Argument::Typed(items) => {
-                body.buf = self.at;
-                body.set_part(self.count * self.partitions as i64, items.clone(), first);
-            }
-        }
-    }
-}
 
 impl Engine {
     /// `MPI_Psend_init`
@@ -164,7 +57,7 @@ impl Engine {
         (what.rank, what.process, what.tag) = (dest, process, tag);
         if what.process != NO_PROCESS {
             let channel = Channel {
-                context: self.contexts.compose()?,
+                context: self.comms.contexts().compose()?,
                 pieces: what.partitions,
                 bytes: what.bytes,
             };
@@ -276,11 +169,11 @@ impl Engine {
             return self.complete(request);
         }
         if what.is_send {
-            let whole = Whole::new(request, what.partitions as u32);
-            what.set_cycle(whole, Cycle::new(what.partitions));
+            let parent = Parent::new(request, what.partitions as u32);
+            what.set_cycle(parent, Cycle::new(what.partitions));
         } else if !self.post_pieces(request) {
-            self.announced.lock().push(request);
-            self.chores.fetch_add(1, Ordering::Relaxed);
+            self.point_to_point.announced.lock().push(request);
+            self.chores.add();
         }
     }
 
@@ -301,9 +194,9 @@ impl Engine {
             self.complete(request);
             return true;
         }
-        let whole = Whole::new(request, channel.pieces as u32);
+        let parent = Parent::new(request, channel.pieces as u32);
         let cycle = Cycle::new(channel.pieces);
-        what.set_cycle(whole.clone(), cycle.clone());
+        what.set_cycle(parent.clone(), cycle.clone());
         let mut parts = Vec::with_capacity(channel.pieces);
         for piece in 0..channel.pieces {
             let wanted = Envelope {
@@ -315,8 +208,8 @@ impl Engine {
             let first = room.min(piece.saturating_mul(channel.bytes));
             let mut part = idle_body(Kind::Recv, wanted);
             what.piece(&mut part, first, channel.bytes.min(room - first));
-            let whole = whole.clone().with_piece(cycle.clone(), piece);
-            match self.add_part(part, &whole) {
+            let parent = parent.clone().with_piece(cycle.clone(), piece);
+            match self.add_part(part, &parent) {
                 Ok(part) => parts.push(part),
                 // There is no room for so many requests. None is posted, so none comes back.
                 Err(error) => {
@@ -377,12 +270,12 @@ impl Engine {
     /// Goes on with messages that were started before their announcement came. Returns whether there was any.
     #[cold]
     pub(in crate::engine) fn start_announced(&self) -> bool {
-        let mut waiting = std::mem::take(&mut *self.announced.lock());
+        let mut waiting = std::mem::take(&mut *self.point_to_point.announced.lock());
         let before = waiting.len();
         waiting.retain(|request| !self.post_pieces(*request));
         let gone = before - waiting.len();
-        self.chores.fetch_sub(gone as u32, Ordering::Relaxed);
-        self.announced.lock().append(&mut waiting);
+        self.chores.done(gone as u32);
+        self.point_to_point.announced.lock().append(&mut waiting);
         gone > 0
     }
 
@@ -426,7 +319,7 @@ impl Engine {
         }
         let is_active = !data.is_done();
         let cycle = what.cycle().filter(|_| is_active);
-        let (whole, cycle) = cycle.ok_or_else(inactive)?;
+        let (parent, cycle) = cycle.ok_or_else(inactive)?;
         // Relaxed: it only tells the calls for one partition apart.
         if cycle.pieces[number].swap(true, Ordering::Relaxed) {
             return Err(Error::new(
@@ -443,7 +336,7 @@ impl Engine {
         let mut body = idle_body(Kind::Send, envelope);
         body.process = what.process;
         what.piece(&mut body, number * what.bytes, what.bytes);
-        let part = self.add_part(body, &whole).inspect_err(|_| {
+        let part = self.add_part(body, &parent).inspect_err(|_| {
             // Not sent: the program may say so again.
             cycle.pieces[number].store(false, Ordering::Relaxed);
         })?;

@@ -47,7 +47,7 @@ impl Engine {
         let mut found = None;
         self.wait_until(|| {
             found = self.look(wanted);
-            found.is_some() || self.waiting.is_over()
+            found.is_some() || self.progress.waiting().is_over()
         });
         found.ok_or_else(in_vain)
     }
@@ -75,7 +75,7 @@ impl Engine {
         let mut found = Ok(None);
         self.wait_until(|| {
             found = self.extract(wanted, comm);
-            !matches!(found, Ok(None)) || self.waiting.is_over()
+            !matches!(found, Ok(None)) || self.progress.waiting().is_over()
         });
         found?.ok_or_else(in_vain)
     }
@@ -96,7 +96,7 @@ impl Engine {
             // SAFETY: nothing is received from MPI_PROC_NULL.
             return unsafe { self.irecv(buf, count, dt, PROC_NULL, ANY_TAG, Comm::WORLD) };
         }
-        let Some(data) = self.messages.get(message.0) else {
+        let Some(data) = self.point_to_point.messages.get(message.0) else {
             return Err(Error::new(
                 ErrorClass::REQUEST,
                 if *message == Message::NULL {
@@ -116,7 +116,7 @@ impl Engine {
         let body = checked_receive_body(buf, count, items, source, tag, &comm).map_err(in_comm)?;
         // In its slab before the message gives its reference up, as `crate::engine::constructors::freed` wants it.
         let request = self.add_request(&comm, || body).map_err(in_comm)?;
-        let Some(data) = self.messages.remove(message.0) else {
+        let Some(data) = self.point_to_point.messages.remove(message.0) else {
             self.remove_request(request);
             let sentence = "the message is received by another thread";
             return Err(in_comm(Error::new(ErrorClass::REQUEST, sentence)));
@@ -171,7 +171,7 @@ impl Engine {
         };
         let status = status_of(envelope, kept);
         // Before the message is taken, which nobody could put back to where it was.
-        let Some(handle) = self.messages.reserve() else {
+        let Some(handle) = self.point_to_point.messages.reserve() else {
             return Err(Error::new(
                 ErrorClass::NO_MEM,
                 "4,194,047 matched messages wait, the most there can be: receive some of them",
@@ -184,7 +184,7 @@ impl Engine {
             envelope,
             kept,
         };
-        self.messages.fill(handle, data);
+        self.point_to_point.messages.fill(handle, data);
         Ok(Some((Message(handle), status)))
     }
 }

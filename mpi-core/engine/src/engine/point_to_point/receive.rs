@@ -3,10 +3,9 @@
 use super::send::{nothing_at, outbound_of};
 use crate::datatype::Argument;
 use crate::engine::Engine;
-use crate::engine::collectives::cannot_cancel;
 use crate::engine::communicators::CommData;
-use crate::engine::matching::{Entry, Envelope};
-use crate::engine::requests::{Body, Kind, Mode, RequestData, RequestRef, SENT, Template};
+use crate::engine::matching::Envelope;
+use crate::engine::requests::{Body, Kind, Mode, RequestRef, Template, idle_body};
 use crate::handle::{Comm, Datatype, Request};
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};
 use crate::{Error, ErrorClass, Result};
@@ -140,81 +139,6 @@ impl Engine {
         Ok(request.handle())
     }
 
-    /// `MPI_Start`: starts a persistent operation.
-    ///
-    /// # Safety
-    /// As when the request was made.
-    pub unsafe fn start(&self, request: Request) -> Result<()> {
-        if request == Request::NULL || request == SENT {
-            let sentence = "the request is not a persistent one";
-            return Err(Error::new(ErrorClass::REQUEST, sentence));
-        }
-        let data = self.request(request)?;
-        // SAFETY: the caller's promise.
-        let started = unsafe { self.start_anew(data) };
-        started.map_err(|error| error.in_comm(data.shared_comm()))
-    }
-
-    /// # Safety
-    /// As of [`Engine::start`].
-    unsafe fn start_anew(&self, data: &RequestData) -> Result<()> {
-        let wrong = |what: &str| Err(Error::new(ErrorClass::REQUEST, what));
-        let (request, comm) = (RequestRef::new(data), data.comm());
-        if !data.is_done() {
-            return wrong(
-                "the request is active: it must be waited for before it is started again",
-            );
-        }
-        // SAFETY: done, so the body is the caller's.
-        let body = unsafe { request.body() };
-        if body.active {
-            return wrong(if body.is_persistent() {
-                "the request is active: it must be waited for before it is started again"
-            } else {
-                "the request is not a persistent one"
-            });
-        }
-        if let Some(what) = body.extra().partitioned.clone() {
-            self.start_partitioned(request, &what);
-            return Ok(());
-        }
-        if body.extra().collective.is_some() && body.is_persistent() {
-            // SAFETY: not active, so the body is ours; the caller's promise.
-            unsafe { self.restart_collective(request) };
-            return Ok(());
-        }
-        let Some(t) = body.extra().persistent.take() else {
-            return wrong("the request is not a persistent one");
-        };
-        let items = t.items.clone();
-        let fresh = match t.kind {
-            Kind::Recv => checked_receive_body(t.buf, t.count, items, t.rank, t.tag, comm),
-            _ => {
-                // SAFETY: the caller's promise.
-                let out = unsafe { outbound_of(t.buf, t.count, items, t.rank, t.tag, comm) };
-                out.and_then(|out| self.persistent_send(t.mode, out))
-            }
-        };
-        let mode = t.mode;
-        let fresh = match fresh {
-            Ok(fresh) => fresh,
-            Err(error) => {
-                body.extra().persistent = Some(t);
-                return Err(error);
-            }
-        };
-        let nothing_to_do = fresh.process == NO_PROCESS && fresh.kind == Kind::Send;
-        *body = fresh;
-        body.extra().persistent = Some(t);
-        request.restart();
-        match body.kind {
-            Kind::Recv => self.post(request),
-            Kind::Send if nothing_to_do => self.complete(request),
-            _ => self.dispatch(request, mode == Mode::Synchronous),
-        }
-        Ok(())
-    }
-
     /// Posts a receive, or gives it a message that has arrived already.
     #[inline(always)]
     pub(in crate::engine) fn post(&self, request: RequestRef) {
@@ -235,69 +159,6 @@ impl Engine {
             return self.take(request, envelope, kept);
         }
         body.entry = lane.post(envelope, request);
-    }
-
-    /// `MPI_Cancel`: asks for a pending operation to be taken back. Whether it was, its status tells.
-    pub fn cancel(&self, request: Request) -> Result<()> {
-        if request == SENT {
-            return Ok(());
-        }
-        if request == Request::NULL {
-            return Err(Error::new(
-                ErrorClass::REQUEST,
-                "the request is MPI_REQUEST_NULL",
-            ));
-        }
-        let data = self.request(request)?;
-        let asked = self.cancel_pending(data);
-        asked.map_err(|error| error.in_comm(data.shared_comm()))
-    }
-
-    fn cancel_pending(&self, data: &RequestData) -> Result<()> {
-        let request = RequestRef::new(data);
-        // SAFETY: written when the request is made, and stays until it is removed, which only this caller could do.
-        if let Some(generalized) = unsafe { request.body() }.generalized() {
-            return generalized.cancel(data.is_done());
-        }
-        if data.is_done() {
-            return Ok(());
-        }
-        // SAFETY: these fields are written before the operation starts and stay until it is done; it cannot be removed,
-        // as only this caller could wait for it.
-        let (kind, envelope, entry) = unsafe {
-            let body = request.body();
-            (body.kind, body.envelope, body.entry)
-        };
-        match kind {
-            Kind::Recv => {
-                let mut lane = self.lane(envelope.context).lock();
-                if lane.withdraw(entry, |posted| *posted == request).is_some() {
-                    drop(lane);
-                    // SAFETY: withdrawn, so the receive is ours.
-                    unsafe { request.body() }.status = Status {
-                        cancelled: true,
-                        ..Status::EMPTY
-                    };
-                    self.complete(request);
-                }
-            }
-            Kind::Send => self.cancel_send(request),
-            Kind::Exchange => {
-                return Err(Error::new(
-                    ErrorClass::REQUEST,
-                    "a combined send and receive cannot be cancelled",
-                ));
-            }
-            Kind::Collective => return Err(cannot_cancel()),
-            Kind::Generalized => unreachable!("asked above"),
-            Kind::Flush | Kind::Partitioned => {
-                return Err(Error::new(
-                    ErrorClass::REQUEST,
-                    "neither partitioned communication nor the flush of a buffer can be cancelled",
-                ));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -353,27 +214,6 @@ pub(in crate::engine) fn receive_body(buf: *mut u8, len: usize, wanted: Envelope
     body.buf = buf;
     body.len = len;
     body
-}
-
-/// In the place of a process not known yet.
-pub(in crate::engine) const NO_PROCESS: u32 = u32::MAX;
-
-/// A body with nothing to do.
-#[inline(always)]
-pub(in crate::engine) fn idle_body(kind: Kind, envelope: Envelope) -> Body {
-    Body {
-        kind,
-        active: true,
-        buf: core::ptr::null_mut(),
-        len: 0,
-        envelope,
-        process: NO_PROCESS,
-        entry: Entry::NONE,
-        remaining: 0,
-        status: Status::EMPTY,
-        error: None,
-        extra: None,
-    }
 }
 
 #[inline]

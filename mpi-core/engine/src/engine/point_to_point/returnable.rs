@@ -10,28 +10,10 @@ use crate::datatype::Argument;
 use crate::engine::Engine;
 use crate::engine::matching::Envelope;
 use crate::engine::protocol::Kept;
-use crate::engine::requests::{Body, Extra, RequestRef};
+use crate::engine::requests::{Body, RequestRef, Returnable};
 use crate::handle::{Comm, Datatype, Request};
 use crate::sync::threaded;
 use crate::{Error, ErrorClass, Result};
-
-/// What a receive remembers that may give its message back.
-#[derive(Default)]
-pub(crate) struct Returnable {
-    /// How many messages had arrived with the one that it was matched with; 0: it is not matched yet.
-    arrived: u64,
-}
-
-impl Extra {
-    /// A receive has its message now: if it may give that back, it remembers how many messages had arrived with it.
-    pub(in crate::engine) fn remember_arrival(&mut self, arrived: impl FnOnce() -> u64) {
-        if let Some(returnable) = &mut self.returnable
-            && returnable.arrived == 0
-        {
-            returnable.arrived = arrived();
-        }
-    }
-}
 
 impl Engine {
     /// Posts a receive, as [`Engine::irecv`] does, that [`Engine::give_back`] may end.
@@ -58,16 +40,6 @@ impl Engine {
         let request = self.add_request(comm, || body)?;
         self.post(request);
         Ok(request.handle())
-    }
-
-    /// A receive has been matched with a message that arrived just now; the port is locked, or the message is this process's own, so
-    /// that the next message of its sender has not arrived yet.
-    #[inline]
-    pub(in crate::engine) fn note_arrival(&self, body: &mut Body) {
-        let context = body.envelope.context;
-        if let Some(extra) = &mut body.extra {
-            extra.remember_arrival(|| self.lane(context).lock().arrived());
-        }
     }
 
     /// Ends a receive that [`Engine::irecv_returnable`] has posted as though it had never been. A message that has begun to
@@ -126,7 +98,7 @@ impl Engine {
         }
         if threaded() {
             // Whoever probes for it in another thread may be asleep.
-            self.waiting.something_finished();
+            self.progress.waiting().something_finished();
         }
     }
 }

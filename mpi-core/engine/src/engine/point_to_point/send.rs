@@ -6,14 +6,12 @@
 
 use ferrite_fabric::{Header, Kind as FrameKind, RawBuf, Sent, Token};
 
-use super::receive::idle_body;
 use crate::datatype::{Argument, Type};
 use crate::engine::Engine;
 use crate::engine::communicators::CommData;
 use crate::engine::matching::Envelope;
-use crate::engine::protocol::Kept;
-use crate::engine::protocol::{ALLOWANCE, CONTROL, Queued, QueuedBody, cost};
-use crate::engine::requests::{Body, Kind, Mode, RequestRef, SENT};
+use crate::engine::protocol::{ALLOWANCE, CONTROL, Queued, QueuedBody, cost, header};
+use crate::engine::requests::{Body, Kind, Mode, RequestRef, SENT, idle_body};
 use crate::handle::{Comm, Datatype, Request};
 use crate::status::PROC_NULL;
 use crate::sync::threaded;
@@ -228,44 +226,6 @@ impl Engine {
         Ok(body)
     }
 
-    /// Takes a send back that is not matched yet, or asks its receiver to.
-    pub(in crate::engine) fn cancel_send(&self, request: RequestRef) {
-        // SAFETY: `process` is written before the send starts and stays; the caller keeps the request from being removed.
-        let (process, context) = unsafe {
-            let body = request.body();
-            (body.process, body.envelope.context)
-        };
-        if process == self.job.rank {
-            let mut lane = self.lane(context).lock();
-            let own = |kept: &Kept| kept.is_own(request);
-            if let Some(entry) = lane.find_kept_by(own) {
-                drop(lane.take_kept(entry));
-                drop(lane);
-                self.cancelled(request);
-            }
-            return;
-        }
-        let mut out = self.peer(process).out.lock();
-        let queued = out.frames.iter().position(
-            |queued| matches!(&queued.body, QueuedBody::Message(waiting) if *waiting == request),
-        );
-        if let Some(at) = queued {
-            out.frames.remove(at);
-            out.update();
-            drop(out);
-            return self.cancelled(request);
-        }
-        drop(out);
-        self.answer(FrameKind::Cancel, process, request.handle().0, 0, 0);
-    }
-
-    /// Finishes a send that was taken back.
-    pub(in crate::engine) fn cancelled(&self, request: RequestRef) {
-        // SAFETY: taken back, so the send is ours.
-        unsafe { request.body() }.status.cancelled = true;
-        self.complete(request);
-    }
-
     /// Sends an eager message without a request, if the link takes it now.
     pub(in crate::engine) fn send_whole(&self, body: &mut Body) -> bool {
         if body.process == self.job.rank {
@@ -419,19 +379,6 @@ pub(in crate::engine) fn send_body(out: Outbound<'_>) -> Body {
         body.set_items(count, items);
     }
     body
-}
-
-/// A frame header for an envelope. `len` is the link's to fill in.
-pub(in crate::engine) fn header(kind: FrameKind, envelope: Envelope) -> Header {
-    Header {
-        kind: kind as u8,
-        flags: 0,
-        seq: 0,
-        len: 0,
-        context: envelope.context,
-        tag: envelope.tag,
-        source: envelope.source,
-    }
 }
 
 #[cold]

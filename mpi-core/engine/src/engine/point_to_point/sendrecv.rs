@@ -3,56 +3,16 @@
 //! The request of a nonblocking exchange has two parts, requests that nobody else knows of. Each tells it when it is done;
 //! with the last it is done itself, and has the status of the receive. Partitioned messages are made of such parts, too.
 
-use core::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-
-use super::partitioned::Cycle;
-use super::receive::{checked_receive_body, idle_body};
-use super::send::{outbound, send_body};
+use super::receive::checked_receive_body;
+use super::send::outbound;
+use super::send::send_body;
+use crate::Result;
 use crate::datatype::Argument;
 use crate::engine::Engine;
 use crate::engine::communicators::CommData;
-use crate::engine::requests::{Body, Kind, RequestRef};
+use crate::engine::requests::{Body, Kind, Parent, idle_body};
 use crate::handle::{Comm, Datatype, Request};
 use crate::status::Status;
-use crate::{Error, Result};
-
-/// The request that a part belongs to.
-#[derive(Clone)]
-pub(crate) struct Whole {
-    request: RequestRef,
-    parts: Arc<Parts>,
-    /// Of a partitioned receive: which piece this part is.
-    piece: Option<(Arc<Cycle>, usize)>,
-}
-
-/// What the parts of a request have in common.
-struct Parts {
-    /// Those that are not done.
-    left: AtomicU32,
-    /// Of the first one that failed.
-    error: Mutex<Option<Error>>,
-}
-
-impl Whole {
-    /// A request that is done when so many parts are.
-    pub(in crate::engine) fn new(request: RequestRef, parts: u32) -> Whole {
-        Whole {
-            request,
-            parts: Arc::new(Parts {
-                left: AtomicU32::new(parts),
-                error: Mutex::new(None),
-            }),
-            piece: None,
-        }
-    }
-
-    /// The same, for the part that is a piece of a partitioned message.
-    pub(in crate::engine) fn with_piece(self, cycle: Arc<Cycle>, piece: usize) -> Whole {
-        let piece = Some((cycle, piece));
-        Whole { piece, ..self }
-    }
-}
 
 impl Engine {
     /// `MPI_Sendrecv`: both at once.
@@ -180,49 +140,16 @@ impl Engine {
 
     /// Starts both parts of an exchange. Without a send there is nothing to send.
     fn exchange(&self, send: Option<Body>, receive: Body, comm: &CommData) -> Result<Request> {
-        let whole = self.add_request(comm, || idle_body(Kind::Exchange, receive.envelope))?;
-        let handle = whole.handle();
+        let parent = self.add_request(comm, || idle_body(Kind::Exchange, receive.envelope))?;
+        let handle = parent.handle();
         let parts = 1 + u32::from(send.is_some());
-        let whole = Whole::new(whole, parts);
-        let receive = self.add_part(receive, &whole)?;
+        let parent = Parent::new(parent, parts);
+        let receive = self.add_part(receive, &parent)?;
         self.post(receive);
         if let Some(send) = send {
-            let send = self.add_part(send, &whole)?;
+            let send = self.add_part(send, &parent)?;
             self.dispatch(send, false);
         }
         Ok(handle)
-    }
-
-    /// A request that removes itself when it is done, after it has told the whole.
-    pub(in crate::engine) fn add_part(&self, mut body: Body, whole: &Whole) -> Result<RequestRef> {
-        body.extra().whole = Some(whole.clone());
-        let part = self.add_request(whole.request.data().comm(), || body)?;
-        part.abandon();
-        Ok(part)
-    }
-
-    /// A part of a request is done. Its body is still ours.
-    #[cold]
-    pub(in crate::engine) fn part_done(&self, part: &mut Body, whole: Whole) {
-        let parts = &whole.parts;
-        let first_error = || parts.error.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = part.error.take() {
-            first_error().get_or_insert(error);
-        }
-        if let Some((cycle, piece)) = &whole.piece {
-            cycle.arrived(*piece);
-        } else if part.kind == Kind::Recv {
-            // SAFETY: until the last part is done the whole is nobody's but the receiving part's.
-            let body = unsafe { whole.request.body() };
-            body.status = part.status;
-        }
-        // Release for what is written above, acquire for whoever finishes the whole.
-        if parts.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            if let Some(error) = first_error().take() {
-                // SAFETY: with the last part the whole is ours.
-                unsafe { whole.request.body() }.error = Some(error);
-            }
-            self.complete(whole.request);
-        }
     }
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use ferrite_fabric::Wait;
 
+use crate::engine::Engine;
 use crate::engine::requests::{Kind, RequestRef};
-use crate::engine::{Engine, is_finalized};
 use crate::handle::Request;
 use crate::sync::threaded;
 
@@ -23,7 +23,7 @@ const ASK_AT_END: Duration = Duration::from_millis(100);
 /// How long the launcher may take to see the end of a process whose connection has ended.
 const SEEN_WITHIN: Duration = Duration::from_millis(500);
 
-pub(in crate::engine) struct Left {
+pub(in crate::engine) struct Departed {
     /// Whether there are others, and a launcher that knows of them.
     asks: bool,
     /// Those that have left, as the launcher has said.
@@ -50,9 +50,9 @@ const COLLECTIVE: u32 = u32::MAX;
 /// The clock is looked at once in so many tests in vain; a power of two.
 const TESTS: u32 = 64;
 
-impl Left {
-    pub(in crate::engine) fn new(asks: bool) -> Left {
-        Left {
+impl Departed {
+    pub(in crate::engine) fn new(asks: bool) -> Departed {
+        Departed {
             asks,
             ranks: Mutex::new(Vec::new()),
             ended: Mutex::new(Vec::new()),
@@ -112,8 +112,8 @@ impl Engine {
 
     /// How long a process that waits may sleep until it asks.
     pub(in crate::engine) fn ask_every(&self) -> Option<Duration> {
-        match self.left.is_finalizing() {
-            _ if !self.left.asks => None,
+        match self.progress.departed.is_finalizing() {
+            _ if !self.progress.departed.asks => None,
             true => Some(ASK_AT_END),
             false => Some(ASK),
         }
@@ -122,7 +122,7 @@ impl Engine {
     /// Tells the launcher of a wait in which nothing has moved for this long, and hears who has left. No lock is held.
     #[cold]
     pub(in crate::engine) fn tell_of_wait(&self, quiet: Duration) {
-        let finalizing = self.left.is_finalizing();
+        let finalizing = self.progress.departed.is_finalizing();
         let known = self.left_before();
         let needs = match finalizing || known.is_empty() {
             true => None,
@@ -140,7 +140,8 @@ impl Engine {
             finalizing,
         };
         if let Some(told) = self.bootstrap.waiting(&wait) {
-            self.left
+            self.progress
+                .departed
                 .all_are_there
                 .store(told.all_finalize && finalizing, Ordering::Relaxed);
             *self.left_now() = told.ranks;
@@ -150,9 +151,14 @@ impl Engine {
     /// A test has found this request pending. Who tests for long waits.
     #[inline]
     pub(in crate::engine) fn tested_in_vain(&self, request: Request) {
-        let tests = self.left.tests.load(Ordering::Relaxed).wrapping_add(1);
-        self.left.tests.store(tests, Ordering::Relaxed);
-        if tests & (TESTS - 1) == 0 && self.left.asks {
+        let tests = self
+            .progress
+            .departed
+            .tests
+            .load(Ordering::Relaxed)
+            .wrapping_add(1);
+        self.progress.departed.tests.store(tests, Ordering::Relaxed);
+        if tests & (TESTS - 1) == 0 && self.progress.departed.asks {
             self.tested_often(request);
         }
     }
@@ -161,7 +167,8 @@ impl Engine {
     fn tested_often(&self, request: Request) {
         let now = Instant::now();
         let mut told = self
-            .left
+            .progress
+            .departed
             .told
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
@@ -169,10 +176,10 @@ impl Engine {
         if is_due {
             *told = Some(now);
             drop(told);
-            self.left.awaits(request);
+            self.progress.departed.awaits(request);
             // The program may do anything between two tests.
             self.tell_of_wait(Duration::ZERO);
-            self.left.awaits_nothing();
+            self.progress.departed.awaits_nothing();
         }
     }
 
@@ -181,7 +188,7 @@ impl Engine {
     #[cold]
     pub(in crate::engine) fn connection_ended(&self, process: u32, reason: String) {
         self.ended_now().push((process, reason));
-        self.chores.fetch_add(1, Ordering::Relaxed);
+        self.chores.add();
     }
 
     /// Tells the launcher of processes whose connections have ended, unless they have left in peace: what is sent to one that has left
@@ -190,7 +197,7 @@ impl Engine {
     pub(in crate::engine) fn tell_of_ended(&self) -> bool {
         let ended = std::mem::take(&mut *self.ended_now());
         for (process, reason) in ended {
-            self.chores.fetch_sub(1, Ordering::Relaxed);
+            self.chores.done(1);
             if !self.has_left(process) {
                 self.bootstrap.lost(process, &reason);
             }
@@ -199,19 +206,19 @@ impl Engine {
     }
 
     fn ended_now(&self) -> std::sync::MutexGuard<'_, Vec<(u32, String)>> {
-        let ended = &self.left.ended;
+        let ended = &self.progress.departed.ended;
         ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a process whose connection has ended has left in peace. Asks for a moment: a connection ends before its process.
     #[cold]
     fn has_left(&self, process: u32) -> bool {
-        if !self.left.asks {
+        if !self.progress.departed.asks {
             return false;
         }
         let until = Instant::now() + SEEN_WITHIN;
         let wait = Wait {
-            finalizing: self.left.is_finalizing() || is_finalized(),
+            finalizing: self.progress.departed.is_finalizing(),
             ..Wait::default()
         };
         loop {
@@ -229,7 +236,7 @@ impl Engine {
     }
 
     fn left_now(&self) -> std::sync::MutexGuard<'_, Vec<u32>> {
-        let ranks = &self.left.ranks;
+        let ranks = &self.progress.departed.ranks;
         ranks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -239,7 +246,7 @@ impl Engine {
 
     /// One of these processes without which the wait under way does not end.
     fn needed_of(&self, left: &[u32]) -> Option<u32> {
-        let awaited = self.left.awaited.load(Ordering::Relaxed);
+        let awaited = self.progress.departed.awaited.load(Ordering::Relaxed);
         let is_of_collectives = match awaited {
             NOTHING => return None,
             COLLECTIVE => true,

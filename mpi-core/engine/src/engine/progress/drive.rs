@@ -1,16 +1,10 @@
 //! Progress: receive what has arrived, send what waits for room.
 
-use core::sync::atomic::Ordering;
-
 use ferrite_fabric::Port;
 use ferrite_shm::ShmPort;
 
 use crate::engine::Engine;
-use crate::engine::protocol::Landings;
-use crate::engine::protocol::Receiver;
-use crate::engine::protocol::{Outgoing, Peer};
-use crate::engine::requests::{Body, RequestRef};
-use crate::sync::threaded;
+use crate::engine::protocol::{Landings, Receiver};
 
 /// The receiving sides of the transports in use.
 pub(in crate::engine) struct Ports {
@@ -65,19 +59,19 @@ impl Engine {
     #[inline]
     pub fn progress(&self) -> bool {
         let mut moved = false;
-        if let Some(mut ports) = self.port.try_lock() {
+        if let Some(mut ports) = self.progress.ports.try_lock() {
             moved = self.poll(&mut ports);
         }
-        if self.has_backlog.load(Ordering::Relaxed) {
+        if self.peers.has_backlog() {
             moved |= self.work_off();
         }
-        if !moved && self.has_helps.load(Ordering::Relaxed) {
+        if !moved && self.peers.has_helps() {
             moved = self.help();
         }
-        if self.under_way.any() {
+        if self.collectives.any_under_way() {
             moved |= self.advance_all();
         }
-        if self.chores.load(Ordering::Relaxed) > 0 {
+        if self.chores.any() {
             moved |= self.finish_flushes()
                 | self.start_announced()
                 | self.tell_tools()
@@ -88,7 +82,7 @@ impl Engine {
 
     /// Nothing is received any more.
     pub(in crate::engine) fn shut_ports(&self) {
-        let mut ports = self.port.lock();
+        let mut ports = self.progress.ports.lock();
         let shut = (ports.shm.take(), ports.net.take());
         drop(ports);
         drop(shut);
@@ -98,7 +92,7 @@ impl Engine {
     /// answer nothing is left that had arrived before. No lock is held.
     #[cold]
     pub(in crate::engine) fn hear(&self) -> bool {
-        let mut ports = self.port.lock();
+        let mut ports = self.progress.ports.lock();
         if let Some(net) = &mut ports.net {
             net.pause = 0;
         }
@@ -131,7 +125,7 @@ impl Engine {
     #[inline]
     pub(in crate::engine) fn flush(&self) {
         if self.keeps_back()
-            && let Some(net) = &self.net
+            && let Some(net) = self.transports.network()
         {
             net.flush();
         }
@@ -139,80 +133,8 @@ impl Engine {
 
     #[inline]
     fn keeps_back(&self) -> bool {
-        self.net.as_ref().is_some_and(|net| net.keeps_back())
+        self.transports
+            .network()
+            .is_some_and(|net| net.keeps_back())
     }
-
-    /// Puts a link on the list of those with work.
-    pub(in crate::engine) fn enlist(&self, peer: &Peer, out: &mut Outgoing) {
-        if !out.listed {
-            out.listed = true;
-            self.backlog.lock().push(peer.process);
-            self.has_backlog.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Gives every link with work another try. Returns whether any frame went out.
-    #[cold]
-    fn work_off(&self) -> bool {
-        let listed = std::mem::take(&mut *self.backlog.lock());
-        let mut moved = false;
-        let mut still = Vec::new();
-        for process in listed {
-            let mut out = self.peer(process).out.lock();
-            let before = left(&out);
-            self.pump(&mut out);
-            // A send that is complete with this may be the last that this process does for long.
-            out.flush();
-            moved |= left(&out) != before;
-            if out.has_work() {
-                still.push(process);
-            } else {
-                out.listed = false;
-            }
-        }
-        let mut backlog = self.backlog.lock();
-        backlog.extend(still);
-        self.has_backlog
-            .store(!backlog.is_empty(), Ordering::Relaxed);
-        moved
-    }
-
-    /// Whether frames wait for room, so that sleeping until something arrives could be forever.
-    pub(in crate::engine) fn has_backlog(&self) -> bool {
-        self.has_backlog.load(Ordering::Relaxed)
-    }
-
-    /// A request is done: hand it back to its caller, or remove it when nobody will come for it.
-    #[inline]
-    pub(in crate::engine) fn complete(&self, request: RequestRef) {
-        // SAFETY: whoever completes a request owns its body.
-        let body = unsafe { request.body() };
-        if body.extra.is_some() {
-            self.complete_extra(body);
-        }
-        if request.finish() {
-            self.remove_request(request);
-        } else if threaded() {
-            self.waiting.something_finished();
-        }
-    }
-
-    /// [`Engine::complete`] for a request with more to it.
-    #[cold]
-    fn complete_extra(&self, body: &mut Body) {
-        match body.extra().whole.take() {
-            Some(whole) => self.part_done(body, whole),
-            None => self.note_arrival(body),
-        }
-    }
-}
-
-/// What is left to send, as a value that changes when some of it goes.
-fn left(out: &Outgoing) -> (usize, usize, usize) {
-    let offset = out
-        .streams
-        .iter()
-        .map(|stream| stream.end - stream.offset)
-        .sum();
-    (out.frames.len(), out.streams.len(), offset)
 }

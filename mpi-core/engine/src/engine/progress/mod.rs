@@ -9,9 +9,67 @@ mod rest;
 mod wait;
 mod watchdog;
 
-pub(in crate::engine) use departed::Left;
 pub(in crate::engine) use drive::{NetPort, Ports};
-pub(in crate::engine) use progress_thread::Assistant;
-pub(in crate::engine) use rest::Rounds;
-pub(in crate::engine) use wait::{Bed, Waiting};
-pub(in crate::engine) use watchdog::AllCalls;
+pub(in crate::engine) use wait::Bed;
+
+use core::time::Duration;
+
+use crate::sync::{Class, ClassLock};
+
+/// What drives the transports, and how this process waits.
+pub(in crate::engine) struct Progress {
+    ports: ClassLock<Ports>,
+    waiting: wait::Waiting,
+    departed: departed::Departed,
+    thread: progress_thread::ProgressThread,
+    watchdog: watchdog::Watchdog,
+}
+
+/// How a process waits.
+pub(in crate::engine) struct Manner {
+    /// Where it sleeps.
+    pub(in crate::engine) bed: Bed,
+    /// Processors of this node that no other rank needs, this process's own among them; 0 when there are not enough.
+    pub(in crate::engine) processors: u32,
+    /// How long it spins, and yields after that.
+    pub(in crate::engine) spin: Duration,
+    pub(in crate::engine) yield_for: Duration,
+    /// Whether there are others, and a launcher that knows of them.
+    pub(in crate::engine) asks: bool,
+}
+
+impl Progress {
+    pub(in crate::engine) fn new(ports: Ports, manner: Manner) -> Progress {
+        let Manner {
+            bed,
+            processors,
+            spin,
+            yield_for,
+            asks,
+        } = manner;
+        Progress {
+            ports: ClassLock::new(Class::Port, ports),
+            waiting: wait::Waiting::new(bed, processors, spin, yield_for),
+            departed: departed::Departed::new(asks),
+            thread: progress_thread::ProgressThread::new(),
+            watchdog: watchdog::Watchdog::new(),
+        }
+    }
+
+    /// The waits of this process.
+    #[inline]
+    pub(in crate::engine) fn waiting(&self) -> &wait::Waiting {
+        &self.waiting
+    }
+
+    /// Who has left without finalising.
+    #[inline]
+    pub(in crate::engine) fn departed(&self) -> &departed::Departed {
+        &self.departed
+    }
+
+    /// The collective calls under way, of whose end progress makes sure.
+    pub(in crate::engine) fn watchdog(&self) -> &watchdog::Watchdog {
+        &self.watchdog
+    }
+}

@@ -8,8 +8,8 @@
 use core::cell::Cell;
 use std::time::{Duration, Instant};
 
-use super::rest::Rounds;
 use crate::engine::Engine;
+use crate::engine::communicators::Rounds;
 
 thread_local! {
     static STREAK: Cell<Streak> = const { Cell::new(Streak::NONE) };
@@ -76,7 +76,8 @@ impl Engine {
             return;
         }
         if streak.clock.is_some() {
-            self.waiting
+            self.progress
+                .waiting
                 .contention
                 .learn_wait(streak.yields, streak.otherwise);
         }
@@ -103,7 +104,7 @@ impl Engine {
         done: &mut dyn FnMut() -> bool,
     ) -> bool {
         let calls = std::mem::take(&mut streak.calls);
-        let waiting = &self.waiting;
+        let waiting = &self.progress.waiting;
         let now = Instant::now();
         let requests = u32::try_from(requests).unwrap_or(u32::MAX);
         let close = CLOSE.saturating_add(CLOSE_EACH.saturating_mul(requests));

@@ -11,14 +11,14 @@ use std::thread::{self, JoinHandle};
 use crate::engine::Engine;
 use crate::{Error, ErrorClass, Result};
 
-pub(in crate::engine) struct Assistant {
+pub(in crate::engine) struct ProgressThread {
     stop: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Assistant {
-    pub(in crate::engine) const fn new() -> Assistant {
-        Assistant {
+impl ProgressThread {
+    pub(in crate::engine) const fn new() -> ProgressThread {
+        ProgressThread {
             stop: AtomicBool::new(false),
             thread: Mutex::new(None),
         }
@@ -27,11 +27,11 @@ impl Assistant {
 
 impl Engine {
     /// Starts the thread if the settings ask for it.
-    pub(in crate::engine) fn start_assistant(&'static self) -> Result<()> {
+    pub(in crate::engine) fn start_progress_thread(&'static self) -> Result<()> {
         if !self.settings.progress_thread {
             return Ok(());
         }
-        let work = || self.wait_until(|| self.assistant.stop.load(Ordering::Acquire));
+        let work = || self.wait_until(|| self.progress.thread.stop.load(Ordering::Acquire));
         let started = thread::Builder::new()
             .name("ferrite-progress".into())
             .spawn(work);
@@ -41,19 +41,19 @@ impl Engine {
                 format!("FERRITE_PROGRESS_THREAD: the thread cannot be started: {error}"),
             )
         })?;
-        let thread = &self.assistant.thread;
+        let thread = &self.progress.thread.thread;
         *thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(started);
         Ok(())
     }
 
     /// Ends the thread, if there is one.
-    pub(in crate::engine) fn stop_assistant(&self) {
-        let thread = &self.assistant.thread;
+    pub(in crate::engine) fn stop_progress_thread(&self) {
+        let thread = &self.progress.thread.thread;
         let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // Pairs with the acquire in the thread's loop.
-            self.assistant.stop.store(true, Ordering::Release);
-            self.waiting.something_finished();
+            self.progress.thread.stop.store(true, Ordering::Release);
+            self.progress.waiting.something_finished();
             // It panics when the library does, which has been told by then.
             let _ = thread.join();
         }

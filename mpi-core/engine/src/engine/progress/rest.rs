@@ -11,19 +11,11 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Instant;
 
 use crate::engine::Engine;
+use crate::engine::communicators::Rounds;
 use crate::sys;
 
 /// How often to look for a moment at which no waiting thread is awake: each is now and then, to poll.
 const LOOKS: usize = 8;
-
-/// For how many rounds of asking the others nothing has moved in a process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::engine) struct Rounds {
-    /// While all of its threads were at rest.
-    pub(in crate::engine) at_rest: u32,
-    /// In the library at least: other threads of the program may have done anything.
-    pub(in crate::engine) quiet: u32,
-}
 
 /// A process at one moment. It was at rest from one such moment to another that is equal.
 #[derive(PartialEq, Eq)]
@@ -89,7 +81,7 @@ impl Engine {
         now: Instant,
         stall: Duration,
     ) -> Option<Rounds> {
-        let mut seen = try_lock(&self.waiting.rest.seen)?;
+        let mut seen = try_lock(&self.progress.waiting.rest.seen)?;
         let is_early = |seen: &Seen| now.saturating_duration_since(seen.asked) < stall;
         if seen.as_ref().is_some_and(is_early) {
             return None;
@@ -115,7 +107,7 @@ impl Engine {
     /// For how many seconds this process has been at rest, counted from the first time that this was asked.
     #[cold]
     pub(in crate::engine) fn rests_for(&self) -> u32 {
-        let rest = &self.waiting.rest;
+        let rest = &self.progress.waiting.rest;
         let Some(mut since) = try_lock(&rest.since) else {
             // Another thread is looking.
             return rest.seconds.load(Ordering::Relaxed);
@@ -135,7 +127,7 @@ impl Engine {
     }
 
     fn look_at_threads(&self) -> Look {
-        let waiting = &self.waiting;
+        let waiting = &self.progress.waiting;
         Look {
             news: (waiting.waits(), waiting.rest.moved.load(Ordering::Relaxed)),
             parked: self.parked_elsewhere(),
@@ -145,13 +137,14 @@ impl Engine {
     /// If all threads of the process but this one sleep, and all but those in the library until a thread of the process wakes
     /// them: who those are, and how often each has gone to sleep.
     fn parked_elsewhere(&self) -> Option<Vec<(u32, u64)>> {
-        let own = 1 + self.net.as_ref().map_or(0, |net| net.threads()) as usize;
+        let own = 1 + self.transports.network().map_or(0, |net| net.threads()) as usize;
         for look in 0..LOOKS {
             if look > 0 {
                 std::thread::sleep(Duration::from_millis(1));
             }
             let all = sys::count_threads()?;
-            let in_library = own + self.waiting.rest.asleep.load(Ordering::Relaxed) as usize;
+            let in_library =
+                own + self.progress.waiting.rest.asleep.load(Ordering::Relaxed) as usize;
             let parked = match all {
                 _ if all == in_library => Vec::new(),
                 _ => sys::parked_threads()?,

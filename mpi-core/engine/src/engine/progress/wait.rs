@@ -15,8 +15,9 @@ use ferrite_fabric::{Network, Port};
 use ferrite_shm::Sleeper;
 
 use super::contention::Contention;
-use super::rest::{Rest, Rounds};
+use super::rest::Rest;
 use crate::engine::Engine;
+use crate::engine::communicators::Rounds;
 use crate::sync::threaded;
 
 /// How long a process sleeps that has frames to send for which there is no room: nobody wakes it for that.
@@ -260,12 +261,12 @@ impl Engine {
 
     #[inline(never)]
     fn wait_among_threads(&self, done: &mut dyn FnMut() -> bool) {
-        let waiting = &self.waiting;
+        let waiting = &self.progress.waiting;
         waiting.threads.fetch_add(BEGUN + 1, Ordering::Relaxed);
         let mut patience = Patience::default();
         let mut is_told = false;
         loop {
-            let talk = self.talk.load(Ordering::Relaxed);
+            let talk = self.progress.watchdog.talk.load(Ordering::Relaxed);
             let moved = self.progress();
             if done() {
                 break;
@@ -276,7 +277,7 @@ impl Engine {
             }
             if moved {
                 // Talk of what calls are under way is no news.
-                let now = self.talk.load(Ordering::Relaxed);
+                let now = self.progress.watchdog.talk.load(Ordering::Relaxed);
                 if now == talk {
                     waiting.rest.disturb();
                     patience.talk = now;
@@ -305,12 +306,12 @@ impl Engine {
     fn end_patience(&self, patience: &mut Patience) {
         if patience.since.is_some() {
             // Talk of what calls are under way is no news.
-            let talk = self.talk.load(Ordering::Relaxed);
+            let talk = self.progress.watchdog.talk.load(Ordering::Relaxed);
             if talk != patience.talk {
                 patience.talk = talk;
                 return;
             }
-            let contention = &self.waiting.contention;
+            let contention = &self.progress.waiting.contention;
             contention.learn_wait(patience.yields, patience.otherwise);
         }
         *patience = Patience::default();
@@ -320,16 +321,16 @@ impl Engine {
     #[inline]
     pub(in crate::engine) fn give_way(&self) {
         let now = Instant::now();
-        if self.waiting.is_crowded() && !self.waiting.is_kept(now) {
-            self.waiting.contention.give(now);
+        if self.progress.waiting.is_crowded() && !self.progress.waiting.is_kept(now) {
+            self.progress.waiting.contention.give(now);
         }
     }
 
     /// Spins, yields or sleeps. Returns whether `done` was asked and said so.
     #[inline]
     fn be_patient(&self, patience: &mut Patience, done: &mut dyn FnMut() -> bool) -> bool {
-        patience.polls += self.waiting.weight;
-        if patience.polls & 63 != 0 && !self.waiting.is_crowded() {
+        patience.polls += self.progress.waiting.weight;
+        if patience.polls & 63 != 0 && !self.progress.waiting.is_crowded() {
             core::hint::spin_loop();
             return false;
         }
@@ -338,10 +339,10 @@ impl Engine {
 
     #[cold]
     fn be_very_patient(&self, patience: &mut Patience, done: &mut dyn FnMut() -> bool) -> bool {
-        let waiting = &self.waiting;
+        let waiting = &self.progress.waiting;
         let now = Instant::now();
         let since = *patience.since.get_or_insert_with(|| {
-            patience.talk = self.talk.load(Ordering::Relaxed);
+            patience.talk = self.progress.watchdog.talk.load(Ordering::Relaxed);
             now
         });
         let waited = now - since;
@@ -395,8 +396,8 @@ impl Engine {
         limit: Option<Duration>,
         done: &mut dyn FnMut() -> bool,
     ) -> bool {
-        let waiting = &self.waiting;
-        let Some(mut ports) = self.port.try_lock() else {
+        let waiting = &self.progress.waiting;
+        let Some(mut ports) = self.progress.ports.try_lock() else {
             return self.wait_for_driver(limit, done);
         };
         // Nothing arrives in a job of one, nor after finalisation.
@@ -423,12 +424,12 @@ impl Engine {
         let is_done = !ready && done();
         if !ready && !is_done {
             waiting.sleeps.fetch_add(1, Ordering::Relaxed);
-            let nap = self.has_backlog().then_some(NO_ROOM_NAP);
+            let nap = self.peers.has_backlog().then_some(NO_ROOM_NAP);
             let limits = [limit, nap, self.ask_every()];
             let limit = limits.into_iter().flatten().min();
             waiting.rest.asleep(|| waiting.bed.wait(limit));
         }
-        if let Some(mut ports) = self.port.try_lock() {
+        if let Some(mut ports) = self.progress.ports.try_lock() {
             if let Some(shm) = &mut ports.shm {
                 shm.awake();
             }
@@ -443,7 +444,7 @@ impl Engine {
 
     /// Waits until the thread that drives has finished something, has stopped, or `limit` is over. Returns what `done` said.
     fn wait_for_driver(&self, limit: Option<Duration>, done: &mut dyn FnMut() -> bool) -> bool {
-        let waiting = &self.waiting;
+        let waiting = &self.progress.waiting;
         let lock = || waiting.epoch.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.waiters.fetch_add(1, Ordering::Relaxed);
         let seen = *lock();

@@ -15,18 +15,17 @@
 //! | flags | [`ASKS`], [`ENDED`] |
 //! | body | the call's arguments, where they are known |
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use ferrite_fabric::{Header, Kind as FrameKind, RawBuf};
 
-use super::rest::Rounds;
 use crate::engine::Engine;
-use crate::engine::communicators::{Arguments, Calls, Stage};
+use crate::engine::communicators::{Arguments, Calls, Rounds, Stage};
 use crate::engine::matching::Envelope;
-use crate::engine::point_to_point::header;
+use crate::engine::protocol::header;
 use crate::sync::{Class, ClassLock};
 
 /// The sender wants to know how far this process is with the call.
@@ -46,7 +45,12 @@ const ASK_ALL: usize = 256;
 const FREED: usize = 64;
 
 /// The calls of all communicators.
-pub(in crate::engine) struct AllCalls(ClassLock<ByContext>);
+pub(in crate::engine) struct Watchdog {
+    calls: ClassLock<ByContext>,
+    /// `Call` frames that have come, and how often this process has asked. Relaxed everywhere: nothing else depends on them.
+    pub(super) talk: AtomicU32,
+    pub(super) asked: AtomicU32,
+}
 
 #[derive(Default)]
 struct ByContext {
@@ -55,19 +59,23 @@ struct ByContext {
     freed: VecDeque<(u64, Arc<Calls>)>,
 }
 
-impl AllCalls {
-    pub(in crate::engine) fn new() -> AllCalls {
-        AllCalls(ClassLock::new(Class::Leaf, ByContext::default()))
+impl Watchdog {
+    pub(in crate::engine) fn new() -> Watchdog {
+        Watchdog {
+            calls: ClassLock::new(Class::Leaf, ByContext::default()),
+            talk: 0.into(),
+            asked: 0.into(),
+        }
     }
 
     /// A communicator of this context begins.
     pub(in crate::engine) fn add(&self, context: u64, calls: &Arc<Calls>) {
-        self.0.lock().alive.insert(context, calls.clone());
+        self.calls.lock().alive.insert(context, calls.clone());
     }
 
     /// It ends.
     pub(in crate::engine) fn remove(&self, context: u64) {
-        let ByContext { alive, freed } = &mut *self.0.lock();
+        let ByContext { alive, freed } = &mut *self.calls.lock();
         freed.extend(alive.remove_entry(&context));
         if freed.len() > FREED {
             freed.pop_front();
@@ -76,7 +84,7 @@ impl AllCalls {
 
     /// Those of a communicator, and whether its handle is freed.
     fn get(&self, context: u64) -> Option<(Arc<Calls>, bool)> {
-        let all = self.0.lock();
+        let all = self.calls.lock();
         if let Some(calls) = all.alive.get(&context) {
             return Some((calls.clone(), false));
         }
@@ -86,7 +94,7 @@ impl AllCalls {
 
     /// Those with calls under way.
     fn busy(&self) -> Vec<(u64, Arc<Calls>)> {
-        let all = self.0.lock();
+        let all = self.calls.lock();
         let alive = all.alive.iter().map(|(context, calls)| (*context, calls));
         let freed = all.freed.iter().map(|(context, calls)| (*context, calls));
         let busy = alive.chain(freed).filter(|(_, calls)| calls.is_busy());
@@ -107,8 +115,8 @@ impl Engine {
     /// far they are.
     #[cold]
     pub(in crate::engine) fn ask_about_calls(&self, rounds: Rounds) {
-        let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
-        for (context, calls) in self.all_calls.busy() {
+        let asked = self.progress.watchdog.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        for (context, calls) in self.progress.watchdog.busy() {
             for call @ (number, started, arguments) in calls.under_way() {
                 if let Some(doubt) = calls.give_up(call, self.job.rank, (rounds, asked)) {
                     let waited = self.settings.stall * rounds.quiet;
@@ -175,7 +183,7 @@ impl Engine {
     /// A member tells how far it is with a call, and may ask the same.
     #[cold]
     pub(in crate::engine) fn stage_told(&self, process: u32, head: &Header, data: RawBuf) {
-        let Some((calls, is_freed)) = self.all_calls.get(head.context) else {
+        let Some((calls, is_freed)) = self.progress.watchdog.get(head.context) else {
             return;
         };
         let call = (head.tag as u32, head.source as u32);
@@ -186,7 +194,7 @@ impl Engine {
             unsafe { data.copy_to(body.as_mut_ptr()) };
             arguments = Arguments::decode(&body);
         }
-        self.talk.fetch_add(1, Ordering::Relaxed);
+        self.progress.watchdog.talk.fetch_add(1, Ordering::Relaxed);
         let theirs = match (head.flags & ENDED != 0, arguments) {
             (true, arguments) => Stage::Ended(arguments),
             (false, Some(arguments)) => Stage::UnderWay(arguments),
@@ -197,7 +205,7 @@ impl Engine {
             at_rest: body[AT_REST].into(),
             quiet: body[QUIET].into(),
         });
-        let asked = self.asked.load(Ordering::Relaxed);
+        let asked = self.progress.watchdog.asked.load(Ordering::Relaxed);
         calls.told(call, (self.job.rank, asked), process, (theirs, rounds));
         if head.flags & ASKS != 0 {
             let ours = match calls.stage(call.0, call.1) {

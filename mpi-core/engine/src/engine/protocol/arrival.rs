@@ -24,10 +24,10 @@ use ferrite_fabric::{
 use super::cooperative_copy::{HELP, unreadable};
 use super::landing::Landings;
 use super::peer::{CONTROL, Outgoing, QueuedBody, Stream};
+use super::queue::header;
 use super::unexpected::{Kept, KeptData, Offer};
 use crate::engine::Engine;
 use crate::engine::matching::Envelope;
-use crate::engine::point_to_point::header;
 use crate::engine::requests::{Body, Kind, RequestRef};
 use crate::{Error, ErrorClass};
 
@@ -389,7 +389,7 @@ impl Engine {
     /// The sender wants a message back that may still be unmatched.
     fn take_back(&self, process: u32, sender: u32) {
         let mut taken = false;
-        for lane in &self.lanes {
+        for lane in self.lanes.iter() {
             let mut lane = lane.lock();
             let found = lane.find_kept_by(|kept| {
                 kept.process == process
@@ -448,13 +448,15 @@ impl Engine {
     /// Counts a message kept for want of a receive. Returns whether its sender should send envelopes only.
     pub(in crate::engine) fn count_kept(&self, process: u32, cost: usize) -> bool {
         let kept = self.peer(process).kept.fetch_add(cost, Ordering::Relaxed) + cost;
-        kept > self.tuning.eager_budget()
+        kept > self.protocol_limits.eager_budget()
     }
 
     fn uncount_kept(&self, process: u32, cost: usize) {
         let peer = self.peer(process);
         let kept = peer.kept.fetch_sub(cost, Ordering::Relaxed) - cost;
-        if kept <= self.tuning.eager_budget() / 2 && kept + cost > self.tuning.eager_budget() / 2 {
+        if kept <= self.protocol_limits.eager_budget() / 2
+            && kept + cost > self.protocol_limits.eager_budget() / 2
+        {
             self.adjust_hold(process);
         }
     }
@@ -467,9 +469,9 @@ impl Engine {
         let mut out = peer.out.lock();
         let kept = peer.kept.load(Ordering::Relaxed);
         let hold = if out.holding {
-            kept > self.tuning.eager_budget() / 2
+            kept > self.protocol_limits.eager_budget() / 2
         } else {
-            kept > self.tuning.eager_budget()
+            kept > self.protocol_limits.eager_budget()
         };
         if hold != out.holding {
             out.holding = hold;

@@ -16,11 +16,11 @@ use core::sync::atomic::Ordering;
 use ferrite_fabric::{Header, Kind as FrameKind, RawBuf, RawBufMut, Region, Token, Transfer};
 use ferrite_shm::Claim;
 
+use super::queue::header;
 use super::unexpected::Offer;
 use crate::engine::Engine;
 use crate::engine::matching::Envelope;
-use crate::engine::point_to_point::header;
-use crate::engine::requests::{Body, Kind, RequestRef};
+use crate::engine::requests::{Body, Kind, RequestRef, Share};
 use crate::{Error, ErrorClass};
 
 /// Flags of a `Clear` frame that asks the sender to help.
@@ -36,15 +36,6 @@ const FROM: usize = 512 << 10;
 const PIECE: usize = 128 << 10;
 /// Bytes of the body of a request for help.
 const REQUEST: usize = 16;
-
-/// A message that is being shared, as its receiver knows it.
-pub(crate) struct Share {
-    claim: u32,
-    region: Region,
-    len: usize,
-    /// The sender's request.
-    sender: u32,
-}
 
 /// A receiver that wants help with a message of ours.
 pub(in crate::engine) struct Help {
@@ -97,7 +88,7 @@ impl Engine {
         region: &Region,
         len: usize,
     ) -> bool {
-        let shm = self.shm.as_ref();
+        let shm = self.transports.memory();
         let Some(claims) = shm
             .filter(|_| len >= FROM)
             .and_then(|shm| shm.claims(process, self.job.rank))
@@ -211,7 +202,7 @@ impl Engine {
         unsafe { data.copy_to(request.as_mut_ptr()) };
         let word = |at: usize| u32::from_le_bytes(request[at..at + 4].try_into().expect("4 bytes"));
         let len = u64::from_le_bytes(request[8..].try_into().expect("8 bytes"));
-        let mut helps = self.helps.lock();
+        let mut helps = self.peers.helps.lock();
         helps.push_back(Help {
             process,
             send: head.tag as u32,
@@ -221,19 +212,19 @@ impl Engine {
             turn: word(4),
             len: len as usize,
         });
-        self.has_helps.store(true, Ordering::Relaxed);
+        self.peers.has_helps.store(true, Ordering::Relaxed);
     }
 
     /// Helps a receiver with one piece. Returns whether there was one.
     #[cold]
     pub(in crate::engine) fn help(&self) -> bool {
-        let mut helps = self.helps.lock();
+        let mut helps = self.peers.helps.lock();
         let Some(help) = helps.pop_front() else {
-            self.has_helps.store(false, Ordering::Relaxed);
+            self.peers.has_helps.store(false, Ordering::Relaxed);
             return false;
         };
         drop(helps);
-        let shm = self.shm.as_ref();
+        let shm = self.transports.memory();
         let claims = shm.and_then(|shm| shm.claims(self.job.rank, help.process));
         let Some(claim) = claims.and_then(|claims| claims.get(help.claim as usize)) else {
             return true;
@@ -270,10 +261,10 @@ impl Engine {
             self.complete(send);
             self.tell_receiver(ALL, help.process, help.receive, 0);
         } else {
-            let mut helps = self.helps.lock();
+            let mut helps = self.peers.helps.lock();
             helps.push_front(help);
             // Another thread may have found none meanwhile.
-            self.has_helps.store(true, Ordering::Relaxed);
+            self.peers.has_helps.store(true, Ordering::Relaxed);
         }
         true
     }
@@ -306,7 +297,7 @@ impl Engine {
             return self.complete(receive);
         }
         let (number, len, region) = (head.context, share.len, share.region);
-        let shm = self.shm.as_ref();
+        let shm = self.transports.memory();
         let claims = shm.and_then(|shm| shm.claims(process, self.job.rank));
         let Some(claim) = claims.and_then(|claims| claims.get(share.claim as usize)) else {
             return;

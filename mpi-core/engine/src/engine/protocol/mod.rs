@@ -2,17 +2,25 @@
 //! messages that arrived before their receive, and the ways in which data move.
 
 mod arrival;
+mod backlog;
+mod complete;
 mod cooperative_copy;
 mod landing;
+mod lanes;
+mod limits;
 mod loopback;
 mod peer;
+mod peers;
 mod queue;
+mod transports;
 mod unexpected;
 
 pub(in crate::engine) use arrival::Receiver;
-pub(in crate::engine) use cooperative_copy::{Help, Share};
 pub(in crate::engine) use landing::Landings;
-pub(in crate::engine) use peer::{
-    ALLOWANCE, CONTROL, Outgoing, Path, Peer, Queued, QueuedBody, cost,
-};
+pub(in crate::engine) use lanes::Lanes;
+pub(in crate::engine) use limits::ProtocolLimits;
+pub(in crate::engine) use peer::{ALLOWANCE, CONTROL, Peer, Queued, QueuedBody, Sends, cost};
+pub(in crate::engine) use peers::Peers;
+pub(in crate::engine) use queue::header;
+pub(in crate::engine) use transports::Transports;
 pub(in crate::engine) use unexpected::Kept;

@@ -9,9 +9,7 @@ use ferrite_fabric::{
 };
 use ferrite_shm::ShmLink;
 
-use crate::engine::requests::{Body, RequestRef};
-use crate::engine::requests::{NET_PIECE, PIECE};
-use crate::engine::tuning::Sends;
+use crate::engine::requests::{Body, NET_PIECE, PIECE, RequestRef};
 use crate::sync::{Class, ClassLock};
 
 /// The longest body of a control frame: a rendezvous with a key of 64 bytes.
@@ -47,6 +45,23 @@ pub(crate) struct Peer {
     pub(crate) kept: AtomicUsize,
     /// Bit N: claim N of messages from it is in use.
     claims: AtomicU8,
+}
+
+/// What this process has sent.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Sends {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    /// Messages whose data waited for their receiver.
+    pub(crate) rendezvous: u64,
+}
+
+impl Sends {
+    #[inline]
+    pub(crate) fn count(&mut self, len: usize) {
+        self.messages += 1;
+        self.bytes += len as u64;
+    }
 }
 
 /// A frame that waits for room.

@@ -8,7 +8,7 @@ use ferrite_fabric::{Header, Kind as FrameKind, RawBuf, Sent, Token};
 use super::peer::{CONTROL, Outgoing, Peer, Queued, QueuedBody, Stream};
 use super::unexpected::Offer;
 use crate::engine::Engine;
-use crate::engine::point_to_point::header;
+use crate::engine::matching::Envelope;
 use crate::engine::requests::RequestRef;
 
 impl Engine {
@@ -16,7 +16,9 @@ impl Engine {
     pub(in crate::engine) fn rendezvous(&self, out: &mut Outgoing, request: RequestRef) -> Queued {
         // SAFETY: the link, whose lock is held, owns a send until its envelope has gone.
         let body = unsafe { request.body() };
-        let run = body.run().filter(|run| run.len >= self.tuning.cma_limit());
+        let run = body
+            .run()
+            .filter(|run| run.len >= self.protocol_limits.cma_limit());
         // SAFETY: the buffer stays until the request is done, which the receiver's answer brings about.
         let region = run.and_then(|run| unsafe { out.expose(run) });
         out.sends.rendezvous += 1;
@@ -180,4 +182,17 @@ impl Engine {
 
 fn token(request: RequestRef) -> Token {
     Token(u64::from(request.handle().0))
+}
+
+/// A frame header for an envelope. `len` is the link's to fill in.
+pub(in crate::engine) fn header(kind: FrameKind, envelope: Envelope) -> Header {
+    Header {
+        kind: kind as u8,
+        flags: 0,
+        seq: 0,
+        len: 0,
+        context: envelope.context,
+        tag: envelope.tag,
+        source: envelope.source,
+    }
 }

@@ -1,10 +1,9 @@
 //! Generalized requests: operations of the program that are waited for like those of MPI (MPI 5.0, section 13.2).
 
-use super::request::{Body, Kind, RequestRef};
+use super::request::{Body, Kind, RequestRef, idle_body};
 use crate::callback::{Callback, CancelFunction, FreeFunction, QueryFunction};
 use crate::engine::Engine;
 use crate::engine::matching::Envelope;
-use crate::engine::point_to_point::idle_body;
 use crate::handle::Request;
 use crate::status::Status;
 use crate::sync::threaded;
@@ -56,7 +55,7 @@ impl Engine {
     pub fn grequest_start(&self, generalized: Generalized) -> Result<Request> {
         let mut body = idle_body(Kind::Generalized, Envelope::NOWHERE);
         body.extra().generalized = Some(generalized);
-        Ok(self.add_request(&self.own, || body)?.handle())
+        Ok(self.add_request(self.comms.own(), || body)?.handle())
     }
 
     /// `MPI_Grequest_complete`: the operation has ended.
@@ -78,7 +77,7 @@ impl Engine {
             return generalized.release();
         }
         if threaded() {
-            self.waiting.something_finished();
+            self.progress.waiting().something_finished();
         }
         Ok(())
     }

@@ -9,18 +9,16 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 
-use ferrite_fabric::OwnedBuf;
+use ferrite_fabric::{OwnedBuf, Region};
 
+use super::collective::Collective;
 use super::generalized::Generalized;
+use super::partitioned::Partitioned;
+use super::parts::Parent;
 use super::payload::Spread;
 use crate::datatype::Argument;
-use crate::engine::collectives::Collective;
 use crate::engine::communicators::CommData;
 use crate::engine::matching::{Entry, Envelope};
-use crate::engine::point_to_point::Partitioned;
-use crate::engine::point_to_point::Returnable;
-use crate::engine::point_to_point::Whole;
-use crate::engine::protocol::Share;
 use crate::handle::{HandleKind, Request, compose};
 use crate::status::Status;
 use crate::sync::threaded;
@@ -112,13 +110,61 @@ pub(crate) struct Extra {
     pub(crate) generalized: Option<Generalized>,
     pub(crate) partitioned: Option<Arc<Partitioned>>,
     /// The exchange that this is a part of.
-    pub(crate) whole: Option<Whole>,
+    pub(crate) parent: Option<Parent>,
     /// The sender's request, of a message that is being read.
     pub(crate) sender: u32,
     /// The message is copied by both sides.
     pub(crate) share: Option<Share>,
     /// Of a receive that may give its message back.
     pub(crate) returnable: Option<Returnable>,
+}
+
+/// In the place of a process not known yet.
+pub(in crate::engine) const NO_PROCESS: u32 = u32::MAX;
+
+/// A body with nothing to do.
+#[inline(always)]
+pub(in crate::engine) fn idle_body(kind: Kind, envelope: Envelope) -> Body {
+    Body {
+        kind,
+        active: true,
+        buf: core::ptr::null_mut(),
+        len: 0,
+        envelope,
+        process: NO_PROCESS,
+        entry: Entry::NONE,
+        remaining: 0,
+        status: Status::EMPTY,
+        error: None,
+        extra: None,
+    }
+}
+
+/// What a receive remembers that may give its message back.
+#[derive(Default)]
+pub(crate) struct Returnable {
+    /// How many messages had arrived with the one that it was matched with; 0: it is not matched yet.
+    pub(in crate::engine) arrived: u64,
+}
+
+/// A message that is being shared, as its receiver knows it.
+pub(crate) struct Share {
+    pub(in crate::engine) claim: u32,
+    pub(in crate::engine) region: Region,
+    pub(in crate::engine) len: usize,
+    /// The sender's request.
+    pub(in crate::engine) sender: u32,
+}
+
+impl Extra {
+    /// A receive has its message now: if it may give that back, it remembers how many messages had arrived with it.
+    pub(in crate::engine) fn remember_arrival(&mut self, arrived: impl FnOnce() -> u64) {
+        if let Some(returnable) = &mut self.returnable
+            && returnable.arrived == 0
+        {
+            returnable.arrived = arrived();
+        }
+    }
 }
 
 impl Body {

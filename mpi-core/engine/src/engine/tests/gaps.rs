@@ -106,22 +106,22 @@ pub(super) fn gaps_on_either_side_or_on_both(over: &Over) {
                     };
                     if e.job_rank() == 0 {
                         if early {
-                            e.meet(&e.world).unwrap();
+                            e.meet(e.comms.world()).unwrap();
                         }
                         let side = Side::of(&data, sends, items);
                         let mut request = side.isend(e, mode, 1);
                         if !early {
-                            e.meet(&e.world).unwrap();
+                            e.meet(e.comms.world()).unwrap();
                         }
                         e.wait(&mut request).unwrap();
                     } else {
                         let mut side = Side::room(room, receives, items);
                         if !early {
-                            e.meet(&e.world).unwrap();
+                            e.meet(e.comms.world()).unwrap();
                         }
                         let mut request = side.irecv(e, 0);
                         if early {
-                            e.meet(&e.world).unwrap();
+                            e.meet(e.comms.world()).unwrap();
                         }
                         let status = e.wait(&mut request);
                         let expected = &data[..room * SIZE];

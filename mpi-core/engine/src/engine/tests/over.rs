@@ -13,8 +13,8 @@ use ferrite_fabric_testing::conformance::Random;
 use ferrite_fabric_testing::sim::{Config, REPLAY, Sim};
 
 use super::rank::{
-    Addresses, Launcher, attach, bury, expect_losses, is_loss, job_of, pending, run, segment,
-    settings, text,
+    Addresses, Launcher, attach, expect_losses, is_loss, job_of, pending, run, segment, settings,
+    text,
 };
 use crate::engine::{Engine, ThreadLevel};
 
@@ -327,7 +327,7 @@ impl Over {
                             End::Lost
                         }
                     };
-                    bury(engine);
+                    drop(engine);
                     ends.lock().unwrap().push(end);
                     drop(turn);
                 });
@@ -371,7 +371,7 @@ impl Over {
                         .unwrap();
                         run(&engine, rank);
                         net.close();
-                        bury(engine);
+                        drop(engine);
                     }));
                     if ended.is_err() {
                         // The other ranks may wait for this one for ever.
@@ -450,7 +450,7 @@ fn over_tcp(size: u32, variables: &[(&str, &str)], rank: &(dyn Fn(&Engine) + Syn
                             .unwrap();
                     run(&engine, rank);
                     net.close();
-                    bury(engine);
+                    drop(engine);
                 }));
                 if ended.is_err() {
                     // The other ranks may wait for this one for ever.

@@ -456,14 +456,14 @@ pub(super) fn freed_communicators(over: &Over) {
         assert_eq!(error.class(), ErrorClass::TRUNCATE);
         // On its way to the program, the error has the communicator still.
         e.forget_freed();
-        assert_eq!(e.freed.lock().len(), 1);
+        assert_eq!(e.freed_count(), 1);
         let comm = error.comm().unwrap();
         assert_eq!(comm.handle(), Comm::NULL);
         let rank = e.with_handle(comm, |lent| e.comm_rank(lent).unwrap());
         assert_eq!((rank, room), (me, [7; 4]));
         drop(error);
         e.forget_freed();
-        assert_eq!(e.freed.lock().len(), 0);
+        assert_eq!(e.freed_count(), 0);
 
         // A matched message has it, and then the receive.
         // SAFETY: both buffers outlive the requests.
@@ -477,13 +477,13 @@ pub(super) fn freed_communicators(over: &Over) {
             let mut another = e.comm_dup(WORLD).unwrap();
             e.comm_free(&mut another).unwrap();
         }
-        assert_eq!(e.freed.lock().len(), 1);
+        assert_eq!(e.freed_count(), 1);
         let error = e.wait(&mut receive).unwrap_err();
         assert_eq!(error.comm().unwrap().handle(), Comm::NULL);
         e.wait(&mut send).unwrap();
         drop(error);
         e.forget_freed();
-        assert_eq!(e.freed.lock().len(), 0);
+        assert_eq!(e.freed_count(), 0);
     });
 }
 

@@ -50,7 +50,7 @@ pub(super) fn random_programs_receive_what_was_sent(over: &Over) {
                 let seed = over.seed() ^ (number as u64) << 8 ^ phase << 16;
                 let freed = Program::new(e, over, seed).run();
                 // Only now it is known that they have left.
-                e.meet(&e.world).unwrap();
+                e.meet(e.comms.world()).unwrap();
                 drop(freed);
             }
             e.buffer_detach().unwrap();

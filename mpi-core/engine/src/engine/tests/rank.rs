@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::panic::resume_unwind;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Once};
 
 use ferrite_fabric::{Bootstrap, Job, Secret};
@@ -83,20 +82,9 @@ pub(super) fn pending(engine: &Engine) -> String {
 pub(super) fn run(engine: &Engine, rank: &(dyn Fn(&Engine) + Sync)) {
     rank(engine);
     engine.buffer_flush().unwrap();
-    engine.wait_until(|| !engine.has_backlog());
-    engine.meet(&engine.world).unwrap();
-    engine.wait_until(|| !engine.has_backlog());
-}
-
-/// Frees what an engine keeps for the life of a process, of which there are many here.
-pub(super) fn bury(engine: Engine) {
-    for peer in &engine.peers {
-        let peer = peer.swap(std::ptr::null_mut(), Ordering::AcqRel);
-        if !peer.is_null() {
-            // SAFETY: made by `make_peer` of a box; nobody else uses this engine.
-            drop(unsafe { Box::from_raw(peer) });
-        }
-    }
+    engine.wait_until(|| !engine.peers.has_backlog());
+    engine.meet(engine.comms.world()).unwrap();
+    engine.wait_until(|| !engine.peers.has_backlog());
 }
 
 /// A launcher that passes addresses on.

@@ -31,7 +31,7 @@ pub(super) fn what_is_given_back_comes_again(over: &Over) {
             for mut send in sends {
                 e.wait(&mut send).unwrap();
             }
-            e.meet(&e.world).unwrap();
+            e.meet(e.comms.world()).unwrap();
         });
     }
 }

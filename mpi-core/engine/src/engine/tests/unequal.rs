@@ -88,7 +88,7 @@ fn gather(e: &Engine, comm: Comm, own: &[u8], root: i32, all: &mut Blocks) -> Re
     let (from, count) = (place(own), own.len() as i64);
     let call = e.plan_gatherv(Waits::Here, from, count, BYTE, all.vectors(), root, comm)?;
     // SAFETY: the memory is as long as was said, and stays until the end.
-    unsafe { e.run(comm, call) }
+    unsafe { e.run_to_end(comm, call) }
 }
 
 fn rounds(e: &Engine, comm: Comm, rounds: usize) {
@@ -110,7 +110,7 @@ fn rounds(e: &Engine, comm: Comm, rounds: usize) {
         let (here, sender) = (Waits::Here, root as i32);
         let call = e.plan_scatterv(here, sent.vectors(), into, count, BYTE, sender, comm);
         // SAFETY: the memory is as long as was said, and stays until the end.
-        unsafe { e.run(comm, call.unwrap()) }.unwrap();
+        unsafe { e.run_to_end(comm, call.unwrap()) }.unwrap();
         assert!(own == to_root[rank], "scatterv, {what}");
 
         for in_place in [false, true] {
@@ -124,7 +124,7 @@ fn rounds(e: &Engine, comm: Comm, rounds: usize) {
             };
             let call = e.plan_allgatherv(here, from, count, BYTE, all.vectors(), comm);
             // SAFETY: as above.
-            unsafe { e.run(comm, call.unwrap()) }.unwrap();
+            unsafe { e.run_to_end(comm, call.unwrap()) }.unwrap();
             assert!(
                 all.memory == Blocks::of(&to_root).memory,
                 "allgatherv, {what}"
@@ -139,7 +139,7 @@ fn rounds(e: &Engine, comm: Comm, rounds: usize) {
         );
         let call = e.plan_alltoallv(here, Some(sent.vectors()), all.vectors(), comm);
         // SAFETY: as above.
-        unsafe { e.run(comm, call.unwrap()) }.unwrap();
+        unsafe { e.run_to_end(comm, call.unwrap()) }.unwrap();
         assert!(
             all.memory == Blocks::of(&from_all).memory,
             "alltoallv, {what}"
