@@ -331,88 +331,19 @@ fn built(function: &Function, form: Form) -> Result<String, String> {
         .unwrap();
     }
     if let Body::Hand(by) = &function.body {
-        let call = hand_call(function, by, form, !function.always);
-        let outward: String = function
-            .form_params(form)
-            .filter(|param| param.direction == Direction::Out && param.array.is_none())
-            .filter(|param| param.kind.is_converted())
-            .map(|Param { name, kind, .. }| {
-                let kind = kind.name().to_lowercase();
-                format!("        unsafe {{ convert_out({name}, {kind}_out) }};\n")
-            })
-            .collect();
-        let done = match outward.is_empty() {
-            true => "SUCCESS".to_string(),
-            false => format!("{{\n{outward}        SUCCESS\n    }}"),
-        };
-        writeln!(
-            out,
-            "match unsafe {{ {call} }} {{\n    Ok(()) => {done},\n    Err(why) => {failed},\n}}"
-        )
-        .unwrap();
+        out.push_str(&hand_body(function, by, form, &failed));
         return Ok(out);
     }
 
-    let mut inputs = Vec::new();
-    let mut outputs = Vec::new();
-    let (mut write_back, mut put_back) = (String::new(), String::new());
-    for param in function.form_params(form) {
-        let name = &param.name;
-        if param.array.is_some() {
-            return Err(format!("{name} is an array: write the body by hand"));
-        }
-        let class = param.kind.class();
-        let by_value = matches!(
-            class,
-            Class::Buffer | Class::Opaque | Class::String | Class::Status
-        );
-        let is_checked = made.is_some_and(|made| made.name == *name);
-        if param.direction != Direction::In && !by_value && !is_checked {
-            writeln!(
-                out,
-                "if {name}.is_null() {{\n    return null_argument(CALL, {}, \"{name}\");\n}}",
-                scope(function)
-            )
-            .unwrap();
-        }
-        match (param.direction, class) {
-            (_, Class::Buffer) => inputs.push(format!("{}.cast()", inward(param))),
-            (Direction::In, Class::Number) if param.kind.is("AINT") => {
-                inputs.push(format!("{name} as i64"))
-            }
-            (Direction::In, Class::Number | Class::Opaque) => inputs.push(inward(param)),
-            (Direction::In, Class::Count) => inputs.push(format!("{name} as i64")),
-            (Direction::In, Class::Logical) => inputs.push(format!("{name} != 0")),
-            (Direction::In, Class::Handle(inner)) if !inner.is_empty() => {
-                inputs.push(format!("{inner}(narrow({name}))"));
-            }
-            (Direction::In, Class::String) => {
-                writeln!(
-                    out,
-                    "let {name} = match unsafe {{ text({name}, \"{name}\") }} {{\n    \
-                     Ok(text) => text,\n    Err(why) => return {failed},\n}};"
-                )
-                .unwrap();
-                inputs.push(name.clone());
-            }
-            (Direction::InOut, Class::Handle(inner)) if !inner.is_empty() => {
-                writeln!(
-                    out,
-                    "let mut {name}_now = {inner}(narrow(unsafe {{ *{name} }}));"
-                )
-                .unwrap();
-                writeln!(
-                    write_back,
-                    "        unsafe {{ *{name} = widen({name}_now.0) }};"
-                )
-                .unwrap();
-                writeln!(put_back, "unsafe {{ put_back({name}, {name}_now.0) }};").unwrap();
-                inputs.push(format!("&mut {name}_now"));
-            }
-            (Direction::Out, _) => outputs.push(param),
-            _ => return Err(format!("{name} is of a kind whose body is written by hand")),
-        }
-    }
+    let made = made.map(|made| made.name.as_str());
+    let Arguments {
+        checks,
+        mut inputs,
+        outputs,
+        write_back,
+        put_back,
+    } = arguments_of(function, form, made, &failed)?;
+    out.push_str(&checks);
     let call = match &function.body {
         Body::Engine(method) => match method.split_once('(') {
             // Arguments that the table adds in front: `send_mode(Mode::Ready)`.
@@ -442,6 +373,112 @@ fn built(function: &Function, form: Form) -> Result<String, String> {
     )
     .unwrap();
     Ok(out)
+}
+
+/// A body written by hand, and what becomes of its answer.
+fn hand_body(function: &Function, by: &str, form: Form, failed: &str) -> String {
+    let call = hand_call(function, by, form, !function.always);
+    let outward: String = function
+        .form_params(form)
+        .filter(|param| param.direction == Direction::Out && param.array.is_none())
+        .filter(|param| param.kind.is_converted())
+        .map(|Param { name, kind, .. }| {
+            let kind = kind.name().to_lowercase();
+            format!("        unsafe {{ convert_out({name}, {kind}_out) }};\n")
+        })
+        .collect();
+    let done = match outward.is_empty() {
+        true => "SUCCESS".to_string(),
+        false => format!("{{\n{outward}        SUCCESS\n    }}"),
+    };
+    format!("match unsafe {{ {call} }} {{\n    Ok(()) => {done},\n    Err(why) => {failed},\n}}\n")
+}
+
+/// The arguments of a call of the engine.
+struct Arguments<'a> {
+    /// What is looked at before the call.
+    checks: String,
+    inputs: Vec<String>,
+    outputs: Vec<&'a Param>,
+    /// What the program's handles become after a call that went well, and after one that did not.
+    write_back: String,
+    put_back: String,
+}
+
+/// Converts the parameters of a function. `made`: the parameter that is checked already. `failed`: what an error does.
+fn arguments_of<'a>(
+    function: &'a Function,
+    form: Form,
+    made: Option<&str>,
+    failed: &str,
+) -> Result<Arguments<'a>, String> {
+    let mut inputs = Vec::new();
+    let mut outputs = Vec::new();
+    let (mut checks, mut write_back, mut put_back) = (String::new(), String::new(), String::new());
+    for param in function.form_params(form) {
+        let name = &param.name;
+        if param.array.is_some() {
+            return Err(format!("{name} is an array: write the body by hand"));
+        }
+        let class = param.kind.class();
+        let by_value = matches!(
+            class,
+            Class::Buffer | Class::Opaque | Class::String | Class::Status
+        );
+        let is_checked = made == Some(name);
+        if param.direction != Direction::In && !by_value && !is_checked {
+            writeln!(
+                checks,
+                "if {name}.is_null() {{\n    return null_argument(CALL, {}, \"{name}\");\n}}",
+                scope(function)
+            )
+            .unwrap();
+        }
+        match (param.direction, class) {
+            (_, Class::Buffer) => inputs.push(format!("{}.cast()", inward(param))),
+            (Direction::In, Class::Number) if param.kind.is("AINT") => {
+                inputs.push(format!("{name} as i64"))
+            }
+            (Direction::In, Class::Number | Class::Opaque) => inputs.push(inward(param)),
+            (Direction::In, Class::Count) => inputs.push(format!("{name} as i64")),
+            (Direction::In, Class::Logical) => inputs.push(format!("{name} != 0")),
+            (Direction::In, Class::Handle(inner)) if !inner.is_empty() => {
+                inputs.push(format!("{inner}(narrow({name}))"));
+            }
+            (Direction::In, Class::String) => {
+                writeln!(
+                    checks,
+                    "let {name} = match unsafe {{ text({name}, \"{name}\") }} {{\n    \
+                     Ok(text) => text,\n    Err(why) => return {failed},\n}};"
+                )
+                .unwrap();
+                inputs.push(name.clone());
+            }
+            (Direction::InOut, Class::Handle(inner)) if !inner.is_empty() => {
+                writeln!(
+                    checks,
+                    "let mut {name}_now = {inner}(narrow(unsafe {{ *{name} }}));"
+                )
+                .unwrap();
+                writeln!(
+                    write_back,
+                    "        unsafe {{ *{name} = widen({name}_now.0) }};"
+                )
+                .unwrap();
+                writeln!(put_back, "unsafe {{ put_back({name}, {name}_now.0) }};").unwrap();
+                inputs.push(format!("&mut {name}_now"));
+            }
+            (Direction::Out, _) => outputs.push(param),
+            _ => return Err(format!("{name} is of a kind whose body is written by hand")),
+        }
+    }
+    Ok(Arguments {
+        checks,
+        inputs,
+        outputs,
+        write_back,
+        put_back,
+    })
 }
 
 /// The pattern of a result, and the statements that store it.

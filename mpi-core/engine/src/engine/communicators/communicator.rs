@@ -1,15 +1,14 @@
 //! Communicators: what a communicator is, and the questions that can be asked of it (MPI 5.0, sections 7.4 and 7.8).
 
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use ferrite_shm::Board;
 
 use super::bsend_buffers::SharedBuffers;
 use super::call_log::Calls;
+use super::collective_state::CollectiveState;
 use crate::attribute::{Attributes, Owner};
-use crate::collective::nodes::Nodes;
 use crate::engine::Engine;
 use crate::errhandler::{Attached, Place};
 use crate::group::Members;
@@ -24,8 +23,6 @@ pub const MAX_NAME: usize = 127;
 
 /// The lowest bit of a context: set for collective operations.
 const COLLECTIVE: u64 = 1;
-/// The bit in which the numbers of persistent collective operations differ from those of others, which come around again sooner or later.
-const PERSISTENT: i32 = 1 << 30;
 /// Set in contexts that a process composed; those of the predefined communicators are small.
 const COMPOSED: u64 = 1 << 63;
 
@@ -85,19 +82,8 @@ pub struct CommData {
     /// How many ranks messages can go to: in an intercommunicator those of the remote group.
     peers: i32,
     inter: Option<Inter>,
-    /// Collective operations begun, which tells those under way at the same time apart.
-    sequence: AtomicI32,
-    /// The collective calls made on it last.
-    calls: Arc<Calls>,
-    /// Where the members of this node work together, if they are several and there was room. Set before the first collective that may use
-    /// it.
-    board: OnceLock<Board>,
-    /// Where the members are, if they are on several nodes and some share one. Known from the first question on.
-    nodes: OnceLock<Option<Arc<Nodes>>>,
-    /// The next turn of the board.
-    turn: AtomicU64,
-    /// The last call on the board had a root.
-    rooted: AtomicBool,
+    /// What its collective operations need.
+    pub(super) collectives: CollectiveState,
     /// Buffered messages that go through a buffer of the communicator's own.
     pub(in crate::engine) buffers: SharedBuffers,
     /// Who is whose neighbour. Set before the maker gives the handle away.
@@ -159,14 +145,9 @@ impl CommData {
             size: members.size() as i32,
             peers: members.size() as i32,
             inter: None,
-            calls: Arc::new(Calls::new(members.clone(), None)),
+            collectives: CollectiveState::new(Calls::new(members.clone(), None)),
             route: Route::new(context, rank, members),
             handle: AtomicU32::new(Comm::NULL.0),
-            sequence: AtomicI32::new(0),
-            board: OnceLock::new(),
-            nodes: OnceLock::new(),
-            turn: AtomicU64::new(Board::FIRST_TURN),
-            rooted: AtomicBool::new(false),
             buffers: SharedBuffers::new(),
             topology: OnceLock::new(),
             hints: ClassLock::new(Class::Leaf, Vec::new()),
@@ -186,7 +167,7 @@ impl CommData {
     ) -> CommData {
         let mut made = CommData::new(context, own, local.clone(), "");
         made.peers = remote.size() as i32;
-        made.calls = Arc::new(Calls::new(local.clone(), Some(remote.clone())));
+        made.collectives = CollectiveState::new(Calls::new(local.clone(), Some(remote.clone())));
         made.route = Route::new(context, made.route.rank, remote);
         let within = CommData::new(Contexts::after(context), own, local.clone(), "");
         made.inter = Some(Inter {
@@ -226,12 +207,6 @@ impl CommData {
     /// How its messages find their way.
     pub(crate) fn route(&self) -> &Route {
         &self.route
-    }
-
-    /// The collective calls made on it last.
-    #[inline]
-    pub(crate) fn calls(&self) -> &Arc<Calls> {
-        &self.calls
     }
 
     /// This process's rank.
@@ -287,54 +262,6 @@ impl CommData {
         self.route.process(rank)
     }
 
-    /// A number for the next collective operation, the same on every member.
-    pub(crate) fn next_sequence(&self) -> i32 {
-        self.sequence.fetch_add(1, Ordering::Relaxed) & (PERSISTENT - 1)
-    }
-
-    /// A number for a persistent collective operation, which keeps it for as long as it lives.
-    pub(crate) fn next_persistent(&self) -> i32 {
-        self.next_sequence() | PERSISTENT
-    }
-
-    /// The board of all members, where there is one.
-    #[inline]
-    pub(crate) fn board(&self) -> Option<&Board> {
-        self.any_board()
-            .filter(|board| board.members() == self.size as usize)
-    }
-
-    /// The board of those members that are on this node, where there is one.
-    #[inline]
-    pub(crate) fn any_board(&self) -> Option<&Board> {
-        self.board.get()
-    }
-
-    /// Where the members are; `node_of` is the node of each process of the job. `None` where it makes no difference.
-    pub(crate) fn nodes(&self, node_of: &[u32]) -> Option<&Arc<Nodes>> {
-        if node_of.is_empty() {
-            return None;
-        }
-        let found = self.nodes.get_or_init(|| {
-            let processes = (0..self.size).map(|rank| self.members().process(rank as u32));
-            Nodes::new(processes.map(|process| node_of[process as usize])).map(Arc::new)
-        });
-        found.as_ref()
-    }
-
-    /// The board of a communicator whose collective operations use it.
-    #[inline]
-    pub(in crate::engine) fn expect_board(&self) -> &Board {
-        let board = self.any_board();
-        board.expect("a schedule takes turns of a board only where the shape has one")
-    }
-
-    /// Gives the communicator its board.
-    pub(in crate::engine) fn set_board(&self, board: Board) {
-        let set = self.board.set(board);
-        debug_assert!(set.is_ok(), "a communicator gets one board");
-    }
-
     /// The topology, where there is one.
     pub(crate) fn topology(&self) -> Option<&Topology> {
         self.topology.get()
@@ -344,19 +271,6 @@ impl CommData {
     pub(in crate::engine) fn set_topology(&self, topology: Topology) {
         let set = self.topology.set(topology);
         debug_assert!(set.is_ok(), "a communicator gets one topology");
-    }
-
-    /// The first of as many turns of the board for the next collective operation, the same on every member.
-    pub(crate) fn next_turns(&self, turns: u64) -> u64 {
-        self.turn.fetch_add(turns, Ordering::Relaxed)
-    }
-
-    /// Notes whether a call on the board has a root. Returns whether the one before had one. Relaxed: calls come one after the other.
-    #[inline]
-    pub(crate) fn replace_rooted(&self, rooted: bool) -> bool {
-        let before = self.rooted.load(Ordering::Relaxed);
-        self.rooted.store(rooted, Ordering::Relaxed);
-        before
     }
 
     /// Takes over the hints that are known. `MPI_ERR_INFO_VALUE` for one that is neither true nor false.

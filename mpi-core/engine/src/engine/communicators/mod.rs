@@ -3,6 +3,7 @@
 
 mod bsend_buffers;
 mod call_log;
+mod collective_state;
 mod communicator;
 mod groups;
 mod session;
