@@ -4,7 +4,6 @@ use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-
 use super::bsend_buffers::SharedBuffers;
 use super::call_log::Calls;
 use super::collective_state::CollectiveState;
