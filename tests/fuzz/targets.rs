@@ -23,6 +23,11 @@ pub const TARGETS: &[Target] = &[
         seeds: frame_seeds,
     },
     Target {
+        name: "engine_frames",
+        run: ferrite_engine::fuzzing::frame,
+        seeds: ferrite_engine::fuzzing::frames,
+    },
+    Target {
         name: "tcp_handshake",
         run: tcp_handshake,
         seeds: handshake_seeds,

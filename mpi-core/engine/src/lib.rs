@@ -9,6 +9,7 @@ pub mod errhandler;
 pub mod error;
 pub mod error_class;
 pub mod error_code;
+pub mod fuzzing;
 pub mod group;
 pub mod handle;
 pub mod hardware;

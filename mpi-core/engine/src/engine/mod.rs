@@ -34,6 +34,7 @@ pub(crate) use constructors::check_intra;
 pub use constructors::{Edge, RESOURCE_KEY, SplitType};
 pub(crate) use life::made_engine;
 pub use life::{Discovered, engine, is_finalized, is_initialized, loaded_from, session_action};
+pub(crate) use protocol::{frame_seeds, fuzz_frame};
 pub use requests::{Generalized, Mode, SENT};
 
 use crate::settings::Settings;

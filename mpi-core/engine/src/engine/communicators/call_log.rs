@@ -68,32 +68,6 @@ impl Arguments {
         }
     }
 
-    /// Bytes of a frame that says them.
-    pub(in crate::engine) const BYTES: usize = 24;
-
-    pub(in crate::engine) fn encode(&self) -> [u8; Self::BYTES] {
-        let mut bytes = [0; Self::BYTES];
-        bytes[0] = self.function as u8;
-        bytes[1] = self.commutative.into();
-        bytes[4..8].copy_from_slice(&self.root.to_le_bytes());
-        // Bytes 2 and 3 are for whoever sends the frame.
-        bytes[8..12].copy_from_slice(&self.width.to_le_bytes());
-        bytes[16..].copy_from_slice(&self.bytes.to_le_bytes());
-        bytes
-    }
-
-    /// `None` for what no call has.
-    pub(in crate::engine) fn decode(bytes: &[u8; Self::BYTES]) -> Option<Arguments> {
-        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
-        Some(Arguments {
-            function: Function::from_u8(bytes[0])?,
-            commutative: bytes[1] != 0,
-            root: word(4),
-            width: word(8),
-            bytes: u64::from_le_bytes(bytes[16..].try_into().expect("8 bytes")),
-        })
-    }
-
     /// The class of error that two members make whose arguments are these; `None` where they agree.
     pub(in crate::engine) fn disagreement(&self, other: &Arguments) -> Option<ErrorClass> {
         if self.function != other.function {

@@ -1,9 +1,7 @@
 //! Cancelling operations (MPI 5.0, section 3.8.4).
 
-use ferrite_fabric::Kind as FrameKind;
-
 use crate::engine::Engine;
-use crate::engine::protocol::{Kept, QueuedBody};
+use crate::engine::protocol::{Frame, Kept, QueuedBody};
 use crate::engine::requests::{Kind, RequestData, RequestRef, SENT};
 use crate::handle::Request;
 use crate::status::Status;
@@ -101,7 +99,8 @@ impl Engine {
             return self.cancelled(request);
         }
         drop(out);
-        self.answer(FrameKind::Cancel, process, request.handle().0, 0, 0);
+        let send = request.as_sender();
+        self.send_control(process, Frame::Cancel { send });
     }
 }
 

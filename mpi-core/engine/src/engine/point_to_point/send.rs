@@ -10,15 +10,14 @@ use crate::datatype::{Argument, Type};
 use crate::engine::Engine;
 use crate::engine::communicators::CommData;
 use crate::engine::matching::Envelope;
-use crate::engine::protocol::{ALLOWANCE, CONTROL, Queued, QueuedBody, cost, header};
+use crate::engine::protocol::{
+    ALLOWANCE, Frame, Queued, QueuedBody, SYNC_DATA, ShortData, cost, with_envelope,
+};
 use crate::engine::requests::{Body, Kind, Mode, RequestRef, SENT, idle_body};
 use crate::handle::{Comm, Datatype, Request};
 use crate::status::PROC_NULL;
 use crate::sync::threaded;
 use crate::{Error, ErrorClass, Result, datatype};
-
-/// A synchronous message up to this long goes with its envelope: the sender's request takes 8 of the slot's 40 bytes.
-const SYNC_INLINE: usize = 32;
 
 /// A message about to be sent, its arguments checked.
 pub(in crate::engine) struct Outbound<'a> {
@@ -252,7 +251,7 @@ impl Engine {
         // A link never keeps a body as short as this, so no request is needed to wait for.
         out.is_open() && {
             out.allowance -= cost;
-            let header = header(FrameKind::Eager, body.envelope);
+            let header = with_envelope(FrameKind::Eager, body.envelope);
             // SAFETY: the user's buffer is readable during the call.
             let sent = unsafe { out.try_send_part(&header, body, 0..body.len, Token(0)) };
             if sent == Sent::Done {
@@ -273,28 +272,26 @@ impl Engine {
         let mut out = peer.out.lock();
         out.sends.count(body.len);
         let eager = body.len <= out.eager;
-        if synchronous && body.len <= SYNC_INLINE && !out.held {
-            let mut bytes = [0u8; CONTROL];
-            bytes[..8].copy_from_slice(&u64::from(request.handle().0).to_le_bytes());
+        let queued = if synchronous && body.len <= SYNC_DATA && !out.held {
+            let len = body.len;
             // SAFETY: the user's buffer is readable for `len` bytes, which fit.
-            unsafe { body.load(0..body.len, bytes[8..].as_mut_ptr()) };
-            let header = header(FrameKind::EagerSync, body.envelope);
-            self.push(
-                peer,
-                &mut out,
-                header,
-                QueuedBody::Control {
-                    bytes,
-                    len: 8 + body.len,
-                },
-            );
+            let data = unsafe { ShortData::filled(len, |to| body.load(0..len, to)) };
+            let (envelope, request) = (body.envelope, request.as_sender());
+            Frame::EagerSync {
+                envelope,
+                request,
+                data,
+            }
+            .encode()
         } else if eager && !synchronous && !out.held {
-            let header = header(FrameKind::Eager, body.envelope);
-            self.push(peer, &mut out, header, QueuedBody::Message(request));
+            Queued {
+                header: with_envelope(FrameKind::Eager, body.envelope),
+                body: QueuedBody::Message(request),
+            }
         } else {
-            let Queued { header, body } = self.rendezvous(&mut out, request);
-            self.push(peer, &mut out, header, body);
-        }
+            self.rendezvous(&mut out, request)
+        };
+        self.push(peer, &mut out, queued);
     }
 }
 

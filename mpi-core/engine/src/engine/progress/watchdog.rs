@@ -6,36 +6,16 @@
 //! Or all others have ended it or wait in it like this one, and nothing has moved in any of them for a while. Who is late is no evidence, however
 //! late: it has not made the call yet. Then the question is asked again later. A process in which some thread may do something does
 //! not wait ([`super::rest`]); if that is all that is wanting, a sentence says so.
-//!
-//! | field of a `Call` frame | |
-//! |---|---|
-//! | context | the communicator |
-//! | tag | the number of the call |
-//! | source | how often it was started, if it is persistent |
-//! | flags | [`ASKS`], [`ENDED`] |
-//! | body | the call's arguments, where they are known |
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use ferrite_fabric::{Header, Kind as FrameKind, RawBuf};
-
 use crate::engine::Engine;
-use crate::engine::communicators::{Arguments, Calls, Rounds, Stage};
-use crate::engine::matching::Envelope;
-use crate::engine::protocol::header;
+use crate::engine::communicators::{Calls, Rounds, Stage};
+use crate::engine::protocol::{CallNews, Frame};
 use crate::sync::{Class, ClassLock};
-
-/// The sender wants to know how far this process is with the call.
-const ASKS: u8 = 1;
-/// The sender has ended the call.
-const ENDED: u8 = 2;
-/// The bytes of the body that say for how many rounds of asking nothing has moved in the sender: while all of its threads were at rest, and at
-/// all.
-const AT_REST: usize = 2;
-const QUIET: usize = 3;
 
 /// In a larger communicator a process asks only members at distances that are powers of two: the neighbours of a rank that disagrees
 /// find out, and the job ends or whoever waits for them finds out later.
@@ -127,7 +107,7 @@ impl Engine {
                 }
                 let stage = Stage::UnderWay(arguments);
                 for process in self.to_ask(&calls) {
-                    self.tell_stage(process, context, (number, started), (stage, rounds), ASKS);
+                    self.tell_stage(process, context, (number, started), (stage, rounds), true);
                 }
             }
         }
@@ -153,67 +133,53 @@ impl Engine {
         context: u64,
         (number, started): (u32, u32),
         (stage, rounds): (Stage, Rounds),
-        flags: u8,
+        asks: bool,
     ) {
-        let (arguments, flags) = match stage {
-            Stage::UnderWay(arguments) => (Some(arguments), flags),
-            Stage::Ended(arguments) => (arguments, flags | ENDED),
+        let (arguments, has_ended) = match stage {
+            Stage::UnderWay(arguments) => (Some(arguments), false),
+            Stage::Ended(arguments) => (arguments, true),
             Stage::ToCome | Stage::Forgotten => return,
         };
-        let envelope = Envelope {
+        let news = CallNews {
             context,
-            source: started as i32,
-            tag: number as i32,
+            number,
+            started,
+            asks,
+            has_ended,
+            arguments: arguments.map(|arguments| (arguments, rounds)),
         };
-        let head = Header {
-            flags,
-            ..header(FrameKind::Call, envelope)
-        };
-        match arguments {
-            Some(arguments) => {
-                let mut body = arguments.encode();
-                body[AT_REST] = rounds.at_rest.min(255) as u8;
-                body[QUIET] = rounds.quiet.min(255) as u8;
-                self.send_control(process, head, &body);
-            }
-            None => self.send_control(process, head, &[]),
-        }
+        self.send_control(process, Frame::Call(news));
     }
 
     /// A member tells how far it is with a call, and may ask the same.
     #[cold]
-    pub(in crate::engine) fn stage_told(&self, process: u32, head: &Header, data: RawBuf) {
-        let Some((calls, is_freed)) = self.progress.watchdog.get(head.context) else {
+    pub(in crate::engine) fn stage_told(&self, process: u32, news: CallNews) {
+        let Some((calls, is_freed)) = self.progress.watchdog.get(news.context) else {
             return;
         };
-        let call = (head.tag as u32, head.source as u32);
-        let mut body = [0; Arguments::BYTES];
-        let mut arguments = None;
-        if data.len == body.len() {
-            // SAFETY: `data` is readable during `Sink::frame`, and has this length.
-            unsafe { data.copy_to(body.as_mut_ptr()) };
-            arguments = Arguments::decode(&body);
-        }
+        let call = (news.number, news.started);
         self.progress.watchdog.talk.fetch_add(1, Ordering::Relaxed);
-        let theirs = match (head.flags & ENDED != 0, arguments) {
+        let arguments = news.arguments.map(|(arguments, _)| arguments);
+        let theirs = match (news.has_ended, arguments) {
             (true, arguments) => Stage::Ended(arguments),
             (false, Some(arguments)) => Stage::UnderWay(arguments),
             (false, None) => return,
         };
         // An answer says nothing of how long the other has waited.
-        let rounds = (head.flags & ASKS != 0).then_some(Rounds {
-            at_rest: body[AT_REST].into(),
-            quiet: body[QUIET].into(),
-        });
+        let rounds = news
+            .arguments
+            .map_or(Rounds::default(), |(_, rounds)| rounds);
+        let rounds = news.asks.then_some(rounds);
         let asked = self.progress.watchdog.asked.load(Ordering::Relaxed);
         calls.told(call, (self.job.rank, asked), process, (theirs, rounds));
-        if head.flags & ASKS != 0 {
+        if news.asks {
             let ours = match calls.stage(call.0, call.1) {
                 // What was not called before the communicator was freed is not late: it does not come any more.
                 Stage::ToCome if is_freed => Stage::Ended(None),
                 stage => stage,
             };
-            self.tell_stage(process, head.context, call, (ours, Rounds::default()), 0);
+            let answer = (ours, Rounds::default());
+            self.tell_stage(process, news.context, call, answer, false);
         }
     }
 }

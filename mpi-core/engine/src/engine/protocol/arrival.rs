@@ -1,19 +1,4 @@
-//! What arrives: the engine's side of every frame.
-//!
-//! Frames of the matching kinds (eager, rendezvous) carry an envelope. The others use the header's fields for themselves:
-//!
-//! | kind | context | tag | source | body |
-//! |---|---|---|---|---|
-//! | `Clear` | bytes wanted | sender's request | receiver's request; [`UNPACKED`] in the flags | |
-//! | `Data` | offset of the piece | receiver's request | | the piece |
-//! | `Finished` | | sender's request | | |
-//! | `Credit` | 1: send envelopes only, 0: no longer | | | |
-//! | `Cancel` | | sender's request | | |
-//! | `Cancelled` | 1: taken back, 0: too late | sender's request | | |
-//!
-//! `Clear` and `Finished` with other flags: see [`super::cooperative_copy`]. `Call`: see [`crate::engine::progress::watchdog`].
-//!
-//! Requests in frames are handles: one that is stale or invented is found out and the frame is dropped.
+//! What arrives: the engine's side of every frame ([`super::frames`]).
 
 use core::sync::atomic::Ordering;
 
@@ -21,18 +6,15 @@ use ferrite_fabric::{
     Header, Kind as FrameKind, Landing, LinkDown, RawBuf, RawBufMut, Sink, Token, Transfer,
 };
 
-use super::cooperative_copy::{HELP, unreadable};
+use super::cooperative_copy::unreadable;
+use super::frames::{Frame, Offer, envelope_of};
 use super::landing::Landings;
-use super::peer::{CONTROL, Outgoing, QueuedBody, Stream};
-use super::queue::header;
-use super::unexpected::{Kept, KeptData, Offer};
+use super::peer::{Outgoing, Stream};
+use super::unexpected::{Kept, KeptData};
 use crate::engine::Engine;
 use crate::engine::matching::Envelope;
-use crate::engine::requests::{Body, Kind, RequestRef};
+use crate::engine::requests::{Body, Kind, ReceiversRequest, RequestRef, SendersRequest};
 use crate::{Error, ErrorClass};
-
-/// Flags of a `Clear` frame from a receiver whose items have gaps: it unpacks every frame.
-const UNPACKED: u8 = 2;
 
 /// Takes what a port receives. Used under the port's lock.
 pub(in crate::engine) struct Receiver<'a> {
@@ -100,84 +82,65 @@ impl Engine {
 
     #[inline(never)]
     fn other_arrived(&self, process: u32, head: &Header, data: RawBuf) {
-        match FrameKind::from_u8(head.kind) {
+        // SAFETY: `data` is readable during `Sink::frame`.
+        let Some(frame) = (unsafe { Frame::decode(head, data) }) else {
             // The peer sends ever the same bytes of nonsense, or this is a newer version's frame: nothing is owed to it.
-            None => {}
-            // SAFETY: `data` is readable during `Sink::frame`.
-            Some(FrameKind::Eager) => unsafe { self.eager_arrived(process, head, data) },
-            Some(FrameKind::EagerSync) => self.sync_arrived(process, head, data),
-            Some(FrameKind::Rendezvous) => {
-                let mut bytes = [0u8; CONTROL];
-                let len = data.len.min(CONTROL);
-                // SAFETY: `data` is readable during `Sink::frame`; the length was cut to fit.
-                unsafe { data.part(0, len).copy_to(bytes.as_mut_ptr()) };
-                if let Some(offer) = Offer::decode(&bytes[..len]) {
-                    let kept = Kept {
-                        process,
-                        data: KeptData::Offered(offer),
-                    };
-                    self.match_or_keep(envelope_of(head), kept);
-                }
+            return;
+        };
+        match frame {
+            Frame::EagerSync {
+                envelope,
+                request,
+                data,
+            } => {
+                let data = KeptData::Sync { data, request };
+                self.match_or_keep(envelope, Kept { process, data });
             }
-            Some(FrameKind::Clear) if head.flags == HELP => self.help_wanted(process, head, data),
-            Some(FrameKind::Finished) if head.flags != 0 => self.helped(process, head),
-            Some(FrameKind::Clear) => {
-                if let Some(request) = self.pending_to(head.tag as u32, Kind::Send, process) {
+            Frame::Rendezvous { envelope, offer } => {
+                let data = KeptData::Offered(offer);
+                self.match_or_keep(envelope, Kept { process, data });
+            }
+            Frame::Help(help) => self.help_wanted(process, help),
+            Frame::Clear {
+                send,
+                receive,
+                wanted,
+                is_unpacked,
+            } => {
+                if let Some(request) = self.pending_send(send, process) {
                     // SAFETY: a send whose envelope was matched belongs to whoever has the answer.
                     let len = unsafe { request.body() }.len;
-                    let end = (head.context as usize).min(len);
-                    let remote = head.source as u32;
-                    self.stream(
-                        process,
-                        Stream {
-                            request,
-                            remote,
-                            offset: 0,
-                            end,
-                            is_unpacked: head.flags == UNPACKED,
-                        },
-                    );
+                    let stream = Stream {
+                        request,
+                        remote: receive,
+                        offset: 0,
+                        end: usize::try_from(wanted).map_or(len, |wanted| wanted.min(len)),
+                        is_unpacked,
+                    };
+                    self.stream(process, stream);
                 }
             }
-            Some(FrameKind::Data) => self.data_arrived(process, head, data),
-            Some(FrameKind::Finished) => {
-                if let Some(request) = self.pending_to(head.tag as u32, Kind::Send, process) {
+            Frame::Data { receive, offset } => self.data_arrived(process, (receive, offset), data),
+            Frame::Finished { send } => {
+                if let Some(request) = self.pending_send(send, process) {
                     self.complete(request);
                 }
             }
-            Some(FrameKind::Credit) => {
+            Frame::Helped { receive } => self.helped(process, receive),
+            Frame::Returned { receive, piece } => self.piece_returned(process, receive, piece),
+            Frame::Credit { hold } => {
                 let mut out = self.peer(process).out.lock();
-                out.held = head.context != 0;
+                out.held = hold;
                 out.update();
             }
-            Some(FrameKind::Call) => self.stage_told(process, head, data),
-            Some(FrameKind::Cancel) => self.take_back(process, head.tag as u32),
-            Some(FrameKind::Cancelled) => {
-                if head.context == 1
-                    && let Some(request) = self.pending_to(head.tag as u32, Kind::Send, process)
-                {
+            Frame::Call(news) => self.stage_told(process, news),
+            Frame::Cancel { send } => self.take_back(process, send),
+            Frame::Cancelled { send, is_back } => {
+                if is_back && let Some(request) = self.pending_send(send, process) {
                     self.cancelled(request);
                 }
             }
         }
-    }
-
-    fn sync_arrived(&self, process: u32, head: &Header, data: RawBuf) {
-        let mut all = [0u8; ferrite_shm::INLINE];
-        if !(8..=all.len()).contains(&data.len) {
-            return;
-        }
-        // SAFETY: `data` is readable during `Sink::frame`; it fits.
-        unsafe { data.copy_to(all.as_mut_ptr()) };
-        let mut bytes = [0u8; ferrite_shm::INLINE];
-        bytes[..data.len - 8].copy_from_slice(&all[8..data.len]);
-        let request = u32::from_le_bytes([all[0], all[1], all[2], all[3]]);
-        let data = KeptData::Sync {
-            bytes,
-            len: (data.len - 8) as u8,
-            request,
-        };
-        self.match_or_keep(envelope_of(head), Kept { process, data });
     }
 
     fn match_or_keep(&self, envelope: Envelope, kept: Kept) {
@@ -228,16 +191,11 @@ impl Engine {
                 unsafe { self.land(receive, envelope, process, RawBuf::of(&bytes)) };
                 self.complete(receive);
             }
-            KeptData::Sync {
-                bytes,
-                len,
-                request,
-            } => {
-                let data = RawBuf::of(&bytes[..usize::from(len)]);
+            KeptData::Sync { data, request } => {
                 // SAFETY: as above.
-                unsafe { self.land(receive, envelope, process, data) };
+                unsafe { self.land(receive, envelope, process, RawBuf::of(data.as_slice())) };
                 self.complete(receive);
-                self.answer(FrameKind::Finished, process, request, 0, 0);
+                self.send_control(process, Frame::Finished { send: request });
             }
             KeptData::Offered(offer) => self.accept(receive, envelope, process, offer),
             KeptData::Own(send) => self.hand_over(send, receive),
@@ -284,7 +242,7 @@ impl Engine {
             Some(region) if out.caps().read => {
                 let ptr = body.buf;
                 // Before the read begins: `operation_done` answers with it.
-                body.extra().sender = offer.request;
+                body.extra().sender = Some(offer.request);
                 let token = Token(u64::from(receive.handle().0));
                 // SAFETY: the receive's buffer is writable until the request is done.
                 unsafe { out.read(RawBufMut { ptr, len }, region, 0, token) }
@@ -294,63 +252,63 @@ impl Engine {
         self.moved(&mut out, receive, offer.request, moved);
     }
 
-    /// What follows an attempt to read a message. `sender`: its sender's request.
-    fn moved(&self, out: &mut Outgoing, receive: RequestRef, sender: u32, moved: Transfer) {
+    /// What follows an attempt to read a message. `send`: its sender's request.
+    fn moved(
+        &self,
+        out: &mut Outgoing,
+        receive: RequestRef,
+        send: SendersRequest,
+        moved: Transfer,
+    ) {
         // SAFETY: a matched receive whose data are not on their way belongs to the link, whose lock is held.
         let body = unsafe { receive.body() };
         let process = body.process;
-        let mut answer = Envelope {
-            context: 0,
-            source: 0,
-            tag: sender as i32,
-        };
-        let head = match moved {
+        let answer = match moved {
             // `operation_done` goes on.
             Transfer::Queued(_) => return,
-            Transfer::Done => header(FrameKind::Finished, answer),
+            Transfer::Done => Frame::Finished { send },
             Transfer::Failed => {
                 body.error = Some(match self.peer(process).is_remote {
                     true => undelivered(body),
                     false => unreadable(body),
                 });
-                header(FrameKind::Finished, answer)
+                Frame::Finished { send }
             }
-            Transfer::Unavailable => {
-                answer.context = body.status.bytes as u64;
-                answer.source = receive.handle().0 as i32;
-                let flags = if body.run().is_some() { 0 } else { UNPACKED };
-                let clear = header(FrameKind::Clear, answer);
-                Header { flags, ..clear }
-            }
+            Transfer::Unavailable => Frame::Clear {
+                send,
+                receive: receive.as_receiver(),
+                wanted: body.status.bytes as u64,
+                is_unpacked: body.run().is_none(),
+            },
         };
-        self.push(self.peer(process), out, head, QueuedBody::NOTHING);
+        self.push(self.peer(process), out, answer.encode());
         // Last: once the receive is complete, the program may tell the sender so by another way, and its buffer has room then.
         if !matches!(moved, Transfer::Unavailable) {
             self.complete(receive);
         }
     }
 
-    fn data_arrived(&self, process: u32, head: &Header, data: RawBuf) {
-        if let Some((request, at)) = self.place_of_data(process, head) {
+    fn data_arrived(&self, process: u32, piece: (ReceiversRequest, u64), data: RawBuf) {
+        if let Some((request, at)) = self.place_of_data(process, piece, data.len) {
             // SAFETY: the receive is the port's, whose lock is held, and has room for the piece, which is readable during `Sink::frame`.
             unsafe { request.body().store(at, data) };
             self.data_landed(request, data.len);
         }
     }
 
-    /// The receive that a piece of a rendezvous belongs to, and where in the message it lies; `None` for one that nobody waits for.
+    /// The receive that a piece of a rendezvous of this length belongs to, and where in the message it lies; `None` for one that nobody
+    /// waits for.
     pub(in crate::engine) fn place_of_data(
         &self,
         process: u32,
-        head: &Header,
+        (receive, offset): (ReceiversRequest, u64),
+        len: usize,
     ) -> Option<(RequestRef, usize)> {
-        let request = self.pending_to(head.tag as u32, Kind::Recv, process)?;
+        let request = self.pending_receive(receive, process)?;
         // SAFETY: a matched receive whose data are on their way belongs to the port, whose lock is held.
         let body = unsafe { request.body() };
-        let (total, len) = (body.status.bytes as usize, head.len as usize);
-        let at = usize::try_from(head.context)
-            .ok()
-            .filter(|at| *at <= total)?;
+        let total = body.status.bytes as usize;
+        let at = usize::try_from(offset).ok().filter(|at| *at <= total)?;
         (len <= total - at && len <= body.remaining).then_some((request, at))
     }
 
@@ -377,52 +335,36 @@ impl Engine {
             self.piece_gone(request);
             // A message with gaps sends a piece when the one before it has left.
             self.pump(&mut out);
-        } else if let Some(receive) = self.pending_to(handle, Kind::Recv, process) {
+        } else if let Some(receive) = self.pending_receive(ReceiversRequest(handle), process) {
             // SAFETY: a receive whose message is being read belongs to the link, whose lock is held.
             let body = unsafe { receive.body() };
-            let sender = body.extra().sender;
-            let moved = if ok { Transfer::Done } else { Transfer::Failed };
-            self.moved(&mut out, receive, sender, moved);
+            if let Some(sender) = body.extra().sender {
+                let moved = if ok { Transfer::Done } else { Transfer::Failed };
+                self.moved(&mut out, receive, sender, moved);
+            }
         }
     }
 
     /// The sender wants a message back that may still be unmatched.
-    fn take_back(&self, process: u32, sender: u32) {
-        let mut taken = false;
+    fn take_back(&self, process: u32, send: SendersRequest) {
+        let mut is_back = false;
         for lane in self.lanes.iter() {
             let mut lane = lane.lock();
             let found = lane.find_kept_by(|kept| {
                 kept.process == process
                     && match &kept.data {
-                        KeptData::Offered(offer) => offer.request == sender,
-                        KeptData::Sync { request, .. } => *request == sender,
+                        KeptData::Offered(offer) => offer.request == send,
+                        KeptData::Sync { request, .. } => *request == send,
                         _ => false,
                     }
             });
             if let Some(entry) = found {
                 drop(lane.take_kept(entry));
-                taken = true;
+                is_back = true;
                 break;
             }
         }
-        self.answer(FrameKind::Cancelled, process, sender, u64::from(taken), 0);
-    }
-
-    /// Sends a frame that names the peer's request.
-    pub(in crate::engine) fn answer(
-        &self,
-        kind: FrameKind,
-        process: u32,
-        theirs: u32,
-        context: u64,
-        ours: u32,
-    ) {
-        let envelope = Envelope {
-            context,
-            source: ours as i32,
-            tag: theirs as i32,
-        };
-        self.send_control(process, header(kind, envelope), &[]);
+        self.send_control(process, Frame::Cancelled { send, is_back });
     }
 
     /// The pending request of this kind that a handle in a frame names.
@@ -433,13 +375,26 @@ impl Engine {
         (!data.is_done() && unsafe { request.body() }.kind == kind).then_some(request)
     }
 
-    /// As `pending`, if its other end is this process.
-    pub(in crate::engine) fn pending_to(
+    /// A pending send to this process.
+    pub(in crate::engine) fn pending_send(
         &self,
-        handle: u32,
-        kind: Kind,
+        send: SendersRequest,
         process: u32,
     ) -> Option<RequestRef> {
+        self.pending_to(send.0, Kind::Send, process)
+    }
+
+    /// A pending receive whose message comes from this process.
+    pub(in crate::engine) fn pending_receive(
+        &self,
+        receive: ReceiversRequest,
+        process: u32,
+    ) -> Option<RequestRef> {
+        self.pending_to(receive.0, Kind::Recv, process)
+    }
+
+    /// As `pending`, if its other end is this process.
+    fn pending_to(&self, handle: u32, kind: Kind, process: u32) -> Option<RequestRef> {
         let request = self.pending(handle, kind)?;
         // SAFETY: as in `pending`.
         (unsafe { request.body() }.process == process).then_some(request)
@@ -475,22 +430,8 @@ impl Engine {
         };
         if hold != out.holding {
             out.holding = hold;
-            let envelope = Envelope {
-                context: u64::from(hold),
-                source: 0,
-                tag: 0,
-            };
-            let credit = header(FrameKind::Credit, envelope);
-            self.push(peer, &mut out, credit, QueuedBody::NOTHING);
+            self.push(peer, &mut out, Frame::Credit { hold }.encode());
         }
-    }
-}
-
-pub(in crate::engine) fn envelope_of(header: &Header) -> Envelope {
-    Envelope {
-        context: header.context,
-        source: header.source,
-        tag: header.tag,
     }
 }
 

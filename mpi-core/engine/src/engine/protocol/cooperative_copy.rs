@@ -4,59 +4,36 @@
 //! The pieces are counted in a *claim*, a few words of the node's segment that belong to the pair of processes. The receiver
 //! sets it up and asks for help; a sender that is busy elsewhere helps less, or not at all, and nobody waits for it. Whoever finishes
 //! the last piece tells the other. A claim carries the number of its use, so a sender that comes too late takes nothing.
-//!
-//! | frame | flags | context | tag | source | body |
-//! |---|---|---|---|---|---|
-//! | `Clear` | [`HELP`] | address in the receiver | sender's request | receiver's request | which claim, its use, bytes |
-//! | `Finished` | [`ALL`] | | receiver's request | | |
-//! | `Finished` | [`RETURNED`] | number of a piece that the sender cannot write | receiver's request | | |
 
 use core::sync::atomic::Ordering;
 
-use ferrite_fabric::{Header, Kind as FrameKind, RawBuf, RawBufMut, Region, Token, Transfer};
+use ferrite_fabric::{RawBufMut, Region, Token, Transfer};
 use ferrite_shm::Claim;
 
-use super::queue::header;
-use super::unexpected::Offer;
+use super::frames::{Frame, Help, Offer};
 use crate::engine::Engine;
-use crate::engine::matching::Envelope;
-use crate::engine::requests::{Body, Kind, RequestRef, Share};
+use crate::engine::requests::{Body, ReceiversRequest, RequestRef, SendersRequest, Share};
 use crate::{Error, ErrorClass};
-
-/// Flags of a `Clear` frame that asks the sender to help.
-pub(in crate::engine) const HELP: u8 = 1;
-/// Flags of a `Finished` frame to a receiver: the message is whole.
-pub(in crate::engine) const ALL: u8 = 1;
-/// Flags of a `Finished` frame to a receiver: one piece is left to it.
-pub(in crate::engine) const RETURNED: u8 = 2;
 
 /// Messages from this length on are shared, in bytes.
 const FROM: usize = 512 << 10;
 /// Bytes of a piece.
-const PIECE: usize = 128 << 10;
-/// Bytes of the body of a request for help.
-const REQUEST: usize = 16;
+const COPY_PIECE: usize = 128 << 10;
 
 /// A receiver that wants help with a message of ours.
-pub(in crate::engine) struct Help {
+pub(in crate::engine) struct Helping {
     process: u32,
-    send: u32,
-    receive: u32,
-    /// Of the receiver's buffer.
-    address: u64,
-    claim: u32,
-    turn: u32,
-    len: usize,
+    with: Help,
 }
 
 /// Where piece `number` of a message lies, and how long it is.
 fn piece(number: u64, len: usize) -> (usize, usize) {
-    let at = number as usize * PIECE;
-    (at, PIECE.min(len - at))
+    let at = number as usize * COPY_PIECE;
+    (at, COPY_PIECE.min(len - at))
 }
 
 fn pieces(len: usize) -> u64 {
-    len.div_ceil(PIECE) as u64
+    len.div_ceil(COPY_PIECE) as u64
 }
 
 /// Takes a piece of a claim in its `turn`-th use; `None` when there are none left, or the claim is used anew.
@@ -127,20 +104,15 @@ impl Engine {
             len,
             sender,
         });
-        let mut request = [0u8; REQUEST];
-        request[..4].copy_from_slice(&number.to_le_bytes());
-        request[4..8].copy_from_slice(&turn.to_le_bytes());
-        request[8..].copy_from_slice(&(len as u64).to_le_bytes());
-        let envelope = Envelope {
-            context: body.buf.expose_provenance() as u64,
-            tag: sender as i32,
-            source: receive.handle().0 as i32,
+        let help = Help {
+            send: sender,
+            receive: receive.as_receiver(),
+            address: body.buf.expose_provenance() as u64,
+            claim: number,
+            turn,
+            len: len as u64,
         };
-        let head = Header {
-            flags: HELP,
-            ..header(FrameKind::Clear, envelope)
-        };
-        self.send_control(process, head, &request);
+        self.send_control(process, Frame::Help(help));
         while let Some(number) = take_piece(claim, turn, pieces(len)) {
             if self.read_piece(receive, process, region, number, len) != Transfer::Done {
                 // SAFETY: as above; the sender only writes the buffer, by way of the system.
@@ -159,14 +131,14 @@ impl Engine {
     /// The receiver has the whole message, and finished it itself.
     fn whole(&self, receive: RequestRef, process: u32) {
         // First: once the receive is complete, the program may tell the sender so by another way, and its buffer has room then.
-        if let Some(sender) = self.end_share(receive, process) {
-            self.answer(FrameKind::Finished, process, sender, 0, 0);
+        if let Some(send) = self.end_share(receive, process) {
+            self.send_control(process, Frame::Finished { send });
         }
         self.complete(receive);
     }
 
     /// Gives the claim of a receive back. Returns the sender's request.
-    fn end_share(&self, receive: RequestRef, process: u32) -> Option<u32> {
+    fn end_share(&self, receive: RequestRef, process: u32) -> Option<SendersRequest> {
         // SAFETY: the last piece is done, so the receive is ours.
         let share = unsafe { receive.body() }.extra().share.take()?;
         self.peer(process).give_claim(share.claim);
@@ -193,25 +165,9 @@ impl Engine {
 
     /// The receiver of our message asks for help. It gets it when there is nothing else to do: messages on their way to us
     /// come first, as nobody else can receive them.
-    pub(in crate::engine) fn help_wanted(&self, process: u32, head: &Header, data: RawBuf) {
-        let mut request = [0u8; REQUEST];
-        if data.len != REQUEST {
-            return;
-        }
-        // SAFETY: `data` is readable during `Sink::frame` and as long as the array.
-        unsafe { data.copy_to(request.as_mut_ptr()) };
-        let word = |at: usize| u32::from_le_bytes(request[at..at + 4].try_into().expect("4 bytes"));
-        let len = u64::from_le_bytes(request[8..].try_into().expect("8 bytes"));
+    pub(in crate::engine) fn help_wanted(&self, process: u32, with: Help) {
         let mut helps = self.peers.helps.lock();
-        helps.push_back(Help {
-            process,
-            send: head.tag as u32,
-            receive: head.source as u32,
-            address: head.context,
-            claim: word(0),
-            turn: word(4),
-            len: len as usize,
-        });
+        helps.push_back(Helping { process, with });
         self.peers.has_helps.store(true, Ordering::Relaxed);
     }
 
@@ -219,35 +175,42 @@ impl Engine {
     #[cold]
     pub(in crate::engine) fn help(&self) -> bool {
         let mut helps = self.peers.helps.lock();
-        let Some(help) = helps.pop_front() else {
+        let Some(helping) = helps.pop_front() else {
             self.peers.has_helps.store(false, Ordering::Relaxed);
             return false;
         };
         drop(helps);
+        let Helping {
+            process,
+            with: help,
+        } = helping;
+        let Ok(len) = usize::try_from(help.len) else {
+            return true;
+        };
         let shm = self.transports.memory();
-        let claims = shm.and_then(|shm| shm.claims(self.job.rank, help.process));
+        let claims = shm.and_then(|shm| shm.claims(self.job.rank, process));
         let Some(claim) = claims.and_then(|claims| claims.get(help.claim as usize)) else {
             return true;
         };
         // Looked up before a piece is taken: a wrong name takes nothing. With the piece taken the send cannot end without us.
-        let Some(send) = self.pending_to(help.send, Kind::Send, help.process) else {
+        let Some(send) = self.pending_send(help.send, process) else {
             return true;
         };
-        let Some(number) = take_piece(claim, help.turn, pieces(help.len)) else {
+        let Some(number) = take_piece(claim, help.turn, pieces(len)) else {
             return true;
         };
         // SAFETY: a send that is being shared belongs to whoever finishes its last piece, and ours is not finished.
         let body = unsafe { send.body() };
-        let (at, length) = piece(number, help.len);
+        let (at, length) = piece(number, len);
         let region = Region {
             addr: help.address,
             key_len: 0,
             key: [0; 64],
         };
         let written = match body.run() {
-            Some(run) if help.len <= run.len => {
-                let token = Token(u64::from(help.send));
-                let mut out = self.peer(help.process).out.lock();
+            Some(run) if len <= run.len => {
+                let token = Token(u64::from(help.send.0));
+                let mut out = self.peer(process).out.lock();
                 // SAFETY: the user's buffer is readable until the send is done.
                 unsafe { out.write(run.part(at, length), &region, at as u64, token) }
             }
@@ -255,48 +218,42 @@ impl Engine {
             _ => Transfer::Failed,
         };
         if written != Transfer::Done {
-            self.tell_receiver(RETURNED, help.process, help.receive, number);
-        } else if claim.done.fetch_add(1, Ordering::AcqRel) + 1 == pieces(help.len) {
+            let receive = help.receive;
+            let piece = number;
+            self.send_control(process, Frame::Returned { receive, piece });
+        } else if claim.done.fetch_add(1, Ordering::AcqRel) + 1 == pieces(len) {
             // Acquire and release: the last one to finish a piece speaks for all.
             self.complete(send);
-            self.tell_receiver(ALL, help.process, help.receive, 0);
+            let receive = help.receive;
+            self.send_control(process, Frame::Helped { receive });
         } else {
             let mut helps = self.peers.helps.lock();
-            helps.push_front(help);
+            helps.push_front(helping);
             // Another thread may have found none meanwhile.
             self.peers.has_helps.store(true, Ordering::Relaxed);
         }
         true
     }
 
-    fn tell_receiver(&self, flags: u8, process: u32, theirs: u32, context: u64) {
-        let envelope = Envelope {
-            context,
-            tag: theirs as i32,
-            source: 0,
-        };
-        let head = Header {
-            flags,
-            ..header(FrameKind::Finished, envelope)
-        };
-        self.send_control(process, head, &[]);
+    /// The sender has finished the message.
+    pub(in crate::engine) fn helped(&self, process: u32, receive: ReceiversRequest) {
+        if let Some((receive, _)) = self.shared_receive(process, receive) {
+            self.end_share(receive, process);
+            self.complete(receive);
+        }
     }
 
-    /// The sender has finished the message, or leaves a piece of it to us.
-    pub(in crate::engine) fn helped(&self, process: u32, head: &Header) {
-        let Some(receive) = self.pending_to(head.tag as u32, Kind::Recv, process) else {
+    /// The sender leaves a piece of the message to us.
+    pub(in crate::engine) fn piece_returned(
+        &self,
+        process: u32,
+        receive: ReceiversRequest,
+        number: u64,
+    ) {
+        let Some((receive, share)) = self.shared_receive(process, receive) else {
             return;
         };
-        // SAFETY: a receive that is shared belongs to the port, whose lock is held, once its own pieces are taken.
-        let extra = unsafe { receive.body() }.extra.as_ref();
-        let Some(share) = extra.and_then(|extra| extra.share.as_ref()) else {
-            return;
-        };
-        if head.flags == ALL {
-            self.end_share(receive, process);
-            return self.complete(receive);
-        }
-        let (number, len, region) = (head.context, share.len, share.region);
+        let (len, region) = (share.len, share.region);
         let shm = self.transports.memory();
         let claims = shm.and_then(|shm| shm.claims(process, self.job.rank));
         let Some(claim) = claims.and_then(|claims| claims.get(share.claim as usize)) else {
@@ -306,7 +263,7 @@ impl Engine {
             return;
         }
         if self.read_piece(receive, process, &region, number, len) != Transfer::Done {
-            // SAFETY: as above.
+            // SAFETY: see `shared_receive`.
             let body = unsafe { receive.body() };
             body.error = Some(unreadable(body));
         }
@@ -314,6 +271,18 @@ impl Engine {
         if claim.done.fetch_add(1, Ordering::AcqRel) + 1 == pieces(len) {
             self.whole(receive, process);
         }
+    }
+
+    /// A receive that both sides copy.
+    fn shared_receive(
+        &self,
+        process: u32,
+        receive: ReceiversRequest,
+    ) -> Option<(RequestRef, &Share)> {
+        let receive = self.pending_receive(receive, process)?;
+        // SAFETY: a receive that is shared belongs to the port, whose lock is held, once its own pieces are taken.
+        let extra = unsafe { receive.body() }.extra.as_ref()?;
+        extra.share.as_ref().map(|share| (receive, share))
     }
 }
 

@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 
-use ferrite_fabric::{Header, Kind as FrameKind, Landing, OwnedBuf, RawBufMut};
+use ferrite_fabric::{Header, Kind as FrameKind, Landing, OwnedBuf, RawBuf, RawBufMut};
 
-use super::arrival::envelope_of;
+use super::frames::{Frame, envelope_of};
 use super::unexpected::{Kept, KeptData};
 use crate::engine::Engine;
 use crate::engine::requests::RequestRef;
@@ -41,7 +41,7 @@ impl Engine {
     ) -> Landing {
         let (arrival, place) = match FrameKind::from_u8(head.kind) {
             Some(FrameKind::Eager) => self.place_message(process, head),
-            Some(FrameKind::Data) => match self.place_of_data(process, head) {
+            Some(FrameKind::Data) => match self.data_place(process, head) {
                 // SAFETY: a matched receive whose data are on their way belongs to the port, whose lock is held.
                 Some((request, at)) if let Some(run) = unsafe { request.body() }.run() => {
                     let ptr = run.ptr.cast_mut().wrapping_add(at);
@@ -54,6 +54,17 @@ impl Engine {
         };
         landings.insert(process, arrival);
         Landing::At(place)
+    }
+
+    /// As [`Engine::place_of_data`], for a frame whose body has not come.
+    fn data_place(&self, process: u32, head: &Header) -> Option<(RequestRef, usize)> {
+        // SAFETY: an empty body is readable.
+        match unsafe { Frame::decode(head, RawBuf::EMPTY) }? {
+            Frame::Data { receive, offset } => {
+                self.place_of_data(process, (receive, offset), head.len as usize)
+            }
+            _ => None,
+        }
     }
 
     fn place_message(&self, process: u32, head: &Header) -> (Arrival, RawBufMut) {

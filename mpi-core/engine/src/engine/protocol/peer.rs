@@ -5,15 +5,12 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use ferrite_fabric::{
-    Caps, Header, Limits, Link, RawBuf, RawBufMut, Region, Sent, Token, Transfer,
+    CONTROL, Caps, Header, Limits, Link, RawBuf, RawBufMut, Region, Sent, Token, Transfer,
 };
 use ferrite_shm::ShmLink;
 
-use crate::engine::requests::{Body, NET_PIECE, PIECE, RequestRef};
+use crate::engine::requests::{Body, NET_PIECE, PIECE, ReceiversRequest, RequestRef};
 use crate::sync::{Class, ClassLock};
-
-/// The longest body of a control frame: a rendezvous with a key of 64 bytes.
-pub(crate) const CONTROL: usize = 24 + 64;
 
 /// A process that only sends would never hear that a peer holds too much of it already. So it drives progress once in this many
 /// messages, or 256 times as many bytes.
@@ -78,18 +75,20 @@ pub(crate) enum QueuedBody {
 }
 
 impl QueuedBody {
-    /// Of a frame that says all in its header.
-    pub(crate) const NOTHING: QueuedBody = QueuedBody::Control {
-        bytes: [0; CONTROL],
-        len: 0,
-    };
+    /// The body of a frame of the engine's own.
+    pub(in crate::engine) fn control(&self) -> RawBuf {
+        match self {
+            QueuedBody::Control { bytes, len } => RawBuf::of(&bytes[..*len]),
+            QueuedBody::Message(_) => RawBuf::EMPTY,
+        }
+    }
 }
 
 /// The data of a rendezvous on their way, frame by frame.
 pub(crate) struct Stream {
     pub(crate) request: RequestRef,
     /// The receiver's request.
-    pub(crate) remote: u32,
+    pub(crate) remote: ReceiversRequest,
     pub(crate) offset: usize,
     pub(crate) end: usize,
     /// The receiver unpacks every frame.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use ferrite_shm::ShmLink;
 
-use super::cooperative_copy::Help;
+use super::cooperative_copy::Helping;
 use super::peer::{Path, Peer};
 use crate::engine::Engine;
 use crate::sync::{Class, ClassLock};
@@ -21,7 +21,7 @@ pub(in crate::engine) struct Peers {
     /// Advice, not synchronisation: relaxed everywhere.
     pub(super) has_backlog: AtomicBool,
     /// Receivers that want help with long messages of ours.
-    pub(super) helps: ClassLock<VecDeque<Help>>,
+    pub(super) helps: ClassLock<VecDeque<Helping>>,
     /// Advice, as above.
     pub(super) has_helps: AtomicBool,
 }

@@ -3,12 +3,11 @@
 //! Two queues for each link: frames, whose order matters, and streams, the data of rendezvous, which take turns and go
 //! behind the frames. Everything here is done under the link's lock.
 
-use ferrite_fabric::{Header, Kind as FrameKind, RawBuf, Sent, Token};
+use ferrite_fabric::{RawBuf, Sent, Token};
 
-use super::peer::{CONTROL, Outgoing, Peer, Queued, QueuedBody, Stream};
-use super::unexpected::Offer;
+use super::frames::{Frame, Offer};
+use super::peer::{Outgoing, Peer, Queued, QueuedBody, Stream};
 use crate::engine::Engine;
-use crate::engine::matching::Envelope;
 use crate::engine::requests::RequestRef;
 
 impl Engine {
@@ -24,26 +23,15 @@ impl Engine {
         out.sends.rendezvous += 1;
         let offer = Offer {
             len: body.len,
-            request: request.handle().0,
+            request: request.as_sender(),
             region,
         };
-        let (bytes, len) = offer.encode();
-        let header = header(FrameKind::Rendezvous, body.envelope);
-        Queued {
-            header,
-            body: QueuedBody::Control { bytes, len },
-        }
+        let envelope = body.envelope;
+        Frame::Rendezvous { envelope, offer }.encode()
     }
 
     /// Sends a frame behind those that wait, now if there is room.
-    pub(in crate::engine) fn push(
-        &self,
-        peer: &Peer,
-        out: &mut Outgoing,
-        header: Header,
-        body: QueuedBody,
-    ) {
-        let queued = Queued { header, body };
+    pub(in crate::engine) fn push(&self, peer: &Peer, out: &mut Outgoing, queued: Queued) {
         if !out.frames.is_empty() || !self.offer(out, &queued) {
             out.frames.push_back(queued);
             out.update();
@@ -85,15 +73,9 @@ impl Engine {
     }
 
     /// Sends a frame of the engine's own to a process.
-    pub(in crate::engine) fn send_control(&self, process: u32, header: Header, data: &[u8]) {
+    pub(in crate::engine) fn send_control(&self, process: u32, frame: Frame) {
         let peer = self.peer(process);
-        let mut bytes = [0u8; CONTROL];
-        bytes[..data.len()].copy_from_slice(data);
-        let body = QueuedBody::Control {
-            bytes,
-            len: data.len(),
-        };
-        self.push(peer, &mut peer.out.lock(), header, body);
+        self.push(peer, &mut peer.out.lock(), frame.encode());
     }
 
     /// Starts to send the data of a rendezvous in frames.
@@ -144,11 +126,11 @@ impl Engine {
                 limit
             };
             let len = (stream.end - stream.offset).min(limit);
-            let header = Header {
-                context: stream.offset as u64,
-                tag: stream.remote as i32,
-                ..header(FrameKind::Data, body.envelope)
-            };
+            let header = Frame::Data {
+                receive: stream.remote,
+                offset: stream.offset as u64,
+            }
+            .header();
             let part = stream.offset..stream.offset + len;
             // SAFETY: the user's buffer is readable until the request is done.
             match unsafe { out.try_send_part(&header, body, part, token(stream.request)) } {
@@ -182,17 +164,4 @@ impl Engine {
 
 fn token(request: RequestRef) -> Token {
     Token(u64::from(request.handle().0))
-}
-
-/// A frame header for an envelope. `len` is the link's to fill in.
-pub(in crate::engine) fn header(kind: FrameKind, envelope: Envelope) -> Header {
-    Header {
-        kind: kind as u8,
-        flags: 0,
-        seq: 0,
-        len: 0,
-        context: envelope.context,
-        tag: envelope.tag,
-        source: envelope.source,
-    }
 }

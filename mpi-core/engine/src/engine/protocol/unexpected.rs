@@ -1,65 +1,9 @@
-//! Messages that arrived before their receive, and the offer of one whose data stay with the sender.
+//! Messages that arrived before their receive.
 
-use ferrite_fabric::{RawBuf, Region};
+use ferrite_fabric::RawBuf;
 
-use super::peer::CONTROL;
-use crate::engine::requests::RequestRef;
-
-/// The body of a `Rendezvous` frame.
-#[derive(Clone, Copy)]
-pub(in crate::engine) struct Offer {
-    /// Bytes of the message.
-    pub(in crate::engine) len: usize,
-    /// The sender's request.
-    pub(in crate::engine) request: u32,
-    /// The message's memory, if the receiver may reach it.
-    pub(in crate::engine) region: Option<Region>,
-}
-
-/// In the place of a key's length: no region.
-const NO_REGION: u32 = u32::MAX;
-
-impl Offer {
-    pub(in crate::engine) fn encode(&self) -> ([u8; CONTROL], usize) {
-        let mut bytes = [0u8; CONTROL];
-        bytes[..8].copy_from_slice(&(self.len as u64).to_le_bytes());
-        bytes[8..12].copy_from_slice(&self.request.to_le_bytes());
-        let Some(region) = &self.region else {
-            bytes[12..16].copy_from_slice(&NO_REGION.to_le_bytes());
-            return (bytes, 16);
-        };
-        let key = usize::from(region.key_len);
-        bytes[12..16].copy_from_slice(&u32::from(region.key_len).to_le_bytes());
-        bytes[16..24].copy_from_slice(&region.addr.to_le_bytes());
-        bytes[24..24 + key].copy_from_slice(&region.key[..key]);
-        (bytes, 24 + key)
-    }
-
-    /// `None`: the bytes are not an offer.
-    pub(in crate::engine) fn decode(bytes: &[u8]) -> Option<Offer> {
-        let len = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
-        let request = u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?);
-        let key_len = u32::from_le_bytes(bytes.get(12..16)?.try_into().ok()?);
-        let region = if key_len == NO_REGION {
-            None
-        } else {
-            let addr = u64::from_le_bytes(bytes.get(16..24)?.try_into().ok()?);
-            let key = bytes.get(24..24 + key_len as usize)?;
-            let mut region = Region {
-                addr,
-                key_len: key_len as u8,
-                key: [0; 64],
-            };
-            region.key.get_mut(..key.len())?.copy_from_slice(key);
-            Some(region)
-        };
-        Some(Offer {
-            len: usize::try_from(len).ok()?,
-            request,
-            region,
-        })
-    }
-}
+use super::frames::{Offer, ShortData};
+use crate::engine::requests::{RequestRef, SendersRequest};
 
 /// A message that arrived before its receive.
 pub(crate) struct Kept {
@@ -77,9 +21,8 @@ pub(in crate::engine) enum KeptData {
     Whole(Box<[u8]>),
     /// Short; its sender waits for the match.
     Sync {
-        bytes: [u8; ferrite_shm::INLINE],
-        len: u8,
-        request: u32,
+        data: ShortData,
+        request: SendersRequest,
     },
     /// Only the envelope is here.
     Offered(Offer),
@@ -137,7 +80,8 @@ impl Kept {
     /// Bytes of the message, for a probe.
     pub(in crate::engine) fn message_len(&self) -> usize {
         match &self.data {
-            KeptData::Small { len, .. } | KeptData::Sync { len, .. } => usize::from(*len),
+            KeptData::Small { len, .. } => usize::from(*len),
+            KeptData::Sync { data, .. } => data.as_slice().len(),
             KeptData::Whole(bytes) => bytes.len(),
             KeptData::Offered(offer) => offer.len,
             // SAFETY: a kept send's length does not change while it is kept.

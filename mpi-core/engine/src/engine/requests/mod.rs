@@ -3,6 +3,7 @@
 
 mod collective;
 mod generalized;
+mod on_the_wire;
 mod partitioned;
 mod parts;
 mod payload;
@@ -11,6 +12,7 @@ mod table;
 
 pub(in crate::engine) use collective::{Collective, Then};
 pub use generalized::Generalized;
+pub(in crate::engine) use on_the_wire::{ReceiversRequest, SendersRequest};
 pub(in crate::engine) use partitioned::{Channel, Cycle, Partitioned};
 pub(in crate::engine) use parts::Parent;
 pub(in crate::engine) use payload::{NET_PIECE, PIECE};

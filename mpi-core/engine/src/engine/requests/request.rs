@@ -13,6 +13,7 @@ use ferrite_fabric::{OwnedBuf, Region};
 
 use super::collective::Collective;
 use super::generalized::Generalized;
+use super::on_the_wire::SendersRequest;
 use super::partitioned::Partitioned;
 use super::parts::Parent;
 use super::payload::Spread;
@@ -112,7 +113,7 @@ pub(crate) struct Extra {
     /// The exchange that this is a part of.
     pub(crate) parent: Option<Parent>,
     /// The sender's request, of a message that is being read.
-    pub(crate) sender: u32,
+    pub(crate) sender: Option<SendersRequest>,
     /// The message is copied by both sides.
     pub(crate) share: Option<Share>,
     /// Of a receive that may give its message back.
@@ -153,7 +154,7 @@ pub(crate) struct Share {
     pub(in crate::engine) region: Region,
     pub(in crate::engine) len: usize,
     /// The sender's request.
-    pub(in crate::engine) sender: u32,
+    pub(in crate::engine) sender: SendersRequest,
 }
 
 impl Extra {

@@ -22,23 +22,6 @@ fn resting(rounds: u32) -> Rounds {
 }
 
 #[test]
-fn arguments_travel() {
-    for arguments in [
-        BCAST,
-        Arguments {
-            function: Function::Scan,
-            root: 0,
-            width: 16,
-            bytes: ANY,
-            commutative: true,
-        },
-    ] {
-        assert_eq!(Arguments::decode(&arguments.encode()), Some(arguments));
-    }
-    assert_eq!(Arguments::decode(&[0xff; Arguments::BYTES]), None);
-}
-
-#[test]
 fn who_is_late_refutes_nothing() {
     let calls = of_three();
     let number = calls.begin(&BCAST);
