@@ -1,6 +1,8 @@
 //! What there is to tell.
 
-use ferrite_engine::settings::{self, REGISTRY, Settings, TRANSPORTS};
+use ferrite_engine::settings::{self, REGISTRY, Settings};
+use ferrite_fabric::Options;
+use ferrite_transports::NETWORKS;
 use serde::Serialize;
 
 use crate::sys;
@@ -66,8 +68,12 @@ pub(crate) struct Elsewhere {
 impl Facts {
     /// Asks the registry of settings and the system.
     pub(crate) fn collect() -> Facts {
-        let (settings, error) = match settings::settings() {
-            Ok(settings) => (settings.clone(), None),
+        let known = settings::settings().and_then(|settings| {
+            settings.transport.check(NETWORKS)?;
+            Ok(settings.clone())
+        });
+        let (settings, error) = match known {
+            Ok(settings) => (settings, None),
             Err(error) => (Settings::default(), Some(error.sentence().to_owned())),
         };
         let elsewhere = REGISTRY.iter().filter(|setting| !setting.is_of_engine());
@@ -79,10 +85,7 @@ impl Facts {
                 target: env!("FERRITE_INFO_TARGET"),
                 rustc: env!("FERRITE_INFO_RUSTC"),
             },
-            transports: TRANSPORTS
-                .iter()
-                .map(|name| transport(name, &settings))
-                .collect(),
+            transports: transports(&settings),
             settings: settings.shown().map(setting).collect(),
             elsewhere: elsewhere
                 .map(|setting| Elsewhere {
@@ -106,31 +109,35 @@ fn setting(shown: settings::Shown) -> Setting {
     }
 }
 
-fn transport(name: &'static str, settings: &Settings) -> Transport {
-    let (available, features) = match name {
-        "shm" => shared_memory(),
-        "tcp" => tcp(settings),
-        _ => (true, Vec::new()),
+fn transports(settings: &Settings) -> Vec<Transport> {
+    let options = Options {
+        interfaces: settings.network.clone(),
+        ports: settings.ports.0,
+        ..Options::default()
     };
-    Transport {
+    let made = |name, (available, features)| Transport {
         name,
         available,
         allowed: settings.transport.allows(name),
         features,
-    }
-}
-
-fn tcp(settings: &Settings) -> (bool, Vec<Feature>) {
-    let (available, remark) = match ferrite_tcp::usable_interfaces(&settings.network) {
-        Ok(interfaces) => (!interfaces.is_empty(), interfaces.join(", ")),
-        Err(why) => (false, why),
     };
-    let interfaces = Feature {
-        name: "interfaces",
-        available,
-        remark,
-    };
-    (available, vec![interfaces])
+    let networks = NETWORKS.iter().map(|network| {
+        let features: Vec<Feature> = network
+            .features(&options)
+            .into_iter()
+            .map(|feature| Feature {
+                name: feature.name,
+                available: feature.found.is_ok(),
+                remark: feature.found.unwrap_or_else(|why| why),
+            })
+            .collect();
+        let available = features.iter().all(|feature| feature.available);
+        made(network.name(), (available, features))
+    });
+    let mut all = vec![made("shm", shared_memory())];
+    all.extend(networks);
+    all.push(made("self", (true, Vec::new())));
+    all
 }
 
 fn shared_memory() -> (bool, Vec<Feature>) {

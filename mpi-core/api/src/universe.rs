@@ -9,12 +9,9 @@ use core::marker::PhantomData;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use ferrite_engine::{Comm, Engine, ThreadLevel};
-use ferrite_fabric::Transport;
+use ferrite_transports::NETWORKS;
 
 use crate::{Communicator, Error, ErrorClass, Result, owned, wake};
-
-/// What joins ranks that share no memory, the best first.
-const TRANSPORTS: &[&dyn Transport] = &[&ferrite_tcp::Tcp];
 
 /// Whether only the thread that initialised may call.
 static FUNNELED: AtomicBool = AtomicBool::new(false);
@@ -97,7 +94,7 @@ impl Builder {
             Threading::Funneled => ThreadLevel::Funneled,
             Threading::Multiple => ThreadLevel::Multiple,
         };
-        let engine = Engine::init(level, TRANSPORTS, || match ferrite_client::discover() {
+        let engine = Engine::init(level, NETWORKS, || match ferrite_client::discover() {
             Ok(found) => Ok((found.job, found.bootstrap)),
             Err(error) => Err(error.to_string()),
         })?;

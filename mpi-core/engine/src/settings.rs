@@ -11,6 +11,8 @@ use core::time::Duration;
 use std::ffi::OsString;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use ferrite_fabric::Transport;
+
 use crate::collective::Thresholds;
 use crate::error::{Error, ErrorClass, Result};
 
@@ -28,9 +30,6 @@ const PREFIX: &str = "FERRITE_";
 
 /// Prefix of the variables of Ferrite's own tests, which are nobody's mistake.
 const TEST_PREFIX: &str = "FERRITE_TEST_";
-
-/// Transports that this build has, for `FERRITE_TRANSPORT`.
-pub const TRANSPORTS: &[&str] = &["shm", "tcp", "self"];
 
 /// The settings that the engine reads.
 #[derive(Clone, Debug)]
@@ -68,12 +67,12 @@ pub struct Settings {
 
 /// Which transports may be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Transports(Vec<&'static str>);
+pub struct Transports(Vec<String>);
 
 impl Transports {
     /// Whether the transport of this name may be used.
     pub fn allows(&self, name: &str) -> bool {
-        self.0.is_empty() || self.0.contains(&name)
+        self.0.is_empty() || self.names_it(name)
     }
 
     /// Whether the choice is left to the library.
@@ -82,8 +81,36 @@ impl Transports {
     }
 
     /// The names given; none when the choice is left to the library.
-    pub fn names(&self) -> &[&'static str] {
+    pub fn names(&self) -> &[String] {
         &self.0
+    }
+
+    /// Whether the choice names this one.
+    pub fn names_it(&self, name: &str) -> bool {
+        self.0.iter().any(|named| named == name)
+    }
+
+    /// Finds names of no transport: there are shared memory, a process itself and these networks.
+    ///
+    /// # Errors
+    /// `MPI_ERR_ARG`, with the names that there are.
+    pub fn check(&self, networks: &[&dyn Transport]) -> Result<()> {
+        let networks = networks.iter().map(|network| network.name());
+        let known: Vec<&str> = core::iter::once("shm")
+            .chain(networks)
+            .chain(["self"])
+            .collect();
+        match self.0.iter().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(_) => Err(Error::new(
+                ErrorClass::ARG,
+                format!(
+                    "FERRITE_TRANSPORT={} is not understood: the value is a list of the transports of this build: {}",
+                    self.0.join(","),
+                    known.join(", ")
+                ),
+            )),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a process must be told before it can send its first message, and the way back to whoever started it.
 
 use core::fmt;
-use std::os::fd::OwnedFd;
+
+use crate::SharedFile;
 
 /// The job as its launcher describes it.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub struct Job {
     /// Process id of the launcher on this node, whose descendants the ranks are; 0 when it is not known.
     pub launcher: u32,
     /// An empty memory file, the same one for all of `local`; `None` when `local` is this process alone.
-    pub segment: Option<OwnedFd>,
+    pub segment: Option<SharedFile>,
 }
 
 /// The job's secret. It never stands in an argument list or an environment, and prints as nothing.

@@ -12,6 +12,7 @@ mod buffer;
 mod header;
 mod link;
 mod network;
+mod platform;
 
 pub use bootstrap::{Bootstrap, Job, Left, MAX_CARD, Secret, Wait};
 pub use buffer::{OwnedBuf, RawBuf, RawBufMut};
@@ -19,4 +20,5 @@ pub use header::{Header, Kind};
 pub use link::{
     CONTROL, Caps, Landing, Limits, Link, LinkDown, Port, Region, Sent, Sink, Token, Transfer,
 };
-pub use network::{Network, Options, Transport};
+pub use network::{Feature, Network, Options, Transport};
+pub use platform::SharedFile;

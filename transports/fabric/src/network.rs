@@ -10,6 +10,12 @@ pub trait Transport: Sync {
     /// The name by which people choose it.
     fn name(&self) -> &'static str;
 
+    /// What the transport uses of the system, for people who look at a machine ([`Feature`]).
+    fn features(&self, options: &Options) -> Vec<Feature> {
+        let _ = options;
+        Vec::new()
+    }
+
     /// Joins the network. `bootstrap` tells the addresses of others, after [`Network::card`] has been published there. The error is a
     /// sentence that says what is missing and how to mend it.
     fn open(
@@ -18,6 +24,15 @@ pub trait Transport: Sync {
         bootstrap: Arc<dyn Bootstrap>,
         options: &Options,
     ) -> Result<Box<dyn Network>, String>;
+}
+
+/// Something of the system that a transport uses.
+#[derive(Clone, Debug)]
+pub struct Feature {
+    /// One or two words.
+    pub name: &'static str,
+    /// What it is; or why it is not there, and what to do.
+    pub found: Result<String, String>,
 }
 
 /// What a person can choose about networks.

@@ -31,27 +31,35 @@ mod sys;
 
 use std::sync::Arc;
 
-use ferrite_fabric::{Bootstrap, Job, Network, Options, Transport};
+use ferrite_fabric::{Bootstrap, Feature, Job, Network, Options, Transport};
 
 /// The transport, for whoever composes a library.
 #[derive(Debug)]
 pub struct Tcp;
 
-/// The interfaces of this host that would be used with this choice ([`Options::interfaces`]): names with addresses. The error is a
-/// sentence.
-pub fn usable_interfaces(choice: &str) -> Result<Vec<String>, String> {
-    let up = sys::interfaces()
-        .map_err(|e| format!("the kernel does not tell this host's interfaces: {e}"))?;
-    let chosen = interfaces::choose(up, choice)?;
-    let words = chosen
-        .iter()
-        .map(|interface| format!("{} ({})", interface.name, interface.address));
-    Ok(words.collect())
-}
-
 impl Transport for Tcp {
     fn name(&self) -> &'static str {
         "tcp"
+    }
+
+    /// The interfaces that would be used: names with addresses.
+    fn features(&self, options: &Options) -> Vec<Feature> {
+        let up = sys::interfaces()
+            .map_err(|e| format!("the kernel does not tell this host's interfaces: {e}"));
+        let chosen = up.and_then(|up| interfaces::choose(up, &options.interfaces));
+        let found = chosen.and_then(|chosen| match chosen.is_empty() {
+            true => Err("none is up".into()),
+            false => {
+                let shown = chosen
+                    .iter()
+                    .map(|interface| format!("{} ({})", interface.name, interface.address));
+                Ok(shown.collect::<Vec<_>>().join(", "))
+            }
+        });
+        vec![Feature {
+            name: "interfaces",
+            found,
+        }]
     }
 
     fn open(

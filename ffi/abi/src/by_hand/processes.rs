@@ -1,15 +1,12 @@
 //! Beginning and end: this library is where engine, transports and launcher's client meet (chapter 11).
 
 use ferrite_engine::{Comm, Discovered, Engine, Result, ThreadLevel};
-use ferrite_fabric::Transport;
+use ferrite_transports::NETWORKS;
 
 use super::{null, set};
 use crate::convert::narrow;
 use crate::error::exit_code;
 use crate::types::{MPI_Comm, c_char, c_int};
-
-/// What joins ranks that share no memory, the best first.
-pub(super) const TRANSPORTS: &[&dyn Transport] = &[&ferrite_tcp::Tcp];
 
 /// Values of the thread levels, in ascending order.
 const THREAD_LEVELS: [(c_int, ThreadLevel); 4] = [
@@ -38,7 +35,7 @@ pub(super) fn discover() -> Discovered {
 }
 
 fn begin(level: ThreadLevel) -> Result<ThreadLevel> {
-    let engine = Engine::init(level, TRANSPORTS, discover)?;
+    let engine = Engine::init(level, NETWORKS, discover)?;
     Ok(engine.thread_level())
 }
 

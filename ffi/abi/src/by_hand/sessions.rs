@@ -2,7 +2,7 @@
 
 use ferrite_engine::{Engine, Errhandler, Error, ErrorClass, Group, Info, PSETS, Result, Session};
 
-use super::processes::{TRANSPORTS, discover};
+use super::processes::discover;
 use super::{null, read, set, set_handle};
 use crate::convert::{narrow, put_text, text};
 use crate::types::{
@@ -18,7 +18,7 @@ pub(crate) unsafe fn session_init(
         return Err(null("session"));
     }
     let (info, errhandler) = (Info(narrow(info)), Errhandler(narrow(errhandler)));
-    let made = Engine::session_init(info, errhandler, TRANSPORTS, discover)?;
+    let made = Engine::session_init(info, errhandler, ferrite_transports::NETWORKS, discover)?;
     // SAFETY: the program's pointer.
     unsafe { set_handle(to, made.0, "session") }
 }

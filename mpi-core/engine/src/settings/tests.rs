@@ -1,3 +1,5 @@
+use ferrite_fabric::Transport;
+
 use super::*;
 use crate::collective::select::NAMED;
 
@@ -122,8 +124,13 @@ fn a_bad_value_names_variable_value_and_what_is_accepted() {
     for part in ["FERRITE_EAGER_LIMIT", "lots", "bytes", "64k"] {
         assert!(error.sentence().contains(part), "{error}");
     }
-    let error = parse(&[("FERRITE_TRANSPORT", "shm,rdma")]).unwrap_err();
+    let choice = parse(&[("FERRITE_TRANSPORT", "shm,rdma")]).unwrap().0;
+    let networks: [&dyn Transport; 1] = [&ferrite_tcp::Tcp];
+    let error = choice.transport.check(&networks).unwrap_err();
     assert!(error.sentence().contains("shm, tcp, self"), "{error}");
+    let choice = parse(&[("FERRITE_TRANSPORT", "tcp,self")]).unwrap().0;
+    choice.transport.check(&networks).unwrap();
+    assert!(parse(&[("FERRITE_TRANSPORT", "shm,,self")]).is_err());
     for ports in ["0-5", "9-8", "70000", "1-", "a-b"] {
         assert!(parse(&[("FERRITE_PORT_RANGE", ports)]).is_err(), "{ports}");
     }

@@ -31,6 +31,7 @@ impl Engine {
         discover: impl FnOnce() -> core::result::Result<(Job, Arc<dyn Bootstrap>), String>,
     ) -> Result<Engine> {
         let settings = settings::current()?;
+        settings.transport.check(transports)?;
         let (mut job, bootstrap) =
             discover().map_err(|sentence| Error::new(ErrorClass::OTHER, sentence))?;
         if job.rank == 0 {

@@ -1,0 +1,112 @@
+//! How long files, functions and structs may be.
+
+use crate::source::{code, sources, without_tests, words};
+use xtask::workspace_root;
+
+/// The longest source file, in lines, without its tests.
+const FILE: usize = 600;
+
+/// The longest function, in lines.
+const FUNCTION: usize = 150;
+
+/// The most fields of a struct of the engine.
+const FIELDS: usize = 15;
+
+/// What a program has written.
+const GENERATED: &str = "ffi/abi/src/generated/";
+
+/// An item that takes several lines: what it is (`fn`, `struct`), its name, and the lines between its braces.
+struct Item<'a> {
+    kind: &'static str,
+    name: &'a str,
+    lines: Vec<&'a str>,
+}
+
+/// The functions and structs of code that `cargo fmt` has laid out: each ends with a brace under its beginning.
+fn items(code: &str) -> Vec<Item<'_>> {
+    let lines: Vec<&str> = code.lines().collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let begins = |line: &'_ str| {
+        let mut all = words(line.trim_start()).skip_while(|word| {
+            [
+                "pub", "crate", "super", "in", "engine", "const", "unsafe", "async", "extern", "",
+            ]
+            .contains(word)
+        });
+        match all.next() {
+            Some("fn") => Some("fn"),
+            Some("struct") => Some("struct"),
+            _ => None,
+        }
+    };
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let Some(kind) = begins(line) else { continue };
+        let name = words(line).skip_while(|word| *word != kind).nth(1);
+        let rest = &lines[at + 1..];
+        let is_end = |other: &&str| !other.trim().is_empty() && indent(other) <= indent(line);
+        let end = rest.iter().position(is_end).unwrap_or(rest.len());
+        // The lines of a signature may end at the same depth: `) -> Result<()> {`.
+        let end = match rest.get(end) {
+            Some(other) if other.trim_end().ends_with('{') => {
+                let body = &rest[end + 1..];
+                end + 1 + body.iter().position(is_end).unwrap_or(body.len())
+            }
+            _ => end,
+        };
+        found.push(Item {
+            kind,
+            name: name.unwrap_or_default(),
+            lines: rest[..end].to_vec(),
+        });
+    }
+    found
+}
+
+#[test]
+fn files_are_short() {
+    let long: Vec<String> = sources(&workspace_root())
+        .into_iter()
+        .filter(|(path, _)| !path.starts_with(GENERATED))
+        .map(|(path, text)| (path, without_tests(&text).lines().count()))
+        .filter(|(_, lines)| *lines > FILE)
+        .map(|(path, lines)| format!("{path}: {lines} lines"))
+        .collect();
+    assert!(
+        long.is_empty(),
+        "split these by idea, so that each has {FILE} lines at most: {long:#?}"
+    );
+}
+
+#[test]
+fn functions_and_structs_are_short() {
+    let mut long = Vec::new();
+    for (path, text) in sources(&workspace_root()) {
+        if path.starts_with(GENERATED) {
+            continue;
+        }
+        for Item { kind, name, lines } in items(&code(without_tests(&text))) {
+            let fields = lines.iter().filter(|line| line.contains(':')).count();
+            if kind == "fn" && lines.len() + 2 > FUNCTION {
+                long.push(format!("{path}: fn {name}, {} lines", lines.len() + 2));
+            }
+            if kind == "struct" && path.starts_with("mpi-core/engine/") && fields > FIELDS {
+                long.push(format!("{path}: struct {name}, {fields} fields"));
+            }
+        }
+    }
+    assert!(
+        long.is_empty(),
+        "a function has {FUNCTION} lines at most, a struct of the engine {FIELDS} fields: {long:#?}"
+    );
+}
+
+#[test]
+fn items_are_measured() {
+    let code = "pub(crate) struct One {\n    a: u8,\n    b: u8,\n}\n\nimpl One {\n    fn two(\n        &self,\n    ) -> u8 {\n        1\n    }\n}\n";
+    let found: Vec<(&str, &str, usize)> = items(code)
+        .iter()
+        .map(|item| (item.kind, item.name, item.lines.len()))
+        .collect();
+    assert_eq!(found, [("struct", "One", 2), ("fn", "two", 3)]);
+}
