@@ -9,4 +9,5 @@ pub mod completion;
 pub mod conformance;
 pub mod depth;
 pub mod memory;
+mod place;
 pub mod sim;

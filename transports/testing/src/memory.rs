@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::place::{Access, Pair, World, places};
 use ferrite_fabric::{
-    CONTROL, Caps, Header, Limits, Link, Port, RawBuf, RawBufMut, Region, Sent, Sink, Token,
-    Transfer,
+    CONTROL, Caps, Header, Limits, Network, RawBuf, Region, Sent, Sink, Token, Transfer,
 };
 
 /// Frames delivered in one poll.
@@ -48,6 +48,9 @@ struct Inbox {
     /// Operations of this process that have finished: peer and token.
     completions: VecDeque<(u32, Token)>,
     asleep: bool,
+    /// The sender whose turn it is.
+    next: usize,
+    bell: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 struct Process {
@@ -60,59 +63,60 @@ impl Process {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wake(&self, inbox: &mut Inbox) {
+    /// Wakes the process, if it sleeps, after something was put there for it.
+    fn rouse(&self, mut inbox: MutexGuard<'_, Inbox>) {
         if inbox.asleep {
             inbox.asleep = false;
             self.bell.notify_all();
+            let bell = inbox.bell.clone();
+            drop(inbox);
+            bell.iter().for_each(|bell| bell());
         }
     }
 }
 
-/// Connects `processes` processes with each other. Of each: its port, and its links by peer (with one to itself).
-pub fn connect(processes: u32, config: Config) -> Vec<(MemoryPort, Vec<MemoryLink>)> {
-    let all: Arc<[Process]> = (0..processes)
-        .map(|_| {
-            let queues = (0..processes).map(|_| VecDeque::new()).collect();
-            Process {
-                inbox: Mutex::new(Inbox {
-                    queues,
-                    ..Inbox::default()
-                }),
-                bell: Condvar::new(),
-            }
-        })
-        .collect();
-    let link = |own, peer| MemoryLink {
-        all: all.clone(),
-        own,
-        peer,
-        config,
-    };
-    (0..processes)
-        .map(|own| {
-            let links = (0..processes).map(|peer| link(own, peer)).collect();
-            (
-                MemoryPort {
-                    all: all.clone(),
-                    own,
-                    next: 0,
-                },
-                links,
-            )
-        })
-        .collect()
-}
-
-/// Sends to one process.
-pub struct MemoryLink {
-    all: Arc<[Process]>,
-    own: u32,
-    peer: u32,
+struct Memory {
     config: Config,
+    processes: Vec<Process>,
 }
 
-impl Link for MemoryLink {
-    fn limits(&self) -> Limits {
+/// Connects `processes` processes with each other, each of which reaches itself, too.
+pub fn connect(processes: u32, config: Config) -> Vec<Arc<dyn Network>> {
+    let n = processes as usize;
+    let process = |_| Process {
+        inbox: Mutex::new(Inbox {
+            queues: (0..n).map(|_| VecDeque::new()).collect(),
+            ..Inbox::default()
+        }),
+        bell: Condvar::new(),
+    };
+    let memory = Arc::new(Memory {
+        config,
+        processes: (0..n).map(process).collect(),
+    });
+    places(&memory, n)
+}
+
+impl Memory {
+    /// Takes the next frame for a process, from the senders in turn.
+    fn take(&self, rank: usize) -> Option<(usize, Frame)> {
+        let mut inbox = self.processes[rank].lock();
+        let senders = inbox.queues.len();
+        for _ in 0..senders {
+            let sender = inbox.next;
+            inbox.next = (sender + 1) % senders;
+            if let Some(frame) = inbox.queues[sender].pop_front() {
+                return Some((sender, frame));
+            }
+        }
+        None
+    }
+}
+
+impl World for Memory {
+    const NAME: &'static str = "memory";
+
+    fn limits(&self, _: Pair) -> Limits {
         let caps = Caps {
             read: self.config.direct,
             write: self.config.direct,
@@ -124,16 +128,22 @@ impl Link for MemoryLink {
         }
     }
 
-    unsafe fn try_send(&mut self, header: &Header, body: RawBuf, token: Token) -> Sent {
+    unsafe fn try_send(
+        &self,
+        (from, to): Pair,
+        header: &Header,
+        body: RawBuf,
+        token: Token,
+    ) -> Sent {
         let longest = self.config.frame;
         assert!(
             body.len <= longest,
             "a body of {} bytes, but at most {longest}",
             body.len
         );
-        let peer = &self.all[self.peer as usize];
+        let peer = &self.processes[to];
         let mut inbox = peer.lock();
-        let queue = &mut inbox.queues[self.own as usize];
+        let queue = &mut inbox.queues[from];
         if queue.len() >= self.config.frames {
             return Sent::Full;
         }
@@ -150,7 +160,7 @@ impl Link for MemoryLink {
             Body::Copied(unsafe { body.to_vec() })
         };
         queue.push_back(Frame { header, body });
-        peer.wake(&mut inbox);
+        peer.rouse(inbox);
         if lent {
             Sent::Queued(token)
         } else {
@@ -158,7 +168,7 @@ impl Link for MemoryLink {
         }
     }
 
-    unsafe fn expose(&mut self, buffer: RawBuf) -> Option<Region> {
+    unsafe fn expose(&self, _: usize, buffer: RawBuf) -> Option<Region> {
         let addr = buffer.ptr.expose_provenance() as u64;
         self.config.direct.then_some(Region {
             addr,
@@ -167,100 +177,91 @@ impl Link for MemoryLink {
         })
     }
 
-    unsafe fn read(&mut self, into: RawBufMut, from: &Region, offset: u64, _: Token) -> Transfer {
+    unsafe fn access(&self, _: Pair, access: Access<'_>, _: Token) -> Transfer {
         if !self.config.direct {
             return Transfer::Unavailable;
         }
-        let ptr = core::ptr::with_exposed_provenance((from.addr + offset) as usize);
-        // SAFETY: `into` by the caller's promise; the region by that of the peer's `expose`, in the same process.
-        unsafe { RawBuf { ptr, len: into.len }.copy_to(into.ptr) };
-        Transfer::Done
-    }
-
-    unsafe fn write(&mut self, from: RawBuf, to: &Region, offset: u64, _: Token) -> Transfer {
-        if !self.config.direct {
-            return Transfer::Unavailable;
-        }
-        // SAFETY: `from` by the caller's promise; the region by that of the peer's `expose`, in the same process.
+        let Access { own, region, .. } = access;
+        let there = (region.addr + access.offset) as usize;
+        let there: *mut u8 = core::ptr::with_exposed_provenance_mut(there);
+        // SAFETY: this process's memory by the caller's promise; the region by that of the peer's `expose`, in the same program.
         unsafe {
-            from.copy_to(core::ptr::with_exposed_provenance_mut(
-                (to.addr + offset) as usize,
-            ))
-        };
-        Transfer::Done
-    }
-}
-
-/// Receives from all processes.
-pub struct MemoryPort {
-    all: Arc<[Process]>,
-    own: u32,
-    /// The sender whose turn it is.
-    next: usize,
-}
-
-impl MemoryPort {
-    /// What puts this process to sleep after `prepare_sleep`, until something arrives or `timeout` is over.
-    pub fn sleeper(&self) -> impl Fn(Duration) + Send + Sync + use<> {
-        let (all, own) = (self.all.clone(), self.own as usize);
-        move |timeout| {
-            let inbox = all[own].lock();
-            let asleep = all[own]
-                .bell
-                .wait_timeout_while(inbox, timeout, |inbox| inbox.asleep);
-            drop(asleep.unwrap_or_else(PoisonError::into_inner));
-        }
-    }
-
-    /// Takes the next frame, from the senders in turn.
-    fn take(&mut self) -> Option<(u32, Frame)> {
-        let mut inbox = self.all[self.own as usize].lock();
-        let senders = inbox.queues.len();
-        for _ in 0..senders {
-            let sender = self.next;
-            self.next = (self.next + 1) % senders;
-            if let Some(frame) = inbox.queues[sender].pop_front() {
-                return Some((sender as u32, frame));
+            if access.writes {
+                own.as_buf().copy_to(there);
+            } else {
+                RawBuf {
+                    ptr: there,
+                    len: own.len,
+                }
+                .copy_to(own.ptr);
             }
         }
-        None
+        Transfer::Done
     }
-}
 
-impl Port for MemoryPort {
-    fn poll(&mut self, sink: &mut dyn Sink) -> usize {
-        let completions = core::mem::take(&mut self.all[self.own as usize].lock().completions);
+    fn ring(&self, rank: usize, bell: Arc<dyn Fn() + Send + Sync>) {
+        self.processes[rank].lock().bell = Some(bell);
+    }
+
+    fn sleep(&self, rank: usize, timeout: Option<Duration>) {
+        // A long time, which the system's clock can express.
+        let longest = Duration::from_secs(3600);
+        let timeout = timeout.map_or(longest, |timeout| timeout.min(longest));
+        let process = &self.processes[rank];
+        let asleep = process
+            .bell
+            .wait_timeout_while(process.lock(), timeout, |inbox| inbox.asleep);
+        drop(asleep.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn wake(&self, rank: usize) {
+        let process = &self.processes[rank];
+        process.lock().asleep = false;
+        process.bell.notify_all();
+    }
+
+    /// What was sent lies in the inboxes of the others already, or is completed before the sender's memory goes.
+    fn close(&self, _: usize) {}
+
+    fn poll(&self, rank: usize, sink: &mut dyn Sink) -> usize {
+        let completions = core::mem::take(&mut self.processes[rank].lock().completions);
         let mut events = completions.len();
         for (peer, token) in completions {
             sink.completed(peer, token, true);
         }
         for _ in 0..POLL {
-            let Some((sender, frame)) = self.take() else {
+            let Some((from, frame)) = self.take(rank) else {
                 break;
             };
             events += 1;
+            let sender = from as u32;
             match frame.body {
                 Body::Copied(body) => sink.frame(sender, &frame.header, RawBuf::of(&body)),
                 Body::Lent(body, token) => {
                     sink.frame(sender, &frame.header, body);
-                    let sender = &self.all[sender as usize];
+                    let sender = &self.processes[from];
                     let mut inbox = sender.lock();
-                    inbox.completions.push_back((self.own, token));
-                    sender.wake(&mut inbox);
+                    inbox.completions.push_back((rank as u32, token));
+                    sender.rouse(inbox);
                 }
             }
         }
         events
     }
 
-    fn prepare_sleep(&mut self) -> bool {
-        let mut inbox = self.all[self.own as usize].lock();
+    fn prepare_sleep(&self, rank: usize) -> bool {
+        let mut inbox = self.processes[rank].lock();
         inbox.asleep = inbox.completions.is_empty() && inbox.queues.iter().all(VecDeque::is_empty);
         inbox.asleep
     }
 
-    fn awake(&mut self) {
-        self.all[self.own as usize].lock().asleep = false;
+    fn awake(&self, rank: usize) {
+        self.processes[rank].lock().asleep = false;
+    }
+
+    /// Nobody is told: this network does not play losses.
+    fn leave(&self, rank: usize) {
+        self.processes[rank].lock().bell = None;
     }
 }
 
@@ -271,19 +272,12 @@ mod tests {
 
     fn conforms(config: Config) -> Coverage {
         conformance::run(0x6d65_6d6f, |processes| {
-            let ends = connect(processes, config).into_iter().zip(0..);
-            ends.map(|((port, links), rank)| Endpoint {
-                rank,
-                sleep: Box::new(port.sleeper()),
-                port: Box::new(port),
-                links: links
-                    .into_iter()
-                    .map(|link| Box::new(link) as Box<dyn Link>)
-                    .collect(),
+            let networks = connect(processes, config).into_iter().zip(0..);
+            let end = |(network, rank)| Endpoint {
                 reflexive: true,
-                close: Box::new(|| {}),
-            })
-            .collect()
+                ..Endpoint::of(network, rank, processes)
+            };
+            networks.map(end).collect()
         })
     }
 

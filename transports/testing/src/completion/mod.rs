@@ -17,9 +17,9 @@ mod transport;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::conformance::Random;
+use crate::place::places;
 use adapter::Adapters;
-use ferrite_fabric::{CONTROL, Caps};
-pub use network::{CompletionLink, CompletionNetwork, CompletionPort};
+use ferrite_fabric::{CONTROL, Caps, Network};
 use transport::Side;
 
 /// What the network is like. Lengths in bytes.
@@ -80,8 +80,9 @@ impl Fabric {
     }
 }
 
-/// Connects `processes` processes with each other.
-pub fn connect(processes: u32, config: Config) -> Vec<Arc<CompletionNetwork>> {
+/// Connects `processes` processes with each other. One whose port is dropped is no more; its peers find that out unless it took leave with
+/// [`Network::close`].
+pub fn connect(processes: u32, config: Config) -> Vec<Arc<dyn Network>> {
     assert!(CONTROL <= config.inline && config.inline <= config.frame);
     assert!(config.credits > 0 && config.depth > 0 && (8..=64).contains(&config.key));
     let n = processes as usize;
@@ -100,7 +101,5 @@ pub fn connect(processes: u32, config: Config) -> Vec<Arc<CompletionNetwork>> {
         shared: Mutex::new(shared),
         bells: (0..n).map(|_| Condvar::new()).collect(),
     });
-    (0..n)
-        .map(|rank| Arc::new(CompletionNetwork::new(fabric.clone(), rank)))
-        .collect()
+    places(&fabric, n)
 }

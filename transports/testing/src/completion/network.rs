@@ -1,29 +1,15 @@
-//! The transport behind the traits of a network.
+//! The transport as a world of processes: who is told what, and who sleeps.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::transport::News;
 use super::{Fabric, Shared};
-use ferrite_fabric::{
-    Header, Limits, Link, LinkDown, Network, Port, RawBuf, RawBufMut, Region, Sent, Sink, Token,
-    Transfer,
-};
+use crate::place::{Access, Pair, World};
+use ferrite_fabric::{Header, Limits, LinkDown, RawBuf, Region, Sent, Sink, Token, Transfer};
 
 /// Events told in one poll.
 const POLL: usize = 32;
-
-/// A process's place in the network.
-pub struct CompletionNetwork {
-    fabric: Arc<Fabric>,
-    rank: usize,
-}
-
-impl CompletionNetwork {
-    pub(super) fn new(fabric: Arc<Fabric>, rank: usize) -> CompletionNetwork {
-        CompletionNetwork { fabric, rank }
-    }
-}
 
 impl Fabric {
     /// After something was posted: adapters work when they like, and at once while somebody sleeps who may wait for it. Wakes those for
@@ -45,40 +31,63 @@ impl Fabric {
     }
 }
 
-impl Network for CompletionNetwork {
-    fn card(&self) -> String {
-        format!("completion:{}", self.rank)
+impl World for Fabric {
+    const NAME: &'static str = "completion";
+
+    fn limits(&self, _: Pair) -> Limits {
+        Limits {
+            inline: self.config.inline,
+            frame: self.config.frame,
+            caps: self.config.caps,
+        }
     }
 
-    fn port(&self) -> Box<dyn Port> {
-        Box::new(CompletionPort {
-            fabric: self.fabric.clone(),
-            rank: self.rank,
-        })
+    unsafe fn try_send(
+        &self,
+        (from, to): Pair,
+        header: &Header,
+        body: RawBuf,
+        token: Token,
+    ) -> Sent {
+        let mut shared = self.lock();
+        // SAFETY: the caller's promise.
+        let sent = unsafe { shared.try_send(&self.config, from, to, header, body, token) };
+        self.posted(shared);
+        sent
     }
 
-    fn link(&self, peer: u32) -> Box<dyn Link> {
-        Box::new(CompletionLink {
-            fabric: self.fabric.clone(),
-            rank: self.rank,
-            peer: peer as usize,
-        })
+    unsafe fn expose(&self, rank: usize, buffer: RawBuf) -> Option<Region> {
+        let caps = self.config.caps;
+        let exposes = caps.read || caps.write;
+        exposes.then(|| self.lock().expose(rank, buffer))
     }
 
-    fn keeps_back(&self) -> bool {
-        false
+    unsafe fn access(&self, pair: Pair, access: Access<'_>, token: Token) -> Transfer {
+        let Access {
+            own,
+            region,
+            offset,
+            writes,
+        } = access;
+        let caps = self.config.caps;
+        let is_able = if writes { caps.write } else { caps.read };
+        if !is_able {
+            return Transfer::Unavailable;
+        }
+        let mut shared = self.lock();
+        let answer = shared.transfer(pair, own, (region, offset), writes, token);
+        self.posted(shared);
+        answer
     }
 
-    fn flush(&self) {}
-
-    fn ring(&self, bell: Arc<dyn Fn() + Send + Sync>) {
-        self.fabric.lock().sides[self.rank].bell = Some(bell);
+    fn ring(&self, rank: usize, bell: Arc<dyn Fn() + Send + Sync>) {
+        self.lock().sides[rank].bell = Some(bell);
     }
 
-    fn sleep(&self, timeout: Option<Duration>) {
+    fn sleep(&self, rank: usize, timeout: Option<Duration>) {
         let until = timeout.map(|timeout| Instant::now() + timeout);
-        let mut shared = self.fabric.lock();
-        while shared.sides[self.rank].asleep {
+        let mut shared = self.lock();
+        while shared.sides[rank].asleep {
             let left = until.map_or(Duration::MAX, |until| {
                 until.saturating_duration_since(Instant::now())
             });
@@ -87,108 +96,28 @@ impl Network for CompletionNetwork {
             }
             // A long time, which the system's clock can express.
             let left = left.min(Duration::from_secs(3600));
-            let waited = self.fabric.bells[self.rank].wait_timeout(shared, left);
+            let waited = self.bells[rank].wait_timeout(shared, left);
             shared = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    fn wake(&self) {
-        self.fabric.lock().sides[self.rank].asleep = false;
-        self.fabric.bells[self.rank].notify_all();
+    fn wake(&self, rank: usize) {
+        self.lock().sides[rank].asleep = false;
+        self.bells[rank].notify_all();
     }
 
-    fn close(&self) {
-        let mut shared = self.fabric.lock();
-        shared.sides[self.rank].closed = true;
+    fn close(&self, rank: usize) {
+        let mut shared = self.lock();
+        shared.sides[rank].closed = true;
         shared.adapters.work(usize::MAX);
-        self.fabric.posted(shared);
-    }
-}
-
-/// Sends to one process.
-pub struct CompletionLink {
-    fabric: Arc<Fabric>,
-    rank: usize,
-    peer: usize,
-}
-
-impl CompletionLink {
-    fn transfer(
-        &mut self,
-        own: RawBufMut,
-        region: &Region,
-        offset: u64,
-        writes: bool,
-        token: Token,
-    ) -> Transfer {
-        let mut shared = self.fabric.lock();
-        let (pair, place) = ((self.rank, self.peer), (region, offset));
-        let answer = shared.transfer(pair, own, place, writes, token);
-        self.fabric.posted(shared);
-        answer
-    }
-}
-
-impl Link for CompletionLink {
-    fn limits(&self) -> Limits {
-        let config = &self.fabric.config;
-        Limits {
-            inline: config.inline,
-            frame: config.frame,
-            caps: config.caps,
-        }
+        self.posted(shared);
     }
 
-    unsafe fn try_send(&mut self, header: &Header, body: RawBuf, token: Token) -> Sent {
-        let (config, mut shared) = (&self.fabric.config, self.fabric.lock());
-        // SAFETY: the caller's promise.
-        let sent = unsafe { shared.try_send(config, self.rank, self.peer, header, body, token) };
-        self.fabric.posted(shared);
-        sent
-    }
-
-    unsafe fn expose(&mut self, buffer: RawBuf) -> Option<Region> {
-        let caps = self.fabric.config.caps;
-        let exposes = caps.read || caps.write;
-        exposes.then(|| self.fabric.lock().expose(self.rank, buffer))
-    }
-
-    unsafe fn read(
-        &mut self,
-        into: RawBufMut,
-        from: &Region,
-        offset: u64,
-        token: Token,
-    ) -> Transfer {
-        if !self.fabric.config.caps.read {
-            return Transfer::Unavailable;
-        }
-        self.transfer(into, from, offset, false, token)
-    }
-
-    unsafe fn write(&mut self, from: RawBuf, to: &Region, offset: u64, token: Token) -> Transfer {
-        if !self.fabric.config.caps.write {
-            return Transfer::Unavailable;
-        }
-        let (ptr, len) = (from.ptr.cast_mut(), from.len);
-        self.transfer(RawBufMut { ptr, len }, to, offset, true, token)
-    }
-}
-
-/// Receives from all processes. Dropped, the process is no more; its peers find that out unless it took leave with
-/// [`Network::close`].
-pub struct CompletionPort {
-    fabric: Arc<Fabric>,
-    rank: usize,
-}
-
-impl Port for CompletionPort {
-    fn poll(&mut self, sink: &mut dyn Sink) -> usize {
-        let (fabric, rank) = (&self.fabric, self.rank);
-        fabric.lock().adapters.work(POLL);
+    fn poll(&self, rank: usize, sink: &mut dyn Sink) -> usize {
+        self.lock().adapters.work(POLL);
         let mut events = 0;
         while events < POLL {
-            let news = fabric.lock().news(rank);
+            let news = self.lock().news(rank);
             match news {
                 None => break,
                 Some(News::Completed(peer, token, ok)) => sink.completed(peer as u32, token, ok),
@@ -199,9 +128,9 @@ impl Port for CompletionPort {
                 Some(News::Frame(received)) => {
                     let body = RawBuf::of(&received.buffer[..received.len]);
                     sink.frame(received.from as u32, &received.header, body);
-                    let mut shared = fabric.lock();
-                    shared.release(&fabric.config, rank, received);
-                    fabric.posted(shared);
+                    let mut shared = self.lock();
+                    shared.release(&self.config, rank, received);
+                    self.posted(shared);
                 }
             }
             events += 1;
@@ -209,27 +138,26 @@ impl Port for CompletionPort {
         events
     }
 
-    fn prepare_sleep(&mut self) -> bool {
-        let mut shared = self.fabric.lock();
+    fn prepare_sleep(&self, rank: usize) -> bool {
+        let mut shared = self.lock();
         shared.adapters.work(usize::MAX);
-        let asleep = !shared.adapters.has_news(self.rank);
-        shared.sides[self.rank].asleep = asleep;
+        let asleep = !shared.adapters.has_news(rank);
+        shared.sides[rank].asleep = asleep;
         // The work may have been for others, too.
-        self.fabric.posted(shared);
+        self.posted(shared);
         asleep
     }
 
-    fn awake(&mut self) {
-        self.fabric.lock().sides[self.rank].asleep = false;
+    fn awake(&self, rank: usize) {
+        self.lock().sides[rank].asleep = false;
     }
-}
 
-impl Drop for CompletionPort {
-    fn drop(&mut self) {
-        let mut shared = self.fabric.lock();
-        let took_leave = shared.sides[self.rank].closed;
-        shared.adapters.leave(self.rank, took_leave);
-        shared.sides[self.rank].bell = None;
-        self.fabric.posted(shared);
+    /// Its peers find that out unless it took leave.
+    fn leave(&self, rank: usize) {
+        let mut shared = self.lock();
+        let took_leave = shared.sides[rank].closed;
+        shared.adapters.leave(rank, took_leave);
+        shared.sides[rank].bell = None;
+        self.posted(shared);
     }
 }

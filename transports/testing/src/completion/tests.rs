@@ -2,9 +2,7 @@ use super::adapter::{Key, Payload, Work};
 use super::*;
 use crate::conformance::{self, Coverage, Endpoint};
 use crate::sim::Seeds;
-use ferrite_fabric::{
-    Header, LinkDown, Network, RawBuf, RawBufMut, Region, Sent, Sink, Token, Transfer,
-};
+use ferrite_fabric::{Header, LinkDown, RawBuf, RawBufMut, Region, Sent, Sink, Token, Transfer};
 
 const PLAIN: Config = Config {
     seed: 1,
@@ -24,7 +22,7 @@ fn endpoints(processes: u32, config: Config) -> Vec<Endpoint> {
     networks
         .map(|(network, rank)| Endpoint {
             reflexive: true,
-            ..Endpoint::of(network as Arc<dyn Network>, rank, processes)
+            ..Endpoint::of(network, rank, processes)
         })
         .collect()
 }

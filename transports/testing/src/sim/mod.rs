@@ -29,24 +29,26 @@ mod trace;
 
 use std::sync::Arc;
 
+use crate::place::place;
 pub use config::Config;
-pub use network::{SimLink, SimNetwork, SimPort};
-use schedule::{Phase, World};
+use ferrite_fabric::Network;
+use schedule::{Phase, Simulation};
 pub use seeds::{REPLAY, Seeds};
 
 /// A simulated network.
 #[derive(Clone)]
-pub struct Sim(Arc<World>);
+pub struct Sim(Arc<Simulation>);
 
 impl Sim {
     /// A network of `processes`, in which everything goes as `seed` says.
     pub fn new(seed: u64, processes: u32, config: Config) -> Sim {
-        Sim(Arc::new(World::new(seed, processes, config)))
+        Sim(Arc::new(Simulation::new(seed, processes, config)))
     }
 
-    /// A process's place in it. Once for each.
-    pub fn network(&self, rank: u32) -> Arc<SimNetwork> {
-        Arc::new(SimNetwork::new(self.0.clone(), rank))
+    /// A process's place in it. Once for each. When its port is dropped, the process is no more; its peers hear of that unless it took leave
+    /// with [`Network::close`].
+    pub fn network(&self, rank: u32) -> Arc<dyn Network> {
+        place(self.0.clone(), rank as usize)
     }
 
     /// Enters the run as process `rank`: from now on this thread runs when it is its turn. Returns when it is for the first time, after
@@ -54,7 +56,7 @@ impl Sim {
     pub fn enter(&self, rank: u32) -> Turn {
         self.0.enter(rank as usize);
         Turn {
-            world: self.0.clone(),
+            simulation: self.0.clone(),
             rank,
         }
     }
@@ -92,12 +94,12 @@ impl Sim {
 
 /// A process's part in a run; when it is dropped the process has left, and the next one goes on.
 pub struct Turn {
-    world: Arc<World>,
+    simulation: Arc<Simulation>,
     rank: u32,
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.world.leave(self.rank as usize);
+        self.simulation.end_turns(self.rank as usize);
     }
 }

@@ -29,7 +29,7 @@ pub(super) enum Phase {
     Left,
 }
 
-pub(super) struct World {
+pub(super) struct Simulation {
     state: Mutex<State>,
     /// One for each process.
     bells: Vec<Condvar>,
@@ -37,10 +37,10 @@ pub(super) struct World {
 
 pub(super) type Locked<'a> = MutexGuard<'a, State>;
 
-impl World {
-    pub(super) fn new(seed: u64, processes: u32, config: Config) -> World {
+impl Simulation {
+    pub(super) fn new(seed: u64, processes: u32, config: Config) -> Simulation {
         let state = State::new(seed, processes as usize, config);
-        World {
+        Simulation {
             state: Mutex::new(state),
             bells: (0..processes).map(|_| Condvar::new()).collect(),
         }
@@ -80,7 +80,7 @@ impl World {
         drop(self.wait_for_turn(state, rank));
     }
 
-    pub(super) fn leave(&self, rank: usize) {
+    pub(super) fn end_turns(&self, rank: usize) {
         let mut state = self.lock();
         state.ranks[rank].phase = Phase::Left;
         if state.turn == Some(rank) {

@@ -1,11 +1,11 @@
 use super::*;
 use crate::conformance::{self, Coverage, Endpoint, Random, storm};
-use ferrite_fabric::{Caps, Network};
+use ferrite_fabric::Caps;
 
 fn endpoints(sim: &Sim, processes: u32) -> Vec<Endpoint> {
     let end = |rank| Endpoint {
         reflexive: true,
-        ..Endpoint::of(sim.network(rank) as Arc<dyn Network>, rank, processes)
+        ..Endpoint::of(sim.network(rank), rank, processes)
     };
     (0..processes).map(end).collect()
 }
