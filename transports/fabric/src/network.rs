@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Bootstrap, Job, Link, Port};
+use crate::{Bootstrap, Job, Link, MAX_CARD, Port};
 
 /// A kind of network. Whoever composes a library of the engine and transports offers it some.
 pub trait Transport: Sync {
@@ -36,7 +36,7 @@ pub struct Feature {
 }
 
 /// What a person can choose about networks.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Interfaces that may be used, by name or as `address/bits`, separated by commas; empty: all that are up.
     pub interfaces: String,
@@ -44,6 +44,19 @@ pub struct Options {
     pub ports: Option<(u16, u16)>,
     /// Whether there are more ranks on this node than processors.
     pub crowded: bool,
+    /// The longest that [`Network::card`] may be, in bytes.
+    pub card: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            interfaces: String::new(),
+            ports: None,
+            crowded: false,
+            card: MAX_CARD,
+        }
+    }
 }
 
 /// This process's place in a network.

@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ferrite_fabric::{
-    Bootstrap, Header, Job, Link, MAX_CARD, Network, Options, Port, RawBuf, RawBufMut,
-};
+use ferrite_fabric::{Bootstrap, Header, Job, Link, Network, Options, Port, RawBuf, RawBufMut};
 
 use crate::card::Card;
 use crate::handshake::Identity;
@@ -77,7 +75,7 @@ impl TcpNetwork {
             .map_err(failed)?;
         Ok(TcpNetwork {
             shared,
-            card: card.encode(MAX_CARD),
+            card: card.encode(options.card),
             keeper: Mutex::new(Some(keeper)),
         })
     }

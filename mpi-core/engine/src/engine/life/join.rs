@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use ferrite_fabric::{Bootstrap, Job, Network, Options, Transport};
+use ferrite_fabric::{Bootstrap, Job, Options, Transport};
 use ferrite_shm::{AttachError, Attachment, ShmConfig};
 
 use super::Threading;
-use super::cards;
-use super::cards::NetworkCards;
 use crate::engine::Engine;
 use crate::engine::collectives::Collectives;
 use crate::engine::communicators::{Communicators, ThreadLevel};
 use crate::engine::constructors::Constructors;
 use crate::engine::events::Chores;
 use crate::engine::point_to_point::PointToPoint;
-use crate::engine::progress::{Bed, Manner, NetPort, Ports, Progress};
-use crate::engine::protocol::{Landings, Lanes, Peers, ProtocolLimits, Transports};
+use crate::engine::progress::{Bed, Doorbell, Manner, NetPort, Ports, Progress};
+use crate::engine::protocol::{
+    Joined, Landings, Lanes, NetworkCards, Peers, ProtocolLimits, Transports, card, room_for_cards,
+    table,
+};
 use crate::group::Members;
 use crate::handle::HandleKind;
 use crate::settings::{self, Cma, Settings};
@@ -24,7 +25,7 @@ use crate::{Error, ErrorClass, Result};
 
 impl Engine {
     /// Joins the job that `discover` found. Ranks that share no memory reach each other over the first of `transports` that is
-    /// allowed and works.
+    /// allowed and works for both.
     pub(in crate::engine) fn join(
         level: ThreadLevel,
         transports: &[&dyn Transport],
@@ -39,8 +40,8 @@ impl Engine {
                 eprintln!("ferrite: {warning}");
             }
         }
-        let (shm, net) = join(&settings, &mut job, transports, &bootstrap)?;
-        Engine::make(level, settings, job, bootstrap, shm, net)
+        let (shm, networks) = join(&settings, &mut job, transports, &bootstrap)?;
+        Engine::make(level, settings, job, bootstrap, shm, networks)
     }
 
     pub(in crate::engine) fn make(
@@ -49,20 +50,9 @@ impl Engine {
         job: Job,
         bootstrap: Arc<dyn Bootstrap>,
         shm: Option<Attachment>,
-        net: Option<Arc<dyn Network>>,
+        networks: Vec<Joined>,
     ) -> Result<Engine> {
-        let bed = match (&shm, &net) {
-            (Some(shm), net) => {
-                let sleeper = shm.sleeper();
-                if let Some(net) = net {
-                    let sleeper = sleeper.clone();
-                    net.ring(Arc::new(move || sleeper.wake()));
-                }
-                Bed::Shm(sleeper)
-            }
-            (None, Some(net)) => Bed::Net(net.clone()),
-            (None, None) => Bed::None,
-        };
+        let bed = bed(shm.as_ref(), &networks);
         let processors = job.cpus.saturating_sub(job.neighbours);
         if is_crowded(&job) {
             settings.collectives.board_flat = settings.collectives.board_flat_crowded;
@@ -76,7 +66,10 @@ impl Engine {
         };
         let ports = Ports {
             shm: shm.as_ref().map(|shm| shm.port()),
-            net: net.as_ref().map(|net| NetPort::new(net.port())),
+            nets: networks
+                .iter()
+                .map(|joined| NetPort::new(joined.network.port()))
+                .collect(),
             landings: Landings::new(),
         };
         let (own, size) = (job.rank, job.size);
@@ -106,7 +99,7 @@ impl Engine {
             requests: Slab::new(HandleKind::Request),
             lanes: Lanes::new(),
             peers: Peers::new(size),
-            transports: Transports::new(shm, net),
+            transports: Transports::new(shm, networks),
             protocol_limits: ProtocolLimits::new(&settings),
             chores: Chores::new(),
             progress,
@@ -134,15 +127,39 @@ fn is_crowded(job: &Job) -> bool {
     job.neighbours >= job.cpus
 }
 
-/// This process's part in shared memory and in a network, as far as its job has processes for them and the settings allow.
-type Joined = (Option<Attachment>, Option<Arc<dyn Network>>);
+/// Where this process sleeps, and every network rings.
+fn bed(shm: Option<&Attachment>, networks: &[Joined]) -> Bed {
+    let ring_at = |bell: Arc<dyn Fn() + Send + Sync>| {
+        let networks = networks.iter();
+        networks.for_each(|joined| joined.network.ring(bell.clone()));
+    };
+    match (shm, networks) {
+        (Some(shm), _) => {
+            let sleeper = shm.sleeper();
+            let there = sleeper.clone();
+            ring_at(Arc::new(move || there.wake()));
+            Bed::Shm(sleeper)
+        }
+        (None, []) => Bed::None,
+        (None, [only]) => Bed::Net(only.network.clone()),
+        (None, _) => {
+            let bell = Arc::new(Doorbell::new());
+            let there = bell.clone();
+            ring_at(Arc::new(move || there.ring()));
+            Bed::Several(bell)
+        }
+    }
+}
+
+/// This process's part in shared memory and in networks, as far as its job has processes for them and the settings allow.
+type Parts = (Option<Attachment>, Vec<Joined>);
 
 fn join(
     settings: &Settings,
     job: &mut Job,
     transports: &[&dyn Transport],
     bootstrap: &Arc<dyn Bootstrap>,
-) -> Result<Joined> {
+) -> Result<Parts> {
     let failed = |sentence: String| Error::new(ErrorClass::OTHER, sentence);
     if !settings.transport.allows("shm") {
         job.local = vec![job.rank];
@@ -162,23 +179,19 @@ fn join(
     };
     // What is mapped stays, and the attachment has a descriptor of its own.
     job.segment = None;
-    let (mut card, mut name, mut net) = (String::new(), None, None);
-    if job.local.len() < job.size as usize {
-        let (used, opened) = open(settings, job, transports, bootstrap).map_err(failed)?;
-        card = opened.card();
-        name = Some(used);
-        net = Some(Arc::from(opened));
-    }
+    let networks = match job.local.len() < job.size as usize {
+        true => open(settings, job, transports, bootstrap).map_err(failed)?,
+        false => Vec::new(),
+    };
     if job.size > 1 {
-        bootstrap
-            .publish(&cards::card(job, &card))
-            .map_err(failed)?;
+        let card = card(job, &networks).map_err(failed)?;
+        bootstrap.publish(&card).map_err(failed)?;
         if settings.show_transports && job.rank == 0 {
-            let table = cards::table(job, &**bootstrap, name).map_err(failed)?;
+            let table = table(job, &**bootstrap).map_err(failed)?;
             eprintln!("{table}");
         }
     }
-    Ok((shm, net))
+    Ok((shm, networks))
 }
 
 /// Attaches to the memory of the node. `None`: its ranks have agreed to go without, so that each is like one that is alone. What speed
@@ -203,28 +216,45 @@ fn attach(job: &mut Job, config: &ShmConfig) -> core::result::Result<Option<Atta
     Ok(attached)
 }
 
-/// Joins the first network that is allowed and works. Returns its name with it.
+/// Joins the networks that are allowed and work. One that was named and does not work is told.
 fn open(
     settings: &Settings,
     job: &Job,
     transports: &[&dyn Transport],
     bootstrap: &Arc<dyn Bootstrap>,
-) -> core::result::Result<(&'static str, Box<dyn Network>), String> {
+) -> core::result::Result<Vec<Joined>, String> {
     let options = Options {
         interfaces: settings.network.clone(),
         ports: settings.ports.0,
         crowded: is_crowded(job),
+        card: room_for_cards(transports.len()),
     };
-    let mut why = Vec::new();
+    let (mut joined, mut why) = (Vec::new(), Vec::new());
     for transport in transports {
         if !settings.transport.allows(transport.name()) {
             continue;
         }
-        let bootstrap = Arc::new(NetworkCards(bootstrap.clone()));
-        match transport.open(job, bootstrap, &options) {
-            Ok(network) => return Ok((transport.name(), network)),
-            Err(sentence) => why.push(format!("{}: {sentence}", transport.name())),
+        let name = transport.name();
+        let cards = NetworkCards {
+            bootstrap: bootstrap.clone(),
+            network: name,
+        };
+        match transport.open(job, Arc::new(cards), &options) {
+            Ok(network) => joined.push(Joined {
+                name,
+                network: network.into(),
+            }),
+            Err(sentence) => why.push((name, sentence)),
         }
+    }
+    if !joined.is_empty() {
+        let named = why
+            .iter()
+            .filter(|(name, _)| settings.transport.names_it(name));
+        for (name, sentence) in named {
+            eprintln!("ferrite: rank {} goes without {name}: {sentence}", job.rank);
+        }
+        return Ok(joined);
     }
     let far = (0..job.size).find(|rank| !job.local.contains(rank));
     let far = far.unwrap_or_default();
@@ -243,6 +273,9 @@ fn open(
     Err(format!(
         "rank {} and rank {far} share no memory, and there is no network between them: {}",
         job.rank,
-        why.join("; ")
+        why.iter()
+            .map(|(name, sentence)| format!("{name}: {sentence}"))
+            .collect::<Vec<_>>()
+            .join("; ")
     ))
 }

@@ -161,9 +161,7 @@ impl Life {
         engine.stop_progress_thread();
         // A thread that waits nevertheless is not to take the peers' leave for their loss.
         engine.shut_ports();
-        if let Some(net) = engine.transports.network() {
-            net.close();
-        }
+        engine.transports.networks().for_each(|net| net.close());
         self.is_closed = true;
     }
 }

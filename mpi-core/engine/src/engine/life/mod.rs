@@ -1,7 +1,6 @@
 //! From the first initialisation to the last finalisation: joining a job, sessions, taking leave
 //! (MPI 5.0, chapter 11).
 
-mod cards;
 mod join;
 mod lifetime;
 mod sessions;

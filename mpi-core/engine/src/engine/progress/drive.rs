@@ -10,7 +10,8 @@ use crate::engine::protocol::{Landings, Receiver};
 pub(in crate::engine) struct Ports {
     /// None where no other rank shares a segment with this one.
     pub(in crate::engine) shm: Option<ShmPort>,
-    pub(in crate::engine) net: Option<NetPort>,
+    /// Of each network, the best first.
+    pub(in crate::engine) nets: Vec<NetPort>,
     /// Frames that are landing, by process.
     pub(in crate::engine) landings: Landings,
 }
@@ -83,7 +84,7 @@ impl Engine {
     /// Nothing is received any more.
     pub(in crate::engine) fn shut_ports(&self) {
         let mut ports = self.progress.ports.lock();
-        let shut = (ports.shm.take(), ports.net.take());
+        let shut = (ports.shm.take(), core::mem::take(&mut ports.nets));
         drop(ports);
         drop(shut);
     }
@@ -93,9 +94,7 @@ impl Engine {
     #[cold]
     pub(in crate::engine) fn hear(&self) -> bool {
         let mut ports = self.progress.ports.lock();
-        if let Some(net) = &mut ports.net {
-            net.pause = 0;
-        }
+        ports.nets.iter_mut().for_each(|net| net.pause = 0);
         let heard = self.poll(&mut ports);
         drop(ports);
         heard | self.progress()
@@ -111,12 +110,14 @@ impl Engine {
         if let Some(shm) = &mut ports.shm {
             moved = shm.poll_into(&mut receiver) > 0;
         }
-        if let Some(net) = &mut ports.net
-            && (ports.shm.is_none() || net.is_due() || self.keeps_back())
-        {
-            let events = net.port.poll(&mut receiver);
-            net.looked(events);
-            moved |= events > 0;
+        // A network that is the only way is looked at every time.
+        let is_only = ports.shm.is_none() && ports.nets.len() == 1;
+        for net in &mut ports.nets {
+            if is_only || net.is_due() || self.transports.keep_back() {
+                let events = net.port.poll(&mut receiver);
+                net.looked(events);
+                moved |= events > 0;
+            }
         }
         moved
     }
@@ -124,17 +125,13 @@ impl Engine {
     /// Sends what networks keep back, before a call returns after which this process may compute for long.
     #[inline]
     pub(in crate::engine) fn flush(&self) {
-        if self.keeps_back()
-            && let Some(net) = self.transports.network()
-        {
-            net.flush();
+        if self.transports.keep_back() {
+            self.flush_networks();
         }
     }
 
-    #[inline]
-    fn keeps_back(&self) -> bool {
-        self.transports
-            .network()
-            .is_some_and(|net| net.keeps_back())
+    #[cold]
+    fn flush_networks(&self) {
+        self.transports.networks().for_each(|net| net.flush());
     }
 }

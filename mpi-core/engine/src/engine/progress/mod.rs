@@ -2,6 +2,7 @@
 
 mod contention;
 mod departed;
+mod doorbell;
 mod drive;
 mod polls;
 mod progress_thread;
@@ -9,6 +10,7 @@ mod rest;
 mod wait;
 mod watchdog;
 
+pub(in crate::engine) use doorbell::Doorbell;
 pub(in crate::engine) use drive::{NetPort, Ports};
 pub(in crate::engine) use wait::Bed;
 

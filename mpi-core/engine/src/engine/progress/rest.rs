@@ -137,7 +137,8 @@ impl Engine {
     /// If all threads of the process but this one sleep, and all but those in the library until a thread of the process wakes
     /// them: who those are, and how often each has gone to sleep.
     fn parked_elsewhere(&self) -> Option<Vec<(u32, u64)>> {
-        let own = 1 + self.transports.network().map_or(0, |net| net.threads()) as usize;
+        let helpers: u32 = self.transports.networks().map(|net| net.threads()).sum();
+        let own = 1 + helpers as usize;
         for look in 0..LOOKS {
             if look > 0 {
                 std::thread::sleep(Duration::from_millis(1));

@@ -15,6 +15,7 @@ use ferrite_fabric::{Network, Port};
 use ferrite_shm::Sleeper;
 
 use super::contention::Contention;
+use super::doorbell::Doorbell;
 use super::rest::Rest;
 use crate::engine::Engine;
 use crate::engine::communicators::Rounds;
@@ -36,8 +37,10 @@ pub(in crate::engine) enum Bed {
     None,
     /// In shared memory. A network rings there, too.
     Shm(Sleeper),
-    /// At the network.
+    /// At the network, which is the only one.
     Net(Arc<dyn Network>),
+    /// In memory of its own. Several networks ring there.
+    Several(Arc<Doorbell>),
 }
 
 impl Bed {
@@ -46,6 +49,7 @@ impl Bed {
             Bed::None => {}
             Bed::Shm(sleeper) => sleeper.wait(timeout),
             Bed::Net(net) => net.sleep(timeout),
+            Bed::Several(bell) => bell.wait(timeout),
         }
     }
 
@@ -54,6 +58,7 @@ impl Bed {
             Bed::None => {}
             Bed::Shm(sleeper) => sleeper.wake(),
             Bed::Net(net) => net.wake(),
+            Bed::Several(bell) => bell.ring(),
         }
     }
 }
@@ -100,7 +105,7 @@ impl Waiting {
             weight: match &bed {
                 // Only some polls look at the network.
                 Bed::None | Bed::Shm(_) => 1,
-                Bed::Net(_) => 16,
+                Bed::Net(_) | Bed::Several(_) => 16,
             },
             yield_for: nanos(yield_for).into(),
             sleeps: AtomicU64::new(0),
@@ -401,7 +406,7 @@ impl Engine {
             return self.wait_for_driver(limit, done);
         };
         // Nothing arrives in a job of one, nor after finalisation.
-        let is_shut = ports.shm.is_none() && ports.net.is_none();
+        let is_shut = ports.shm.is_none() && ports.nets.is_empty();
         if is_shut || matches!(waiting.bed, Bed::None) {
             drop(ports);
             return self.wait_for_driver(limit, done);
@@ -414,11 +419,10 @@ impl Engine {
         }
         // Partner: the fence in `something_finished`.
         fence(Ordering::SeqCst);
+        // All of them, one after the other: what arrives after its port was asked rings where this process sleeps.
         let shm = ports.shm.as_mut().is_none_or(|port| port.prepare_sleep());
-        let asleep = shm && {
-            let net = ports.net.as_mut();
-            net.is_none_or(|net| net.port.prepare_sleep())
-        };
+        let mut nets = ports.nets.iter_mut();
+        let asleep = shm && nets.all(|net| net.port.prepare_sleep());
         let ready = !asleep;
         drop(ports);
         let is_done = !ready && done();
@@ -433,9 +437,7 @@ impl Engine {
             if let Some(shm) = &mut ports.shm {
                 shm.awake();
             }
-            if let Some(net) = &mut ports.net {
-                net.port.awake();
-            }
+            ports.nets.iter_mut().for_each(|net| net.port.awake());
         }
         // Not before: what `awake` takes back would be the next sleeper's call to be woken.
         waiting.asleep.store(false, Ordering::Release);

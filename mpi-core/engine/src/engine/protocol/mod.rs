@@ -3,6 +3,7 @@
 
 mod arrival;
 mod backlog;
+mod cards;
 mod complete;
 mod cooperative_copy;
 mod frames;
@@ -17,6 +18,7 @@ mod transports;
 mod unexpected;
 
 pub(in crate::engine) use arrival::Receiver;
+pub(in crate::engine) use cards::{NetworkCards, card, room_for_cards, table};
 pub(in crate::engine) use frames::{CallNews, Frame, SYNC_DATA, ShortData, with_envelope};
 pub(crate) use frames::{frame_seeds, fuzz_frame};
 pub(in crate::engine) use landing::Landings;
@@ -24,5 +26,5 @@ pub(in crate::engine) use lanes::Lanes;
 pub(in crate::engine) use limits::ProtocolLimits;
 pub(in crate::engine) use peer::{ALLOWANCE, Peer, Queued, QueuedBody, Sends, cost};
 pub(in crate::engine) use peers::Peers;
-pub(in crate::engine) use transports::Transports;
+pub(in crate::engine) use transports::{Joined, Transports};
 pub(in crate::engine) use unexpected::Kept;

@@ -100,9 +100,7 @@ impl Engine {
             } else if let Some(link) = self.link_in_memory(process) {
                 Path::Shm(link)
             } else {
-                let net = self.transports.network();
-                let net = net.expect("ranks that share no segment have a network: see `make`");
-                Path::Net(net.link(process))
+                Path::Net(self.network_to(process).link(process))
             };
             let eager = self.protocol_limits.eager_limit(&path);
             peer = Box::into_raw(Box::new(Peer::new(process, path, eager)));

@@ -5,18 +5,27 @@ use std::sync::Arc;
 use ferrite_fabric::Network;
 use ferrite_shm::Attachment;
 
+use super::cards;
+use crate::engine::Engine;
+
+/// A network that this process has joined.
+#[derive(Clone)]
+pub(in crate::engine) struct Joined {
+    /// By which people choose it.
+    pub(in crate::engine) name: &'static str,
+    pub(in crate::engine) network: Arc<dyn Network>,
+}
+
 /// What carries frames to other processes.
 pub(in crate::engine) struct Transports {
     memory: Option<Attachment>,
-    network: Option<Arc<dyn Network>>,
+    /// The best first.
+    networks: Vec<Joined>,
 }
 
 impl Transports {
-    pub(in crate::engine) fn new(
-        memory: Option<Attachment>,
-        network: Option<Arc<dyn Network>>,
-    ) -> Transports {
-        Transports { memory, network }
+    pub(in crate::engine) fn new(memory: Option<Attachment>, networks: Vec<Joined>) -> Transports {
+        Transports { memory, networks }
     }
 
     /// The node's segment, where other ranks of the node share it.
@@ -25,9 +34,33 @@ impl Transports {
         self.memory.as_ref()
     }
 
-    /// The network, where ranks are on other nodes.
+    /// The networks, where ranks share no memory.
     #[inline]
-    pub(in crate::engine) fn network(&self) -> Option<&Arc<dyn Network>> {
-        self.network.as_ref()
+    pub(in crate::engine) fn networks(&self) -> impl Iterator<Item = &dyn Network> {
+        self.networks.iter().map(|joined| &*joined.network)
+    }
+
+    /// Whether some link of a network keeps frames back.
+    #[inline]
+    pub(in crate::engine) fn keep_back(&self) -> bool {
+        self.networks().any(|network| network.keeps_back())
+    }
+}
+
+impl Engine {
+    /// The network to a process that shares no memory with this one. With several, waits until that process has published what it
+    /// has. The job ends where none joins the two.
+    #[cold]
+    pub(super) fn network_to(&self, process: u32) -> &dyn Network {
+        let networks = &self.transports.networks;
+        if let [only] = &networks[..] {
+            return &*only.network;
+        }
+        let own: Vec<&str> = networks.iter().map(|joined| joined.name).collect();
+        let common = cards::wait_for(&*self.bootstrap, process)
+            .and_then(|card| cards::common((self.job.rank, &own), (process, &card)));
+        let common = common.unwrap_or_else(|sentence| self.abort(1, &sentence));
+        let found = networks.iter().find(|joined| joined.name == common);
+        &*found.expect("one of this process's").network
     }
 }

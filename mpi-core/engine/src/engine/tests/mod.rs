@@ -1,7 +1,7 @@
 //! The engine, several ranks in one process: each rank is a thread with an engine of its own.
 //!
 //! What is tested stands in [`point_to_point`], [`gaps`] and [`random`]; where it runs, in [`over`]: shared memory, TCP, the simulator, a
-//! network of the completion kind. [`seeds`] runs all of it over many simulated networks.
+//! network of the completion kind, and two networks at once. [`seeds`] runs all of it over many simulated networks.
 
 mod collective;
 mod gaps;
@@ -50,6 +50,15 @@ macro_rules! over_everything {
             })*
         }
 
+        mod two {
+            $(#[test]
+            fn $test() {
+                for seed in super::Seeds::new(stringify!($test), 3) {
+                    super::$module::$test(&super::Over::two(seed, stringify!($test)));
+                }
+            })*
+        }
+
         mod sim {
             $(#[test]
             fn $test() {
@@ -87,7 +96,7 @@ fn everybody_works_together() {
     collective::everybody_works_together(&Over::shm());
     collective::everybody_works_together(&Over::tcp());
     for seed in Seeds::new("everybody works together", 5) {
-        for over in [Over::completion, Over::sim, Over::sim_mixed] {
+        for over in [Over::completion, Over::two, Over::sim, Over::sim_mixed] {
             collective::everybody_works_together(&over(seed, "everybody_works_together"));
         }
     }
@@ -118,4 +127,9 @@ fn threads_do_not_disturb_each_other_over_a_network() {
         let over = Over::completion(seed, "threads_do_not_disturb_each_other_over_a_network");
         point_to_point::threads_of_one_rank_do_not_disturb_each_other(&over);
     }
+}
+
+#[test]
+fn without_a_common_network_the_job_ends() {
+    over::without_a_common_network();
 }

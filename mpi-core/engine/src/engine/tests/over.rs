@@ -16,6 +16,7 @@ use super::rank::{
     Addresses, Launcher, attach, expect_losses, is_loss, job_of, pending, run, segment, settings,
     text,
 };
+use crate::engine::protocol::{Joined, card};
 use crate::engine::{Engine, ThreadLevel};
 
 /// Environment variables that choose a protocol.
@@ -84,6 +85,8 @@ enum Ground {
     Tcp,
     Completion,
     Sim(Sort),
+    /// A simulated network and one of the completion kind, of which some ranks have both and others one.
+    Two,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -135,6 +138,10 @@ impl Over {
         Over::new(Ground::Sim(Sort::AtLarge), seed, test)
     }
 
+    pub(super) fn two(seed: u64, test: &'static str) -> Over {
+        Over::new(Ground::Two, seed, test)
+    }
+
     fn new(ground: Ground, seed: u64, test: &'static str) -> Over {
         Over {
             ground,
@@ -167,6 +174,7 @@ impl Over {
         match self.ground {
             Ground::Shm => NODE_WAYS.to_vec(),
             Ground::Tcp | Ground::Completion | Ground::Sim(Sort::AtLarge) => NET_WAYS.to_vec(),
+            Ground::Two => vec![self.random().choose(NET_WAYS)],
             Ground::Sim(_) => vec![self.random().choose(NET_WAYS)],
         }
     }
@@ -179,7 +187,7 @@ impl Over {
                 let config = Config::of(self.seed);
                 [config.inline, config.frame, config.place_from]
             }
-            Ground::Completion => {
+            Ground::Completion | Ground::Two => {
                 let config = completion::Config::of(self.seed);
                 [config.inline, config.frame, config.frame]
             }
@@ -197,6 +205,13 @@ impl Over {
             Ground::Shm | Ground::Tcp => len,
             Ground::Completion => len.min(completion::Config::of(self.seed).frame * 200),
             Ground::Sim(_) => len.min(Config::of(self.seed).frame * 30).min(300_001),
+            Ground::Two => {
+                let frames = [
+                    Config::of(self.seed).frame,
+                    completion::Config::of(self.seed).frame,
+                ];
+                len.min(frames[0].min(frames[1]) * 30).min(300_001)
+            }
         }
     }
 
@@ -205,7 +220,7 @@ impl Over {
         match self.ground {
             Ground::Shm | Ground::Tcp => many,
             Ground::Completion => many.min(4 + many / 5),
-            Ground::Sim(_) => many.min(4 + many / 60),
+            Ground::Sim(_) | Ground::Two => many.min(4 + many / 60),
         }
     }
 
@@ -229,7 +244,7 @@ impl Over {
     pub(super) fn rounds(&self, rounds: usize) -> usize {
         match self.ground {
             Ground::Shm | Ground::Tcp => rounds,
-            Ground::Completion | Ground::Sim(_) => rounds / 5,
+            Ground::Completion | Ground::Sim(_) | Ground::Two => rounds / 5,
         }
     }
 
@@ -249,6 +264,7 @@ impl Over {
             Ground::Tcp => over_tcp(size, variables, &rank),
             Ground::Completion => self.complete(size, variables, &rank),
             Ground::Sim(sort) => self.simulate(sort, size, variables, &rank),
+            Ground::Two => self.over_two(size, variables, &rank),
         }
     }
 
@@ -312,7 +328,7 @@ impl Over {
                             may_lose: cut.is_some(),
                         }),
                         shm,
-                        Some(net.clone()),
+                        vec![joined("sim", &net)],
                     )
                     .unwrap();
                     let end = match catch_unwind(AssertUnwindSafe(|| {
@@ -366,11 +382,61 @@ impl Over {
                             job_of(number, size),
                             Arc::new(Launcher { may_lose: false }),
                             None,
-                            Some(net.clone() as Arc<dyn Network>),
+                            vec![joined("completion", &net)],
                         )
                         .unwrap();
                         run(&engine, rank);
                         net.close();
+                        drop(engine);
+                    }));
+                    if ended.is_err() {
+                        // The other ranks may wait for this one for ever.
+                        let (seed, test) = (self.seed, self.test);
+                        eprintln!("rank {number} failed in {test}; to replay: {REPLAY}={seed:#x}");
+                        std::process::abort();
+                    }
+                });
+            }
+        });
+    }
+
+    /// Rank 0 has both networks, so that everybody reaches it; the others have what the seed says, but two that have one each would
+    /// not reach each other: so all but rank 0 have the same, or both.
+    fn over_two(&self, size: u32, variables: &[(&str, &str)], rank: &(dyn Fn(&Engine) + Sync)) {
+        let number = self.jobs.fetch_add(1, Ordering::Relaxed);
+        let mut random = Random(self.seed ^ number << 56);
+        let sim = Sim::new(random.bits(), size, Config::of(self.seed));
+        let others = completion::connect(size, completion::Config::of(self.seed));
+        let cards = Arc::new(Mutex::new(HashMap::new()));
+        let all_have = random.below(2);
+        let choices: Vec<usize> = (0..size)
+            .map(|rank| match rank {
+                0 => 2 + random.below(2),
+                _ => random.choose(&[all_have, 2, 3]),
+            })
+            .collect();
+        std::thread::scope(|scope| {
+            for (number, other) in (0..size).zip(others) {
+                let (sim, cards) = (sim.network(number), cards.clone());
+                let choice = choices[number as usize];
+                scope.spawn(move || {
+                    let ended = catch_unwind(AssertUnwindSafe(|| {
+                        let networks = match choice {
+                            0 => vec![joined("sim", &sim)],
+                            1 => vec![joined("completion", &other)],
+                            2 => vec![joined("sim", &sim), joined("completion", &other)],
+                            _ => vec![joined("completion", &other), joined("sim", &sim)],
+                        };
+                        let job = job_of(number, size);
+                        let launcher = Addresses { number, cards };
+                        launcher.publish(&card(&job, &networks).unwrap()).unwrap();
+                        let (level, settings) = (ThreadLevel::Multiple, settings(variables));
+                        let launcher = Arc::new(launcher);
+                        let engine =
+                            Engine::make(level, settings, job, launcher, None, networks.clone());
+                        let engine = engine.unwrap();
+                        run(&engine, rank);
+                        networks.iter().for_each(|joined| joined.network.close());
                         drop(engine);
                     }));
                     if ended.is_err() {
@@ -395,6 +461,12 @@ impl Over {
     }
 }
 
+/// A network by its name.
+fn joined(name: &'static str, network: &Arc<dyn Network>) -> Joined {
+    let network = network.clone();
+    Joined { name, network }
+}
+
 fn on_a_node(size: u32, variables: &[(&str, &str)], rank: &(dyn Fn(&Engine) + Sync)) {
     let segment = segment();
     std::thread::scope(|scope| {
@@ -414,7 +486,8 @@ fn on_a_node(size: u32, variables: &[(&str, &str)], rank: &(dyn Fn(&Engine) + Sy
                     let level = ThreadLevel::Multiple;
                     let launcher = Arc::new(Launcher { may_lose: false });
                     let engine =
-                        Engine::make(level, settings, job, launcher, Some(shm), None).unwrap();
+                        Engine::make(level, settings, job, launcher, Some(shm), Vec::new())
+                            .unwrap();
                     run(&engine, rank);
                 }));
                 if ended.is_err() {
@@ -445,9 +518,15 @@ fn over_tcp(size: u32, variables: &[(&str, &str)], rank: &(dyn Fn(&Engine) + Syn
                     launcher.publish(&net.card()).unwrap();
                     let level = ThreadLevel::Multiple;
                     let settings = settings(variables);
-                    let engine =
-                        Engine::make(level, settings, job, launcher, None, Some(net.clone()))
-                            .unwrap();
+                    let engine = Engine::make(
+                        level,
+                        settings,
+                        job,
+                        launcher,
+                        None,
+                        vec![joined("tcp", &net)],
+                    )
+                    .unwrap();
                     run(&engine, rank);
                     net.close();
                     drop(engine);
@@ -460,4 +539,25 @@ fn over_tcp(size: u32, variables: &[(&str, &str)], rank: &(dyn Fn(&Engine) + Syn
             });
         }
     });
+}
+
+/// A rank with two networks sends to one that has published another: the job ends with a sentence that names both.
+pub(super) fn without_a_common_network() {
+    let cards = Arc::new(Mutex::new(HashMap::new()));
+    cards.lock().unwrap().insert(1, "1:other@x".to_owned());
+    let sim = Sim::new(1, 2, Config::of(1)).network(0);
+    let completion = completion::connect(2, completion::Config::of(1)).remove(0);
+    let networks = vec![joined("sim", &sim), joined("completion", &completion)];
+    let launcher = Arc::new(Addresses { number: 0, cards });
+    let (level, settings) = (ThreadLevel::Multiple, settings(&[]));
+    let engine = Engine::make(level, settings, job_of(0, 2), launcher, None, networks).unwrap();
+    let ended = catch_unwind(AssertUnwindSafe(|| engine.peer(1).process));
+    let why = ended.expect_err("there is no way");
+    for part in [
+        "rank 0 has sim, completion",
+        "rank 1 has other",
+        "FERRITE_TRANSPORT",
+    ] {
+        assert!(text(&*why).contains(part), "{}", text(&*why));
+    }
 }

@@ -41,6 +41,13 @@ fn some_ranks_share_a_node() {
 }
 
 #[test]
+fn two_networks_at_once() {
+    for seed in Seeds::new("two_networks_at_once", 25) {
+        all(seed, Over::two, "two_networks_at_once", &[]);
+    }
+}
+
+#[test]
 fn a_link_dies() {
     let (mut runs, mut losses) = (0, 0);
     for seed in Seeds::new("a_link_dies", 50) {
