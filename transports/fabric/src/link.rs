@@ -46,7 +46,7 @@ pub struct Caps {
 }
 
 /// The declared limits of a link, in bytes. They do not change while the link lives, save `caps`, which lose a
-/// capability that proved unavailable.
+/// capability that proved unavailable, and `direct_from`, which a tool may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bodies up to this length travel within the slot of the header, or are copied: they are never answered `Queued`.
@@ -55,6 +55,8 @@ pub struct Limits {
     pub frame: usize,
     /// Direct access to the peer's memory.
     pub caps: Caps,
+    /// Messages of at least this length move faster by direct access than in frames, where there is a choice.
+    pub direct_from: usize,
 }
 
 /// Memory made accessible to a peer: an address in its owner's space and an opaque key of up to 64 bytes.

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::hash::{BuildHasher, Hasher};
 use core::num::NonZeroU64;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::hash::RandomState;
 use std::io;
 use std::os::fd::AsFd;
@@ -24,6 +24,8 @@ use crate::sys::{self, File, Mapping};
 pub struct ShmConfig {
     /// Whether to reach peers' memory directly (cross-memory attach).
     pub cma: bool,
+    /// Messages of at least this many bytes are better read directly than sent in frames.
+    pub direct_from: usize,
     /// Slots and body bytes of each ring; `None`: by the number of ranks, see [`default_shape`].
     pub shape: Option<Shape>,
 }
@@ -32,6 +34,7 @@ impl Default for ShmConfig {
     fn default() -> ShmConfig {
         ShmConfig {
             cma: true,
+            direct_from: 2 << 20,
             shape: None,
         }
     }
@@ -67,6 +70,8 @@ pub(crate) struct Node {
     /// Whether this process takes part in asymmetric fences.
     pub(crate) fenced: bool,
     pub(crate) cma: bool,
+    /// May be changed at any time. Relaxed everywhere: advice.
+    pub(crate) direct_from: AtomicUsize,
     /// What there was too little of for the segment that speed wants.
     shortage: Option<Shortage>,
     /// Room for boards that this rank may be asked to open, see `Card::rooms`.
@@ -128,6 +133,7 @@ pub fn attach(job: &Job, config: &ShmConfig) -> Result<Attachment, AttachError> 
         own,
         fenced,
         cma: config.cma,
+        direct_from: config.direct_from.into(),
         shortage: decision.shortage,
         spare: Mutex::new(Vec::new()),
         _nonce: nonce,
@@ -254,6 +260,11 @@ impl Attachment {
             layout.ranks,
             shortage.sentence(layout.ranks)
         ))
+    }
+
+    /// From now on messages of at least this many bytes are better read directly than sent in frames.
+    pub fn set_direct_from(&self, bytes: usize) {
+        self.node.direct_from.store(bytes, Ordering::Relaxed);
     }
 
     /// Whether a rank of the job is on this node.

@@ -90,6 +90,7 @@ impl Link for ShmLink {
             inline: INLINE,
             frame: self.producer.longest(),
             caps,
+            direct_from: self.node.direct_from.load(Ordering::Relaxed),
         }
     }
 

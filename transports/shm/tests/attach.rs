@@ -44,6 +44,7 @@ fn conforms_with_small_rings_and_without_cma() {
                 slots: 4,
                 body: 1024,
             }),
+            ..ShmConfig::default()
         },
         0x5eed_0002,
     );

@@ -131,6 +131,7 @@ impl Link for TcpLink {
             inline: COPY,
             frame: FRAME,
             caps: Caps::default(),
+            direct_from: usize::MAX,
         }
     }
 

@@ -125,6 +125,7 @@ impl World for Memory {
             inline: self.config.inline,
             frame: self.config.frame,
             caps,
+            direct_from: 0,
         }
     }
 

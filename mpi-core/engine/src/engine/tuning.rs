@@ -11,6 +11,9 @@ impl Engine {
     /// Takes over what may change while MPI runs; nothing else of `settings` has an effect.
     pub(crate) fn retune(&self, settings: &Settings) {
         self.protocol_limits.set(settings);
+        if let Some(memory) = self.transports.memory() {
+            memory.set_direct_from(settings.cma_limit);
+        }
         for peer in self.peers.known() {
             let mut out = peer.out.lock();
             let limit = self.protocol_limits.eager_limit(&out.path);

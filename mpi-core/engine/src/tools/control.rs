@@ -4,6 +4,8 @@
 //! made is a text, as in the environment, and can be written until MPI is initialised for the first time.
 
 use super::{Tools, Verbosity, error, index_of, tools};
+use ferrite_fabric::Transport;
+
 use crate::settings::{self, REGISTRY, Scope, Setting};
 use crate::{ErrorClass, Result};
 
@@ -119,8 +121,8 @@ pub fn read(handle: u32) -> Result<Value> {
 }
 
 /// `MPI_T_cvar_write`. `MPI_T_ERR_INVALID` for a value that is not understood, `MPI_T_ERR_CVAR_SET_NOT_NOW` for a text once MPI was
-/// initialised.
-pub fn write(handle: u32, value: &Value) -> Result<()> {
+/// initialised. `networks` are those that the library is composed of.
+pub fn write(handle: u32, value: &Value, networks: &[&dyn Transport]) -> Result<()> {
     let tools = tools()?;
     let setting = setting_of(&tools, handle)?;
     let engine = crate::made_engine();
@@ -132,7 +134,10 @@ pub fn write(handle: u32, value: &Value) -> Result<()> {
     }
     let written = settings::write(setting, |settings| match value {
         Value::Number(number) => setting.set_number(settings, *number),
-        Value::Text(text) => setting.set(settings, text.trim()),
+        Value::Text(text) => {
+            setting.set(settings, text.trim())?;
+            settings.transport.check(networks).ok()
+        }
     })?;
     let settings =
         written.ok_or_else(|| error(ErrorClass::T_INVALID, "not a value of this variable"))?;

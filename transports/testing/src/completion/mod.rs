@@ -39,6 +39,8 @@ pub struct Config {
     pub key: usize,
     /// Direct access to memory.
     pub caps: Caps,
+    /// Messages of at least this length are to be accessed directly.
+    pub direct_from: usize,
 }
 
 impl Config {
@@ -57,6 +59,7 @@ impl Config {
                 read: random.once_in(2),
                 write: random.once_in(2),
             },
+            direct_from: random.choose(&[0, 64, 2048, 65_536]),
         }
     }
 }

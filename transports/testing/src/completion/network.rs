@@ -39,6 +39,7 @@ impl World for Fabric {
             inline: self.config.inline,
             frame: self.config.frame,
             caps: self.config.caps,
+            direct_from: self.config.direct_from,
         }
     }
 

@@ -5,6 +5,7 @@ use crate::sim::Seeds;
 use ferrite_fabric::{Header, LinkDown, RawBuf, RawBufMut, Region, Sent, Sink, Token, Transfer};
 
 const PLAIN: Config = Config {
+    direct_from: 0,
     seed: 1,
     inline: CONTROL,
     frame: 4096,

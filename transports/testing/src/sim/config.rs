@@ -26,6 +26,8 @@ pub struct Config {
     pub keep_once_in: usize,
     /// Direct access to memory.
     pub caps: Caps,
+    /// Messages of at least this length are to be accessed directly.
+    pub direct_from: usize,
     /// How often an access is done at once.
     pub direct_once_in: usize,
     /// How often a link turns out to be unable to read or write.
@@ -54,6 +56,7 @@ impl Config {
             read: false,
             write: false,
         },
+        direct_from: 0,
         direct_once_in: 0,
         unavailable_once_in: 0,
         key: 0,
@@ -81,6 +84,7 @@ impl Config {
                 read: random.once_in(2),
                 write: random.once_in(2),
             },
+            direct_from: random.choose(&[0, 64, 2048, 65_536]),
             direct_once_in: random.choose(&[0, 1, 3]),
             unavailable_once_in: random.choose(&[0, 0, 4]),
             key: random.below(65),

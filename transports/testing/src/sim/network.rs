@@ -47,6 +47,7 @@ impl World for Simulation {
             inline: state.config.inline,
             frame: state.config.frame,
             caps,
+            direct_from: state.config.direct_from,
         }
     }
 

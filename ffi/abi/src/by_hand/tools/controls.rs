@@ -108,7 +108,7 @@ pub(crate) unsafe fn t_cvar_write(handle: MPI_T_cvar_handle, buf: *const c_void)
             false => Value::Text(text_at(buf.cast())?),
         }
     };
-    control::write(narrow_pointer(handle), &value)
+    control::write(narrow_pointer(handle), &value, ferrite_transports::NETWORKS)
 }
 
 /// A text of the tool, if the variable can have it.

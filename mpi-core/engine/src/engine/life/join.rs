@@ -167,6 +167,7 @@ fn join(
     }
     let config = ShmConfig {
         cma: settings.cma == Cma::Auto,
+        direct_from: settings.cma_limit,
         ..ShmConfig::default()
     };
     let shm = match &job.segment {

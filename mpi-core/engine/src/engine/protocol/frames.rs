@@ -38,6 +38,9 @@ const ENDED: u8 = 2;
 const HELP_BODY: usize = 16;
 const CALL_BODY: usize = 24;
 
+/// The longest body: an offer with the longest key.
+const _: () = assert!(CONTROL == 24 + size_of::<[u8; 64]>());
+
 /// In the place of a key's length: no region.
 const NO_REGION: u32 = u32::MAX;
 
@@ -298,6 +301,11 @@ impl Frame {
             1 => Some(true),
             _ => None,
         };
+        let has_body = matches!(kind, Kind::EagerSync | Kind::Rendezvous | Kind::Call)
+            || kind == Kind::Clear && flags == HELP;
+        if !has_body && !body.is_empty() {
+            return None;
+        }
         Some(match (kind, flags) {
             (Kind::EagerSync, 0) => {
                 let (head, rest) = body.split_first_chunk::<SYNC_HEAD>()?;
@@ -404,7 +412,11 @@ fn arguments(body: &[u8]) -> Option<(Arguments, Rounds)> {
     let body: &[u8; CALL_BODY] = body.try_into().ok()?;
     let arguments = Arguments {
         function: crate::collective::Function::from_u8(body[0])?,
-        commutative: body[1] != 0,
+        commutative: match body[1] {
+            0 => false,
+            1 => true,
+            _ => return None,
+        },
         root: word(body, 4)?,
         width: word(body, 8)?,
         bytes: long(body, 16)?,

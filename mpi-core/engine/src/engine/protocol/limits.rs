@@ -10,7 +10,6 @@ pub(in crate::engine) struct ProtocolLimits {
     eager_limit: AtomicUsize,
     net_eager_limit: AtomicUsize,
     eager_budget: AtomicUsize,
-    cma_limit: AtomicUsize,
 }
 
 impl ProtocolLimits {
@@ -19,7 +18,6 @@ impl ProtocolLimits {
             eager_limit: settings.eager_limit.into(),
             net_eager_limit: settings.net_eager_limit.into(),
             eager_budget: settings.eager_budget.into(),
-            cma_limit: settings.cma_limit.into(),
         }
     }
 
@@ -31,7 +29,6 @@ impl ProtocolLimits {
             .store(settings.net_eager_limit, Ordering::Relaxed);
         self.eager_budget
             .store(settings.eager_budget, Ordering::Relaxed);
-        self.cma_limit.store(settings.cma_limit, Ordering::Relaxed);
     }
 
     /// Of the longest message that is sent eagerly on a path.
@@ -46,10 +43,5 @@ impl ProtocolLimits {
     /// Of the eager messages outstanding per peer, beyond which a sender uses rendezvous.
     pub(in crate::engine) fn eager_budget(&self) -> usize {
         self.eager_budget.load(Ordering::Relaxed)
-    }
-
-    /// From which a rendezvous copies directly from the sender's memory.
-    pub(in crate::engine) fn cma_limit(&self) -> usize {
-        self.cma_limit.load(Ordering::Relaxed)
     }
 }

@@ -9,7 +9,7 @@ use ferrite_fabric::{
 };
 use ferrite_shm::ShmLink;
 
-use crate::engine::requests::{Body, NET_PIECE, PIECE, ReceiversRequest, RequestRef};
+use crate::engine::requests::{Body, NET_PIECE, PACKED_PIECE, ReceiversRequest, RequestRef};
 use crate::sync::{Class, ClassLock};
 
 /// A process that only sends would never hear that a peer holds too much of it already. So it drives progress once in this many
@@ -23,6 +23,10 @@ pub(crate) fn cost(len: usize) -> u32 {
 }
 
 /// The way to a process.
+///
+/// Shared memory stands beside the networks by its own type, the one exception to the rule that the engine sees only links: a small
+/// send is inlined from the entry point down to the ring's slot ([`Outgoing::send_small`]), which a call through `dyn Link` would end.
+/// Everything but that path treats both alike.
 pub(crate) enum Path {
     /// This process itself: messages are delivered at once and never queued here.
     Own,
@@ -240,10 +244,19 @@ impl Outgoing {
     /// The longest body of a frame that is packed or unpacked, in bytes.
     pub(crate) fn piece_limit(&self) -> usize {
         let best = match &self.path {
-            Path::Own | Path::Shm(_) => PIECE,
+            Path::Own | Path::Shm(_) => PACKED_PIECE,
             Path::Net(_) => NET_PIECE,
         };
         best.min(self.frame_limit())
+    }
+
+    /// The length from which messages are better moved by direct access, in bytes.
+    pub(crate) fn direct_from(&self) -> usize {
+        match &self.path {
+            Path::Own => usize::MAX,
+            Path::Shm(link) => link.limits().direct_from,
+            Path::Net(link) => link.limits().direct_from,
+        }
     }
 
     pub(crate) fn caps(&self) -> Caps {

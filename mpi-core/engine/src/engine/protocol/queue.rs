@@ -15,9 +15,7 @@ impl Engine {
     pub(in crate::engine) fn rendezvous(&self, out: &mut Outgoing, request: RequestRef) -> Queued {
         // SAFETY: the link, whose lock is held, owns a send until its envelope has gone.
         let body = unsafe { request.body() };
-        let run = body
-            .run()
-            .filter(|run| run.len >= self.protocol_limits.cma_limit());
+        let run = body.run().filter(|run| run.len >= out.direct_from());
         // SAFETY: the buffer stays until the request is done, which the receiver's answer brings about.
         let region = run.and_then(|run| unsafe { out.expose(run) });
         out.sends.rendezvous += 1;

@@ -15,7 +15,7 @@ pub use generalized::Generalized;
 pub(in crate::engine) use on_the_wire::{ReceiversRequest, SendersRequest};
 pub(in crate::engine) use partitioned::{Channel, Cycle, Partitioned};
 pub(in crate::engine) use parts::Parent;
-pub(in crate::engine) use payload::{NET_PIECE, PIECE};
+pub(in crate::engine) use payload::{NET_PIECE, PACKED_PIECE};
 pub(in crate::engine) use request::{
     Body, Kind, NO_PROCESS, RequestData, RequestRef, Returnable, Share, Template, idle_body,
 };

@@ -12,7 +12,7 @@ use crate::datatype::Type;
 
 /// Bytes of a piece of a message with gaps, in shared memory. Measured on two processors with 8, 16 and 32 KiB: the best at 64
 /// KiB of data, within a tenth of the best from 1 MiB on.
-pub(in crate::engine) const PIECE: usize = 16 << 10;
+pub(in crate::engine) const PACKED_PIECE: usize = 16 << 10;
 /// The same over a network, which keeps a piece until it has left, so that short ones would wait for each other: over TCP 4 MiB
 /// take 0.82 ms in pieces of 64 KiB, 0.55 in these, 0.53 in 512 KiB.
 pub(in crate::engine) const NET_PIECE: usize = 256 << 10;
@@ -207,8 +207,8 @@ impl Body {
                 (Some(run), _) => self.store(0, run.part(0, len)),
                 (None, Some(_)) => send.load(0..len, self.buf),
                 (None, None) => {
-                    for at in (0..len).step_by(PIECE) {
-                        let piece = send.packed(at..len.min(at + PIECE));
+                    for at in (0..len).step_by(PACKED_PIECE) {
+                        let piece = send.packed(at..len.min(at + PACKED_PIECE));
                         self.store(at, piece);
                     }
                 }

@@ -117,6 +117,7 @@ pub(super) fn segment() -> OwnedFd {
 pub(super) fn attach(job: &Job, settings: &Settings) -> Attachment {
     let config = ShmConfig {
         cma: settings.cma == Cma::Auto,
+        direct_from: settings.cma_limit,
         ..ShmConfig::default()
     };
     ferrite_shm::attach(job, &config).unwrap()

@@ -56,7 +56,7 @@ impl Numbers {
 
     fn news(&mut self) -> CallNews {
         let arguments = Arguments {
-            function: Function::from_u8(self.small(4) as u8).unwrap_or(Function::Barrier),
+            function: Function::from_u8(self.small(256) as u8).unwrap_or(Function::Scan),
             root: self.next() as u32,
             width: self.next() as u32,
             bytes: self.next(),
@@ -81,9 +81,9 @@ impl Numbers {
         match kind {
             0 => {
                 let len = self.small(SYNC_DATA as u64 + 1) as usize;
-                let byte = self.next() as u8;
+                let bytes: Vec<u8> = (0..len).map(|_| self.next() as u8).collect();
                 // SAFETY: there is room for so many bytes.
-                let data = unsafe { ShortData::filled(len, |to| to.write_bytes(byte, len)) };
+                let data = unsafe { ShortData::filled(len, |to| RawBuf::of(&bytes).copy_to(to)) };
                 Frame::EagerSync {
                     envelope: self.envelope(),
                     request: self.send(),
