@@ -21,7 +21,7 @@ export FERRITE_PEERS=$cache/peers
 export FERRITE_MPICH_ABI_H=$FERRITE_PEERS/mpich/include/mpi_abi.h
 
 # What the standard toolchain alone does, and the engine's own proofs.
-first_lane=(format lints generated tests lock-order simulator)
+first_lane=(format lints generated dependencies tests lock-order simulator)
 # Programs of others, on an optimised prefix; tools that want builds of their own.
 second_lane=(install instructions netpipe scalapack mpich-suite rsmpi loom threads addresses fuzz)
 # Nothing runs beside these.
@@ -77,6 +77,9 @@ format() { cargo fmt --all --check; }
 lints() { cargo clippy --workspace --all-targets -- -D warnings && RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps; }
 
 generated() { cargo xtask generate --check; }
+
+# Licences, sources and versions of what we depend on, by deny.toml.
+dependencies() { cargo test -p ferrite-tests --test architecture dependencies; }
 
 # What whole-program tests run beside compilers: build systems, debuggers, hosts of a lab.
 tools() {

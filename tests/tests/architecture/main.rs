@@ -1,5 +1,6 @@
 //! ARCHITECTURE.md's invariants, as far as a machine can read them off the tree.
 
+mod dependencies;
 mod groups;
 mod sizes;
 mod source;
@@ -100,10 +101,12 @@ const UNSAFE: &[&str] = &[
     "bench/abi/src/",
 ];
 
-fn cargo_metadata() -> serde_json::Value {
+/// What `cargo metadata` says, of all dependencies unless the arguments say otherwise.
+pub(crate) fn metadata(arguments: &[&str]) -> serde_json::Value {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["metadata", "--format-version=1", "--no-deps"])
+        .args(["metadata", "--format-version=1"])
+        .args(arguments)
         .current_dir(workspace_root())
         .output()
         .expect("cargo can be started");
@@ -117,7 +120,7 @@ fn cargo_metadata() -> serde_json::Value {
 
 /// The crates of the workspace and what each links of it directly. What only tests and build scripts use is not linked.
 fn links() -> BTreeMap<String, BTreeSet<String>> {
-    let metadata = cargo_metadata();
+    let metadata = metadata(&["--no-deps"]);
     let packages = metadata["packages"].as_array().expect("packages");
     let name = |value: &serde_json::Value| value["name"].as_str().expect("a name").to_owned();
     packages
@@ -250,7 +253,7 @@ fn the_tree_speaks_of_itself_only() {
 /// libtest would take the options of `cargo bench` from the one bench there is.
 #[test]
 fn only_the_bench_is_benched() {
-    let metadata = cargo_metadata();
+    let metadata = metadata(&["--no-deps"]);
     for package in metadata["packages"].as_array().expect("packages") {
         let path = package["manifest_path"].as_str().expect("a path");
         let manifest: toml::Table = std::fs::read_to_string(path)
