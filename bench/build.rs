@@ -1,6 +1,8 @@
-//! Links the programs to the soname `libmpi_abi.so.1`, which they look for in `../lib` beside themselves.
+//! Links the programs to the soname `libmpi_abi.so.1`, which they look for in `../lib` beside
+//! themselves.
 //!
-//! RUNPATH rather than RPATH: LD_LIBRARY_PATH comes first, so that the same program runs on any library of that name.
+//! RUNPATH rather than RPATH: LD_LIBRARY_PATH comes first, so that the same program runs on any
+//! library of that name.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Counts what MPICH's binary interface adds to the instructions of the standard's, for MPI_Isend and MPI_Irecv of 8 bytes.
+# Counts what MPICH's binary interface adds to the instructions of the standard's, for MPI_Isend and
+# MPI_Irecv of 8 bytes.
 #
 #   ci/abi-instructions.sh PREFIX [LIMIT]
 #
-# Builds a program for both interfaces and runs its rank 0 under callgrind, collecting inside one function at a time. Fails where MPICH's
-# costs more than LIMIT (25 by default) instructions a call over the standard's.
+# Builds a program for both interfaces and runs its rank 0 under callgrind, collecting inside one
+# function at a time. Fails where MPICH's costs more than LIMIT (25 by default) instructions a call
+# over the standard's.
 set -euo pipefail
 
 limit=${2:-25} messages=640

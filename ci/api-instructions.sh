@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Counts what the Rust API adds to the engine's instructions of an 8-byte send and of a receive of a message that is there.
+# Counts what the Rust API adds to the engine's instructions of an 8-byte send and of a receive of a
+# message that is there.
 #
 #   ci/api-instructions.sh PREFIX [LIMIT]
 #
-# Builds the example `instructions` of mpi_core and runs its rank 0 under callgrind, collecting inside one function at a time. Fails where
-# the API costs more than LIMIT (10 by default) instructions a call over the engine.
+# Builds the example `instructions` of mpi_core and runs its rank 0 under callgrind, collecting
+# inside one function at a time. Fails where the API costs more than LIMIT (10 by default)
+# instructions a call over the engine.
 set -euo pipefail
 
 limit=${2:-10} calls=640

@@ -1,5 +1,5 @@
-# Sourced: counts instructions of a function of an MPI library. Wants $prefix, and $folder for what lies in between. Ends the script where
-# there is no valgrind.
+# Sourced: counts instructions of a function of an MPI library. Wants $prefix, and $folder for what
+# lies in between. Ends the script where there is no valgrind.
 
 if ! command -v valgrind >/dev/null; then
     [ "${FERRITE_TEST_REQUIRE:-}" != all ] || { echo "$0: needs valgrind" >&2; exit 1; }
@@ -9,14 +9,15 @@ fi
 
 address() { nm -D "$2" | awk -v name="$1" '$3 == name { print $1 }'; }
 
-# instructions_of_rank_0 FUNCTION LIBRARY PROGRAM ARGUMENTS...: prints the instructions in all calls of the function on rank 0 of two, and
-# how many calls that were.
+# instructions_of_rank_0 FUNCTION LIBRARY PROGRAM ARGUMENTS...: prints the instructions in all calls
+# of the function on rank 0 of two, and how many calls that were.
 instructions_of_rank_0() {
     local function=$1 library=$2 program=$3 toggles
     shift 3
-    # A toggle flips at every function entered that has its name. Where MPI_X is a second name of PMPI_X's address, callgrind
-    # knows that address by one of the names, we cannot say which: toggle on both. Where it is a function that jumps to PMPI_X,
-    # both would be entered in one call, and two flips cancel out: toggle on the outer one.
+    # A toggle flips at every function entered that has its name. Where MPI_X is a second name of
+    # PMPI_X's address, callgrind knows that address by one of the names, we cannot say which:
+    # toggle on both. Where it is a function that jumps to PMPI_X, both would be entered in one
+    # call, and two flips cancel out: toggle on the outer one.
     toggles=("--toggle-collect=$function")
     [ "$(address "$function" "$library")" != "$(address "P$function" "$library")" ] || toggles+=("--toggle-collect=P$function")
     if ! "$prefix/bin/mpiexec" \
@@ -26,7 +27,8 @@ instructions_of_rank_0() {
         echo "$0: ${program##*/} failed" >&2
         return 1
     fi
-    # Names stand beside their number "(n)" once, and are left out later. Calls from one name to the other are one call.
+    # Names stand beside their number "(n)" once, and are left out later. Calls from one name to the
+    # other are one call.
     awk -v wanted="^P?$function\$" '
         function name(text,   id) {
             id = text; sub(/\).*/, ")", id)

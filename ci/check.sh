@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change goes in. Runs every step even if one fails; the exit status is 0 if none did.
+# Everything that must hold before a change goes in. Runs every step even if one fails; the exit
+# status is 0 if none did.
 #
 #   ci/check.sh [STEP...]            only the steps named, one after the other; `ci/check.sh --list` names them
 #   ci/check.sh --longer [STEP...]   what is run by hand before a milestone is called done; `--longer --list` names its steps
 #
-# Without names, two lanes of steps run side by side, then what counts system calls or measures runs alone. Every step installs what it
-# needs (apt-get as root, pip, cargo), into the system or into a cache folder (CI_CACHE, by default ~/.cache/ferrite-ci).
-# FERRITE_TEST_REQUIRE=all makes a test that lacks something fail, FERRITE_TEST_DEPTH=full has the tests go through everything.
+# Without names, two lanes of steps run side by side, then what counts system calls or measures runs
+# alone. Every step installs what it needs (apt-get as root, pip, cargo), into the system or into a
+# cache folder (CI_CACHE, by default ~/.cache/ferrite-ci). FERRITE_TEST_REQUIRE=all makes a test
+# that lacks something fail, FERRITE_TEST_DEPTH=full has the tests go through everything.
 # FUZZ_SECONDS is how long each fuzz target runs, 20 by default.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -53,8 +55,8 @@ packages() {
     ) 9>"$cache/apt.lock"
 }
 
-# MPICH and Intel MPI from PyPI, a Python environment each: their libraries, headers and launchers, and Intel's benchmarks, of
-# which one wants Intel's OpenMP.
+# MPICH and Intel MPI from PyPI, a Python environment each: their libraries, headers and launchers,
+# and Intel's benchmarks, of which one wants Intel's OpenMP.
 peers() {
     needs python3:python3 && { python3 -c 'import ensurepip, venv' 2>/dev/null || packages python3-venv; } || return 1
     (
@@ -90,13 +92,15 @@ tools() {
 
 tests() { tools && cargo test --workspace --no-fail-fast; }
 
-# The library with its debug assertions, among them the order of locks, under threads and all protocols.
+# The library with its debug assertions, among them the order of locks, under threads and all
+# protocols.
 lock-order() {
     tools && cargo xtask install --debug --check --prefix "$target/prefix-debug" &&
         FERRITE_TEST_PREFIX=$target/prefix-debug cargo test -p ferrite-tests --test point_to_point --test objects
 }
 
-# The engine and the networks' own suite over many more simulated networks than `tests` has time for. Any failure prints its seed.
+# The engine and the networks' own suite over many more simulated networks than `tests` has time
+# for. Any failure prints its seed.
 simulated() {
     FERRITE_TEST_SEEDS=$1 cargo test -p ferrite-engine --lib engine::tests::seeds &&
         FERRITE_TEST_SEEDS=$(($1 / 20)) cargo test -p ferrite-fabric-testing --lib
@@ -121,8 +125,8 @@ threads() {
     CARGO_TARGET_DIR=$target/thread-sanitizer \
         RUSTFLAGS='-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg full_fences' \
         cargo +nightly test -p ferrite-ring --target $host --test stress || return 1
-    # The engine uses the standard library's locks, which the sanitizer must see, so that is built, too. Not every machine can fetch
-    # its sources: only this part is left out there.
+    # The engine uses the standard library's locks, which the sanitizer must see, so that is built,
+    # too. Not every machine can fetch its sources: only this part is left out there.
     if ! ls "$(rustc +nightly --print sysroot)"/lib/rustlib/src/rust/library/Cargo.lock >/dev/null 2>&1 &&
         ! rustup +nightly component add rust-src; then
         echo "skipped: needs rust-src, the sources of the standard library"
@@ -224,8 +228,8 @@ done
 records=$(mktemp -d)
 trap 'rm -rf "$records"' EXIT
 
-# Steps one after the other. What one prints comes as a whole, so that the lanes do not mix. Every step has a shell of its own: what it
-# exports is its own.
+# Steps one after the other. What one prints comes as a whole, so that the lanes do not mix. Every
+# step has a shell of its own: what it exports is its own.
 lane() {
     local step began outcome
     for step in "$@"; do

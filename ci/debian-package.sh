@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Unpacks binary packages of Debian into a folder, without installing them: they would bring another MPI.
+# Unpacks binary packages of Debian into a folder, without installing them: they would bring another
+# MPI.
 #
 #   ci/debian-package.sh CACHE FOLDER PACKAGE...
 #

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Prints where the upstream archive of a Debian source package is, after fetching it into CACHE if it is not there.
+# Prints where the upstream archive of a Debian source package is, after fetching it into CACHE if
+# it is not there.
 #
 #   ci/debian-source.sh PACKAGE CACHE
 #

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Counts the instructions of 8-byte sends through the C ABI: MPI_Isend in shared memory, MPI_Isend and MPI_Send over TCP.
+# Counts the instructions of 8-byte sends through the C ABI: MPI_Isend in shared memory, MPI_Isend
+# and MPI_Send over TCP.
 #
 #   ci/isend-instructions.sh PREFIX [LIMIT [TCP_LIMIT]]
 #
-# Runs rank 0 of PREFIX's osu_bw (MPI_Isend) and osu_latency (MPI_Send) under callgrind, collecting inside the function only, and
-# divides by the number of calls. Fails above LIMIT (150 by default; over TCP TCP_LIMIT, 3000 by default, which is generous) and
-# 5 %. The receiver spins for the whole run: what it costs to wake a sleeper is not part of the figures. The system's own
-# instructions are not counted, so over TCP ci/tcp-syscalls.sh belongs beside this. LD_LIBRARY_PATH selects another MPI library,
-# as always.
+# Runs rank 0 of PREFIX's osu_bw (MPI_Isend) and osu_latency (MPI_Send) under callgrind, collecting
+# inside the function only, and divides by the number of calls. Fails above LIMIT (150 by default;
+# over TCP TCP_LIMIT, 3000 by default, which is generous) and 5 %. The receiver spins for the whole
+# run: what it costs to wake a sleeper is not part of the figures. The system's own instructions are
+# not counted, so over TCP ci/tcp-syscalls.sh belongs beside this. LD_LIBRARY_PATH selects another
+# MPI library, as always.
 set -euo pipefail
 
 limit=${2:-150} tcp_limit=${3:-3000}
@@ -26,7 +28,8 @@ library=$(ldd "$prefix/bin/osu_bw" | awk '$1 ~ /^libmpi_abi\.so/ { print $3 }')
 [ -f "$library" ] || { echo "$0: $prefix/bin/osu_bw finds no libmpi_abi.so.1" >&2; exit 1; }
 export FERRITE_SPIN=${FERRITE_SPIN:-3600s} FERRITE_YIELD=${FERRITE_YIELD:-3600s}
 
-# count WHERE FUNCTION CALLS LIMIT PROGRAM ARGUMENTS...: CALLS is how often rank 0 must have called the function.
+# count WHERE FUNCTION CALLS LIMIT PROGRAM ARGUMENTS...: CALLS is how often rank 0 must have called
+# the function.
 count() {
     local where=$1 function=$2 expected=$3 limit=$4 program=$prefix/bin/$5 counted instructions calls
     shift 5

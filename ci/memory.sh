@@ -1,7 +1,8 @@
 #!/bin/bash
-# What a rank occupies, as a table in Markdown, after collectives and messages: address space, memory, its share of memory (PSS), the most
-# of all ranks; what mlockall locks in rank 0; the core that a rank leaves which aborts (where cores are files in the current
-# folder), and how long the job takes in which it does.
+# What a rank occupies, as a table in Markdown, after collectives and messages: address space,
+# memory, its share of memory (PSS), the most of all ranks; what mlockall locks in rank 0; the core
+# that a rank leaves which aborts (where cores are files in the current folder), and how long the
+# job takes in which it does.
 #
 #     ci/memory.sh PREFIX [RANKS...]        2, 64 and 256 ranks by default
 set -euo pipefail

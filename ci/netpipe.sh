@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# NetPIPE, an MPI program that none of us wrote: built from Debian's source package with our mpicc, and as Debian has it built for MPICH, run
-# in several of its manners with its own integrity check.
+# NetPIPE, an MPI program that none of us wrote: built from Debian's source package with our mpicc,
+# and as Debian has it built for MPICH, run in several of its manners with its own integrity check.
 #
 #   ci/netpipe.sh PREFIX CACHE     (PREFIX as laid out by cargo xtask install; CACHE keeps the source)
 set -u
@@ -23,8 +23,9 @@ cd "$folder" || exit 1
 mv package/usr/bin/NPmpich2 . || exit 1
 
 passed=0 failed=0
-# Each line: the program, settings, then NetPIPE's options. -S synchronous sends, -a receives posted early, -z any source, -2 both ways.
-# Any source is -1 for NetPIPE, whatever mpi.h says, which is nobody for MPICH: NPmpich2 has no -z.
+# Each line: the program, settings, then NetPIPE's options. -S synchronous sends, -a receives posted
+# early, -z any source, -2 both ways. Any source is -1 for NetPIPE, whatever mpi.h says, which is
+# nobody for MPICH: NPmpich2 has no -z.
 while read -r program settings options; do
     # shellcheck disable=SC2086 # both are lists of words
     if env ${settings//;/ } LD_LIBRARY_PATH="$prefix/lib" timeout 300 "$prefix/bin/mpiexec" -n 2 "./$program" -i -p 3 -n 20 -u 4194304 $options >log 2>&1 &&

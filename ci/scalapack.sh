@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The tests of ScaLAPACK as Debian has them built for MPICH, unmodified, on our libmpich.so.12 with 4 ranks. Of MPICH comes
-# only the library with its Fortran names, which calls ours.
+# The tests of ScaLAPACK as Debian has them built for MPICH, unmodified, on our libmpich.so.12 with
+# 4 ranks. Of MPICH comes only the library with its Fortran names, which calls ours.
 #
 #   ci/scalapack.sh PREFIX CACHE     (PREFIX as laid out by cargo xtask install; CACHE keeps the packages)
 #
-# A program passes if it ends well and says of no test that it failed. The reference BLAS and LAPACK come along: with others that are
-# installed (OpenBLAS 0.3.21), some programs fail whatever the MPI. Looks first whether Debian's MPICH exports
-# a function of MPI that ours does not.
+# A program passes if it ends well and says of no test that it failed. The reference BLAS and LAPACK
+# come along: with others that are installed (OpenBLAS 0.3.21), some programs fail whatever the MPI.
+# Looks first whether Debian's MPICH exports a function of MPI that ours does not.
 set -u
 [ $# -eq 2 ] && [ -x "$1/bin/mpiexec" ] || { echo "usage: $0 PREFIX CACHE" >&2; exit 2; }
 prefix=$(cd "$1" && pwd)
@@ -24,7 +24,8 @@ names() { nm -D --defined-only "$1" | awk '$3 ~ /^P?MPI_/ { print $3 }' | sort; 
 missing=$(comm -23 <(names "$(compgen -G "$folder/usr/lib/*/libmpich.so.12")") <(names "$prefix/lib/libmpi.so.12") | tr '\n' ' ')
 [ -z "$missing" ] || { echo "libmpi.so.12 does not export $missing"; exit 1; }
 
-# Whether a program says that a test failed: by number, in a table of routines with total, passed and failed, or for one line.
+# Whether a program says that a test failed: by number, in a table of routines with total, passed
+# and failed, or for one line.
 says_failed() {
     awk '/RESULT/ { next }
         /[1-9][0-9]* tests completed and failed|[1-9][0-9]* FAILED\.|FAILED *$/ { bad = 1 }
@@ -32,11 +33,13 @@ says_failed() {
         END { exit !bad }' "$1"
 }
 
-# Whether xdsep and its like pass depends on the order of additions: one matrix (27 rows) has eigenvalues that rounding alone
-# tells apart, and the order decides whether PDSYEVX finds orthogonal eigenvectors for them. BLACS adds in the order in which
-# messages come, so xdsep failed in 46 of 260 runs, and xssep in 2 of 60. MPICH and Intel MPI fail in the same way, with the
-# same bits in every message, where receives from anybody and the additions of MPI_Reduce come in the order of a run of ours
-# that failed. So these programs run with the repeatable topologies of BLACS, which every grid is given here.
+# Whether xdsep and its like pass depends on the order of additions: one matrix (27 rows) has
+# eigenvalues that rounding alone tells apart, and the order decides whether PDSYEVX finds
+# orthogonal eigenvectors for them. BLACS adds in the order in which messages come, so xdsep failed
+# in 46 of 260 runs, and xssep in 2 of 60. MPICH and Intel MPI fail in the same way, with the same
+# bits in every message, where receives from anybody and the additions of MPI_Reduce come in the
+# order of a run of ours that failed. So these programs run with the repeatable topologies of BLACS,
+# which every grid is given here.
 cat >"$folder/repeatable.c" <<'END'
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -50,9 +53,10 @@ void blacs_gridmap_(int *context, int *map, int *leading, int *rows, int *column
 }
 END
 
-# P?LACON of ScaLAPACK before 2.2.3 decides by the estimate that its caller passes and has never set (issue 121 of
-# Reference-ScaLAPACK): whatever an earlier call left on the stack. So the processes of xsllt and xslu may part ways, and wait
-# for each other or fail. They get a zero there, as in 2.2.3.
+# P?LACON of ScaLAPACK before 2.2.3 decides by the estimate that its caller passes and has never set
+# (issue 121 of Reference-ScaLAPACK): whatever an earlier call left on the stack. So the processes
+# of xsllt and xslu may part ways, and wait for each other or fail. They get a zero there, as in
+# 2.2.3.
 cat >"$folder/estimate.c" <<'END'
 #define _GNU_SOURCE
 #include <dlfcn.h>

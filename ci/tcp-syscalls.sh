@@ -3,9 +3,10 @@
 #
 #   ci/tcp-syscalls.sh PREFIX
 #
-# Short messages must go many to a call, long ones with not more than one or two: fails when that breaks. The limits are generous, for how much
-# one call finds to move depends on the machine; but what is counted are calls, not time. Calls that moved nothing (a poll of an
-# empty socket) and those that wait are not counted.
+# Short messages must go many to a call, long ones with not more than one or two: fails when that
+# breaks. The limits are generous, for how much one call finds to move depends on the machine; but
+# what is counted are calls, not time. Calls that moved nothing (a poll of an empty socket) and
+# those that wait are not counted.
 set -euo pipefail
 
 warmup=20 window=64
@@ -29,8 +30,8 @@ moved() {
     awk -v names="^($1)\$" '$NF ~ names { calls += $4 - (NF == 6 ? $5 : 0) } END { print calls + 0 }' "$2"
 }
 
-# judge WHAT CALLS MESSAGES LEAST LIMIT: from LEAST to LIMIT calls a message. Fewer are those of the job's start only, and the
-# messages went elsewhere.
+# judge WHAT CALLS MESSAGES LEAST LIMIT: from LEAST to LIMIT calls a message. Fewer are those of the
+# job's start only, and the messages went elsewhere.
 judge() {
     awk -v what="$1" -v calls="$2" -v messages="$3" -v least="$4" -v limit="$5" 'BEGIN {
         each = calls / messages
@@ -39,7 +40,8 @@ judge() {
     }'
 }
 
-# count BYTES ITERATIONS LEAST SENDS LEAST RECEIVES: messages of these bytes, and the bounds of calls a message.
+# count BYTES ITERATIONS LEAST SENDS LEAST RECEIVES: messages of these bytes, and the bounds of
+# calls a message.
 count() {
     local bytes=$1 iterations=$2 messages=$((($2 + warmup) * window)) failed=0
     local program=("$prefix/bin/osu_bw" -m "$bytes:$bytes" -i "$iterations" -x "$warmup" -W "$window")

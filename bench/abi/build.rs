@@ -1,12 +1,13 @@
 //! Makes a stand-in for `libmpi_abi.so.1` to link the programs against.
 //!
-//! Which MPI library a program runs on is decided when it starts, so none has to exist when it is linked. The stand-in
-//! has the real library's soname and the symbols that `src/raw.rs` names, and nothing else. The compiler that builds
-//! this crate also builds the stand-in: no second tool is needed, and it follows `--target` and the configured linker.
+//! Which MPI library a program runs on is decided when it starts, so none has to exist when it is
+//! linked. The stand-in has the real library's soname and the symbols that `src/raw.rs` names, and
+//! nothing else. The compiler that builds this crate also builds the stand-in: no second tool is
+//! needed, and it follows `--target` and the configured linker.
 //!
-//! Dependents get its path as `DEP_MPI_ABI_STANDIN` and pass it to the linker themselves. It is not a
-//! `rustc-link-search` directory, because cargo would put that into the LD_LIBRARY_PATH of every test it runs, and its
-//! file name is not the soname, so that no loader ever finds it.
+//! Dependents get its path as `DEP_MPI_ABI_STANDIN` and pass it to the linker themselves. It is not
+//! a `rustc-link-search` directory, because cargo would put that into the LD_LIBRARY_PATH of every
+//! test it runs, and its file name is not the soname, so that no loader ever finds it.
 
 use std::env;
 use std::fs;

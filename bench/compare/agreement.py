@@ -1,8 +1,10 @@
-"""Whether the programs of c/ and Ferrite's osu_* programs measure alike: pairs of runs on the same library, one of each.
+"""Whether the programs of c/ and Ferrite's osu_* programs measure alike: pairs of runs on the same
+library, one of each.
 
-Two processors may be nearer to each other at one time than at another (a host that moves virtual processors), which changes a
-latency by a factor. A cache line's way between them is measured before, between and after the runs of each pair, and a pair counts
-only if it took as long each time.
+Two processors may be nearer to each other at one time than at another (a host that moves virtual
+processors), which changes a latency by a factor. A cache line's way between them is measured
+before, between and after the runs of each pair, and a pair counts only if it took as long each
+time.
 """
 
 from statistics import median
@@ -15,7 +17,13 @@ from results import MIB, Figure
 ALIKE = 1.15
 
 # The programs of c/ with their arguments, and the osu_* program that measures the same.
-OSU = {"latency": "osu_latency", "bw": "osu_bw", "bibw": "osu_bibw", "allreduce": "osu_allreduce", "alltoall": "osu_alltoall"}
+OSU = {
+    "latency": "osu_latency",
+    "bw": "osu_bw",
+    "bibw": "osu_bibw",
+    "allreduce": "osu_allreduce",
+    "alltoall": "osu_alltoall",
+}
 NAMES = {8: "8 B", 65536: "64 KiB", MIB: "1 MiB"}
 
 
@@ -50,7 +58,9 @@ def measure(takers, ferrite, folders, options, cores, limits, progress):
             for each in FIGURES:
                 progress(f"round {number} of {options.rounds}: {each.name}, {library.name}")
                 try:
-                    pair = one_pair(number, library, each, ferrite, folders, options.journal, cores, limits)
+                    pair = one_pair(
+                        number, library, each, ferrite, folders, options.journal, cores, limits
+                    )
                     measured.setdefault((each.name, library.key), []).append(pair)
                 except jobs.Failed as failure:
                     progress(f"{library.name}: {failure}")
@@ -62,7 +72,10 @@ def one_pair(number, library, each, ferrite, folders, journal, cores, limits):
     operation = [each.program] if each.program in ("allreduce", "alltoall") else []
     own = folders[library.key] / ("collective" if operation else each.program)
     commands = {
-        "c": (library.command(2, own, [*operation, *each.arguments], cores), library.variables(2, cores, False)),
+        "c": (
+            library.command(2, own, [*operation, *each.arguments], cores),
+            library.variables(2, cores, False),
+        ),
         "osu": (
             library.command(2, ferrite.folder / "bin" / OSU[each.program], each.arguments, cores),
             library.variables(2, cores, library is not ferrite),
@@ -85,7 +98,8 @@ def way(output):
 
 
 def section(where, takers, measured, rounds):
-    """The lines of the section: a row a figure, with both programs' medians and the median of the pairs' ratios."""
+    """The lines of the section: a row a figure, with both programs' medians and the median of the
+    pairs' ratios."""
     heading = [""]
     for library in takers:
         heading += [f"{library.name}, c", "osu_*", "c / osu_*", "pairs"]
@@ -101,7 +115,10 @@ def section(where, takers, measured, rounds):
             ratios = [ours / theirs for ours, theirs in alike]
             digits = 0 if each.unit == "MB/s" else 2
             row += [f"{median(column):.{digits}f}" for column in zip(*alike)]
-            row += [f"{median(ratios):.3f} ({min(ratios):.2f}-{max(ratios):.2f})", f"{len(alike)} of {len(pairs)}"]
+            row += [
+                f"{median(ratios):.3f} ({min(ratios):.2f}-{max(ratios):.2f})",
+                f"{len(alike)} of {len(pairs)}",
+            ]
         rows.append(row)
     return [
         f"Machine: {where}.",

@@ -3,15 +3,17 @@
 
   python3 bench/compare/compare.py
 
-fetches MPICH, Open MPI and Intel MPI from PyPI into a cache folder (they need about 2 GB), builds this tree's Ferrite and the
-programs of bench/compare/c with each library's own mpicc, and measures. `c/bench.h` says how: by the method of the OSU
-micro-benchmarks.
+fetches MPICH, Open MPI and Intel MPI from PyPI into a cache folder (they need about 2 GB), builds
+this tree's Ferrite and the programs of bench/compare/c with each library's own mpicc, and measures.
+`c/bench.h` says how: by the method of the OSU micro-benchmarks.
 
-Over TCP, plain sockets are measured beside the libraries (`ferrite-limits`, built from this tree), and each library is first
-seen to move its messages through the loopback interface. Sections of RESULTS.md that are not measured stay as they are.
+Over TCP, plain sockets are measured beside the libraries (`ferrite-limits`, built from this tree),
+and each library is first seen to move its messages through the loopback interface. Sections of
+RESULTS.md that are not measured stay as they are.
 
-Leave the machine alone meanwhile; shared memory takes about ten minutes, TCP another ten, collectives twenty. What was measured is kept in
-the cache folder: `--resume` goes on where a comparison was stopped.
+Leave the machine alone meanwhile; shared memory takes about ten minutes, TCP another ten,
+collectives twenty. What was measured is kept in the cache folder: `--resume` goes on where a
+comparison was stopped.
 """
 
 import argparse
@@ -40,12 +42,16 @@ def main():
     options = arguments()
     options.cache.mkdir(parents=True, exist_ok=True)
     cores = len(os.sched_getaffinity(0))
-    everyone = [libraries.ferrite(options.prefix.resolve() if options.prefix else laid_out_prefix())]
+    everyone = [
+        libraries.ferrite(options.prefix.resolve() if options.prefix else laid_out_prefix())
+    ]
     for peer in libraries.peers():
         if peer.key in options.peers:
             everyone.append(libraries.install(peer, options.cache.resolve()))
     where = machine(cores)
-    options.journal = jobs.Journal(options.cache / "journal", [where, digest_of(everyone[0])], options.resume)
+    options.journal = jobs.Journal(
+        options.cache / "journal", [where, digest_of(everyone[0])], options.resume
+    )
     figures = []
     for section, lines, of_part in measured_sections(everyone, options, cores, where):
         figures += of_part
@@ -57,7 +63,8 @@ def main():
 
 
 def measured_sections(everyone, options, cores, where):
-    """Measures; gives each section's name, its lines, and the figures of which none may have failed."""
+    """Measures; gives each section's name, its lines, and the figures of which none may have
+    failed."""
     cache, rounds = options.cache.resolve(), options.rounds
     programs = "Each library runs the programs of `bench/compare/c`, built with its own `mpicc`; `bench.h` says how they measure."
     same = page.about(where, "Each library runs the same C program.", rounds)
@@ -67,11 +74,15 @@ def measured_sections(everyone, options, cores, where):
         about = page.about(where, programs, rounds)
         if options.fabric in ("shm", "all"):
             measured = measure_transfers(results.FIGURES, everyone, folders, options, cores)
-            yield page.SHARED_MEMORY, page.shared_memory_section(about, everyone, measured), measured.values()
+            yield page.SHARED_MEMORY, page.shared_memory_section(
+                about, everyone, measured
+            ), measured.values()
         if options.fabric in ("tcp", "all"):
             over = libraries.over_tcp(everyone)
             seen = {each.key: seen_on_loopback(each, folders, cores) for each in over}
-            measured = measure_transfers(results.TCP_FIGURES, over, folders, options, cores, built_limits())
+            measured = measure_transfers(
+                results.TCP_FIGURES, over, folders, options, cores, built_limits()
+            )
             yield page.TCP, page.tcp_section(about, over, measured, seen), measured.values()
     if "start" in options.parts:
         about = page.about(where, "Each library starts the same C program.", rounds)
@@ -80,7 +91,9 @@ def measured_sections(everyone, options, cores, where):
     if "collectives" in options.parts:
         measured = more.measure_collectives(everyone, folders, options, cores, progress)
         about = page.about(where, programs, rounds)
-        yield page.COLLECTIVES, more.collectives_section(about, everyone, measured, options.processes), []
+        yield page.COLLECTIVES, more.collectives_section(
+            about, everyone, measured, options.processes
+        ), []
     if "packing" in options.parts:
         measured = more.measure_packing(everyone, options, cores, progress)
         yield page.PACKING, more.packing_section(same, everyone, measured), []
@@ -89,7 +102,9 @@ def measured_sections(everyone, options, cores, where):
         yield page.GAPS, more.gaps_section(same, everyone, measured), []
     if "agreement" in options.parts:
         takers = [library for library in everyone if library.standard_abi]
-        measured = agreement.measure(takers, everyone[0], folders, options, cores, built_limits(), progress)
+        measured = agreement.measure(
+            takers, everyone[0], folders, options, cores, built_limits(), progress
+        )
         yield page.AGREEMENT, agreement.section(where, takers, measured, rounds), []
 
 
@@ -99,20 +114,46 @@ def digest_of(library):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ferrite-peers"
     known = [peer.key for peer in libraries.peers()]
-    parser.add_argument("--prefix", type=Path, help="an installed Ferrite (default: built from this tree)")
-    parser.add_argument("--cache", type=Path, default=cache, help="where peers and built programs are kept (%(default)s)")
+    parser.add_argument(
+        "--prefix", type=Path, help="an installed Ferrite (default: built from this tree)"
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=cache,
+        help="where peers and built programs are kept (%(default)s)",
+    )
     parser.add_argument("--rounds", type=positive, default=5, help="(%(default)s)")
-    parser.add_argument("--peers", type=words_of(known), default=known, help=f"some of {','.join(known)}")
+    parser.add_argument(
+        "--peers", type=words_of(known), default=known, help=f"some of {','.join(known)}"
+    )
     parts = ["transfers", "start", "collectives", "packing", "gaps", "agreement"]
-    parser.add_argument("--parts", type=words_of(parts), default=parts, help=f"some of {','.join(parts)}")
+    parser.add_argument(
+        "--parts", type=words_of(parts), default=parts, help=f"some of {','.join(parts)}"
+    )
     sizes = ["2", "4", "8"]
-    parser.add_argument("--processes", type=words_of(sizes), default=sizes, help="of the collectives, some of 2,4,8")
-    parser.add_argument("--resume", action="store_true", help="go on where a comparison with the same build was stopped")
-    parser.add_argument("--fabric", choices=["shm", "tcp", "all"], default="all", help="of the transfers (%(default)s)")
-    parser.add_argument("--output", type=Path, default=HERE.parent / "RESULTS.md", help="(%(default)s)")
+    parser.add_argument(
+        "--processes", type=words_of(sizes), default=sizes, help="of the collectives, some of 2,4,8"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on where a comparison with the same build was stopped",
+    )
+    parser.add_argument(
+        "--fabric",
+        choices=["shm", "tcp", "all"],
+        default="all",
+        help="of the transfers (%(default)s)",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=HERE.parent / "RESULTS.md", help="(%(default)s)"
+    )
     options = parser.parse_args()
     options.processes = [int(number) for number in options.processes]
     return options
@@ -141,7 +182,9 @@ def words_of(known):
 def laid_out_prefix():
     """Builds this tree's prefix in cargo's target folder."""
     metadata = ["cargo", "metadata", "--format-version=1", "--no-deps"]
-    target = json.loads(subprocess.run(metadata, cwd=ROOT, check=True, capture_output=True).stdout)["target_directory"]
+    target = json.loads(subprocess.run(metadata, cwd=ROOT, check=True, capture_output=True).stdout)[
+        "target_directory"
+    ]
     prefix = Path(target) / "prefix"
     subprocess.run(["cargo", "xtask", "install", "--prefix", str(prefix)], cwd=ROOT, check=True)
     return prefix
@@ -149,14 +192,26 @@ def laid_out_prefix():
 
 def built_limits():
     """Builds the program that measures plain sockets."""
-    words = ["cargo", "build", "--release", "-p", "ferrite-bench-limits", "--bin", "ferrite-limits", "--message-format=json"]
-    messages = subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    words = [
+        "cargo",
+        "build",
+        "--release",
+        "-p",
+        "ferrite-bench-limits",
+        "--bin",
+        "ferrite-limits",
+        "--message-format=json",
+    ]
+    messages = subprocess.run(
+        words, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.splitlines()
     found = [message.get("executable") for message in map(json.loads, messages)]
     return next(Path(program) for program in found if program)
 
 
 def measure_transfers(figures, everyone, folders, options, cores, limits=None):
-    """{figure's name: {library's key: values, or results.FAILED}}. `limits` is the program that measures plain sockets."""
+    """{figure's name: {library's key: values, or results.FAILED}}. `limits` is the program that
+    measures plain sockets."""
     measured = {figure.name: {} for figure in figures}
     runs = dict.fromkeys((figure.program, figure.arguments) for figure in figures)
     for number in range(1, options.rounds + 1):
@@ -185,12 +240,14 @@ def job_of(library, folders, cores, program, given):
 
 
 def seen_on_loopback(library, folders, cores):
-    """What a library moves through the loopback interface, in words. Nothing is compared if that is less than its messages: it
-    would have taken a shorter way than TCP."""
+    """What a library moves through the loopback interface, in words. Nothing is compared if that is
+    less than its messages: it would have taken a shorter way than TCP."""
     seen = []
     for program, given, payload, messages in results.PROBES:
         try:
-            _, byte_count, packets = jobs.through_loopback(*job_of(library, folders, cores, program, given))
+            _, byte_count, packets = jobs.through_loopback(
+                *job_of(library, folders, cores, program, given)
+            )
         except jobs.Failed as failure:
             progress(f"{library.name}: {failure}")
             return results.FAILED
@@ -207,7 +264,8 @@ def seen_on_loopback(library, folders, cores):
 
 
 def take_turn(measured, key, name, job, wanted):
-    """Runs a job (journal, turn, words, environment) and notes the figures `wanted` of its table: (figure's name, size, column, scale)."""
+    """Runs a job (journal, turn, words, environment) and notes the figures `wanted` of its table:
+    (figure's name, size, column, scale)."""
     journal, turn, words, variables = job
     try:
         table = jobs.rows(journal.finish(turn, words, variables)[0])
@@ -241,9 +299,15 @@ def measure_starts(everyone, options, cores):
                 values = measured[start.name]
                 try:
                     if start.memory:
-                        note(values, library.key, jobs.memory_of_held_job(words, variables, program) / 1e9)
+                        note(
+                            values,
+                            library.key,
+                            jobs.memory_of_held_job(words, variables, program) / 1e9,
+                        )
                     else:
-                        output, seconds = options.journal.finish([start.name, number, library.key], words, variables)
+                        output, seconds = options.journal.finish(
+                            [start.name, number, library.key], words, variables
+                        )
                         if f"{start.processes} processes" not in output:
                             raise jobs.Failed(f"not {start.processes} processes")
                         note(values, library.key, seconds)

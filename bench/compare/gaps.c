@@ -1,7 +1,8 @@
 /*
- * How fast a library sends data with gaps, for compare.py: a line a case with its name, and the microseconds from the beginning of a
- * message until its empty answer is here, the least of several rounds. Blocks of doubles alternate with gaps of the same length, on
- * both sides or on one, where the other has the data in a row.
+ * How fast a library sends data with gaps, for compare.py: a line a case with its name, and the
+ * microseconds from the beginning of a message until its empty answer is here, the least of several
+ * rounds. Blocks of doubles alternate with gaps of the same length, on both sides or on one, where
+ * the other has the data in a row.
  */
 #include <mpi.h>
 #include <stdio.h>

@@ -43,7 +43,8 @@ def finish(words, variables):
 
 
 class Journal:
-    """What jobs printed, kept in a file, so that a comparison that was stopped goes on where it was.
+    """What jobs printed, kept in a file, so that a comparison that was stopped goes on where it
+    was.
 
     `conditions` are what must be alike, or figures of both runs could not stand side by side.
     """
@@ -53,7 +54,9 @@ class Journal:
         if resume and path.exists():
             first, *lines = path.read_text().splitlines() or [""]
             if first != json.dumps(conditions):
-                raise SystemExit(f"--resume: {path} is of another machine or another build; measure anew without it")
+                raise SystemExit(
+                    f"--resume: {path} is of another machine or another build; measure anew without it"
+                )
             # The last line may have been cut off.
             for line in lines:
                 try:
@@ -73,7 +76,9 @@ class Journal:
             file.write(json.dumps(what) + "\n")
 
     def finish(self, turn, words, variables):
-        """As `finish`, or what the same turn printed before. `turn` tells this run of the command from others. Failures are not kept."""
+        """As `finish`, or what the same turn printed before. `turn` tells this run of the command
+        from
+        others. Failures are not kept."""
         key = json.dumps([turn, words])
         if key not in self.known:
             self.known[key] = finish(words, variables)
@@ -82,7 +87,9 @@ class Journal:
 
 
 def through_loopback(words, variables):
-    """As `finish`; returns what was printed, and the bytes and packets that came through the loopback interface meanwhile."""
+    """As `finish`; returns what was printed, and the bytes and packets that came through the
+    loopback
+    interface meanwhile."""
     before = loopback(Path("/proc/net/dev").read_text())
     output, _ = finish(words, variables)
     after = loopback(Path("/proc/net/dev").read_text())
@@ -131,7 +138,9 @@ def cell(table, size, column):
 
 
 def memory_of_held_job(words, variables, program):
-    """Runs `startup hold` and returns the summed proportional set size, in bytes, of its processes in the barrier."""
+    """Runs `startup hold` and returns the summed proportional set size, in bytes, of its processes
+    in
+    the barrier."""
     job = subprocess.Popen(
         words,
         env=variables,

@@ -1,7 +1,9 @@
-"""The MPI libraries that are compared: where they come from, how they start a job at their best, how they compile.
+"""The MPI libraries that are compared: where they come from, how they start a job at their best,
+how
+they compile.
 
-A library is a folder with bin/mpiexec and bin/mpicc. Ferrite's is a prefix; the others are Python environments into which
-pip put what their vendors publish.
+A library is a folder with bin/mpiexec and bin/mpicc. Ferrite's is a prefix; the others are Python
+environments into which pip put what their vendors publish.
 """
 
 import hashlib
@@ -35,11 +37,22 @@ class Library:
         """The words that run `program` on `processes` processes."""
         crowded = processes > cores
         placing = self.crowded_arguments if crowded else self.arguments
-        return [str(self.folder / "bin/mpiexec"), *placing, "-n", str(processes), str(program), *arguments]
+        return [
+            str(self.folder / "bin/mpiexec"),
+            *placing,
+            "-n",
+            str(processes),
+            str(program),
+            *arguments,
+        ]
 
     def variables(self, processes, cores, borrowed):
-        """The environment of a job. A `borrowed` program is not linked to this library and finds it by name."""
-        variables = {k: v for k, v in os.environ.items() if k not in ("LD_LIBRARY_PATH", "FERRITE_TRANSPORT")}
+        """The environment of a job. A `borrowed` program is not linked to this library and finds
+        it by
+        name."""
+        variables = {
+            k: v for k, v in os.environ.items() if k not in ("LD_LIBRARY_PATH", "FERRITE_TRANSPORT")
+        }
         variables.update(self.settings(processes > cores))
         if self.key == "impi":
             variables["I_MPI_ROOT"] = str(self.folder)
@@ -59,16 +72,33 @@ class Library:
             return first_line([str(self.folder / "bin/mpiexec"), "--version"])
         wheel = self.packages[0].replace("-", "_")
         found = sorted(self.folder.glob(f"lib/python*/site-packages/{wheel}-*.dist-info"))
-        return found[-1].name.removeprefix(f"{wheel}-").removesuffix(".dist-info") if found else "unknown"
+        return (
+            found[-1].name.removeprefix(f"{wheel}-").removesuffix(".dist-info")
+            if found
+            else "unknown"
+        )
 
     def compile(self, sources, flags, target):
         """Builds a C program with the library's own mpicc."""
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f"{target.name}.unfinished")
-        words = [str(self.folder / "bin/mpicc"), "-O2", "-w", *flags, *map(str, sources), "-lm", "-o", str(unfinished)]
-        built = subprocess.run(words, env=self.variables(1, 1, False), capture_output=True, text=True)
+        words = [
+            str(self.folder / "bin/mpicc"),
+            "-O2",
+            "-w",
+            *flags,
+            *map(str, sources),
+            "-lm",
+            "-o",
+            str(unfinished),
+        ]
+        built = subprocess.run(
+            words, env=self.variables(1, 1, False), capture_output=True, text=True
+        )
         if built.returncode != 0:
-            raise SystemExit(f"{self.name}: {target.name} does not build:\n{built.stdout}{built.stderr}")
+            raise SystemExit(
+                f"{self.name}: {target.name} does not build:\n{built.stdout}{built.stderr}"
+            )
         unfinished.rename(target)
         return target
 
@@ -100,16 +130,22 @@ def peers():
             environment={**root, **shared_memory},
             crowded_environment={"OMPI_MCA_mpi_yield_when_idle": "1"},
         ),
-        Library("impi", "Intel MPI", ["impi-rt", "impi-devel"], environment={"I_MPI_FABRICS": "shm"}),
+        Library(
+            "impi", "Intel MPI", ["impi-rt", "impi-devel"], environment={"I_MPI_FABRICS": "shm"}
+        ),
     ]
 
 
 def over_tcp(everyone):
-    """The same libraries as they are told to use TCP, also between two processes of one machine; MPICH with both netmods."""
+    """The same libraries as they are told to use TCP, also between two processes of one machine;
+    MPICH
+    with both netmods."""
     found = []
     for library in everyone:
         tcp = {"FI_PROVIDER": "tcp"}
-        root = {key: value for key, value in library.environment.items() if key.startswith("OMPI_ALLOW")}
+        root = {
+            key: value for key, value in library.environment.items() if key.startswith("OMPI_ALLOW")
+        }
         alone = {"MPIR_CVAR_NOLOCAL": "1"}
         match library.key:
             case "ferrite":
@@ -117,8 +153,16 @@ def over_tcp(everyone):
             case "mpich":
                 ofi = {**alone, "MPIR_CVAR_CH4_NETMOD": "ofi", **tcp}
                 ucx = {**alone, "MPIR_CVAR_CH4_NETMOD": "ucx", "UCX_TLS": "tcp,self"}
-                found.append(replace(library, key="mpich-ofi", built="mpich", name="MPICH, ofi", environment=ofi))
-                found.append(replace(library, key="mpich-ucx", built="mpich", name="MPICH, ucx", environment=ucx))
+                found.append(
+                    replace(
+                        library, key="mpich-ofi", built="mpich", name="MPICH, ofi", environment=ofi
+                    )
+                )
+                found.append(
+                    replace(
+                        library, key="mpich-ucx", built="mpich", name="MPICH, ucx", environment=ucx
+                    )
+                )
             case "openmpi":
                 words = [*library.arguments, "--mca", "pml", "ob1", "--mca", "btl", "tcp,self"]
                 environment = {**root, "OMPI_MCA_osc": "^ucx"}
@@ -138,12 +182,16 @@ def install(library, cache):
         print(f"fetching {' '.join(library.packages)}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", str(library.folder)], check=True)
         pip = str(library.folder / "bin/pip")
-        subprocess.run([pip, "install", "--quiet", "--disable-pip-version-check", *library.packages], check=True)
+        subprocess.run(
+            [pip, "install", "--quiet", "--disable-pip-version-check", *library.packages],
+            check=True,
+        )
     return library
 
 
 def build_programs(library, cache):
-    """Builds the programs of c/ with a library's own mpicc; returns the folder they are in. Only Ferrite's are built anew each time."""
+    """Builds the programs of c/ with a library's own mpicc; returns the folder they are in. Only
+    Ferrite's are built anew each time."""
     sources = sorted((HERE / "c").iterdir())
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
     folder = cache / "programs" / digest / library.key

@@ -1,6 +1,7 @@
 /*
- * How fast a library packs and unpacks ten shapes of data, for compare.py: a line a shape with the name, and the microseconds that
- * MPI_Pack and MPI_Unpack of one item take, the least of several rounds.
+ * How fast a library packs and unpacks ten shapes of data, for compare.py: a line a shape with the
+ * name, and the microseconds that MPI_Pack and MPI_Unpack of one item take, the least of several
+ * rounds.
  */
 #include <mpi.h>
 #include <stdio.h>

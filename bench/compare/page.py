@@ -5,7 +5,17 @@ A section says all that belongs to it, so that one can be measured again without
 
 from statistics import median
 
-from results import FAILED, FIGURES, RAW, STARTS, TCP_FIGURES, digits_of, ratio_to_raw, text_of, verdict
+from results import (
+    FAILED,
+    FIGURES,
+    RAW,
+    STARTS,
+    TCP_FIGURES,
+    digits_of,
+    ratio_to_raw,
+    text_of,
+    verdict,
+)
 
 TITLE = """# Ferrite beside other MPI libraries
 
@@ -25,7 +35,10 @@ UNITS = "1 MiB is 1,048,576 bytes, 1 MB/s is 10^6 bytes per second."
 def page(measured, previous=""):
     """The whole of RESULTS.md. `measured` is {section's name: its lines}; other sections stay as they are in `previous`,
     and those that this program does not write come last."""
-    sections = {**sections_of(previous), **{name: "\n".join(lines).strip() for name, lines in measured.items()}}
+    sections = {
+        **sections_of(previous),
+        **{name: "\n".join(lines).strip() for name, lines in measured.items()},
+    }
     known = [name for name in ORDER if name in sections]
     others = [name for name in sections if name not in ORDER]
     return "\n".join([TITLE, *(f"## {name}\n\n{sections[name]}\n" for name in known + others)])
@@ -34,20 +47,51 @@ def page(measured, previous=""):
 def sections_of(text):
     """{section's name: its text} of a page."""
     parts = ("\n" + text).split("\n## ")[1:]
-    return {name.strip(): body.strip() for name, _, body in (part.partition("\n") for part in parts)}
+    return {
+        name.strip(): body.strip() for name, _, body in (part.partition("\n") for part in parts)
+    }
 
 
 def shared_memory_section(about, libraries, measured):
     """The lines of the section about shared memory. `about` says where and how it was measured."""
-    heading = ["", *(library.name for library in libraries), "Ferrite / best peer", "demanded", "", "aim"]
-    return [*about, "", *used(libraries), "", *table(heading, figure_rows(libraries, measured)), "", UNITS]
+    heading = [
+        "",
+        *(library.name for library in libraries),
+        "Ferrite / best peer",
+        "demanded",
+        "",
+        "aim",
+    ]
+    return [
+        *about,
+        "",
+        *used(libraries),
+        "",
+        *table(heading, figure_rows(libraries, measured)),
+        "",
+        UNITS,
+    ]
 
 
 def tcp_section(about, libraries, measured, seen):
-    """The lines of the section about TCP. `seen` is {library's key: what came through the loopback interface}."""
-    settled = [[each.name, each.version(), settings(each, False), seen.get(each.key, "-")] for each in libraries]
-    lines = [*about, "", *table(["library", "version", "settings", "seen on the loopback interface"], settled)]
-    heading = ["", *(library.name for library in libraries), "raw sockets", "Ferrite / best peer", "Ferrite / raw"]
+    """The lines of the section about TCP. `seen` is {library's key: what came through the loopback
+    interface}."""
+    settled = [
+        [each.name, each.version(), settings(each, False), seen.get(each.key, "-")]
+        for each in libraries
+    ]
+    lines = [
+        *about,
+        "",
+        *table(["library", "version", "settings", "seen on the loopback interface"], settled),
+    ]
+    heading = [
+        "",
+        *(library.name for library in libraries),
+        "raw sockets",
+        "Ferrite / best peer",
+        "Ferrite / raw",
+    ]
     return [
         *lines,
         "",
@@ -85,8 +129,19 @@ def about(machine, programs, rounds):
 
 def used(libraries):
     """The table of libraries."""
-    heading = ["library", "version", "settings for 2 processes", "added where processes outnumber cores"]
-    return table(heading, [[each.name, each.version(), settings(each, False), settings(each, True)] for each in libraries])
+    heading = [
+        "library",
+        "version",
+        "settings for 2 processes",
+        "added where processes outnumber cores",
+    ]
+    return table(
+        heading,
+        [
+            [each.name, each.version(), settings(each, False), settings(each, True)]
+            for each in libraries
+        ],
+    )
 
 
 def table(heading, rows):
@@ -96,7 +151,8 @@ def table(heading, rows):
 
 
 def figure_rows(libraries, measured):
-    """Rows of the table in shared memory. `measured` is {figure's name: {library's key: values or FAILED}}."""
+    """Rows of the table in shared memory. `measured` is {figure's name: {library's key: values or
+    FAILED}}."""
     for figure in FIGURES:
         values = measured[figure.name]
         ratio, word = verdict(figure, values)
@@ -154,7 +210,10 @@ def start_rows(libraries, measured):
 def settings(library, crowded):
     """A library's settings in words."""
     if crowded:
-        parts = [" ".join(library.crowded_arguments), *(f"{k}={v}" for k, v in library.crowded_environment.items())]
+        parts = [
+            " ".join(library.crowded_arguments),
+            *(f"{k}={v}" for k, v in library.crowded_environment.items()),
+        ]
     else:
         parts = [" ".join(library.arguments), *(f"{k}={v}" for k, v in library.environment.items())]
     return ", ".join(f"`{part}`" for part in parts if part) or "none"

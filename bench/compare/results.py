@@ -12,9 +12,10 @@ FAILED = "failed"  # stands in place of the values of a figure of which a round 
 class Figure:
     """A figure of merit of two processes.
 
-    Read from `column` of the row of `size` bytes of `program` run with `arguments`. `demand` is what Ferrite's figure
-    must be, as a ratio to the best peer's: at most that where `lower` is better, at least that otherwise. `raw` is the
-    measurement of `ferrite-limits tcp` beside it, `raw_demand` what the ratio to that must be and `raw_aim` should be.
+    Read from `column` of the row of `size` bytes of `program` run with `arguments`. `demand` is
+    what Ferrite's figure must be, as a ratio to the best peer's: at most that where `lower` is
+    better, at least that otherwise. `raw` is the measurement of `ferrite-limits tcp` beside it,
+    `raw_demand` what the ratio to that must be and `raw_aim` should be.
     """
 
     name: str
@@ -61,7 +62,9 @@ def over_tcp(kind, name, size, demand=None, **more):
     }[kind]
     arguments = ("-m", f"{size}:{size}")
     lower = kind == "latency"
-    return Figure(f"{label}, {name}", unit, program, arguments, size, demand, lower=lower, raw=kind, **more)
+    return Figure(
+        f"{label}, {name}", unit, program, arguments, size, demand, lower=lower, raw=kind, **more
+    )
 
 
 TCP_FIGURES = [
@@ -70,7 +73,9 @@ TCP_FIGURES = [
     over_tcp("latency", "64 KiB", 65536, 1.0),
     over_tcp("latency", "1 MiB", MIB),
     Figure("message rate, 1 B (bw)", "million/s", "bw", RATE, 1, 10, raw="bandwidth"),
-    Figure("message rate, 1 B (mbw_mr)", "million/s", "mbw_mr", RATE, 1, 10, 1, 1e-6, raw="bandwidth"),
+    Figure(
+        "message rate, 1 B (mbw_mr)", "million/s", "mbw_mr", RATE, 1, 10, 1, 1e-6, raw="bandwidth"
+    ),
     over_tcp("bandwidth", "64 KiB", 65536, 1.0),
     over_tcp("bandwidth", "1 MiB", MIB, 1.0, raw_demand=0.97),
     over_tcp("bandwidth", "4 MiB", 4 * MIB),
@@ -79,8 +84,8 @@ TCP_FIGURES = [
 ]
 
 
-# Programs that show whether a library uses TCP: with arguments, bytes of all messages, and the messages where none can wait for
-# another, each of which takes a packet at least.
+# Programs that show whether a library uses TCP: with arguments, bytes of all messages, and the
+# messages where none can wait for another, each of which takes a packet at least.
 PROBES = [
     ("bw", ("-m", "65536:65536", "-i", "20", "-x", "0"), 20 * 64 * 65536, 0),
     ("latency", ("-m", "8:8", "-i", "1000", "-x", "0"), 2 * 1000 * 8, 2000),
@@ -104,7 +109,9 @@ STARTS = [
     Start("hello, 2 processes", "s", 2, (), 0.05),
     Start("hello, 64 processes", "s", 64, (), 0.7),
     Start("barrier, 256 processes", "s", 256, ("barrier",), 10, everybody=False),
-    Start("memory at a barrier, 256 processes", "GB", 256, ("hold",), 2, everybody=False, memory=True),
+    Start(
+        "memory at a barrier, 256 processes", "GB", 256, ("hold",), 2, everybody=False, memory=True
+    ),
 ]
 
 
@@ -119,7 +126,9 @@ def text_of(values, digits):
 
 def best_peer(figure, measured, us="ferrite"):
     """The best median among the others, or nothing."""
-    others = [median(v) for key, v in measured.items() if key not in (us, RAW) and v and v != FAILED]
+    others = [
+        median(v) for key, v in measured.items() if key not in (us, RAW) and v and v != FAILED
+    ]
     return (min if figure.lower else max)(others, default=None)
 
 
@@ -144,9 +153,14 @@ def verdict(figure, measured, us="ferrite"):
     ratio = median(ours) / best if best else None
     raw = ratio_to_raw(figure, measured, us)
     verdicts = []
-    for found, demand, lacking in [(ratio, figure.demand, "no peer"), (raw, figure.raw_demand, "no limit")]:
+    for found, demand, lacking in [
+        (ratio, figure.demand, "no peer"),
+        (raw, figure.raw_demand, "no limit"),
+    ]:
         if demand is not None:
-            verdicts.append(lacking if found is None else "pass" if good(figure, found, demand) else "FAIL")
+            verdicts.append(
+                lacking if found is None else "pass" if good(figure, found, demand) else "FAIL"
+            )
     for word in ("FAIL", "no peer", "no limit", "pass"):
         if word in verdicts:
             return ratio, word

@@ -35,7 +35,9 @@ class Reading(unittest.TestCase):
     )
 
     def test_rows_only(self):
-        self.assertEqual(jobs.rows(self.OUTPUT), {1: [2.2, 2203763.41], 65536: [12858.1, 196199.04]})
+        self.assertEqual(
+            jobs.rows(self.OUTPUT), {1: [2.2, 2203763.41], 65536: [12858.1, 196199.04]}
+        )
 
     def test_a_missing_row_is_a_failure(self):
         with self.assertRaises(jobs.Failed):
@@ -67,7 +69,9 @@ class Running(unittest.TestCase):
             jobs.finish([sys.executable, "-c", "print('why'); exit(3)"], dict(os.environ))
 
     def test_a_job_that_hangs_is_ended(self):
-        with mock.patch.object(jobs, "DEADLINE", 0.2), self.assertRaisesRegex(jobs.Failed, "no end"):
+        with mock.patch.object(jobs, "DEADLINE", 0.2), self.assertRaisesRegex(
+            jobs.Failed, "no end"
+        ):
             jobs.finish([sys.executable, "-c", "import signal; signal.pause()"], dict(os.environ))
 
     def test_a_held_job_is_weighed_and_let_go(self):
@@ -88,7 +92,10 @@ class Commands(unittest.TestCase):
 
     def test_two_processes_are_bound(self):
         words = self.library("mpich").command(2, "osu_bw", ["-m", "1:1"], 2)
-        self.assertEqual(words, ["/peers/mpich/bin/mpiexec", "-bind-to", "core", "-n", "2", "osu_bw", "-m", "1:1"])
+        self.assertEqual(
+            words,
+            ["/peers/mpich/bin/mpiexec", "-bind-to", "core", "-n", "2", "osu_bw", "-m", "1:1"],
+        )
 
     def test_more_processes_than_cores_share(self):
         library = self.library("openmpi")
@@ -107,7 +114,9 @@ class Commands(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             library = self.library("impi")
             library.folder = Path(folder)
-            (library.folder / "lib/python3.11/site-packages/impi_rt-2021.18.0.dist-info").mkdir(parents=True)
+            (library.folder / "lib/python3.11/site-packages/impi_rt-2021.18.0.dist-info").mkdir(
+                parents=True
+            )
             self.assertEqual(library.version(), "2021.18.0")
 
     def test_programs_are_built_anew_where_they_may_differ(self):
@@ -120,7 +129,9 @@ class Commands(unittest.TestCase):
                 built.append(sources[0].name)
 
             library = libraries.ferrite(Path("/prefix")) if key == "ferrite" else self.library(key)
-            with tempfile.TemporaryDirectory() as folder, mock.patch.object(libraries.Library, "compile", compile):
+            with tempfile.TemporaryDirectory() as folder, mock.patch.object(
+                libraries.Library, "compile", compile
+            ):
                 folders = {libraries.build_programs(library, Path(folder)) for _ in range(2)}
             self.assertEqual(len(folders), 1)
             self.assertEqual(built, [f"{name}.c" for name in libraries.PROGRAMS] * times)
@@ -163,7 +174,9 @@ class Resuming(unittest.TestCase):
 
 class Agreeing(unittest.TestCase):
     def measured(self, lines):
-        """A round of each figure; `lines` are a cache line's times before, between and after the runs of two pairs."""
+        """A round of each figure; `lines` are a cache line's times before, between and after the
+        runs
+        of two pairs."""
         times = iter(lines * len(agreement.FIGURES))
 
         def finish(words, variables):
@@ -180,14 +193,19 @@ class Agreeing(unittest.TestCase):
         options = mock.Mock(rounds=1, journal=journal())
         with mock.patch.object(jobs, "finish", finish):
             takers = [ferrite, mpich]
-            found = agreement.measure(takers, ferrite, folders, options, 2, Path("/limits"), mock.Mock())
+            found = agreement.measure(
+                takers, ferrite, folders, options, 2, Path("/limits"), mock.Mock()
+            )
         return takers, found, ran
 
     def test_pairs_run_on_the_same_library(self):
         takers, found, ran = self.measured([90.0, 95.0, 99.0, 90.0, 200.0, 90.0])
         figures = len(agreement.FIGURES)
         self.assertEqual(ran[:2], [("latency", None), ("osu_latency", None)])
-        self.assertEqual(ran[2 * figures : 2 * figures + 2], [("latency", None), ("osu_latency", "/peers/mpich/lib")])
+        self.assertEqual(
+            ran[2 * figures : 2 * figures + 2],
+            [("latency", None), ("osu_latency", "/peers/mpich/lib")],
+        )
         self.assertIn(("collective", None), ran)
         self.assertEqual(found["latency, 8 B", "ferrite"], [(2.0, 2.1, True)])
         self.assertEqual(found["latency, 64 KiB", "ferrite"], [(2.0, 2.1, False)])
@@ -223,7 +241,9 @@ class OverTcp(unittest.TestCase):
     def test_shared_memory_stays_what_it_was(self):
         over_tcp()
         with mock.patch.dict(os.environ, {"FERRITE_TRANSPORT": "tcp"}):
-            self.assertNotIn("FERRITE_TRANSPORT", libraries.ferrite(Path("/prefix")).variables(2, 2, False))
+            self.assertNotIn(
+                "FERRITE_TRANSPORT", libraries.ferrite(Path("/prefix")).variables(2, 2, False)
+            )
         self.assertEqual(libraries.peers()[2].environment, {"I_MPI_FABRICS": "shm"})
 
     def test_the_limit_is_no_peer(self):
@@ -253,17 +273,29 @@ class OverTcp(unittest.TestCase):
         ran = []
 
         def finish(words, variables):
-            ran.append((Path(words[0]).parts[-3] if "-n" in words else "limits", variables.get("MPIR_CVAR_CH4_NETMOD")))
+            ran.append(
+                (
+                    Path(words[0]).parts[-3] if "-n" in words else "limits",
+                    variables.get("MPIR_CVAR_CH4_NETMOD"),
+                )
+            )
             return ("failing", 0) if "openmpi" in words[0] else ("65536  7.5\n", 0)
 
         with mock.patch.object(jobs, "finish", finish), mock.patch.object(compare, "progress"):
             stream = figure("bandwidth, 64 KiB", results.TCP_FIGURES)
             folders = {key: Path("/programs") / key for key in ("ferrite", "mpich", "openmpi")}
             options = mock.Mock(rounds=2, journal=journal())
-            measured = compare.measure_transfers([stream], chosen, folders, options, 2, Path("/bin/ferrite-limits"))
+            measured = compare.measure_transfers(
+                [stream], chosen, folders, options, 2, Path("/bin/ferrite-limits")
+            )
         self.assertEqual([name for name, _ in ran], ["prefix", "mpich", "openmpi", "limits"] * 2)
         self.assertEqual(ran[1][1], "ucx")
-        values = {"ferrite": [7.5, 7.5], "mpich-ucx": [7.5, 7.5], "openmpi": results.FAILED, results.RAW: [7.5, 7.5]}
+        values = {
+            "ferrite": [7.5, 7.5],
+            "mpich-ucx": [7.5, 7.5],
+            "openmpi": results.FAILED,
+            results.RAW: [7.5, 7.5],
+        }
         self.assertEqual(measured, {stream.name: values})
 
     def test_both_fabrics_run_the_same_command(self):
@@ -292,7 +324,9 @@ class OverTcp(unittest.TestCase):
             "import socket\ns = socket.create_server(('127.0.0.1', 0))\nc = socket.create_connection(s.getsockname())\n"
             "a, _ = s.accept()\nfor _ in range(100):\n    c.sendall(b'x' * 1000)\n    a.recv(1000, socket.MSG_WAITALL)\n"
         )
-        _, byte_count, packets = jobs.through_loopback([sys.executable, "-c", program], dict(os.environ))
+        _, byte_count, packets = jobs.through_loopback(
+            [sys.executable, "-c", program], dict(os.environ)
+        )
         self.assertGreaterEqual(byte_count, 100_000)
         self.assertGreaterEqual(packets, 100)
 
@@ -313,9 +347,14 @@ class OverTcp(unittest.TestCase):
     def test_the_section(self):
         with mock.patch.object(libraries.Library, "version", lambda self: "1.2"):
             everyone = list(over_tcp().values())
-            measured = {f.name: {"ferrite": [2.0], "mpich-ofi": [4.0], results.RAW: [1.0]} for f in results.TCP_FIGURES}
+            measured = {
+                f.name: {"ferrite": [2.0], "mpich-ofi": [4.0], results.RAW: [1.0]}
+                for f in results.TCP_FIGURES
+            }
             about = page.about("A, 2 cores", "Programs.", 3)
-            section = page.tcp_section(about, everyone, measured, {"mpich-ofi": "all of it", "impi": results.FAILED})
+            section = page.tcp_section(
+                about, everyone, measured, {"mpich-ofi": "all of it", "impi": results.FAILED}
+            )
         self.assertIn("Machine: A, 2 cores.", section)
         settings = [line for line in section if line.startswith("| MPICH, ofi")]
         self.assertTrue(settings[0].endswith(" | all of it |"), settings)
@@ -323,7 +362,11 @@ class OverTcp(unittest.TestCase):
         ours = "| latency, 8 B, us | 2.00 (2.00-2.00) | 4.00 (4.00-4.00) | - | - | - | 1.00 (1.00-1.00) | 0.50 | 2.00 | <= 0.85 | pass |"
         self.assertEqual(latency, f"{ours} <= 1.1 of raw |")
         self.assertIn("| >= 1.0, >= 0.97 of raw |", "\n".join(section))
-        rows = [line.count("|") for line in section if line.startswith(("| latency", "| both", "| band", "| mess"))]
+        rows = [
+            line.count("|")
+            for line in section
+            if line.startswith(("| latency", "| both", "| band", "| mess"))
+        ]
         self.assertEqual(rows, [13] * len(results.TCP_FIGURES))
 
 
@@ -338,13 +381,22 @@ class Judging(unittest.TestCase):
 
     def test_higher_rate_wins(self):
         rate = figure("message rate, 1 B (bw)")
-        self.assertEqual(results.verdict(rate, {"ferrite": [13.1], "openmpi": [10], "mpich": [2]})[1], "pass")
-        self.assertEqual(results.verdict(rate, {"ferrite": [12.9], "openmpi": [10], "mpich": [2]})[1], "FAIL")
+        self.assertEqual(
+            results.verdict(rate, {"ferrite": [13.1], "openmpi": [10], "mpich": [2]})[1], "pass"
+        )
+        self.assertEqual(
+            results.verdict(rate, {"ferrite": [12.9], "openmpi": [10], "mpich": [2]})[1], "FAIL"
+        )
 
     def test_failures_are_shown_and_do_not_count_as_peers(self):
         rate = figure("bandwidth, 8 KiB")
-        self.assertEqual(results.verdict(rate, {"ferrite": [5.0], "mpich": results.FAILED, "impi": [4.0]}), (1.25, "pass"))
-        self.assertEqual(results.verdict(rate, {"ferrite": results.FAILED, "impi": [4.0]}), (None, "FAIL"))
+        self.assertEqual(
+            results.verdict(rate, {"ferrite": [5.0], "mpich": results.FAILED, "impi": [4.0]}),
+            (1.25, "pass"),
+        )
+        self.assertEqual(
+            results.verdict(rate, {"ferrite": results.FAILED, "impi": [4.0]}), (None, "FAIL")
+        )
         self.assertEqual(results.verdict(rate, {"ferrite": [5.0]}), (None, "no peer"))
 
     def test_a_figure_that_failed_once_stays_failed(self):
@@ -361,24 +413,36 @@ class Judging(unittest.TestCase):
     def test_the_sections(self):
         everyone = [libraries.ferrite(Path("/prefix")), *libraries.peers()]
         with mock.patch.object(libraries.Library, "version", lambda self: "1.2"):
-            transfers = {f.name: {"ferrite": [2.0, 1.0, 3.0], "mpich": [4.0], "impi": results.FAILED} for f in results.FIGURES}
+            transfers = {
+                f.name: {"ferrite": [2.0, 1.0, 3.0], "mpich": [4.0], "impi": results.FAILED}
+                for f in results.FIGURES
+            }
             starts = {s.name: {"ferrite": [0.01]} for s in results.STARTS}
             shared = page.shared_memory_section(["About."], everyone, transfers)
             start = page.start_section(["About."], everyone, starts)
         latency = next(line for line in shared if line.startswith("| latency"))
         cells = "| latency, 8 B, us | 2.00 (1.00-3.00) | 4.00 (4.00-4.00) | - | failed | 0.50 | <= 0.8 | pass | 0.26 us |"
         self.assertEqual(latency, cells)
-        self.assertIn("| hello, 64 processes, s | 0.010 (0.010-0.010) | - | - | - | <= 0.7 | pass |", start)
-        widths = [line.count("|") for line in start if line.startswith(("| hello", "| barrier", "| memory"))]
+        self.assertIn(
+            "| hello, 64 processes, s | 0.010 (0.010-0.010) | - | - | - | <= 0.7 | pass |", start
+        )
+        widths = [
+            line.count("|")
+            for line in start
+            if line.startswith(("| hello", "| barrier", "| memory"))
+        ]
         self.assertEqual(widths, [8] * len(results.STARTS))
-        self.assertIn("| MPICH | 1.2 | `-bind-to core` | `MPIR_CVAR_CH4_PROGRESS_THROTTLE=1` |", start)
+        self.assertIn(
+            "| MPICH | 1.2 | `-bind-to core` | `MPIR_CVAR_CH4_PROGRESS_THROTTLE=1` |", start
+        )
 
     def test_sections_that_are_not_measured_stay(self):
         first = page.page({page.START: ["starts"], page.SHARED_MEMORY: ["shared", "", "| a |"]})
         self.assertEqual(first.splitlines()[0], "# Ferrite beside other MPI libraries")
         second = page.page({page.TCP: ["", "tcp"]}, first)
         self.assertEqual(
-            page.sections_of(second), {page.SHARED_MEMORY: "shared\n\n| a |", page.TCP: "tcp", page.START: "starts"}
+            page.sections_of(second),
+            {page.SHARED_MEMORY: "shared\n\n| a |", page.TCP: "tcp", page.START: "starts"},
         )
         self.assertLess(second.index("shared"), second.index("tcp"))
         self.assertLess(second.index("tcp"), second.index("starts"))

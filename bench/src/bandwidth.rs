@@ -24,7 +24,8 @@ fn measure(job: &Job<'_>) -> Result<Outcome> {
 /// The windows of one size, timed on rank 0, and the number of wrong messages here.
 pub(crate) type Windows = fn(&Job<'_>, &mut Messages, Element, usize) -> Result<(Samples, i32)>;
 
-/// The tables of a program of two processes in which `windows` moves `directions` windows in each iteration.
+/// The tables of a program of two processes in which `windows` moves `directions` windows in each
+/// iteration.
 pub(crate) fn measure_windows(
     job: &Job<'_>,
     program: Program,

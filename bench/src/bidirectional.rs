@@ -60,7 +60,8 @@ fn windows(
                     for message in 0..options.window {
                         sends.isend(send.at(message), peer, outgoing)?;
                     }
-                    // As OSU's program: rank 0 waits for what it sends first, rank 1 for what it receives.
+                    // As OSU's program: rank 0 waits for what it sends first, rank 1 for what it
+                    // receives.
                     if job.rank == 0 {
                         sends.wait_all()?;
                         recvs.wait_all()

@@ -1,5 +1,5 @@
-//! `osu_barrier`, `osu_bcast`, `osu_reduce`, `osu_allreduce`, `osu_allgather`, `osu_alltoall`: how long a process is in the operation, on
-//! average over iterations and processes.
+//! `osu_barrier`, `osu_bcast`, `osu_reduce`, `osu_allreduce`, `osu_allgather`, `osu_alltoall`: how
+//! long a process is in the operation, on average over iterations and processes.
 
 use std::process::ExitCode;
 

@@ -117,7 +117,8 @@ impl Job<'_> {
         Ok(sum / f64::from(self.processes))
     }
 
-    /// The options of a collective operation, with messages that leave room for a block of each process. Refuses to run on one process.
+    /// The options of a collective operation, with messages that leave room for a block of each
+    /// process. Refuses to run on one process.
     pub(crate) fn collective_options(
         &self,
         program: Program,

@@ -10,7 +10,8 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
-    /// Buffers for windows of up to `window` messages: one each way, or one for each message. All are touched.
+    /// Buffers for windows of up to `window` messages: one each way, or one for each message. All
+    /// are touched.
     pub(crate) fn new(options: &Options, window: usize) -> Self {
         let number = match options.buffers {
             Buffers::Single => 1,

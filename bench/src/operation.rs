@@ -183,7 +183,8 @@ fn block(given: Given, from: i32, to: i32) -> Pattern {
     )
 }
 
-/// Element `index` of the operand of a process. Sums stay small: `float` is exact, and `char` wraps with hundreds of processes only.
+/// Element `index` of the operand of a process. Sums stay small: `float` is exact, and `char` wraps
+/// with hundreds of processes only.
 fn summand(given: Given, rank: i32, index: usize) -> i32 {
     let mixed = index.wrapping_mul(7) + given.iteration * 101 + rank as usize * 31;
     let most = if given.element == Element::Char {

@@ -1,5 +1,6 @@
-//! `osu_ibcast`, `osu_iallreduce`: how much of a nonblocking operation computation hides. The operation alone is measured first; then the
-//! process computes for as long as that took between starting it and waiting for it.
+//! `osu_ibcast`, `osu_iallreduce`: how much of a nonblocking operation computation hides. The
+//! operation alone is measured first; then the process computes for as long as that took between
+//! starting it and waiting for it.
 
 use std::process::ExitCode;
 
@@ -121,7 +122,8 @@ fn repeat(
     Ok(times)
 }
 
-/// When it began, was started, was computed and was done; between the last two how long the tests took.
+/// When it began, was started, was computed and was done; between the last two how long the tests
+/// took.
 fn once(
     job: &Job<'_>,
     operation: &Operation,

@@ -45,7 +45,8 @@ pub fn init() -> ExitCode {
         say(
             rank,
             &format!(
-                "# OSU MPI Init Test v7.4\nnprocs: {processes}, min: {min} ms, max: {max} ms, avg: {mean} ms\n"
+                "# OSU MPI Init Test v7.4\nnprocs: {processes}, min: {min} ms, max: {max} ms, avg: \
+                 {mean} ms\n"
             ),
         );
         Ok(ExitCode::SUCCESS)

@@ -1,7 +1,8 @@
 //! The programs on other vendors' `libmpi_abi.so.1`.
 //!
-//! `FERRITE_PEERS` names a folder with a Python environment for each peer, as `bench/compare/compare.py --cache` makes
-//! them: `mpich`, `impi`. Without it the tests are skipped, unless `FERRITE_TEST_REQUIRE=all`.
+//! `FERRITE_PEERS` names a folder with a Python environment for each peer, as
+//! `bench/compare/compare.py --cache` makes them: `mpich`, `impi`. Without it the tests are
+//! skipped, unless `FERRITE_TEST_REQUIRE=all`.
 
 #![forbid(unsafe_code)]
 
@@ -208,7 +209,8 @@ fn pairs_of_an_odd_job() {
             "# OSU MPI Multiple Bandwidth / Message Rate Test v7.4",
             "# [ pairs: 1 ] [ window size: 64 ]",
             "# Datatype: MPI_CHAR.",
-            "# Size                  MB/s      Min BW(MB/s)      Max BW(MB/s)  Iterations        Validation",
+            "# Size                  MB/s      Min BW(MB/s)      Max BW(MB/s)  Iterations        \
+             Validation",
         ]
     );
     assert_eq!(outcome.passed(), [8]);

@@ -1,4 +1,5 @@
-//! What `cargo bench` makes of a prefix: its tables, and what it says where a fabric is missing or fails.
+//! What `cargo bench` makes of a prefix: its tables, and what it says where a fabric is missing or
+//! fails.
 //!
 //! The prefix is one of shell scripts, so that nothing is built or measured.
 
@@ -121,7 +122,8 @@ fn each_fabric_has_the_same_rows_with_limits_of_its_own() {
         "  allreduce, 8 bytes          7.00 [7.00 .. 7.00]",
         "  alltoall, 64 KiB            7.00 [7.00 .. 7.00]",
         "  iallreduce, 64 KiB          40 [40 .. 40]",
-        "  4 MiB                       1000 [1000 .. 1000]             11000 [10000 .. 12000]       | 18700 [17000 .. 20400]",
+        "  4 MiB                       1000 [1000 .. 1000]             11000 [10000 .. \
+         12000]       | 18700 [17000 .. 20400]",
     ] {
         assert!(shared.contains(&line), "{line}\n{report}");
     }
@@ -165,7 +167,8 @@ fi"#
         ),
         "{report}"
     );
-    let reason = "A job failed, TCP (loopback): osu_mbw_mr -m 1:1: exit status: 7\nferrite: rank 1 did not answer\n";
+    let reason = "A job failed, TCP (loopback): osu_mbw_mr -m 1:1: exit status: 7\nferrite: rank 1 \
+        did not answer\n";
     assert!(report.contains(reason), "{report}");
     assert!(matches!(fabrics[1].trouble, Some(Trouble::Failed(_))));
     let tries = fs::read_to_string(count.path()).expect("the file");

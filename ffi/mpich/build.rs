@@ -1,4 +1,5 @@
-//! Chooses MPICH's binary interface, and gives the shared library the name that programs of MPICH and Intel MPI look for.
+//! Chooses MPICH's binary interface, and gives the shared library the name that programs of MPICH
+//! and Intel MPI look for.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

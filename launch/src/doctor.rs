@@ -1,7 +1,9 @@
-//! `mpiexec --doctor`: what would keep a job from running on these hosts, or from running well, and what to do about it.
+//! `mpiexec --doctor`: what would keep a job from running on these hosts, or from running well, and
+//! what to do about it.
 //!
-//! Each host is reached as a job would reach it, and looks at itself ([`examine`]); then each one listens, and every other one tries to
-//! connect ([`dial`]). This file runs the visit and prints what was found.
+//! Each host is reached as a job would reach it, and looks at itself ([`examine`]); then each one
+//! listens, and every other one tries to connect ([`dial`]). This file runs the visit and prints
+//! what was found.
 
 use crate::agents::{Fleet, Station};
 use crate::host::{self, Listener, dial, examine, parse_ports};
@@ -138,7 +140,8 @@ impl Doctor {
                 if host.asked.is_some_and(|asked| asked + LOOK_WITHIN <= now) && !holds(host) {
                     host.lost = true;
                     let text = format!(
-                        "its agent has not answered for {} s: is the machine overloaded, or a file system stuck?",
+                        "its agent has not answered for {} s: is the machine overloaded, or a file \
+                         system stuck?",
                         LOOK_WITHIN.as_secs()
                     );
                     host.findings
@@ -324,7 +327,8 @@ fn compare_clocks(there: u64, after: u64, took: Duration) -> Finding {
     match off > CLOCKS {
         true => {
             let text = format!(
-                "is {:.1} s off this machine's: times of files will be wrong; let NTP or chrony set it",
+                "is {:.1} s off this machine's: times of files will be wrong; let NTP or chrony \
+                 set it",
                 off.as_secs_f64()
             );
             Finding::new(Level::Warning, "clock", text)

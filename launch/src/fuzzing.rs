@@ -1,4 +1,5 @@
-//! Doors for fuzzers: what files of users and bytes of other hosts reach, as functions of bytes. Not part of the interface.
+//! Doors for fuzzers: what files of users and bytes of other hosts reach, as functions of bytes.
+//! Not part of the interface.
 #![doc(hidden)]
 
 use crate::job::pmi::{About, Action, Session};
@@ -28,8 +29,9 @@ pub fn hostfile(text: &str) {
     }
 }
 
-/// A rank that speaks PMI-1, or something like it, to mpiexec. Every request has at most one reply, a line; what is answered at once is
-/// as good as what is answered late. The first byte says in pieces of which size.
+/// A rank that speaks PMI-1, or something like it, to mpiexec. Every request has at most one reply,
+/// a line; what is answered at once is as good as what is answered late. The first byte says in
+/// pieces of which size.
 pub fn pmi_server(bytes: &[u8]) {
     let (size, bytes) = bytes
         .split_first()
@@ -75,7 +77,8 @@ pub fn pmi_server(bytes: &[u8]) {
     assert!(replies <= lines + 1, "{replies} replies to {lines} lines");
 }
 
-/// What an agent hears from mpiexec, and mpiexec from an agent. The first byte says in pieces of which size.
+/// What an agent hears from mpiexec, and mpiexec from an agent. The first byte says in pieces of
+/// which size.
 pub fn agent(bytes: &[u8]) {
     let (size, bytes) = bytes
         .split_first()

@@ -1,7 +1,7 @@
 //! The launching half of mpiexec: the top of the tree of agents.
 //!
-//! What happens to processes, sockets and hosts is told by the [`Station`] and given to [`Job`], which decides; nothing here waits for
-//! anything but events.
+//! What happens to processes, sockets and hosts is told by the [`Station`] and given to [`Job`],
+//! which decides; nothing here waits for anything but events.
 
 use crate::agents::{Fleet, Station, Turn};
 use crate::console::{Input, Output};
@@ -35,7 +35,8 @@ pub(crate) fn run(task: Task, guarded: Guarded) -> Outcome {
     match Launcher::new(task, guarded).and_then(Launcher::run) {
         Ok(outcome) => outcome,
         Err(e) => {
-            // Ranks die with this process: by the kernel's parent-death signal, by the guard, and on other hosts by their agents.
+            // Ranks die with this process: by the kernel's parent-death signal, by the guard, and
+            // on other hosts by their agents.
             report::stderr(&format!("the launcher cannot go on: {e}"));
             Outcome::Exit(1)
         }

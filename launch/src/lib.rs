@@ -1,13 +1,16 @@
 //! mpiexec: starts jobs and serves their processes.
 //!
-//! [`main`] reads what is asked for (`command`), decides what runs where (`plan`), and splits mpiexec in two (`process`). The
-//! launching half (`launcher`) starts the ranks of its own machine (`node`, `host`) and, through remote shells, an agent on each
-//! other host, in a tree (`agents`), which is the same program and serves the ranks there (`protocol` is what they say to each
-//! other). It answers all ranks and decides by what happens to them how the job ends (`job`), and merges their output by whole lines
-//! (`console`). It knows nothing of MPI but that processes say hello, publish how they are reached, finalize and abort.
+//! [`main`] reads what is asked for (`command`), decides what runs where (`plan`), and splits
+//! mpiexec in two (`process`). The launching half (`launcher`) starts the ranks of its own machine
+//! (`node`, `host`) and, through remote shells, an agent on each other host, in a tree (`agents`),
+//! which is the same program and serves the ranks there (`protocol` is what they say to each
+//! other). It answers all ranks and decides by what happens to them how the job ends (`job`), and
+//! merges their output by whole lines (`console`). It knows nothing of MPI but that processes say
+//! hello, publish how they are reached, finalize and abort.
 //!
-//! A module uses those that stand before it in this list: `sys`, `process`, `command`, `plan`, `protocol`, `host`, `node`, `job`,
-//! `console`, `agents`; and `doctor` and `launcher`, which are the two things that mpiexec does, use all of them.
+//! A module uses those that stand before it in this list: `sys`, `process`, `command`, `plan`,
+//! `protocol`, `host`, `node`, `job`, `console`, `agents`; and `doctor` and `launcher`, which are
+//! the two things that mpiexec does, use all of them.
 
 #![deny(unsafe_code)]
 

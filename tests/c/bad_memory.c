@@ -1,5 +1,5 @@
-/* A message of which one end's buffer is not all memory of its process: `send` or `receive`, and the bytes that are there of
- * the 4 MiB that the call claims. */
+/* A message of which one end's buffer is not all memory of its process: `send` or `receive`, and
+ * the bytes that are there of the 4 MiB that the call claims. */
 #include "check.h"
 #include <sys/mman.h>
 

@@ -1,5 +1,6 @@
-/* Collectives one after another in a random order, on communicators that overlap, among ranks that sleep now and then; and more communicators alive
- * than shared memory has room for. The seed is the first argument; every rank draws the same numbers. */
+/* Collectives one after another in a random order, on communicators that overlap, among ranks that
+ * sleep now and then; and more communicators alive than shared memory has room for. The seed is the
+ * first argument; every rank draws the same numbers. */
 #include "check.h"
 #include <stdint.h>
 #include <time.h>
@@ -15,7 +16,8 @@ static uint32_t draw(uint32_t below)
     return (uint32_t)(state >> 33) % below;
 }
 
-/* An element of 64 bits is a pair {a, b} that stands for x -> ax + b: a composition that does not commute. */
+/* An element of 64 bits is a pair {a, b} that stands for x -> ax + b: a composition that does not
+ * commute. */
 static void compose(void *left, void *right, int *count, MPI_Datatype *type)
 {
     uint32_t *l = left, *r = right;
@@ -51,7 +53,9 @@ static void reduced(int of, uint32_t round, int count, MPI_Op op, MPI_Op composi
             compose(left, expected, &pairs, NULL);
         } else
             for (int i = 0; i < count; i++)
-                expected[i] = op == MPI_SUM ? expected[i] + left[i] : expected[i] > left[i] ? expected[i] : left[i];
+                expected[i] = op == MPI_SUM           ? expected[i] + left[i]
+                              : expected[i] > left[i] ? expected[i]
+                                                      : left[i];
     }
     free(left);
 }
@@ -69,7 +73,10 @@ static void one(MPI_Comm comm, uint32_t round, MPI_Op composition)
     MPI_Comm_size(comm, &of);
     uint32_t what = draw(9), length = draw(4), how = draw(3), in_place = draw(2);
     int root = (int)draw((uint32_t)of), sleeper = (int)draw(24);
-    int count = length == 0 ? (int)draw(13) : length == 1 ? (int)draw(600) : length == 2 ? (int)draw(5000) : (int)draw(MOST);
+    int count = length == 0   ? (int)draw(13)
+                : length == 1 ? (int)draw(600)
+                : length == 2 ? (int)draw(5000)
+                              : (int)draw(MOST);
     MPI_Op op = how == 0 ? MPI_SUM : how == 1 ? MPI_MAX : composition;
     MPI_Datatype type = MPI_UINT32_T;
     int items = count;
@@ -106,7 +113,8 @@ static void one(MPI_Comm comm, uint32_t round, MPI_Op composition)
     case 6:
         contribution(in, me, round, count * of);
         memset(out, 0, (size_t)count * sizeof *out);
-        MPI_Scatter(in, count, MPI_UINT32_T, in_place && me == root ? MPI_IN_PLACE : out, count, MPI_UINT32_T, root, comm);
+        MPI_Scatter(in, count, MPI_UINT32_T, in_place && me == root ? MPI_IN_PLACE : out, count,
+                    MPI_UINT32_T, root, comm);
         contribution(expected, root, round, count * of);
         if (!in_place || me != root)
             same(out, expected + (size_t)me * (size_t)count, (size_t)count);
@@ -116,7 +124,8 @@ static void one(MPI_Comm comm, uint32_t round, MPI_Op composition)
         MPI_Alltoall(in, count, MPI_UINT32_T, out, count, MPI_UINT32_T, comm);
         for (int from = 0; from < of; from++) {
             contribution(expected, from, round, count * of);
-            same(out + (size_t)from * (size_t)count, expected + (size_t)me * (size_t)count, (size_t)count);
+            same(out + (size_t)from * (size_t)count, expected + (size_t)me * (size_t)count,
+                 (size_t)count);
         }
         break;
     case 8:
@@ -132,9 +141,11 @@ static void one(MPI_Comm comm, uint32_t round, MPI_Op composition)
         if (in_place && (what == 5 || me == root))
             contribution(out + (size_t)me * (size_t)count, me, round, count);
         if (what == 4)
-            MPI_Gather(in_place && me == root ? MPI_IN_PLACE : in, count, MPI_UINT32_T, out, count, MPI_UINT32_T, root, comm);
+            MPI_Gather(in_place && me == root ? MPI_IN_PLACE : in, count, MPI_UINT32_T, out, count,
+                       MPI_UINT32_T, root, comm);
         else
-            MPI_Allgather(in_place ? MPI_IN_PLACE : in, count, MPI_UINT32_T, out, count, MPI_UINT32_T, comm);
+            MPI_Allgather(in_place ? MPI_IN_PLACE : in, count, MPI_UINT32_T, out, count,
+                          MPI_UINT32_T, comm);
         if (what == 5 || me == root)
             same(out, expected, (size_t)count * (size_t)of);
     }
@@ -157,7 +168,8 @@ int main(int argc, char **argv)
     for (int i = 0; i < rounds; i++) {
         uint32_t which = draw(4), seed = draw(1u << 30);
         uint64_t kept = state;
-        /* Parts of a split have other sizes, so that what they draw differs: each goes on from the same place. */
+        /* Parts of a split have other sizes, so that what they draw differs: each goes on from the
+         * same place. */
         state = seed;
         one(comms[which], (uint32_t)i, composition);
         state = kept;

@@ -1,5 +1,6 @@
-/* Buffered sends and the room that they have: two threads never get the room of one message, and what was received gives its room back,
- * whether or not the sender has called the library since. Wants two ranks. */
+/* Buffered sends and the room that they have: two threads never get the room of one message, and
+ * what was received gives its room back, whether or not the sender has called the library since.
+ * Wants two ranks. */
 #include "check.h"
 #include <pthread.h>
 #include <sched.h>
@@ -36,7 +37,8 @@ static volatile int *shared_page(void)
     return page;
 }
 
-/* There is room for one message, which the sender learns to be free again by no call of the library. */
+/* There is room for one message, which the sender learns to be free again by no call of the
+ * library. */
 static void quiet(int length)
 {
     volatile int *received = shared_page();
@@ -50,7 +52,8 @@ static void quiet(int length)
         if (rank == 0) {
             fill(data, length, round);
             EQUAL(MPI_Bsend(data, length, MPI_BYTE, 1, 1, MPI_COMM_WORLD), MPI_SUCCESS);
-            /* Where the receiver cannot fetch a message by itself, this has to help sooner or later. */
+            /* Where the receiver cannot fetch a message by itself, this has to help sooner or
+             * later. */
             for (long turn = 0; *received != round; turn++) {
                 int flag;
                 if (turn > 100000)
@@ -100,7 +103,8 @@ static void *one_of(void *argument)
     return NULL;
 }
 
-/* Several threads want the room that is there for one. The message stays in it until all have tried. */
+/* Several threads want the room that is there for one. The message stays in it until all have
+ * tried. */
 static void rivals(void)
 {
     int size_of_one = LONG + MPI_BSEND_OVERHEAD, numbers[THREADS], detached;
@@ -170,7 +174,8 @@ static void *fair(void *argument)
     return NULL;
 }
 
-/* Each thread has its share of the room, and uses no more: it sends again when it knows that all was received. */
+/* Each thread has its share of the room, and uses no more: it sends again when it knows that all
+ * was received. */
 static void shares(int bytes)
 {
     int all = THREADS * EACH * (bytes + MPI_BSEND_OVERHEAD), numbers[THREADS], detached;

@@ -1,4 +1,5 @@
-/* Buffers of communicators, sessions and the process: whose a message goes by, that they are full, that they are empty. */
+/* Buffers of communicators, sessions and the process: whose a message goes by, that they are full,
+ * that they are empty. */
 #include "check.h"
 
 enum { LENGTH = 100000, ROOM = 2 * (LENGTH + MPI_BSEND_OVERHEAD) };
@@ -88,7 +89,8 @@ int main(int argc, char **argv)
         receive_from(plain, tag);
         receive_from(of_session, tag);
     }
-    /* A part of the session's communicator is of the session, too; one without a buffer goes by the process's. */
+    /* A part of the session's communicator is of the session, too; one without a buffer goes by the
+     * process's. */
     EQUAL(send_to(of_part, 4), MPI_SUCCESS);
     EQUAL(send_to(own, 4), MPI_SUCCESS);
     MPI_Request both[2];
@@ -107,7 +109,9 @@ int main(int argc, char **argv)
         EQUAL(MPI_Bsend(data, LENGTH, MPI_CHAR, (rank + 1) % size, tag, own), MPI_SUCCESS);
     EQUAL(MPI_Comm_iflush_buffer(own, &request), MPI_SUCCESS);
     for (int tag = 0; tag < 5; tag++)
-        EQUAL(MPI_Recv(back, LENGTH, MPI_CHAR, (rank + size - 1) % size, tag, own, MPI_STATUS_IGNORE), MPI_SUCCESS);
+        EQUAL(
+            MPI_Recv(back, LENGTH, MPI_CHAR, (rank + size - 1) % size, tag, own, MPI_STATUS_IGNORE),
+            MPI_SUCCESS);
     EQUAL(MPI_Wait(&request, MPI_STATUS_IGNORE), MPI_SUCCESS);
     EQUAL(MPI_Comm_detach_buffer(own, &address, &bytes), MPI_SUCCESS);
     CHECK(address == MPI_BUFFER_AUTOMATIC);

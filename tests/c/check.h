@@ -1,5 +1,6 @@
-/* What the C programs of the tests share: every program is one job that checks itself. Rank 0 prints "passed" at the end; a
- * condition that does not hold names itself on the standard error stream and aborts the job. */
+/* What the C programs of the tests share: every program is one job that checks itself. Rank 0
+ * prints "passed" at the end; a condition that does not hold names itself on the standard error
+ * stream and aborts the job. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -19,34 +20,35 @@ static inline void fail(const char *file, int line, const char *what)
     MPI_Abort(MPI_COMM_WORLD, 1);
 }
 
-#define CHECK(condition)                                                                                                     \
-    do {                                                                                                                     \
-        if (!(condition))                                                                                                    \
-            fail(__FILE__, __LINE__, #condition);                                                                            \
+#define CHECK(condition)                          \
+    do {                                          \
+        if (!(condition))                         \
+            fail(__FILE__, __LINE__, #condition); \
     } while (0)
 
 /* Two integers that must be equal; both are printed when they are not. */
-#define EQUAL(left, right)                                                                                                   \
-    do {                                                                                                                     \
-        long long left_ = (long long)(left), right_ = (long long)(right);                                                    \
-        if (left_ != right_) {                                                                                               \
-            char text_[256];                                                                                                 \
-            snprintf(text_, sizeof text_, "%s is %lld, %s is %lld", #left, left_, #right, right_);                           \
-            fail(__FILE__, __LINE__, text_);                                                                                 \
-        }                                                                                                                    \
+#define EQUAL(left, right)                                                                         \
+    do {                                                                                           \
+        long long left_ = (long long)(left), right_ = (long long)(right);                          \
+        if (left_ != right_) {                                                                     \
+            char text_[256];                                                                       \
+            snprintf(text_, sizeof text_, "%s is %lld, %s is %lld", #left, left_, #right, right_); \
+            fail(__FILE__, __LINE__, text_);                                                       \
+        }                                                                                          \
     } while (0)
 
 /* A call that must return an error of a class. */
-#define FAILS(class, call)                                                                                                   \
-    do {                                                                                                                     \
-        int code_ = (call), class_ = -1;                                                                                     \
-        if (code_ != MPI_SUCCESS)                                                                                            \
-            MPI_Error_class(code_, &class_);                                                                                 \
-        if (class_ != (class)) {                                                                                             \
-            char text_[256];                                                                                                 \
-            snprintf(text_, sizeof text_, "%s returned %d of class %d, not %s", #call, code_, class_, #class);               \
-            fail(__FILE__, __LINE__, text_);                                                                                 \
-        }                                                                                                                    \
+#define FAILS(class, call)                                                                    \
+    do {                                                                                      \
+        int code_ = (call), class_ = -1;                                                      \
+        if (code_ != MPI_SUCCESS)                                                             \
+            MPI_Error_class(code_, &class_);                                                  \
+        if (class_ != (class)) {                                                              \
+            char text_[256];                                                                  \
+            snprintf(text_, sizeof text_, "%s returned %d of class %d, not %s", #call, code_, \
+                     class_, #class);                                                         \
+            fail(__FILE__, __LINE__, text_);                                                  \
+        }                                                                                     \
     } while (0)
 
 static inline void start(int *argc, char ***argv)
@@ -66,8 +68,8 @@ static inline int finish(void)
 }
 
 /* Lengths in bytes on both sides of every limit between protocols. */
-static const int LENGTHS[] = {0,     1,     8,     40,    41,     56,     57,     1024,    4096,   8192,
-                              16384, 32768, 32769, 65536, 65537, 262145, 1048576, 5242880};
+static const int LENGTHS[] = {0,    1,     8,     40,    41,    56,    57,     1024,    4096,
+                              8192, 16384, 32768, 32769, 65536, 65537, 262145, 1048576, 5242880};
 #define LENGTH_COUNT ((int)(sizeof LENGTHS / sizeof *LENGTHS))
 #define LONGEST 5242880
 
@@ -87,36 +89,41 @@ static inline void clear(unsigned char *buffer, size_t length)
 }
 
 /* Whether a buffer holds a message of this length and seed, and nothing was written behind it. */
-static inline void check_content(const unsigned char *buffer, size_t length, unsigned seed, const char *file, int line)
+static inline void check_content(const unsigned char *buffer, size_t length, unsigned seed,
+                                 const char *file, int line)
 {
     char text[128];
     for (size_t i = 0; i < length; i++)
         if (buffer[i] != (unsigned char)(seed * 31 + i * 7 + (i >> 8))) {
-            snprintf(text, sizeof text, "byte %zu of a message of %zu is wrong (seed %u)", i, length, seed);
+            snprintf(text, sizeof text, "byte %zu of a message of %zu is wrong (seed %u)", i,
+                     length, seed);
             fail(file, line, text);
         }
     for (size_t i = length; i < length + GUARD; i++)
         if (buffer[i] != 0xEE) {
-            snprintf(text, sizeof text, "byte %zu behind a message of %zu was written", i - length, length);
+            snprintf(text, sizeof text, "byte %zu behind a message of %zu was written", i - length,
+                     length);
             fail(file, line, text);
         }
 }
 
 #define CONTENT(buffer, length, seed) check_content(buffer, length, seed, __FILE__, __LINE__)
 
-static inline void check_status(const MPI_Status *status, int source, int tag, int length, const char *file, int line)
+static inline void check_status(const MPI_Status *status, int source, int tag, int length,
+                                const char *file, int line)
 {
     int count = -1;
     char text[128];
     MPI_Get_count(status, MPI_BYTE, &count);
     if (status->MPI_SOURCE != source || status->MPI_TAG != tag || count != length) {
-        snprintf(text, sizeof text, "status is source %d, tag %d, %d bytes, not %d, %d, %d", status->MPI_SOURCE, status->MPI_TAG,
-                 count, source, tag, length);
+        snprintf(text, sizeof text, "status is source %d, tag %d, %d bytes, not %d, %d, %d",
+                 status->MPI_SOURCE, status->MPI_TAG, count, source, tag, length);
         fail(file, line, text);
     }
 }
 
-#define STATUS(status, source, tag, length) check_status(status, source, tag, length, __FILE__, __LINE__)
+#define STATUS(status, source, tag, length) \
+    check_status(status, source, tag, length, __FILE__, __LINE__)
 
 /* A buffer for a message and its guard. */
 static inline unsigned char *buffer_of(size_t length)

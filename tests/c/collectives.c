@@ -1,4 +1,5 @@
-/* The collectives that the benchmark programs call: each root, several lengths and types, in place too, on the world and on parts. */
+/* The collectives that the benchmark programs call: each root, several lengths and types, in place
+ * too, on the world and on parts. */
 #include "check.h"
 #include <time.h>
 #include <unistd.h>
@@ -30,7 +31,8 @@ static void barrier(MPI_Comm comm, int me, int of)
 
 static void rooted(MPI_Comm comm, int me, int of, int count)
 {
-    int *in = calloc(count + 1, sizeof *in), *out = calloc(count + 1, sizeof *out), *all = malloc((size_t)(count + 1) * of * sizeof *all);
+    int *in = calloc(count + 1, sizeof *in), *out = calloc(count + 1, sizeof *out),
+        *all = malloc((size_t)(count + 1) * of * sizeof *all);
     for (int root = 0; root < of; root += of > 4 ? 3 : 1) {
         for (int i = 0; i < count; i++)
             out[i] = me == root ? root * 7 + i : -1;
@@ -85,7 +87,10 @@ static void allreduce(MPI_Comm comm, int me, int of, int count)
 static void operations(MPI_Comm comm, int me, int of)
 {
     int value = me + 1, got = 0, bits = 1 << (me % 8), flag = me != 0;
-    struct { double value; int index; } pair, best;
+    struct {
+        double value;
+        int index;
+    } pair, best;
     /* The gap, too, may be sent: memory checkers look at it. */
     memset(&pair, 0, sizeof pair);
     pair.value = of - me;

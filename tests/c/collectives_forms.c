@@ -1,28 +1,29 @@
-/* Every collective in its blocking, nonblocking and persistent form, with MPI_IN_PLACE and without, on integers in a row, on integers with
- * gaps between them, and with an operation that does not commute. */
+/* Every collective in its blocking, nonblocking and persistent form, with MPI_IN_PLACE and without,
+ * on integers in a row, on integers with gaps between them, and with an operation that does not
+ * commute. */
 #include "check.h"
 
 /* How a call is made: at once, by a request, or by a persistent request that is started twice. */
 enum form { NOW, LATER, AGAIN, FORMS };
 
-#define CALL(form, name, init, ...)                                                                                          \
-    do {                                                                                                                     \
-        MPI_Request request_ = MPI_REQUEST_NULL;                                                                             \
-        if (form == NOW) {                                                                                                   \
-            EQUAL(MPI_##name(__VA_ARGS__), MPI_SUCCESS);                                                                     \
-        } else if (form == LATER) {                                                                                          \
-            EQUAL(MPI_I##init(__VA_ARGS__, &request_), MPI_SUCCESS);                                                         \
-            EQUAL(MPI_Wait(&request_, MPI_STATUS_IGNORE), MPI_SUCCESS);                                                      \
-            CHECK(request_ == MPI_REQUEST_NULL);                                                                             \
-        } else {                                                                                                             \
-            EQUAL(MPI_##name##_init(__VA_ARGS__, MPI_INFO_NULL, &request_), MPI_SUCCESS);                                    \
-            for (int round_ = 0; round_ < 2; round_++) {                                                                     \
-                PREPARE;                                                                                                     \
-                EQUAL(MPI_Start(&request_), MPI_SUCCESS);                                                                    \
-                EQUAL(MPI_Wait(&request_, MPI_STATUS_IGNORE), MPI_SUCCESS);                                                  \
-            }                                                                                                                \
-            EQUAL(MPI_Request_free(&request_), MPI_SUCCESS);                                                                 \
-        }                                                                                                                    \
+#define CALL(form, name, init, ...)                                                       \
+    do {                                                                                  \
+        MPI_Request request_ = MPI_REQUEST_NULL;                                          \
+        if (form == NOW) {                                                                \
+            EQUAL(MPI_##name(__VA_ARGS__), MPI_SUCCESS);                                  \
+        } else if (form == LATER) {                                                       \
+            EQUAL(MPI_I##init(__VA_ARGS__, &request_), MPI_SUCCESS);                      \
+            EQUAL(MPI_Wait(&request_, MPI_STATUS_IGNORE), MPI_SUCCESS);                   \
+            CHECK(request_ == MPI_REQUEST_NULL);                                          \
+        } else {                                                                          \
+            EQUAL(MPI_##name##_init(__VA_ARGS__, MPI_INFO_NULL, &request_), MPI_SUCCESS); \
+            for (int round_ = 0; round_ < 2; round_++) {                                  \
+                PREPARE;                                                                  \
+                EQUAL(MPI_Start(&request_), MPI_SUCCESS);                                 \
+                EQUAL(MPI_Wait(&request_, MPI_STATUS_IGNORE), MPI_SUCCESS);               \
+            }                                                                             \
+            EQUAL(MPI_Request_free(&request_), MPI_SUCCESS);                              \
+        }                                                                                 \
     } while (0)
 
 static int *in, *out;
@@ -55,7 +56,8 @@ static void expect(const int *buffer, int at, int count, int from, int first, co
 {
     for (int i = 0; i < count; i++)
         if (buffer[(at + i) * step] != value(from, first + i)) {
-            fprintf(stderr, "%s: rank %d, item %d is %d, not %d\n", what, rank, at + i, buffer[(at + i) * step], value(from, first + i));
+            fprintf(stderr, "%s: rank %d, item %d is %d, not %d\n", what, rank, at + i,
+                    buffer[(at + i) * step], value(from, first + i));
             CHECK(!"the items");
         }
 }
@@ -84,7 +86,8 @@ static void compose(void *left, void *right, int *count, MPI_Datatype *of)
     MPI_Aint lb, extent;
     MPI_Type_get_extent(*of, &lb, &extent);
     for (int i = 0; i < *count; i++) {
-        unsigned *l = (unsigned *)((char *)left + i * extent), *r = (unsigned *)((char *)right + i * extent);
+        unsigned *l = (unsigned *)((char *)left + i * extent),
+                 *r = (unsigned *)((char *)right + i * extent);
         unsigned a = *l >> 16, b = *l & 0xffff, c = *r >> 16, d = *r & 0xffff;
         *r = (a * c & 0xffff) << 16 | ((a * d + b) & 0xffff);
     }
@@ -111,8 +114,8 @@ static void rooted(enum form form, int n)
         fresh();
         if (rank == root)
             put(out, 0, n, root, 0);
-#define PREPARE                                                                                                              \
-    if (rank != root && n)                                                                                                     \
+#define PREPARE            \
+    if (rank != root && n) \
     memset(out, -1, 4)
         CALL(form, Bcast, bcast, out, n, type, root, MPI_COMM_WORLD);
         expect(out, 0, n, root, 0, "bcast");
@@ -127,7 +130,8 @@ static void rooted(enum form form, int n)
         untouched(out, rank == root ? n * size : 0, "gather");
         if (rank == root)
             put(out, root * n, n, rank, 0);
-        CALL(form, Gather, gather, rank == root ? MPI_IN_PLACE : in, n, type, out, n, type, root, MPI_COMM_WORLD);
+        CALL(form, Gather, gather, rank == root ? MPI_IN_PLACE : in, n, type, out, n, type, root,
+             MPI_COMM_WORLD);
         for (int from = 0; rank == root && from < size; from++)
             expect(out, from * n, n, from, 0, "gather in place");
 
@@ -137,7 +141,8 @@ static void rooted(enum form form, int n)
         CALL(form, Scatter, scatter, in, n, type, out, n, type, root, MPI_COMM_WORLD);
         expect(out, 0, n, rank, 5, "scatter");
         untouched(out, n, "scatter");
-        CALL(form, Scatter, scatter, in, n, type, rank == root ? MPI_IN_PLACE : (void *)out, n, type, root, MPI_COMM_WORLD);
+        CALL(form, Scatter, scatter, in, n, type, rank == root ? MPI_IN_PLACE : (void *)out, n,
+             type, root, MPI_COMM_WORLD);
         expect(out, 0, n, rank, 5, "scatter in place");
 
         /* Blocks of n, n + 1, ... items, from the back to the front with holes. */
@@ -150,22 +155,25 @@ static void rooted(enum form form, int n)
         int mine = counts[rank];
         fresh();
         put(in, 0, mine, rank, 0);
-        CALL(form, Gatherv, gatherv, in, mine, type, out, counts, places, type, root, MPI_COMM_WORLD);
+        CALL(form, Gatherv, gatherv, in, mine, type, out, counts, places, type, root,
+             MPI_COMM_WORLD);
         for (int from = 0; rank == root && from < size; from++) {
             expect(out, places[from], counts[from], from, 0, "gatherv");
             EQUAL(out[(places[from] + counts[from]) * step], -7);
         }
-        CALL(form, Gatherv, gatherv, rank == root ? MPI_IN_PLACE : in, mine, type, out, counts, places, type, root, MPI_COMM_WORLD);
+        CALL(form, Gatherv, gatherv, rank == root ? MPI_IN_PLACE : in, mine, type, out, counts,
+             places, type, root, MPI_COMM_WORLD);
         for (int from = 0; rank == root && from < size; from++)
             expect(out, places[from], counts[from], from, 0, "gatherv in place");
         fresh();
         for (int to = 0; rank == root && to < size; to++)
             put(in, places[to], counts[to], to, 5);
-        CALL(form, Scatterv, scatterv, in, counts, places, type, out, mine, type, root, MPI_COMM_WORLD);
+        CALL(form, Scatterv, scatterv, in, counts, places, type, out, mine, type, root,
+             MPI_COMM_WORLD);
         expect(out, 0, mine, rank, 5, "scatterv");
         untouched(out, mine, "scatterv");
-        CALL(form, Scatterv, scatterv, in, counts, places, type, rank == root ? MPI_IN_PLACE : (void *)out, mine, type, root,
-             MPI_COMM_WORLD);
+        CALL(form, Scatterv, scatterv, in, counts, places, type,
+             rank == root ? MPI_IN_PLACE : (void *)out, mine, type, root, MPI_COMM_WORLD);
         expect(out, 0, mine, rank, 5, "scatterv in place");
 #undef PREPARE
     }
@@ -187,7 +195,8 @@ static void everybody(enum form form, int n)
     for (int from = 0; from < size; from++)
         expect(out, from * n, n, from, 0, "allgather in place");
 
-    /* Blocks of different lengths; of one length, which lie elsewhere on each rank: in a row, or apart and in reverse order. */
+    /* Blocks of different lengths; of one length, which lie elsewhere on each rank: in a row, or
+     * apart and in reverse order. */
     for (int equal = 0; equal < 2; equal++) {
         int counts[64], places[64], all = 0, apart = !(equal && rank % 2);
         for (int i = size - 1; i >= 0; i--) {
@@ -197,7 +206,8 @@ static void everybody(enum form form, int n)
         }
         fresh();
         put(in, 0, counts[rank], rank, 0);
-        CALL(form, Allgatherv, allgatherv, in, counts[rank], type, out, counts, places, type, MPI_COMM_WORLD);
+        CALL(form, Allgatherv, allgatherv, in, counts[rank], type, out, counts, places, type,
+             MPI_COMM_WORLD);
         for (int from = 0; from < size; from++) {
             expect(out, places[from], counts[from], from, 0, "allgatherv");
             if (apart)
@@ -206,7 +216,8 @@ static void everybody(enum form form, int n)
         for (int from = 0; from < size; from++)
             if (from != rank)
                 put(out, places[from], counts[from], 0, 3);
-        CALL(form, Allgatherv, allgatherv, MPI_IN_PLACE, counts[rank], type, out, counts, places, type, MPI_COMM_WORLD);
+        CALL(form, Allgatherv, allgatherv, MPI_IN_PLACE, counts[rank], type, out, counts, places,
+             type, MPI_COMM_WORLD);
         for (int from = 0; from < size; from++)
             expect(out, places[from], counts[from], from, 0, "allgatherv in place");
     }
@@ -219,9 +230,9 @@ static void everybody(enum form form, int n)
         expect(out, from * n, n, from, rank * n, "alltoall");
     untouched(out, n * size, "alltoall");
 #undef PREPARE
-#define PREPARE                                                                                                              \
-    for (int to = 0; to < size; to++)                                                                                        \
-    put(out, to * n, n, rank, to * n)
+#define PREPARE                       \
+    for (int to = 0; to < size; to++) \
+    put(out, to *n, n, rank, to *n)
     PREPARE;
     CALL(form, Alltoall, alltoall, MPI_IN_PLACE, n, type, out, n, type, MPI_COMM_WORLD);
     for (int from = 0; from < size; from++)
@@ -241,7 +252,8 @@ static void everybody(enum form form, int n)
     fresh();
     for (int to = 0; to < size; to++)
         put(in, from_at[to], sent[to], rank, to);
-    CALL(form, Alltoallv, alltoallv, in, sent, from_at, type, out, received, to_at, type, MPI_COMM_WORLD);
+    CALL(form, Alltoallv, alltoallv, in, sent, from_at, type, out, received, to_at, type,
+         MPI_COMM_WORLD);
     for (int from = 0; from < size; from++)
         expect(out, to_at[from], received[from], from, rank, "alltoallv");
     /* The same by types of their own: bytes from integers with gaps. */
@@ -255,33 +267,36 @@ static void everybody(enum form form, int n)
     }
     for (size_t i = 0; i < room; i++)
         out[i] = -7;
-    CALL(form, Alltoallw, alltoallw, in, sent, from_bytes, from_types, out, received, to_bytes, to_types, MPI_COMM_WORLD);
+    CALL(form, Alltoallw, alltoallw, in, sent, from_bytes, from_types, out, received, to_bytes,
+         to_types, MPI_COMM_WORLD);
     for (int from = 0; from < size; from++)
         expect(out, to_at[from], received[from], from, rank, "alltoallw");
 #undef PREPARE
-#define PREPARE                                                                                                              \
-    for (int to = 0; to < size; to++)                                                                                        \
+#define PREPARE                       \
+    for (int to = 0; to < size; to++) \
     put(out, to_at[to], received[to], rank, to)
     PREPARE;
-    CALL(form, Alltoallv, alltoallv, MPI_IN_PLACE, NULL, NULL, MPI_DATATYPE_NULL, out, received, to_at, type, MPI_COMM_WORLD);
+    CALL(form, Alltoallv, alltoallv, MPI_IN_PLACE, NULL, NULL, MPI_DATATYPE_NULL, out, received,
+         to_at, type, MPI_COMM_WORLD);
     for (int from = 0; from < size; from++)
         expect(out, to_at[from], received[from], from, rank, "alltoallv in place");
 #undef PREPARE
 }
 
-/* Reductions; with gaps an operation of the program is needed, as predefined ones take no derived types. */
+/* Reductions; with gaps an operation of the program is needed, as predefined ones take no derived
+ * types. */
 static void reductions(enum form form, int n, MPI_Op op, int ordered)
 {
 #define RESULT(first, end, i) (ordered ? (int)composed(first, end, i) : sum(first, end, i))
 #define OPERAND(from, i) (ordered ? (int)(value(from, i) * 65537u + 3) : value(from, i))
-#define RESULTS(buffer, count, first, end, at, what)                                                                         \
-    for (int i = 0; i < (count); i++)                                                                                        \
-        if ((buffer)[i * step] != RESULT(first, end, (at) + i)) {                                                            \
-            fprintf(stderr, "%s: rank %d, item %d is %d\n", what, rank, i, (buffer)[i * step]);                              \
-            CHECK(!"the result");                                                                                            \
+#define RESULTS(buffer, count, first, end, at, what)                                            \
+    for (int i = 0; i < (count); i++)                                                           \
+        if ((buffer)[i * step] != RESULT(first, end, (at) + i)) {                               \
+            fprintf(stderr, "%s: rank %d, item %d is %d\n", what, rank, i, (buffer)[i * step]); \
+            CHECK(!"the result");                                                               \
         }
-#define OPERANDS(buffer, count)                                                                                              \
-    for (int i = 0; i < (count); i++)                                                                                        \
+#define OPERANDS(buffer, count)       \
+    for (int i = 0; i < (count); i++) \
     (buffer)[i * step] = OPERAND(rank, i)
 #define PREPARE (void)0
     int root = size - 1;
@@ -328,7 +343,8 @@ static void reductions(enum form form, int n, MPI_Op op, int ordered)
     fresh();
     OPERANDS(in, n);
     PREPARE;
-    CALL(form, Reduce, reduce, rank == root ? MPI_IN_PLACE : in, out, n, type, op, root, MPI_COMM_WORLD);
+    CALL(form, Reduce, reduce, rank == root ? MPI_IN_PLACE : in, out, n, type, op, root,
+         MPI_COMM_WORLD);
     if (rank == root)
         RESULTS(out, n, 0, size, 0, "reduce in place");
     PREPARE;
@@ -344,7 +360,8 @@ static void reductions(enum form form, int n, MPI_Op op, int ordered)
 #undef PREPARE
 #define PREPARE OPERANDS(out, n *size + all)
     PREPARE;
-    CALL(form, Reduce_scatter_block, reduce_scatter_block, MPI_IN_PLACE, out, n, type, op, MPI_COMM_WORLD);
+    CALL(form, Reduce_scatter_block, reduce_scatter_block, MPI_IN_PLACE, out, n, type, op,
+         MPI_COMM_WORLD);
     RESULTS(out, n, 0, size, n * rank, "reduce_scatter_block in place");
     PREPARE;
     CALL(form, Reduce_scatter, reduce_scatter, MPI_IN_PLACE, out, counts, type, op, MPI_COMM_WORLD);
@@ -373,7 +390,8 @@ static void barriers(enum form form)
     }
 }
 
-/* Many at once, ended in another order than they were started, while messages pass and the communicator is freed. */
+/* Many at once, ended in another order than they were started, while messages pass and the
+ * communicator is freed. */
 static void many(void)
 {
     enum { MANY = 1000 };
@@ -393,13 +411,16 @@ static void many(void)
             MPI_Iscan(&given[i], &got[i], 1, MPI_INT, MPI_SUM, comm, &requests[i]);
     }
     MPI_Comm_free(&comm);
-    MPI_Sendrecv(&token, 1, MPI_INT, next, 0, &from, 1, MPI_INT, previous, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    MPI_Sendrecv(&token, 1, MPI_INT, next, 0, &from, 1, MPI_INT, previous, 0, MPI_COMM_WORLD,
+                 MPI_STATUS_IGNORE);
     EQUAL(from, previous);
     for (int i = MANY - 1; i >= MANY / 2; i--)
         MPI_Wait(&requests[i], MPI_STATUS_IGNORE);
     MPI_Waitall(MANY / 2, requests, MPI_STATUSES_IGNORE);
     for (int i = 0; i < MANY; i++)
-        EQUAL(got[i], i % 3 == 0 ? sum(0, size, i) : i % 3 == 1 ? value(i % size, i) : sum(0, rank + 1, i));
+        EQUAL(got[i], i % 3 == 0   ? sum(0, size, i)
+                      : i % 3 == 1 ? value(i % size, i)
+                                   : sum(0, rank + 1, i));
 }
 
 /* Persistent operations may be started in any order. */
@@ -408,7 +429,8 @@ static void any_order(void)
     int given[2] = {rank, 2 * rank}, got[2];
     MPI_Request requests[2];
     for (int i = 0; i < 2; i++)
-        MPI_Allreduce_init(&given[i], &got[i], 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD, MPI_INFO_NULL, &requests[i]);
+        MPI_Allreduce_init(&given[i], &got[i], 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD, MPI_INFO_NULL,
+                           &requests[i]);
     for (int round = 0; round < 5; round++) {
         int first = (rank + round) % 2;
         MPI_Start(&requests[first]);
@@ -426,15 +448,18 @@ static void wrong(void)
     int one = 1, two = 0, counts[64] = {0};
     MPI_Request request;
     FAILS(MPI_ERR_ROOT, MPI_Scatter(&one, 1, MPI_INT, &two, 1, MPI_INT, size, MPI_COMM_WORLD));
-    FAILS(MPI_ERR_COUNT, MPI_Ialltoall(&one, -1, MPI_INT, &two, 1, MPI_INT, MPI_COMM_WORLD, &request));
+    FAILS(MPI_ERR_COUNT,
+          MPI_Ialltoall(&one, -1, MPI_INT, &two, 1, MPI_INT, MPI_COMM_WORLD, &request));
     FAILS(MPI_ERR_BUFFER, MPI_Alltoall(&one, 1, MPI_INT, MPI_IN_PLACE, 1, MPI_INT, MPI_COMM_WORLD));
     FAILS(MPI_ERR_OP, MPI_Scan(&one, &two, 1, MPI_DOUBLE_INT, MPI_SUM, MPI_COMM_WORLD));
     FAILS(MPI_ERR_OP, MPI_Allreduce(&one, &two, 1, types[1], MPI_SUM, MPI_COMM_WORLD));
     FAILS(MPI_ERR_TYPE, MPI_Bcast(&one, 1, MPI_DATATYPE_NULL, 0, MPI_COMM_WORLD));
-    FAILS(MPI_ERR_ARG, MPI_Alltoallv(&one, NULL, counts, MPI_INT, &two, counts, counts, MPI_INT, MPI_COMM_WORLD));
+    FAILS(MPI_ERR_ARG, MPI_Alltoallv(&one, NULL, counts, MPI_INT, &two, counts, counts, MPI_INT,
+                                     MPI_COMM_WORLD));
     counts[rank] = -1;
     FAILS(MPI_ERR_COUNT, MPI_Reduce_scatter(&one, &two, counts, MPI_INT, MPI_SUM, MPI_COMM_WORLD));
-    FAILS(MPI_ERR_ARG, MPI_Igatherv(&one, 1, MPI_INT, &two, counts, counts, MPI_INT, 0, MPI_COMM_WORLD, NULL));
+    FAILS(MPI_ERR_ARG,
+          MPI_Igatherv(&one, 1, MPI_INT, &two, counts, counts, MPI_INT, 0, MPI_COMM_WORLD, NULL));
     MPI_Barrier_init(MPI_COMM_WORLD, MPI_INFO_NULL, &request);
     MPI_Start(&request);
     FAILS(MPI_ERR_REQUEST, MPI_Start(&request));

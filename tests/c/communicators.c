@@ -47,7 +47,8 @@ static void apart(void)
 {
     MPI_Comm comms[2];
     MPI_Request requests[4];
-    int next = (rank + 1) % size, previous = (rank + size - 1) % size, in[2] = {-1, -1}, out[2] = {rank, 1000 + rank};
+    int next = (rank + 1) % size, previous = (rank + size - 1) % size, in[2] = {-1, -1},
+        out[2] = {rank, 1000 + rank};
     MPI_Comm_dup(MPI_COMM_WORLD, &comms[0]);
     MPI_Comm_dup(comms[0], &comms[1]);
     for (int i = 0; i < 2; i++)
@@ -203,7 +204,8 @@ static void overlapping_groups(void)
     MPI_Group_free(&world);
 }
 
-/* Duplicates that are made while something else goes on: nobody waits for the others in the call. */
+/* Duplicates that are made while something else goes on: nobody waits for the others in the call.
+ */
 static void later(void)
 {
     MPI_Comm comms[3];
@@ -218,7 +220,8 @@ static void later(void)
         else
             MPI_Comm_idup(MPI_COMM_WORLD, &comms[i], &requests[i]);
         /* Rank 0 waits for a message that its sender sends after its own call. */
-        MPI_Sendrecv(&token, 1, MPI_INT, next, i, &got, 1, MPI_INT, previous, i, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        MPI_Sendrecv(&token, 1, MPI_INT, next, i, &got, 1, MPI_INT, previous, i, MPI_COMM_WORLD,
+                     MPI_STATUS_IGNORE);
     }
     MPI_Waitall(3, requests, MPI_STATUSES_IGNORE);
     for (int i = 2; i >= 0; i--) {
@@ -270,7 +273,8 @@ static void by_type(void)
         EQUAL(its_size, here);
         MPI_Comm_free(&comm);
     }
-    MPI_Comm_split_type(MPI_COMM_WORLD, rank ? MPI_UNDEFINED : MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &comm);
+    MPI_Comm_split_type(MPI_COMM_WORLD, rank ? MPI_UNDEFINED : MPI_COMM_TYPE_SHARED, 0,
+                        MPI_INFO_NULL, &comm);
     CHECK((comm == MPI_COMM_NULL) == (rank > 0));
     if (rank == 0)
         MPI_Comm_free(&comm);

@@ -1,5 +1,6 @@
-/* Of several requests that are complete, the calls tell the one first that was first, whatever their places in the array: a program
- * may take what comes last for the last. Requests of every kind, completed one by one in an order of the test's choice. */
+/* Of several requests that are complete, the calls tell the one first that was first, whatever
+ * their places in the array: a program may take what comes last for the last. Requests of every
+ * kind, completed one by one in an order of the test's choice. */
 #include "check.h"
 
 enum kind { RECEIVE, PERSISTENT, GENERALIZED, BARRIER, PARTITIONED, SEND, REDUCTION, KINDS };
@@ -11,13 +12,15 @@ static MPI_Request requests[COUNT], parts[COUNT];
 /* The places in the order in which their requests are completed. */
 static int order[COUNT];
 
-/* Persistent, for a request whose operation is complete when it starts may be a constant, of no age. */
+/* Persistent, for a request whose operation is complete when it starts may be a constant, of no
+ * age. */
 static void collective(int i)
 {
     if (i % KINDS == BARRIER)
         MPI_Barrier_init(comms[i], MPI_INFO_NULL, &requests[i]);
     else
-        MPI_Allreduce_init(&out[i], &sum[i], 1, MPI_INT, MPI_SUM, comms[i], MPI_INFO_NULL, &requests[i]);
+        MPI_Allreduce_init(&out[i], &sum[i], 1, MPI_INT, MPI_SUM, comms[i], MPI_INFO_NULL,
+                           &requests[i]);
 }
 
 static int is_persistent(int i)
@@ -43,7 +46,8 @@ static void begin(int i)
         break;
     case PARTITIONED:
         MPI_Psend_init(&out[i], 1, 1, MPI_INT, next, i, MPI_COMM_WORLD, MPI_INFO_NULL, &parts[i]);
-        MPI_Precv_init(&in[i], 1, 1, MPI_INT, previous, i, MPI_COMM_WORLD, MPI_INFO_NULL, &requests[i]);
+        MPI_Precv_init(&in[i], 1, 1, MPI_INT, previous, i, MPI_COMM_WORLD, MPI_INFO_NULL,
+                       &requests[i]);
         MPI_Start(&parts[i]);
         MPI_Start(&requests[i]);
         break;

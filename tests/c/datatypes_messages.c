@@ -1,9 +1,11 @@
-/* Messages of derived types: every call and every length, to types of the same and of other layouts with the same signature. */
+/* Messages of derived types: every call and every length, to types of the same and of other layouts
+ * with the same signature. */
 #include "check.h"
 #include <stddef.h>
 
 #define TYPES 8
-static const char *NAMES[TYPES] = {"contiguous", "vector", "indexed", "struct", "subarray", "darray", "resized", "nested"};
+static const char *NAMES[TYPES] = {"contiguous", "vector", "indexed", "struct",
+                                   "subarray",   "darray", "resized", "nested"};
 
 /* A type of `n` integers in the middle of an array of 8 `n`, and where its integers are. */
 static MPI_Datatype make(int which, int n, int *where)
@@ -12,18 +14,38 @@ static MPI_Datatype make(int which, int n, int *where)
     int half = n / 2;
     for (int i = 0; i < n; i++)
         switch (which) {
-        case 0: where[i] = i; break;
-        case 1: where[i] = 3 * i; break;
-        case 2: where[i] = i < half ? 5 * n + i : i - half + 1; break;
-        case 3: where[i] = i % 2 ? 4 * (i / 2) + 3 : 4 * (i / 2); break;
-        case 4: where[i] = i < half ? n + 1 + i : 2 * n + 1 + i - half; break;
-        case 5: where[i] = 2 * i + 1; break;
-        case 6: where[i] = i; break;
-        case 7: where[i] = i % 2 ? 6 * (i / 2) + 2 : 6 * (i / 2); break;
+        case 0:
+            where[i] = i;
+            break;
+        case 1:
+            where[i] = 3 * i;
+            break;
+        case 2:
+            where[i] = i < half ? 5 * n + i : i - half + 1;
+            break;
+        case 3:
+            where[i] = i % 2 ? 4 * (i / 2) + 3 : 4 * (i / 2);
+            break;
+        case 4:
+            where[i] = i < half ? n + 1 + i : 2 * n + 1 + i - half;
+            break;
+        case 5:
+            where[i] = 2 * i + 1;
+            break;
+        case 6:
+            where[i] = i;
+            break;
+        case 7:
+            where[i] = i % 2 ? 6 * (i / 2) + 2 : 6 * (i / 2);
+            break;
         }
     switch (which) {
-    case 0: MPI_Type_contiguous(n, MPI_INT, &type); break;
-    case 1: MPI_Type_vector(n, 1, 3, MPI_INT, &type); break;
+    case 0:
+        MPI_Type_contiguous(n, MPI_INT, &type);
+        break;
+    case 1:
+        MPI_Type_vector(n, 1, 3, MPI_INT, &type);
+        break;
     case 2: {
         int lengths[] = {half, n - half}, places[] = {5 * n, 1};
         MPI_Type_indexed(2, lengths, places, MPI_INT, &type);
@@ -45,7 +67,8 @@ static MPI_Datatype make(int which, int n, int *where)
     }
     case 5: {
         int sizes[] = {2 * n}, kinds[] = {MPI_DISTRIBUTE_CYCLIC}, arguments[] = {1}, grid[] = {2};
-        MPI_Type_create_darray(2, 1, 1, sizes, kinds, arguments, grid, MPI_ORDER_FORTRAN, MPI_INT, &type);
+        MPI_Type_create_darray(2, 1, 1, sizes, kinds, arguments, grid, MPI_ORDER_FORTRAN, MPI_INT,
+                               &type);
         break;
     }
     case 6:
@@ -62,7 +85,8 @@ static MPI_Datatype make(int which, int n, int *where)
     return type;
 }
 
-static void check_items(const int *got, const int *where, int n, int seed, size_t room, const char *what)
+static void check_items(const int *got, const int *where, int n, int seed, size_t room,
+                        const char *what)
 {
     char *touched = calloc(room, 1);
     for (int i = 0; i < n; i++) {
@@ -100,13 +124,14 @@ int main(int argc, char **argv)
                 out[i] = in[i] = -7;
             for (int i = 0; i < n; i++)
                 out[from[i]] = 100 * rank + i;
-#define ARRIVED()                                                                                                            \
-    do {                                                                                                                     \
-        check_items(in, to, n, 100 * previous, room, NAMES[other]);                                                          \
-        for (size_t i = 0; i < room; i++)                                                                                    \
-            in[i] = -7;                                                                                                      \
+#define ARRIVED()                                                   \
+    do {                                                            \
+        check_items(in, to, n, 100 * previous, room, NAMES[other]); \
+        for (size_t i = 0; i < room; i++)                           \
+            in[i] = -7;                                             \
     } while (0)
-            MPI_Sendrecv(out, 1, sent, next, 1, in, 1, received, previous, 1, MPI_COMM_WORLD, &status);
+            MPI_Sendrecv(out, 1, sent, next, 1, in, 1, received, previous, 1, MPI_COMM_WORLD,
+                         &status);
             ARRIVED();
             MPI_Get_count(&status, received, &items);
             MPI_Get_elements(&status, received, &elements);
@@ -151,7 +176,8 @@ int main(int argc, char **argv)
             MPI_Unpack(flat, 4 * n, &packed, in, 1, received, MPI_COMM_WORLD);
             ARRIVED();
 
-            /* The other way: numbers in a row into a type by a matched probe, from an absolute address. */
+            /* The other way: numbers in a row into a type by a matched probe, from an absolute
+             * address. */
             MPI_Aint address;
             MPI_Message message;
             MPI_Datatype absolute;
@@ -169,7 +195,8 @@ int main(int argc, char **argv)
             MPI_Type_free(&absolute);
 
             /* Half a message leaves the rest alone, and counts no item. */
-            MPI_Sendrecv(flat, n / 2, MPI_INT, next, 6, in, 1, received, previous, 6, MPI_COMM_WORLD, &status);
+            MPI_Sendrecv(flat, n / 2, MPI_INT, next, 6, in, 1, received, previous, 6,
+                         MPI_COMM_WORLD, &status);
             check_items(in, to, n / 2, 100 * previous, room, NAMES[other]);
             for (size_t i = 0; i < room; i++)
                 in[i] = -7;
@@ -182,13 +209,15 @@ int main(int argc, char **argv)
             for (int i = 0; i < n; i++)
                 in[to[i]] = 100 * rank + i;
             while (left-- > 0)
-                MPI_Sendrecv_replace(in, 1, received, next, 7, previous, 7, MPI_COMM_WORLD, &status);
+                MPI_Sendrecv_replace(in, 1, received, next, 7, previous, 7, MPI_COMM_WORLD,
+                                     &status);
             check_items(in, to, n, 100 * rank, room, NAMES[other]);
             for (size_t i = 0; i < room; i++)
                 in[i] = -7;
 
             /* Too much is an error, and what there is room for has come. */
-            FAILS(MPI_ERR_TRUNCATE, MPI_Sendrecv(out, 1, sent, next, 8, in, n / 2, MPI_INT, previous, 8, MPI_COMM_WORLD, &status));
+            FAILS(MPI_ERR_TRUNCATE, MPI_Sendrecv(out, 1, sent, next, 8, in, n / 2, MPI_INT,
+                                                 previous, 8, MPI_COMM_WORLD, &status));
             for (int i = 0; i < n / 2; i++)
                 EQUAL(in[i], 100 * previous + i);
             free(flat);

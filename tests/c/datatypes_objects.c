@@ -1,4 +1,5 @@
-/* Derived types as objects: bounds, names, attributes, how they were made, packing by hand. One rank is enough. */
+/* Derived types as objects: bounds, names, attributes, how they were made, packing by hand. One
+ * rank is enough. */
 #include "check.h"
 #include <stddef.h>
 
@@ -110,7 +111,8 @@ static void contents(void)
     MPI_Type_get_envelope(type, &ni, &na, &nd, &combiner);
     CHECK(ni == 5 && na == 0 && nd == 1 && combiner == MPI_COMBINER_INDEXED);
     MPI_Type_get_contents(type, 8, 4, 2, integers, addresses, types);
-    CHECK(integers[0] == 2 && integers[1] == 2 && integers[2] == 1 && integers[3] == 0 && integers[4] == 5);
+    CHECK(integers[0] == 2 && integers[1] == 2 && integers[2] == 1 && integers[3] == 0 &&
+          integers[4] == 5);
     FAILS(MPI_ERR_ARG, MPI_Type_get_contents(type, 4, 4, 2, integers, addresses, types));
     MPI_Type_free(&type);
     /* The type it was made from lives on as a new handle. */
@@ -123,7 +125,8 @@ static void contents(void)
 
     MPI_Type_create_hvector_c(3, 2, 64, MPI_INT, &type);
     MPI_Type_get_envelope_c(type, &large_ni, &large_na, &large_nc, &large_nd, &combiner);
-    CHECK(large_ni == 0 && large_na == 0 && large_nc == 3 && large_nd == 1 && combiner == MPI_COMBINER_HVECTOR);
+    CHECK(large_ni == 0 && large_na == 0 && large_nc == 3 && large_nd == 1 &&
+          combiner == MPI_COMBINER_HVECTOR);
     MPI_Type_get_contents_c(type, 0, 0, 8, 1, NULL, NULL, counts, types);
     CHECK(counts[0] == 3 && counts[1] == 2 && counts[2] == 64 && types[0] == MPI_INT);
     FAILS(MPI_ERR_TYPE, MPI_Type_get_envelope(type, &ni, &na, &nd, &combiner));
@@ -165,14 +168,16 @@ static void packing(void)
     for (int i = 0; i < 36; i++)
         matrix[i / 6][i % 6] = i;
     MPI_Type_vector(6, 1, 6, MPI_DOUBLE, &column);
-    FAILS(MPI_ERR_TYPE, MPI_Pack(&matrix[0][2], 1, column, buffer, sizeof buffer, &position, MPI_COMM_WORLD));
+    FAILS(MPI_ERR_TYPE,
+          MPI_Pack(&matrix[0][2], 1, column, buffer, sizeof buffer, &position, MPI_COMM_WORLD));
     MPI_Type_commit(&column);
     MPI_Pack_size(1, column, MPI_COMM_WORLD, &size);
     EQUAL(size, 48);
     MPI_Pack(&size, 1, MPI_INT, buffer, sizeof buffer, &position, MPI_COMM_WORLD);
     MPI_Pack(&matrix[0][2], 1, column, buffer, sizeof buffer, &position, MPI_COMM_WORLD);
     EQUAL(position, 52);
-    FAILS(MPI_ERR_TRUNCATE, MPI_Pack(&matrix[0][2], 1, column, buffer, 60, &position, MPI_COMM_WORLD));
+    FAILS(MPI_ERR_TRUNCATE,
+          MPI_Pack(&matrix[0][2], 1, column, buffer, 60, &position, MPI_COMM_WORLD));
     position = size = 0;
     MPI_Unpack(buffer, 52, &position, &size, 1, MPI_INT, MPI_COMM_WORLD);
     MPI_Unpack(buffer, 52, &position, &back[0][4], 1, column, MPI_COMM_WORLD);
@@ -187,7 +192,8 @@ static void packing(void)
     MPI_Pack_external("external32", &value, 1, MPI_LONG, buffer, sizeof buffer, &place);
     MPI_Pack_external("external32", &matrix[0][1], 1, column, buffer, sizeof buffer, &place);
     EQUAL(place, 52);
-    CHECK(buffer[0] == 5 && buffer[3] == 8 && (buffer[4] & 0xff) == 0x3f && (buffer[5] & 0xff) == 0xf0);
+    CHECK(buffer[0] == 5 && buffer[3] == 8 && (buffer[4] & 0xff) == 0x3f &&
+          (buffer[5] & 0xff) == 0xf0);
     place = 0;
     MPI_Unpack_external("external32", buffer, 52, &place, &got, 1, MPI_LONG);
     MPI_Unpack_external("external32", buffer, 52, &place, &back[0][0], 1, column);

@@ -1,5 +1,6 @@
-/* Another program, started by a rank that has talked to everybody, has the three standard descriptors and no more. Neither has the
- * rank itself before it begins, but for the launcher's channel. */
+/* Another program, started by a rank that has talked to everybody, has the three standard
+ * descriptors and no more. Neither has the rank itself before it begins, but for the launcher's
+ * channel. */
 #include "check.h"
 #include <dirent.h>
 #include <sys/wait.h>
@@ -33,8 +34,8 @@ int main(int argc, char **argv)
     start(&argc, &argv);
     for (int distance = 1; distance < size; distance++) {
         int in = -1;
-        MPI_Sendrecv(&rank, 1, MPI_INT, (rank + distance) % size, 0, &in, 1, MPI_INT, (rank + size - distance) % size, 0,
-                     MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        MPI_Sendrecv(&rank, 1, MPI_INT, (rank + distance) % size, 0, &in, 1, MPI_INT,
+                     (rank + size - distance) % size, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
         EQUAL(in, (rank + size - distance) % size);
     }
     pid_t child = fork();

@@ -1,8 +1,9 @@
-/* Collective calls that are wrong: their ranks do not agree about a count, a root, an operation, a type or the function,
- * drawn from a seed. No call may hang; what it returns, and what is in its buffers, does not matter. After each, the next
- * one works on a new communicator.
- * With "late" the calls are right, and some ranks come to them late or take long in their operations: none may fail.
- * With "threads" another thread makes each call, while the first one waits for its end, and a third one waits for a message.
+/* Collective calls that are wrong: their ranks do not agree about a count, a root, an operation, a
+ * type or the function, drawn from a seed. No call may hang; what it returns, and what is in its
+ * buffers, does not matter. After each, the next one works on a new communicator. With "late" the
+ * calls are right, and some ranks come to them late or take long in their operations: none may
+ * fail. With "threads" another thread makes each call, while the first one waits for its end, and a
+ * third one waits for a message.
  *
  *     disagree SEED TRIALS [late] [threads]
  *     disagree roots | polls | neighbours | doubt
@@ -28,15 +29,39 @@ static unsigned draw(unsigned below)
 }
 
 /* Counts of integers around the lengths at which algorithms change. */
-static const int COUNTS[] = {0, 1, 2, 3, 10, 11, 256, 257, 1023, 1024, 1025, 2047, 2048, 2049, 8192, 8193, 16384, 16385, 32768, 65536, 65537};
+static const int COUNTS[] = {0,    1,    2,    3,    10,   11,    256,   257,   1023,  1024, 1025,
+                             2047, 2048, 2049, 8192, 8193, 16384, 16385, 32768, 65536, 65537};
 #define COUNTED ((int)(sizeof COUNTS / sizeof *COUNTS))
 
 enum function {
-    BARRIER, BCAST, GATHER, GATHERV, SCATTER, SCATTERV, ALLGATHER, ALLGATHERV, ALLTOALL, ALLTOALLV, ALLTOALLW, REDUCE, ALLREDUCE,
-    REDUCE_SCATTER_BLOCK, REDUCE_SCATTER, SCAN, EXSCAN, FUNCTIONS
+    BARRIER,
+    BCAST,
+    GATHER,
+    GATHERV,
+    SCATTER,
+    SCATTERV,
+    ALLGATHER,
+    ALLGATHERV,
+    ALLTOALL,
+    ALLTOALLV,
+    ALLTOALLW,
+    REDUCE,
+    ALLREDUCE,
+    REDUCE_SCATTER_BLOCK,
+    REDUCE_SCATTER,
+    SCAN,
+    EXSCAN,
+    FUNCTIONS
 };
-static const char *const NAMES[] = {"barrier", "bcast", "gather", "gatherv", "scatter", "scatterv", "allgather", "allgatherv", "alltoall",
-                                    "alltoallv", "alltoallw", "reduce", "allreduce", "reduce_scatter_block", "reduce_scatter", "scan", "exscan"};
+static const char *const NAMES[] = {"barrier",        "bcast",
+                                    "gather",         "gatherv",
+                                    "scatter",        "scatterv",
+                                    "allgather",      "allgatherv",
+                                    "alltoall",       "alltoallv",
+                                    "alltoallw",      "reduce",
+                                    "allreduce",      "reduce_scatter_block",
+                                    "reduce_scatter", "scan",
+                                    "exscan"};
 
 struct call {
     enum function function;
@@ -64,10 +89,11 @@ static void first_of_both(void *a, void *b, int *count, MPI_Datatype *type)
     memmove(b, a, (size_t)*count * sizeof(int));
 }
 
-/* The three forms of a call; the last arguments are the communicator, and an info object of the persistent form. */
-#define FORMS(name, lower, ...)                                                                                              \
-    (c->form == 0   ? MPI_##name(__VA_ARGS__, comm)                                                                          \
-     : c->form == 1 ? MPI_I##lower(__VA_ARGS__, comm, &request)                                                              \
+/* The three forms of a call; the last arguments are the communicator, and an info object of the
+ * persistent form. */
+#define FORMS(name, lower, ...)                                 \
+    (c->form == 0   ? MPI_##name(__VA_ARGS__, comm)             \
+     : c->form == 1 ? MPI_I##lower(__VA_ARGS__, comm, &request) \
                     : MPI_##name##_init(__VA_ARGS__, comm, MPI_INFO_NULL, &request))
 
 static int start_call(const struct call *c, MPI_Comm comm, MPI_Request *to)
@@ -110,10 +136,12 @@ static int start_call(const struct call *c, MPI_Comm comm, MPI_Request *to)
         code = FORMS(Alltoall, alltoall, from, n, c->type, into, n, c->type);
         break;
     case ALLTOALLV:
-        code = FORMS(Alltoallv, alltoallv, from, counts, places, c->type, into, counts, places, c->type);
+        code = FORMS(Alltoallv, alltoallv, from, counts, places, c->type, into, counts, places,
+                     c->type);
         break;
     case ALLTOALLW:
-        code = FORMS(Alltoallw, alltoallw, from, counts, places, types, into, counts, places, types);
+        code =
+            FORMS(Alltoallw, alltoallw, from, counts, places, types, into, counts, places, types);
         break;
     case REDUCE:
         code = FORMS(Reduce, reduce, from, into, n, c->type, c->op, c->root);
@@ -170,7 +198,8 @@ static void *run_errand(void *argument)
 static void *receive(void *argument)
 {
     int item;
-    EQUAL(MPI_Recv(&item, 1, MPI_INT, rank, 0, *(MPI_Comm *)argument, MPI_STATUS_IGNORE), MPI_SUCCESS);
+    EQUAL(MPI_Recv(&item, 1, MPI_INT, rank, 0, *(MPI_Comm *)argument, MPI_STATUS_IGNORE),
+          MPI_SUCCESS);
     return NULL;
 }
 
@@ -185,7 +214,8 @@ static void run_by_thread(struct errand *errand, MPI_Comm own)
     pthread_join(receiver, NULL);
 }
 
-/* Ends the job when a line is said on the standard error stream, which it passes on to the second of these descriptors. */
+/* Ends the job when a line is said on the standard error stream, which it passes on to the second
+ * of these descriptors. */
 static void *pass_on(void *argument)
 {
     const int *ends = argument;
@@ -201,13 +231,15 @@ static void *pass_on(void *argument)
     return NULL;
 }
 
-/* Each rank waits for a neighbour that does not take it for one, which nobody can tell from the arguments of the call. */
+/* Each rank waits for a neighbour that does not take it for one, which nobody can tell from the
+ * arguments of the call. */
 static void *wait_for_neighbours(void *unused)
 {
     int neighbour = (rank + 1) % size;
     char own = 0, theirs;
     MPI_Comm graph;
-    EQUAL(MPI_Dist_graph_create_adjacent(MPI_COMM_WORLD, 1, &neighbour, MPI_UNWEIGHTED, 0, NULL, MPI_UNWEIGHTED, MPI_INFO_NULL, 0, &graph),
+    EQUAL(MPI_Dist_graph_create_adjacent(MPI_COMM_WORLD, 1, &neighbour, MPI_UNWEIGHTED, 0, NULL,
+                                         MPI_UNWEIGHTED, MPI_INFO_NULL, 0, &graph),
           MPI_SUCCESS);
     MPI_Neighbor_allgather(&own, 1, MPI_BYTE, &theirs, 1, MPI_BYTE, graph);
     return unused;
@@ -236,7 +268,8 @@ static int is_word(int argc, char **argv, const char *word)
 
 int main(int argc, char **argv)
 {
-    int has_threads = is_word(argc, argv, "threads") || is_word(argc, argv, "neighbours") || is_word(argc, argv, "doubt");
+    int has_threads = is_word(argc, argv, "threads") || is_word(argc, argv, "neighbours") ||
+                      is_word(argc, argv, "doubt");
     if (has_threads) {
         int level;
         EQUAL(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level), MPI_SUCCESS);
@@ -322,8 +355,11 @@ int main(int argc, char **argv)
         MPI_Comm comm;
         EQUAL(MPI_Comm_dup(MPI_COMM_WORLD, &comm), MPI_SUCCESS);
         if (is_loud && rank == 0)
-            fprintf(stderr, "trial %d: %s, form %d, %d items, root %d; ranks %#x: %s, %d items, root %d, kind %u\n", trial,
-                    NAMES[right.function], right.form, right.count, right.root, who, NAMES[wrong.function], wrong.count, wrong.root, kind);
+            fprintf(stderr,
+                    "trial %d: %s, form %d, %d items, root %d; ranks %#x: %s, %d items, root %d, "
+                    "kind %u\n",
+                    trial, NAMES[right.function], right.form, right.count, right.root, who,
+                    NAMES[wrong.function], wrong.count, wrong.root, kind);
         double before = MPI_Wtime();
         struct errand errand = {mine, comm, am_late, MPI_SUCCESS};
         if (has_threads)
@@ -339,7 +375,8 @@ int main(int argc, char **argv)
             errors++;
             MPI_Error_string(code, text, &length);
             if (is_loud)
-                fprintf(stderr, "trial %d: rank %d after %.2f s: %s\n", trial, rank, MPI_Wtime() - before, text);
+                fprintf(stderr, "trial %d: rank %d after %.2f s: %s\n", trial, rank,
+                        MPI_Wtime() - before, text);
         }
         later += MPI_Wtime() - before > 0.1;
         MPI_Comm_free(&comm);
@@ -348,7 +385,8 @@ int main(int argc, char **argv)
         EQUAL(all, size);
     }
     if (is_loud)
-        fprintf(stderr, "rank %d: %d of %d trials were errors, %d took long\n", rank, errors, trials, later);
+        fprintf(stderr, "rank %d: %d of %d trials were errors, %d took long\n", rank, errors,
+                trials, later);
     MPI_Op_free(&ours);
     MPI_Comm_free(&own);
     free(from);

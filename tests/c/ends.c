@@ -1,5 +1,5 @@
-/* Ways for one rank to come to its end while the others wait for it. Arguments: the way, and the rank that goes it. Every rank says
- * "ready" before. */
+/* Ways for one rank to come to its end while the others wait for it. Arguments: the way, and the
+ * rank that goes it. Every rank says "ready" before. */
 #include "check.h"
 #include <signal.h>
 #include <unistd.h>

@@ -1,4 +1,5 @@
-/* What a program may ask before, during and after: versions, names, clocks, states; and conversions between handles. */
+/* What a program may ask before, during and after: versions, names, clocks, states; and conversions
+ * between handles. */
 #include "check.h"
 
 static void always(int initialised, int finished)

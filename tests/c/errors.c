@@ -1,4 +1,5 @@
-/* Error classes, codes, strings and handlers; and every mistake in a call of point-to-point, with its class. */
+/* Error classes, codes, strings and handlers; and every mistake in a call of point-to-point, with
+ * its class. */
 #include "check.h"
 
 static int handled, handled_code;
@@ -15,9 +16,11 @@ static void classes_and_strings(void)
 {
     char text[MPI_MAX_ERROR_STRING];
     int length = -1, class = -1, code = -1, again = -1;
-    static const int classes[] = {MPI_SUCCESS,      MPI_ERR_BUFFER, MPI_ERR_COUNT,   MPI_ERR_TYPE,     MPI_ERR_TAG,
-                                  MPI_ERR_COMM,     MPI_ERR_RANK,   MPI_ERR_REQUEST, MPI_ERR_TRUNCATE, MPI_ERR_OTHER,
-                                  MPI_ERR_ARG,      MPI_ERR_ROOT,   MPI_ERR_GROUP,   MPI_ERR_OP,       MPI_ERR_UNSUPPORTED_OPERATION};
+    static const int classes[] = {MPI_SUCCESS,   MPI_ERR_BUFFER,  MPI_ERR_COUNT,
+                                  MPI_ERR_TYPE,  MPI_ERR_TAG,     MPI_ERR_COMM,
+                                  MPI_ERR_RANK,  MPI_ERR_REQUEST, MPI_ERR_TRUNCATE,
+                                  MPI_ERR_OTHER, MPI_ERR_ARG,     MPI_ERR_ROOT,
+                                  MPI_ERR_GROUP, MPI_ERR_OP,      MPI_ERR_UNSUPPORTED_OPERATION};
     for (unsigned i = 0; i < sizeof classes / sizeof *classes; i++) {
         EQUAL(MPI_Error_class(classes[i], &class), MPI_SUCCESS);
         EQUAL(class, classes[i]);
@@ -92,7 +95,8 @@ static void mistakes(void)
     FAILS(MPI_ERR_RANK, MPI_Irecv(&value, 1, MPI_INT, -7, 0, MPI_COMM_WORLD, &request));
     FAILS(MPI_ERR_RANK, MPI_Probe(size, 0, MPI_COMM_WORLD, &status));
     FAILS(MPI_ERR_RANK, MPI_Improbe(size, 0, MPI_COMM_WORLD, &flag, &message, &status));
-    FAILS(MPI_ERR_RANK, MPI_Sendrecv(&value, 1, MPI_INT, size, 0, &value, 1, MPI_INT, rank, 0, MPI_COMM_WORLD, &status));
+    FAILS(MPI_ERR_RANK, MPI_Sendrecv(&value, 1, MPI_INT, size, 0, &value, 1, MPI_INT, rank, 0,
+                                     MPI_COMM_WORLD, &status));
     FAILS(MPI_ERR_RANK, MPI_Send_init(&value, 1, MPI_INT, size, 0, MPI_COMM_WORLD, &request));
 
     int *limit = NULL;
@@ -114,13 +118,19 @@ static void mistakes(void)
     /* Buffers of one call must not overlap. */
     int four[4] = {0}, one = 1, zero = 0, two = 2;
     MPI_Datatype type = MPI_INT;
-    FAILS(MPI_ERR_BUFFER, MPI_Gatherv(&four[1], 1, MPI_INT, four, &one, &one, MPI_INT, 0, MPI_COMM_SELF));
-    FAILS(MPI_ERR_BUFFER, MPI_Scatterv(four, &two, &zero, MPI_INT, &four[1], 2, MPI_INT, 0, MPI_COMM_SELF));
-    FAILS(MPI_ERR_BUFFER, MPI_Allgatherv(&four[1], 1, MPI_INT, four, &one, &one, MPI_INT, MPI_COMM_SELF));
-    FAILS(MPI_ERR_BUFFER, MPI_Alltoallv(four, &one, &two, MPI_INT, four, &one, &two, MPI_INT, MPI_COMM_SELF));
-    FAILS(MPI_ERR_BUFFER, MPI_Alltoallw(four, &one, &zero, &type, four, &one, &zero, &type, MPI_COMM_SELF));
+    FAILS(MPI_ERR_BUFFER,
+          MPI_Gatherv(&four[1], 1, MPI_INT, four, &one, &one, MPI_INT, 0, MPI_COMM_SELF));
+    FAILS(MPI_ERR_BUFFER,
+          MPI_Scatterv(four, &two, &zero, MPI_INT, &four[1], 2, MPI_INT, 0, MPI_COMM_SELF));
+    FAILS(MPI_ERR_BUFFER,
+          MPI_Allgatherv(&four[1], 1, MPI_INT, four, &one, &one, MPI_INT, MPI_COMM_SELF));
+    FAILS(MPI_ERR_BUFFER,
+          MPI_Alltoallv(four, &one, &two, MPI_INT, four, &one, &two, MPI_INT, MPI_COMM_SELF));
+    FAILS(MPI_ERR_BUFFER,
+          MPI_Alltoallw(four, &one, &zero, &type, four, &one, &zero, &type, MPI_COMM_SELF));
     /* Beside a block is not on it. */
-    EQUAL(MPI_Gatherv(&four[0], 1, MPI_INT, four, &one, &one, MPI_INT, 0, MPI_COMM_SELF), MPI_SUCCESS);
+    EQUAL(MPI_Gatherv(&four[0], 1, MPI_INT, four, &one, &one, MPI_INT, 0, MPI_COMM_SELF),
+          MPI_SUCCESS);
     FAILS(MPI_ERR_BUFFER, MPI_Reduce_local(MPI_IN_PLACE, four, 4, MPI_INT, MPI_SUM));
     FAILS(MPI_ERR_BUFFER, MPI_Reduce_local(four, MPI_IN_PLACE, 4, MPI_INT, MPI_SUM));
     FAILS(MPI_ERR_BUFFER, MPI_Reduce_local(NULL, four, 4, MPI_INT, MPI_SUM));
@@ -128,8 +138,9 @@ static void mistakes(void)
 
     FAILS(MPI_ERR_BUFFER, MPI_Exscan(four, four, 4, MPI_INT, MPI_SUM, MPI_COMM_SELF));
 
-    /* A communicator that could not be made is none; without a place for it nothing is made, and the process's handler is asked, because
-     * nothing is wrong with the communicator that was given. */
+    /* A communicator that could not be made is none; without a place for it nothing is made, and
+     * the process's handler is asked, because nothing is wrong with the communicator that was
+     * given. */
     int wide[2] = {size, 2}, periods[2] = {0, 0};
     MPI_Group group;
     MPI_Comm_group(MPI_COMM_SELF, &group);
@@ -174,7 +185,9 @@ static void mistakes(void)
 
     /* After all this the library still works. */
     int next = (rank + 1) % size, previous = (rank + size - 1) % size, got = -1;
-    EQUAL(MPI_Sendrecv(&rank, 1, MPI_INT, next, 0, &got, 1, MPI_INT, previous, 0, MPI_COMM_WORLD, &status), MPI_SUCCESS);
+    EQUAL(MPI_Sendrecv(&rank, 1, MPI_INT, next, 0, &got, 1, MPI_INT, previous, 0, MPI_COMM_WORLD,
+                       &status),
+          MPI_SUCCESS);
     EQUAL(got, previous);
 }
 
@@ -188,7 +201,8 @@ static void disagreement(void)
         code = MPI_Wait(&request, MPI_STATUS_IGNORE);
         if (rank > 0)
             FAILS(MPI_ERR_TRUNCATE, code);
-        MPI_Iallreduce(data, sums, (rank == 0) == longer ? 10 : 3, MPI_INT, MPI_SUM, MPI_COMM_WORLD, &request);
+        MPI_Iallreduce(data, sums, (rank == 0) == longer ? 10 : 3, MPI_INT, MPI_SUM, MPI_COMM_WORLD,
+                       &request);
         code = MPI_Wait(&request, MPI_STATUS_IGNORE);
         if (size == 2)
             FAILS(MPI_ERR_TRUNCATE, code);

@@ -1,15 +1,17 @@
-/* 100,000 messages of 1 KiB to a receiver that does not receive. Order is kept, and neither side's memory grows with the number of
- * messages. The argument says what the receiver does meanwhile, and how the sender sends:
+/* 100,000 messages of 1 KiB to a receiver that does not receive. Order is kept, and neither side's
+ * memory grows with the number of messages. The argument says what the receiver does meanwhile, and
+ * how the sender sends:
  *   asleep      sleeps outside the library; blocking sends
  *   elsewhere   waits in the library for another message; blocking sends
- *   outstanding as elsewhere, and every send is outstanding at once: envelopes and requests are kept, contents are not */
+ *   outstanding as elsewhere, and every send is outstanding at once: envelopes and requests are kept, contents are not
+ */
 #include "check.h"
 #include <unistd.h>
 
 #define MESSAGES 100000
 #define LENGTH 1024
-/* Message i is the slice of a pool of random bytes that begins at i modulo this: no two of them that follow each other are equal, and
- * none is written while it is being sent. */
+/* Message i is the slice of a pool of random bytes that begins at i modulo this: no two of them
+ * that follow each other are equal, and none is written while it is being sent. */
 #define OFFSETS 9973
 /* What a rank may add to its memory, in kB. 100,000 kB were sent. */
 #define BOUND 8192
@@ -38,7 +40,8 @@ static void warm_up(int peer)
 {
     static unsigned char in[LENGTH], out[LENGTH];
     for (int i = 0; i < 100; i++)
-        MPI_Sendrecv(out, LENGTH, MPI_BYTE, peer, 0, in, LENGTH, MPI_BYTE, peer, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        MPI_Sendrecv(out, LENGTH, MPI_BYTE, peer, 0, in, LENGTH, MPI_BYTE, peer, 0, MPI_COMM_WORLD,
+                     MPI_STATUS_IGNORE);
 }
 
 int main(int argc, char **argv)

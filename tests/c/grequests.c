@@ -1,4 +1,5 @@
-/* Generalized requests: waited for, tested, asked, cancelled and freed, before and after they are complete, beside requests of messages. */
+/* Generalized requests: waited for, tested, asked, cancelled and freed, before and after they are
+ * complete, beside requests of messages. */
 #include "check.h"
 
 /* What the functions were told of an operation. */

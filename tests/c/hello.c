@@ -9,8 +9,8 @@ int main(int argc, char **argv)
         unsigned char *out = buffer_of(length), *in = buffer_of(length);
         fill(out, length, rank);
         clear(in, length);
-        MPI_Sendrecv(out, length, MPI_BYTE, (rank + 1) % size, 0, in, length, MPI_BYTE, (rank + size - 1) % size, 0, MPI_COMM_WORLD,
-                     MPI_STATUS_IGNORE);
+        MPI_Sendrecv(out, length, MPI_BYTE, (rank + 1) % size, 0, in, length, MPI_BYTE,
+                     (rank + size - 1) % size, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
         CONTENT(in, length, (rank + size - 1) % size);
     }
     printf("hello from %d of %d\n", rank, size);

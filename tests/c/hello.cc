@@ -14,8 +14,8 @@ int main(int argc, char **argv)
     std::vector<double> out(1000), in(1000);
     std::iota(out.begin(), out.end(), rank);
     const int from = (rank + size - 1) % size;
-    MPI_Sendrecv(out.data(), 1000, MPI_DOUBLE, (rank + 1) % size, 0, in.data(), 1000, MPI_DOUBLE, from, 0, MPI_COMM_WORLD,
-                 MPI_STATUS_IGNORE);
+    MPI_Sendrecv(out.data(), 1000, MPI_DOUBLE, (rank + 1) % size, 0, in.data(), 1000, MPI_DOUBLE,
+                 from, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
     if (in.front() != from || in.back() != from + 999)
         MPI_Abort(MPI_COMM_WORLD, 1);
     MPI_Finalize();

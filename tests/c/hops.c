@@ -1,5 +1,6 @@
-/* A token goes round a ring of all ranks, and every rank waits for it in another of the ways that MPI has: in a blocking call, or in
- * a loop around a call that tells whether it has come. A rank that polls must not keep the one it waits for from the processor.
+/* A token goes round a ring of all ranks, and every rank waits for it in another of the ways that
+ * MPI has: in a blocking call, or in a loop around a call that tells whether it has come. A rank
+ * that polls must not keep the one it waits for from the processor.
  *
  *   hops                     checks that the token comes round by each of them
  *   hops LAPS [WAY]          as many laps, and prints microseconds a hop (for collectives: a call): for people

@@ -1,4 +1,5 @@
-/* Intercommunicators: how they are made, what goes through them, what they are merged to; every collective between the two groups. */
+/* Intercommunicators: how they are made, what goes through them, what they are merged to; every
+ * collective between the two groups. */
 #include "check.h"
 #include <stdint.h>
 
@@ -24,7 +25,8 @@ static void make(void)
     theirs = size - ours;
     /* The leader of the first is its last rank, that of the second its rank 0. */
     int other_leader = side ? first - 1 : size - 1;
-    EQUAL(MPI_Intercomm_create(half, side ? 0 : ours - 1, MPI_COMM_WORLD, other_leader, 12, &inter), MPI_SUCCESS);
+    EQUAL(MPI_Intercomm_create(half, side ? 0 : ours - 1, MPI_COMM_WORLD, other_leader, 12, &inter),
+          MPI_SUCCESS);
     MPI_Comm_test_inter(inter, &flag);
     EQUAL(flag, 1);
     MPI_Comm_test_inter(half, &flag);
@@ -129,22 +131,22 @@ static int root_mark(int of_side, int root)
 enum { NOW, LATER, AGAIN };
 
 /* Runs a collective in one of three forms; the persistent one twice. */
-#define RUN(form, name, ...)                                   \
-    do {                                                       \
-        MPI_Request request_;                                  \
-        if ((form) == NOW)                                     \
-            MPI_##name(__VA_ARGS__);                           \
-        else if ((form) == LATER) {                            \
-            MPI_I##name##_(__VA_ARGS__, &request_);            \
-            MPI_Wait(&request_, MPI_STATUS_IGNORE);            \
-        } else {                                               \
+#define RUN(form, name, ...)                                          \
+    do {                                                              \
+        MPI_Request request_;                                         \
+        if ((form) == NOW)                                            \
+            MPI_##name(__VA_ARGS__);                                  \
+        else if ((form) == LATER) {                                   \
+            MPI_I##name##_(__VA_ARGS__, &request_);                   \
+            MPI_Wait(&request_, MPI_STATUS_IGNORE);                   \
+        } else {                                                      \
             MPI_##name##_init(__VA_ARGS__, MPI_INFO_NULL, &request_); \
-            for (int twice_ = 0; twice_ < 2; twice_++) {       \
-                MPI_Start(&request_);                          \
-                MPI_Wait(&request_, MPI_STATUS_IGNORE);        \
-            }                                                  \
-            MPI_Request_free(&request_);                       \
-        }                                                      \
+            for (int twice_ = 0; twice_ < 2; twice_++) {              \
+                MPI_Start(&request_);                                 \
+                MPI_Wait(&request_, MPI_STATUS_IGNORE);               \
+            }                                                         \
+            MPI_Request_free(&request_);                              \
+        }                                                             \
     } while (0)
 #define MPI_IBcast_ MPI_Ibcast
 #define MPI_IGather_ MPI_Igather
@@ -166,7 +168,8 @@ static void collectives(MPI_Comm comm, int form, int count)
 {
     /* Room for a block for each rank, and for a pair more than `count` items. */
     size_t room = ((size_t)count + 2) * (size_t)(size + 1) * (size_t)(size + 1);
-    int32_t *in = malloc(room * sizeof *in), *out = malloc(room * sizeof *out), *expected = malloc(room * sizeof *expected);
+    int32_t *in = malloc(room * sizeof *in), *out = malloc(room * sizeof *out),
+            *expected = malloc(room * sizeof *expected);
     int *counts = malloc(4 * (size_t)(size + 1) * sizeof *counts), *displs = counts + size + 1;
     int *other_counts = displs + size + 1, *other_displs = other_counts + size + 1;
     MPI_Datatype *types = malloc((size_t)(size + 1) * sizeof *types);
@@ -179,7 +182,8 @@ static void collectives(MPI_Comm comm, int form, int count)
     for (int of_side = 0; of_side < 2; of_side++) {
         int members = side == of_side ? ours : theirs, others = side == of_side ? theirs : ours;
         for (int root = 0; root < members; root += members > 2 ? members - 1 : 1) {
-            int mark = root_mark(of_side, root), is_root = mark == MPI_ROOT, takes_part = side != of_side;
+            int mark = root_mark(of_side, root), is_root = mark == MPI_ROOT,
+                takes_part = side != of_side;
             vector(in, of_side, root, count);
             if (takes_part)
                 memset(in, 0, (size_t)count * sizeof *in);
@@ -267,7 +271,8 @@ static void collectives(MPI_Comm comm, int form, int count)
         displs[i] = other_displs[i] = i * count;
     }
     memset(out, 0, (size_t)count * (size_t)theirs * sizeof *out);
-    RUN(form, Alltoallv, in, counts, displs, MPI_INT32_T, out, other_counts, other_displs, MPI_INT32_T, comm);
+    RUN(form, Alltoallv, in, counts, displs, MPI_INT32_T, out, other_counts, other_displs,
+        MPI_INT32_T, comm);
     for (int i = 0; i < theirs; i++)
         same(out + i * count, expected + i * count, counts[i]);
     for (int i = 0; i < theirs; i++)
@@ -340,7 +345,8 @@ static void copies(void)
     /* Beside the root nothing is looked at. */
     if (side == 0) {
         int sum = 0;
-        EQUAL(MPI_Reduce(NULL, &sum, mine ? -1 : 1, mine ? MPI_BYTE : MPI_INT, MPI_SUM, mine ? MPI_PROC_NULL : MPI_ROOT, later),
+        EQUAL(MPI_Reduce(NULL, &sum, mine ? -1 : 1, mine ? MPI_BYTE : MPI_INT, MPI_SUM,
+                         mine ? MPI_PROC_NULL : MPI_ROOT, later),
               MPI_SUCCESS);
         if (mine == 0)
             CHECK(sum > 0);
@@ -378,7 +384,8 @@ static void copies(void)
     EQUAL(parts == MPI_COMM_NULL, mine != 0);
     if (mine == 0) {
         int32_t out = side, in = -1;
-        MPI_Sendrecv(&out, 1, MPI_INT32_T, 0, 1, &in, 1, MPI_INT32_T, 0, 1, parts, MPI_STATUS_IGNORE);
+        MPI_Sendrecv(&out, 1, MPI_INT32_T, 0, 1, &in, 1, MPI_INT32_T, 0, 1, parts,
+                     MPI_STATUS_IGNORE);
         EQUAL(in, !side);
         MPI_Comm_free(&parts);
     }
@@ -400,8 +407,10 @@ static void wrong(void)
     FAILS(MPI_ERR_COMM, MPI_Intercomm_create(inter, 0, MPI_COMM_WORLD, 0, 1, &made));
     FAILS(MPI_ERR_RANK, MPI_Intercomm_create(half, ours, MPI_COMM_WORLD, 0, 1, &made));
     /* All of a group hear of what only its leader sees. */
-    FAILS(mine == 0 ? MPI_ERR_RANK : MPI_ERR_OTHER, MPI_Intercomm_create(half, 0, MPI_COMM_WORLD, size, 1, &made));
-    FAILS(mine == 0 ? MPI_ERR_TAG : MPI_ERR_OTHER, MPI_Intercomm_create(half, 0, MPI_COMM_WORLD, side ? 0 : size - 1, -1, &made));
+    FAILS(mine == 0 ? MPI_ERR_RANK : MPI_ERR_OTHER,
+          MPI_Intercomm_create(half, 0, MPI_COMM_WORLD, size, 1, &made));
+    FAILS(mine == 0 ? MPI_ERR_TAG : MPI_ERR_OTHER,
+          MPI_Intercomm_create(half, 0, MPI_COMM_WORLD, side ? 0 : size - 1, -1, &made));
     int dims[1] = {0}, periods[1] = {0};
     MPI_Dims_create(ours, 1, dims);
     FAILS(MPI_ERR_COMM, MPI_Cart_create(inter, 1, dims, periods, 0, &made));

@@ -1,5 +1,6 @@
-/* Ranks that begin to talk late: each has heard from one neighbour (0 and 1, 2 and 3, ...), says "ready", waits outside the library until the file `go` is in the folder that the argument
- * names, and then exchanges a message with everybody, most of whom it has not talked to before. */
+/* Ranks that begin to talk late: each has heard from one neighbour (0 and 1, 2 and 3, ...), says
+ * "ready", waits outside the library until the file `go` is in the folder that the argument names,
+ * and then exchanges a message with everybody, most of whom it has not talked to before. */
 #include "check.h"
 #include <time.h>
 #include <unistd.h>
@@ -13,7 +14,8 @@ int main(int argc, char **argv)
     char path[4096];
     snprintf(path, sizeof path, "%s/go", argv[1]);
     if ((rank ^ 1) < size)
-        MPI_Sendrecv(NULL, 0, MPI_BYTE, rank ^ 1, 1, NULL, 0, MPI_BYTE, rank ^ 1, 1, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        MPI_Sendrecv(NULL, 0, MPI_BYTE, rank ^ 1, 1, NULL, 0, MPI_BYTE, rank ^ 1, 1, MPI_COMM_WORLD,
+                     MPI_STATUS_IGNORE);
     printf("ready %d %d\n", rank, (int)getpid());
     fflush(stdout);
     time_t end = time(NULL) + 60;
@@ -26,7 +28,8 @@ int main(int argc, char **argv)
         int to = (rank + distance) % size, from = (rank + size - distance) % size;
         fill(out, LENGTH, rank + distance);
         clear(in, LENGTH);
-        MPI_Sendrecv(out, LENGTH, MPI_BYTE, to, 0, in, LENGTH, MPI_BYTE, from, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        MPI_Sendrecv(out, LENGTH, MPI_BYTE, to, 0, in, LENGTH, MPI_BYTE, from, 0, MPI_COMM_WORLD,
+                     MPI_STATUS_IGNORE);
         CONTENT(in, LENGTH, from + distance);
     }
     return finish();

@@ -1,5 +1,5 @@
-/* Ranks that come to a barrier at nearly the same time, while no messages move: each is about to sleep when the last one comes. The first argument is the
- * number of rounds. */
+/* Ranks that come to a barrier at nearly the same time, while no messages move: each is about to
+ * sleep when the last one comes. The first argument is the number of rounds. */
 #include "check.h"
 #include <time.h>
 

@@ -1,5 +1,5 @@
-/* A rank that returns from main without MPI_Finalize, and what the others do then. Arguments: what they do, which rank leaves, and
- * "threads" for a wait in another thread. */
+/* A rank that returns from main without MPI_Finalize, and what the others do then. Arguments: what
+ * they do, which rank leaves, and "threads" for a wait in another thread. */
 #include "check.h"
 #include <pthread.h>
 #include <unistd.h>
@@ -28,7 +28,8 @@ int main(int argc, char **argv)
     int who = atoi(argv[2]), right = (rank + 1) % size, left = (rank + size - 1) % size;
     /* Once around, short and long; what the one that leaves has sent arrives though it is gone. */
     for (int count = 1; count <= LONG; count += LONG - 1)
-        MPI_Sendrecv_replace(value, count, MPI_INT, right, 1, left, 1, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        MPI_Sendrecv_replace(value, count, MPI_INT, right, 1, left, 1, MPI_COMM_WORLD,
+                             MPI_STATUS_IGNORE);
     if (rank == who) {
         MPI_Send(value, 1, MPI_INT, right, 2, MPI_COMM_WORLD);
         return 0;

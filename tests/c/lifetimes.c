@@ -1,8 +1,9 @@
-/* Objects that outlive the handle they came from: what is under way in a communicator goes on when it is freed, reports to its error
- * handler, and is never taken for another communicator's; so for the datatype and the operation of a collective.
+/* Objects that outlive the handle they came from: what is under way in a communicator goes on when
+ * it is freed, reports to its error handler, and is never taken for another communicator's; so for
+ * the datatype and the operation of a collective.
  *
- * lifetimes          checks itself
- * lifetimes fatal    the other way round: the freed communicator's handler ends the job, although the world's returns */
+ * lifetimes          checks itself lifetimes fatal    the other way round: the freed communicator's
+ * handler ends the job, although the world's returns */
 #include "check.h"
 
 /* More than a handle has generations. */
@@ -273,7 +274,8 @@ static void collectives(void)
     MPI_Type_contiguous(2, MPI_INT, &pair);
     MPI_Type_commit(&pair);
     MPI_Op_create(add_pairs, 1, &op);
-    /* The first rank comes last, so that the others have freed all of it before anything can end. */
+    /* The first rank comes last, so that the others have freed all of it before anything can end.
+     */
     if (rank == 0)
         MPI_Barrier(MPI_COMM_WORLD);
     MPI_Allreduce_init(mine, again, 3, pair, op, comm, MPI_INFO_NULL, &start);

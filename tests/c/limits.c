@@ -1,5 +1,5 @@
-/* A job whose limits or whose memory is special. It first works: collectives on the world and on communicators, a ring of
- * long messages. Then, by the first argument:
+/* A job whose limits or whose memory is special. It first works: collectives on the world and on
+ * communicators, a ring of long messages. Then, by the first argument:
  *
  *     work    nothing more
  *     dump    the memory that the node shares is kept out of core dumps
@@ -41,7 +41,8 @@ static void work(void)
     for (int i = 0; i < LONG; i++)
         data[i] = rank * 31 + i;
     int to = (rank + 1) % size, from = (rank + size - 1) % size;
-    MPI_Sendrecv(data, LONG, MPI_INT, to, 3, sums, LONG, MPI_INT, from, 3, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    MPI_Sendrecv(data, LONG, MPI_INT, to, 3, sums, LONG, MPI_INT, from, 3, MPI_COMM_WORLD,
+                 MPI_STATUS_IGNORE);
     for (int i = 0; i < LONG; i++)
         EQUAL(sums[i], from * 31 + i);
     for (int i = 0; i < 5; i++) {
@@ -135,7 +136,9 @@ static void lock_all(void)
 
 static void usage(void)
 {
-    long now[3] = {told("status", "VmSize:"), told("status", "VmRSS:"), told("smaps_rollup", "Pss:")}, most[3], locked = -1;
+    long now[3] = {told("status", "VmSize:"), told("status", "VmRSS:"),
+                   told("smaps_rollup", "Pss:")},
+         most[3], locked = -1;
     MPI_Allreduce(now, most, 3, MPI_LONG, MPI_MAX, MPI_COMM_WORLD);
     if (rank == 0) {
         if (mlockall(MCL_CURRENT | MCL_FUTURE) == 0)

@@ -1,5 +1,5 @@
-/* The library loaded while the program runs, and kept to itself (RTLD_LOCAL), as language bindings do. Not linked to it; only the
- * values of mpi.h are used. */
+/* The library loaded while the program runs, and kept to itself (RTLD_LOCAL), as language bindings
+ * do. Not linked to it; only the values of mpi.h are used. */
 #include <dlfcn.h>
 #include <mpi.h>
 #include <stdio.h>
@@ -26,8 +26,8 @@ int main(int argc, char **argv)
     }
     int (*init)(int *, char ***) = (int (*)(int *, char ***))function("MPI_Init");
     int (*comm_rank)(MPI_Comm, int *) = (int (*)(MPI_Comm, int *))function("MPI_Comm_rank");
-    int (*allreduce)(const void *, void *, int, MPI_Datatype, MPI_Op, MPI_Comm) =
-        (int (*)(const void *, void *, int, MPI_Datatype, MPI_Op, MPI_Comm))function("PMPI_Allreduce");
+    int (*allreduce)(const void *, void *, int, MPI_Datatype, MPI_Op, MPI_Comm) = (int (*)(
+        const void *, void *, int, MPI_Datatype, MPI_Op, MPI_Comm))function("PMPI_Allreduce");
     int (*finalize)(void) = (int (*)(void))function("MPI_Finalize");
     int rank = -1, one = 1, sum = 0;
     init(&argc, &argv);

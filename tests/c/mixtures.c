@@ -1,5 +1,5 @@
-/* Collective calls whose ranks give different arguments where the standard lets them, drawn from a seed: all ranks draw what everybody
- * gives, and so know what must come out.
+/* Collective calls whose ranks give different arguments where the standard lets them, drawn from a
+ * seed: all ranks draw what everybody gives, and so know what must come out.
  *
  *     mixtures SEED TRIALS [RANKS_PER_NODE]
  */
@@ -84,7 +84,8 @@ static void split(void)
     is_split(made, colors, keys);
 }
 
-/* Some ask for one kind of split, some for nothing; with info objects that say different things, or nothing. */
+/* Some ask for one kind of split, some for nothing; with info objects that say different things, or
+ * nothing. */
 static void split_type(void)
 {
     static const char *const WANTED[] = {NULL, "mpi_shared_memory", "no such thing"};
@@ -104,8 +105,10 @@ static void split_type(void)
             colors[i] = wanted == 1 ? 100 : 200 + i;
         if (i != rank || !takes_part)
             continue;
-        own = kind == 0 ? MPI_COMM_TYPE_SHARED : kind == 1 ? MPI_COMM_TYPE_HW_UNGUIDED : kind == 2 ? MPI_COMM_TYPE_HW_GUIDED
-                                                                                                  : MPI_COMM_TYPE_RESOURCE_GUIDED;
+        own = kind == 0   ? MPI_COMM_TYPE_SHARED
+              : kind == 1 ? MPI_COMM_TYPE_HW_UNGUIDED
+              : kind == 2 ? MPI_COMM_TYPE_HW_GUIDED
+                          : MPI_COMM_TYPE_RESOURCE_GUIDED;
         if (kind > 0 && (kind == 1 || wanted > 0)) {
             MPI_Info_create(&info);
             if (kind == 2)
@@ -166,7 +169,8 @@ static void create(int is_of_group)
 /* Two groups; what counts at leaders and roots is nonsense elsewhere. */
 static void inter(void)
 {
-    int side[MOST_RANKS], groups[2][MOST_RANKS], counts[2] = {0, 0}, leaders[2], high[2], values[MOST_RANKS];
+    int side[MOST_RANKS], groups[2][MOST_RANKS], counts[2] = {0, 0}, leaders[2], high[2],
+                                                 values[MOST_RANKS];
     for (int i = 0; i < size; i++)
         side[i] = i == 0 ? 0 : i == 1 ? 1 : draw(2);
     for (int i = 0; i < size; i++)
@@ -180,17 +184,21 @@ static void inter(void)
     MPI_Comm_split(MPI_COMM_WORLD, mine, 0, &local);
     MPI_Comm_rank(local, &own);
     int leads = own == leaders[mine];
-    EQUAL(MPI_Intercomm_create(local, leaders[mine], leads ? MPI_COMM_WORLD : MPI_COMM_NULL, leads ? groups[other][leaders[other]] : -77,
-                               leads ? tag : -5, &made),
+    EQUAL(MPI_Intercomm_create(local, leaders[mine], leads ? MPI_COMM_WORLD : MPI_COMM_NULL,
+                               leads ? groups[other][leaders[other]] : -77, leads ? tag : -5,
+                               &made),
           MPI_SUCCESS);
     /* From one rank of a group to the other group; and back by a gather. */
     int from = draw(2), root = draw(counts[from]), value = rank == groups[from][root] ? 4711 : -1;
     int role = mine != from ? root : own == root ? MPI_ROOT : MPI_PROC_NULL;
     int beside = role == MPI_PROC_NULL;
-    EQUAL(MPI_Bcast(beside ? NULL : &value, beside ? 0 : 1, beside ? MPI_DATATYPE_NULL : MPI_INT, role, made), MPI_SUCCESS);
+    EQUAL(MPI_Bcast(beside ? NULL : &value, beside ? 0 : 1, beside ? MPI_DATATYPE_NULL : MPI_INT,
+                    role, made),
+          MPI_SUCCESS);
     EQUAL(value, mine != from || role == MPI_ROOT ? 4711 : -1);
     int is_root = role == MPI_ROOT, sends = mine != from;
-    EQUAL(MPI_Gather(sends ? &rank : NULL, sends ? 1 : -3, sends ? MPI_INT : MPI_DATATYPE_NULL, is_root ? values : NULL, is_root ? 1 : -3,
+    EQUAL(MPI_Gather(sends ? &rank : NULL, sends ? 1 : -3, sends ? MPI_INT : MPI_DATATYPE_NULL,
+                     is_root ? values : NULL, is_root ? 1 : -3,
                      is_root ? MPI_INT : MPI_DATATYPE_NULL, role, made),
           MPI_SUCCESS);
     for (int i = 0; is_root && i < counts[!from]; i++)
@@ -235,7 +243,8 @@ static void dup(void)
         MPI_Info_free(&info);
 }
 
-/* Three ways to have an even number of integers: one by one, two by two, and two by two with a gap. */
+/* Three ways to have an even number of integers: one by one, two by two, and two by two with a gap.
+ */
 static MPI_Datatype shapes[3];
 
 static int items(int shape, int count)
@@ -261,30 +270,34 @@ static int *memory(long count)
     return made;
 }
 
-static const int COUNTS[] = {0, 0, 2, 4, 8, 10, 12, 256, 1024, 2046, 2048, 2050, 8192, 16384, 16386, 40000};
+static const int COUNTS[] = {0,    0,    2,    4,    8,    10,    12,    256,
+                             1024, 2046, 2048, 2050, 8192, 16384, 16386, 40000};
 #define COUNTED ((int)(sizeof COUNTS / sizeof *COUNTS))
 
 /* The three forms of a call, waited for. */
-#define CALL(form, name, lower, ...)                                                                                         \
-    do {                                                                                                                     \
-        MPI_Request request_;                                                                                                \
-        if ((form) == 0) {                                                                                                   \
-            EQUAL(MPI_##name(__VA_ARGS__, MPI_COMM_WORLD), MPI_SUCCESS);                                                     \
-        } else if ((form) == 1) {                                                                                            \
-            EQUAL(MPI_I##lower(__VA_ARGS__, MPI_COMM_WORLD, &request_), MPI_SUCCESS);                                        \
-            EQUAL(MPI_Wait(&request_, MPI_STATUS_IGNORE), MPI_SUCCESS);                                                      \
-        } else {                                                                                                             \
-            EQUAL(MPI_##name##_init(__VA_ARGS__, MPI_COMM_WORLD, MPI_INFO_NULL, &request_), MPI_SUCCESS);                    \
-            MPI_Start(&request_);                                                                                            \
-            EQUAL(MPI_Wait(&request_, MPI_STATUS_IGNORE), MPI_SUCCESS);                                                      \
-            MPI_Request_free(&request_);                                                                                     \
-        }                                                                                                                    \
+#define CALL(form, name, lower, ...)                                                        \
+    do {                                                                                    \
+        MPI_Request request_;                                                               \
+        if ((form) == 0) {                                                                  \
+            EQUAL(MPI_##name(__VA_ARGS__, MPI_COMM_WORLD), MPI_SUCCESS);                    \
+        } else if ((form) == 1) {                                                           \
+            EQUAL(MPI_I##lower(__VA_ARGS__, MPI_COMM_WORLD, &request_), MPI_SUCCESS);       \
+            EQUAL(MPI_Wait(&request_, MPI_STATUS_IGNORE), MPI_SUCCESS);                     \
+        } else {                                                                            \
+            EQUAL(MPI_##name##_init(__VA_ARGS__, MPI_COMM_WORLD, MPI_INFO_NULL, &request_), \
+                  MPI_SUCCESS);                                                             \
+            MPI_Start(&request_);                                                           \
+            EQUAL(MPI_Wait(&request_, MPI_STATUS_IGNORE), MPI_SUCCESS);                     \
+            MPI_Request_free(&request_);                                                    \
+        }                                                                                   \
     } while (0)
 
-/* Blocks that all ranks have of one length, each described in its rank's own way; what does not count at a rank is nonsense. */
+/* Blocks that all ranks have of one length, each described in its rank's own way; what does not
+ * count at a rank is nonsense. */
 static void equal_blocks(void)
 {
-    int which = draw(6), form = draw(3), count = COUNTS[draw(COUNTED)], root = draw(size), in_place = draw(2);
+    int which = draw(6), form = draw(3), count = COUNTS[draw(COUNTED)], root = draw(size),
+        in_place = draw(2);
     int out[MOST_RANKS], in[MOST_RANKS];
     for (int i = 0; i < size; i++) {
         out[i] = draw(3);
@@ -306,7 +319,8 @@ static void equal_blocks(void)
     case 1:
         in_place &= is_root;
         for (int i = 0; i < count; i++)
-            *(in_place ? into + step * (size_t)rank + place(theirs, i) : from + place(mine, i)) = value(rank, 0, i);
+            *(in_place ? into + step * (size_t)rank + place(theirs, i) : from + place(mine, i)) =
+                value(rank, 0, i);
         if (in_place)
             CALL(form, Gather, gather, MPI_IN_PLACE, -9, none, into, there, shapes[theirs], root);
         else if (is_root)
@@ -325,7 +339,8 @@ static void equal_blocks(void)
         if (in_place)
             CALL(form, Scatter, scatter, from, here, shapes[mine], MPI_IN_PLACE, -9, none, root);
         else if (is_root)
-            CALL(form, Scatter, scatter, from, here, shapes[mine], into, there, shapes[theirs], root);
+            CALL(form, Scatter, scatter, from, here, shapes[mine], into, there, shapes[theirs],
+                 root);
         else
             CALL(form, Scatter, scatter, NULL, -9, none, into, there, shapes[theirs], root);
         for (int i = 0; !in_place && i < count; i++)
@@ -366,7 +381,8 @@ static void equal_blocks(void)
 /* Blocks of any length, none among them, each described in its ranks' own ways. */
 static void any_blocks(void)
 {
-    int which = draw(5), form = draw(3), root = draw(size), counts[MOST_RANKS][MOST_RANKS], out[MOST_RANKS], in[MOST_RANKS], most = 0;
+    int which = draw(5), form = draw(3), root = draw(size), counts[MOST_RANKS][MOST_RANKS],
+        out[MOST_RANKS], in[MOST_RANKS], most = 0;
     for (int i = 0; i < size; i++) {
         out[i] = draw(3);
         in[i] = draw(3);
@@ -375,13 +391,15 @@ static void any_blocks(void)
             most = counts[i][j] > most ? counts[i][j] : most;
         }
     }
-    int mine = out[rank], theirs = in[rank], is_root = rank == root, gathers = which == 1 || which == 3;
+    int mine = out[rank], theirs = in[rank], is_root = rank == root,
+        gathers = which == 1 || which == 3;
     MPI_Datatype none = MPI_DATATYPE_NULL, sent_types[MOST_RANKS], taken_types[MOST_RANKS];
     int sent[MOST_RANKS], taken[MOST_RANKS], sent_at[MOST_RANKS], taken_at[MOST_RANKS];
     int unit[3] = {1, 2, 2}, extent[3] = {1, 2, 3}, bytes = which == 4 ? (int)sizeof(int) : 0;
     int *from = memory((long)most * size), *into = memory((long)most * size);
     for (int i = 0; i < size; i++) {
-        int to = gathers ? counts[rank][0] : counts[rank][i], back = gathers ? counts[i][0] : counts[i][rank];
+        int to = gathers ? counts[rank][0] : counts[rank][i],
+            back = gathers ? counts[i][0] : counts[i][rank];
         sent[i] = to / unit[mine];
         taken[i] = back / unit[theirs];
         sent_at[i] = i * (most / unit[mine]);
@@ -401,11 +419,13 @@ static void any_blocks(void)
         is_here[i] = 1;
     switch (which) {
     case 0:
-        CALL(form, Alltoallv, alltoallv, from, sent, sent_at, shapes[mine], into, taken, taken_at, shapes[theirs]);
+        CALL(form, Alltoallv, alltoallv, from, sent, sent_at, shapes[mine], into, taken, taken_at,
+             shapes[theirs]);
         break;
     case 1:
         if (is_root)
-            CALL(form, Gatherv, gatherv, from, sent[0], shapes[mine], into, taken, taken_at, shapes[theirs], root);
+            CALL(form, Gatherv, gatherv, from, sent[0], shapes[mine], into, taken, taken_at,
+                 shapes[theirs], root);
         else
             CALL(form, Gatherv, gatherv, from, sent[0], shapes[mine], NULL, NULL, NULL, none, root);
         for (int i = 0; i < size; i++)
@@ -413,22 +433,26 @@ static void any_blocks(void)
         break;
     case 2:
         if (is_root)
-            CALL(form, Scatterv, scatterv, from, sent, sent_at, shapes[mine], into + taken_at[root] * extent[theirs], taken[root],
-                 shapes[theirs], root);
+            CALL(form, Scatterv, scatterv, from, sent, sent_at, shapes[mine],
+                 into + taken_at[root] * extent[theirs], taken[root], shapes[theirs], root);
         else
-            CALL(form, Scatterv, scatterv, NULL, NULL, NULL, none, into + taken_at[root] * extent[theirs], taken[root], shapes[theirs], root);
+            CALL(form, Scatterv, scatterv, NULL, NULL, NULL, none,
+                 into + taken_at[root] * extent[theirs], taken[root], shapes[theirs], root);
         for (int i = 0; i < size; i++)
             is_here[i] = i == root;
         break;
     case 3:
-        CALL(form, Allgatherv, allgatherv, from, sent[0], shapes[mine], into, taken, taken_at, shapes[theirs]);
+        CALL(form, Allgatherv, allgatherv, from, sent[0], shapes[mine], into, taken, taken_at,
+             shapes[theirs]);
         break;
     default:
-        CALL(form, Alltoallw, alltoallw, from, sent, sent_at, sent_types, into, taken, taken_at, taken_types);
+        CALL(form, Alltoallw, alltoallw, from, sent, sent_at, sent_types, into, taken, taken_at,
+             taken_types);
     }
     for (int i = 0; i < size; i++)
         for (int j = 0; is_here[i] && j < (gathers ? counts[i][0] : counts[i][rank]); j++)
-            EQUAL(into[place(theirs, most) * (size_t)i + place(theirs, j)], value(i, gathers ? 0 : rank, j));
+            EQUAL(into[place(theirs, most) * (size_t)i + place(theirs, j)],
+                  value(i, gathers ? 0 : rank, j));
     free(from);
     free(into);
 }
@@ -441,7 +465,8 @@ static void graph(void)
         edges[i][0] = draw(size);
         edges[i][1] = draw(size);
         edges[i][2] = draw(size);
-        /* One edge from a rank to another: which of several comes first is the implementation's business. */
+        /* One edge from a rank to another: which of several comes first is the implementation's
+         * business. */
         for (int j = 0; j < i; j++)
             if (edges[j][0] == edges[i][0] && edges[j][1] == edges[i][1]) {
                 i--;
@@ -456,13 +481,15 @@ static void graph(void)
             tos[given++] = edges[i][1];
         }
     MPI_Comm made;
-    EQUAL(MPI_Dist_graph_create(MPI_COMM_WORLD, given, given ? froms : NULL, given ? ones : NULL, given ? tos : NULL, MPI_UNWEIGHTED,
-                                MPI_INFO_NULL, 0, &made),
+    EQUAL(MPI_Dist_graph_create(MPI_COMM_WORLD, given, given ? froms : NULL, given ? ones : NULL,
+                                given ? tos : NULL, MPI_UNWEIGHTED, MPI_INFO_NULL, 0, &made),
           MPI_SUCCESS);
-    int ins, outs, weighted, sources[64], targets[64], sent[64], taken[64], sent_at[64], taken_at[64], most = 50;
+    int ins, outs, weighted, sources[64], targets[64], sent[64], taken[64], sent_at[64],
+        taken_at[64], most = 50;
     MPI_Dist_graph_neighbors_count(made, &ins, &outs, &weighted);
     MPI_Dist_graph_neighbors(made, ins, sources, MPI_UNWEIGHTED, outs, targets, MPI_UNWEIGHTED);
-    int *from = memory((long)most * (outs + 1)), *into = memory((long)most * (ins + 1)), expected = 0;
+    int *from = memory((long)most * (outs + 1)), *into = memory((long)most * (ins + 1)),
+        expected = 0;
     for (int i = 0; i < count; i++)
         expected += edges[i][1] == rank;
     EQUAL(ins, expected);
@@ -476,7 +503,9 @@ static void graph(void)
         taken[i] = (sources[i] * 7 + rank * 3) % 5 * 10;
         taken_at[i] = i * most;
     }
-    EQUAL(MPI_Neighbor_alltoallv(from, sent, sent_at, MPI_INT, into, taken, taken_at, MPI_INT, made), MPI_SUCCESS);
+    EQUAL(
+        MPI_Neighbor_alltoallv(from, sent, sent_at, MPI_INT, into, taken, taken_at, MPI_INT, made),
+        MPI_SUCCESS);
     for (int i = 0; i < ins; i++)
         for (int j = 0; j < taken[i]; j++)
             EQUAL(into[taken_at[i] + j], value(sources[i], rank, j));
@@ -488,7 +517,8 @@ static void graph(void)
 /* A grid of some ranks, whose neighbours at the rim are nobody. */
 static void grid(void)
 {
-    int wide = 1 + draw(size), high = size / wide ? 1 + draw(size / wide) : 1, sizes[2] = {high, wide}, periods[2] = {draw(2), draw(2)};
+    int wide = 1 + draw(size), high = size / wide ? 1 + draw(size / wide) : 1,
+        sizes[2] = {high, wide}, periods[2] = {draw(2), draw(2)};
     MPI_Comm made, row;
     EQUAL(MPI_Cart_create(MPI_COMM_WORLD, 2, sizes, periods, 0, &made), MPI_SUCCESS);
     if (rank >= wide * high) {

@@ -1,4 +1,5 @@
-/* What MPICH's binary interface has beside the standard's: conversions for Fortran, and functions that MPI 3.0 removed. */
+/* What MPICH's binary interface has beside the standard's: conversions for Fortran, and functions
+ * that MPI 3.0 removed. */
 #include "check.h"
 
 static int told;
@@ -33,7 +34,8 @@ static void statuses(void)
     MPI_Status status, copy;
     MPI_Fint ints[sizeof(MPI_Status) / sizeof(MPI_Fint)];
     int in[3], out[3] = {1, 2, 3}, items;
-    MPI_Sendrecv(out, 3, MPI_INT, rank, 7, in, 3, MPI_INT, MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &status);
+    MPI_Sendrecv(out, 3, MPI_INT, rank, 7, in, 3, MPI_INT, MPI_ANY_SOURCE, MPI_ANY_TAG,
+                 MPI_COMM_WORLD, &status);
     EQUAL(MPI_Status_c2f(&status, ints), MPI_SUCCESS);
     EQUAL(MPI_Status_f2c(ints, &copy), MPI_SUCCESS);
     EQUAL(copy.MPI_SOURCE, rank);
@@ -51,12 +53,14 @@ static void statuses(void)
     CHECK(MPI_Status_c2f(MPI_STATUS_IGNORE, ints) != MPI_SUCCESS);
 }
 
-/* A block of 19 is no default here, where that is -49767: of 40 items dealt to two, the first gets 0 to 18 and 38 to 39. */
+/* A block of 19 is no default here, where that is -49767: of 40 items dealt to two, the first gets
+ * 0 to 18 and 38 to 39. */
 static void blocks_of_nineteen(void)
 {
     int sizes[1] = {40}, ways[1] = {MPI_DISTRIBUTE_CYCLIC}, blocks[1] = {19}, grid[1] = {2}, bytes;
     MPI_Datatype made;
-    EQUAL(MPI_Type_create_darray(2, 0, 1, sizes, ways, blocks, grid, MPI_ORDER_C, MPI_BYTE, &made), MPI_SUCCESS);
+    EQUAL(MPI_Type_create_darray(2, 0, 1, sizes, ways, blocks, grid, MPI_ORDER_C, MPI_BYTE, &made),
+          MPI_SUCCESS);
     MPI_Type_size(made, &bytes);
     EQUAL(bytes, 21);
     int integers[8];
@@ -67,7 +71,8 @@ static void blocks_of_nineteen(void)
     EQUAL(integers[7], MPI_ORDER_C);
     MPI_Type_free(&made);
     blocks[0] = MPI_DISTRIBUTE_DFLT_DARG;
-    EQUAL(MPI_Type_create_darray(2, 0, 1, sizes, ways, blocks, grid, MPI_ORDER_C, MPI_BYTE, &made), MPI_SUCCESS);
+    EQUAL(MPI_Type_create_darray(2, 0, 1, sizes, ways, blocks, grid, MPI_ORDER_C, MPI_BYTE, &made),
+          MPI_SUCCESS);
     MPI_Type_size(made, &bytes);
     EQUAL(bytes, 20);
     EQUAL(MPI_Type_get_contents(made, 8, 0, 1, integers, NULL, &old), MPI_SUCCESS);
@@ -77,7 +82,10 @@ static void blocks_of_nineteen(void)
 
 static void removed(void)
 {
-    struct pair { int a; double b; } pair = {1, 2}, got = {0, 0};
+    struct pair {
+        int a;
+        double b;
+    } pair = {1, 2}, got = {0, 0};
     MPI_Aint places[2], base, extent, lb, ub;
     int lengths[2] = {1, 1};
     MPI_Datatype types[2] = {MPI_INT, MPI_DOUBLE}, made;
@@ -94,7 +102,8 @@ static void removed(void)
     EQUAL(extent, sizeof pair);
     EQUAL(lb, 0);
     EQUAL(ub, sizeof pair);
-    MPI_Sendrecv(&pair, 1, made, rank, 0, &got, 1, made, rank, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    MPI_Sendrecv(&pair, 1, made, rank, 0, &got, 1, made, rank, 0, MPI_COMM_WORLD,
+                 MPI_STATUS_IGNORE);
     CHECK(got.a == 1 && got.b == 2);
     MPI_Type_free(&made);
     MPI_Type_hvector(2, 1, 24, MPI_DOUBLE, &made);

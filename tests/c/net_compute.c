@@ -1,6 +1,7 @@
-/* A rank sends, without waiting, and computes until the other one has received: it calls the library no more, and the message must
- * arrive all the same. Arguments: what is sent (one short message; many; a long one, which its receiver has already asked for; or
- * short ones around a long one), and a folder in which the receiver leaves word. */
+/* A rank sends, without waiting, and computes until the other one has received: it calls the
+ * library no more, and the message must arrive all the same. Arguments: what is sent (one short
+ * message; many; a long one, which its receiver has already asked for; or short ones around a long
+ * one), and a folder in which the receiver leaves word. */
 #include "check.h"
 #include <time.h>
 #include <unistd.h>
@@ -39,13 +40,15 @@ int main(int argc, char **argv)
     MPI_Barrier(MPI_COMM_WORLD);
     if (rank == 0) {
         fill(bytes, LONG, 5);
-        /* The receiver posts the long one before anything is sent, so nothing but progress at our side may be missing. */
+        /* The receiver posts the long one before anything is sent, so nothing but progress at our
+         * side may be missing. */
         MPI_Recv(NULL, 0, MPI_BYTE, 1, 9, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
         for (int i = 0; i < plan.before; i++, count++) {
             numbers[count] = count;
             MPI_Isend(&numbers[count], 1, MPI_INT, 1, 1, MPI_COMM_WORLD, &requests[count]);
         }
-        /* A long message needs its sender's help where the receiver cannot fetch it: this one is sent by a call that waits. */
+        /* A long message needs its sender's help where the receiver cannot fetch it: this one is
+         * sent by a call that waits. */
         if (plan.is_long)
             MPI_Send(bytes, LONG, MPI_BYTE, 1, 2, MPI_COMM_WORLD);
         for (int i = 0; i < plan.after; i++, count++) {

@@ -1,13 +1,15 @@
-/* Messages between all pairs of ranks, for some seconds, every byte checked. Arguments: seconds, seed, the longest message in bytes
- * (4 MiB unless given).
+/* Messages between all pairs of ranks, for some seconds, every byte checked. Arguments: seconds,
+ * seed, the longest message in bytes (4 MiB unless given).
  *
- * All ranks draw the same sequence of rounds. In each, everybody sends one to four messages of drawn lengths to everybody else (and to
- * itself), all outstanding at once, and receives in one of the ways that MPI has, drawn for each rank: exactly posted, from anybody,
- * probed, with any tag, the longest first, or late. Content follows from round, sender, receiver and number, so a byte in a wrong
- * place is noticed, and so is a message that came twice or overtook another.
+ * All ranks draw the same sequence of rounds. In each, everybody sends one to four messages of
+ * drawn lengths to everybody else (and to itself), all outstanding at once, and receives in one of
+ * the ways that MPI has, drawn for each rank: exactly posted, from anybody, probed, with any tag,
+ * the longest first, or late. Content follows from round, sender, receiver and number, so a byte in
+ * a wrong place is noticed, and so is a message that came twice or overtook another.
  *
- * Rounds use two communicators in turn: a rank that has finished a round has heard from everybody in it, so nobody is more than one
- * round ahead, and "any tag" cannot mean a message of the next round. */
+ * Rounds use two communicators in turn: a rank that has finished a round has heard from everybody
+ * in it, so nobody is more than one round ahead, and "any tag" cannot mean a message of the next
+ * round. */
 #include "check.h"
 #include <stdint.h>
 #include <time.h>
@@ -41,7 +43,8 @@ struct message {
 
 static uint64_t key(const struct message *message, int round)
 {
-    return mix(((uint64_t)round << 32) ^ ((uint64_t)message->from << 20) ^ ((uint64_t)message->to << 8) ^ (uint64_t)message->number);
+    return mix(((uint64_t)round << 32) ^ ((uint64_t)message->from << 20) ^
+               ((uint64_t)message->to << 8) ^ (uint64_t)message->number);
 }
 
 static void write_content(const struct message *message, int round)
@@ -62,8 +65,10 @@ static void check_message(const struct message *message, const unsigned char *bu
     for (int at = 0; at < message->length; at += 8) {
         int rest = message->length - at;
         if (memcmp(buffer + at, &word, rest < 8 ? (size_t)rest : 8) != 0) {
-            snprintf(text, sizeof text, "round %d: bytes %d and following of message %d from %d, of %d bytes, are wrong", round, at,
-                     message->number, message->from, message->length);
+            snprintf(
+                text, sizeof text,
+                "round %d: bytes %d and following of message %d from %d, of %d bytes, are wrong",
+                round, at, message->number, message->from, message->length);
             fail(__FILE__, __LINE__, text);
         }
         word = word * 6364136223846793005u + 1442695040888963407u;
@@ -80,8 +85,10 @@ static void mark_end(unsigned char *buffer, int length)
 
 enum { EXACT, BACKWARDS, ANY_SOURCE, PROBED, MATCHED_PROBE, ANYTHING, LATE, WAYS };
 
-/* Receives the messages of a round. `expected[from * MOST + number]`; a length of -1: there is no such message. */
-static void receive(struct message *expected, int way, int round, MPI_Comm comm, MPI_Request *requests)
+/* Receives the messages of a round. `expected[from * MOST + number]`; a length of -1: there is no
+ * such message. */
+static void receive(struct message *expected, int way, int round, MPI_Comm comm,
+                    MPI_Request *requests)
 {
     MPI_Status status;
     int count = 0, largest = 0, total = size * MOST, index;
@@ -101,7 +108,8 @@ static void receive(struct message *expected, int way, int round, MPI_Comm comm,
                 continue;
             message->buffer = buffer_of(message->length);
             mark_end(message->buffer, message->length);
-            MPI_Irecv(message->buffer, message->length, MPI_BYTE, message->from, message->number, comm, &requests[i]);
+            MPI_Irecv(message->buffer, message->length, MPI_BYTE, message->from, message->number,
+                      comm, &requests[i]);
         }
         for (int i = 0; i < count; i++) {
             MPI_Waitany(total, requests, &index, &status);
@@ -138,11 +146,13 @@ static void receive(struct message *expected, int way, int round, MPI_Comm comm,
             MPI_Mrecv(buffer, length, MPI_BYTE, &probed, &status);
         } else
             MPI_Recv(buffer, largest, MPI_BYTE, source, number, comm, &status);
-        CHECK(status.MPI_SOURCE >= 0 && status.MPI_SOURCE < size && status.MPI_TAG >= 0 && status.MPI_TAG < MOST);
+        CHECK(status.MPI_SOURCE >= 0 && status.MPI_SOURCE < size && status.MPI_TAG >= 0 &&
+              status.MPI_TAG < MOST);
         struct message *message = &expected[status.MPI_SOURCE * MOST + status.MPI_TAG];
         CHECK(message->length >= 0);
         STATUS(&status, message->from, message->number, message->length);
-        /* Nothing overtakes: of what one rank sent, the lowest number that is left matches first. */
+        /* Nothing overtakes: of what one rank sent, the lowest number that is left matches first.
+         */
         if (way != ANY_SOURCE && message->number > 0)
             EQUAL(expected[message->from * MOST + message->number - 1].length, -1);
         if (way != MATCHED_PROBE)
@@ -156,8 +166,10 @@ static void receive(struct message *expected, int way, int round, MPI_Comm comm,
 /* One round; how many bytes this rank sent. */
 static long long exchange(int round, MPI_Comm comm)
 {
-    struct message *out = calloc((size_t)size * MOST, sizeof *out), *in = calloc((size_t)size * MOST, sizeof *in);
-    MPI_Request *sends = malloc((size_t)size * MOST * sizeof *sends), *receives = malloc((size_t)size * MOST * sizeof *receives);
+    struct message *out = calloc((size_t)size * MOST, sizeof *out),
+                   *in = calloc((size_t)size * MOST, sizeof *in);
+    MPI_Request *sends = malloc((size_t)size * MOST * sizeof *sends),
+                *receives = malloc((size_t)size * MOST * sizeof *receives);
     long long bytes = 0;
     int sent = 0, way = 0;
     /* Mostly short, sometimes as long as it gets. */
@@ -175,14 +187,16 @@ static long long exchange(int round, MPI_Comm comm)
         for (int to = 0; to < size; to++) {
             int count = bound > 300000 ? 1 : 1 + (int)draw(MOST);
             for (int number = 0; number < MOST; number++) {
-                struct message message = {from, to, number, number < count ? (int)draw((unsigned)bound + 1) : -1, NULL};
+                struct message message = {
+                    from, to, number, number < count ? (int)draw((unsigned)bound + 1) : -1, NULL};
                 if (from == rank)
                     out[to * MOST + number] = message;
                 if (to == rank)
                     in[from * MOST + number] = message;
             }
         }
-    /* In order of number, beginning behind oneself, so that not everybody sends to the same rank first. */
+    /* In order of number, beginning behind oneself, so that not everybody sends to the same rank
+     * first. */
     for (int number = 0; number < MOST; number++)
         for (int distance = 0; distance < size; distance++) {
             struct message *message = &out[(rank + distance) % size * MOST + number];
@@ -191,9 +205,11 @@ static long long exchange(int round, MPI_Comm comm)
             message->buffer = buffer_of(message->length);
             write_content(message, round);
             if (kind == 0)
-                MPI_Issend(message->buffer, message->length, MPI_BYTE, message->to, number, comm, &sends[sent++]);
+                MPI_Issend(message->buffer, message->length, MPI_BYTE, message->to, number, comm,
+                           &sends[sent++]);
             else
-                MPI_Isend(message->buffer, message->length, MPI_BYTE, message->to, number, comm, &sends[sent++]);
+                MPI_Isend(message->buffer, message->length, MPI_BYTE, message->to, number, comm,
+                          &sends[sent++]);
             bytes += message->length;
         }
     receive(in, way, round, comm, receives);

@@ -1,5 +1,6 @@
-/* As hello.c, but direct copies between processes are forbidden by a filter of system calls before the library begins: in all ranks,
- * or in the one that the second argument names. The filter answers EPERM, as containers do. */
+/* As hello.c, but direct copies between processes are forbidden by a filter of system calls before
+ * the library begins: in all ranks, or in the one that the second argument names. The filter
+ * answers EPERM, as containers do. */
 #define _GNU_SOURCE
 #include "check.h"
 #include <errno.h>
@@ -24,7 +25,8 @@ static void forbid(void)
     struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
     char byte = 0;
     struct iovec one = {&byte, 1};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) ||
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) ||
         process_vm_readv(getpid(), &one, 1, &one, 1, 0) != -1 || errno != EPERM) {
         fprintf(stderr, "the filter does not filter\n");
         exit(1);
@@ -33,7 +35,8 @@ static void forbid(void)
 
 int main(int argc, char **argv)
 {
-    /* Which rank this is, is known after the library has begun only: then the permission is withdrawn while it runs. */
+    /* Which rank this is, is known after the library has begun only: then the permission is
+     * withdrawn while it runs. */
     const char *only = argc > 2 ? argv[2] : NULL;
     if (!only)
         forbid();
@@ -46,7 +49,8 @@ int main(int argc, char **argv)
         int to = (rank + distance) % size, from = (rank + size - distance) % size;
         fill(out, length, rank + distance);
         clear(in, length);
-        MPI_Sendrecv(out, length, MPI_BYTE, to, 0, in, length, MPI_BYTE, from, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        MPI_Sendrecv(out, length, MPI_BYTE, to, 0, in, length, MPI_BYTE, from, 0, MPI_COMM_WORLD,
+                     MPI_STATUS_IGNORE);
         CONTENT(in, length, from + distance);
     }
     return finish();

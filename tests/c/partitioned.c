@@ -1,5 +1,6 @@
-/* Partitioned communication: partitions in any order, as many on one side as on the other or not, again and again, started
- * before and after the other side was made, of types with gaps, to this rank itself and to nobody. */
+/* Partitioned communication: partitions in any order, as many on one side as on the other or not,
+ * again and again, started before and after the other side was made, of types with gaps, to this
+ * rank itself and to nobody. */
 #include "check.h"
 
 static int value(int round, int at)
@@ -7,7 +8,8 @@ static int value(int round, int at)
     return round * 100003 + at * 7 + 1;
 }
 
-/* A ring in which every rank sends as so many partitions what the next one receives as so many others. */
+/* A ring in which every rank sends as so many partitions what the next one receives as so many
+ * others. */
 static void ring(int sends, int receives, int total, int late)
 {
     int *out = malloc(total * sizeof *out), *in = malloc(total * sizeof *in), flag;
@@ -16,13 +18,17 @@ static void ring(int sends, int receives, int total, int late)
     MPI_Status statuses[2];
     if (late)
         MPI_Barrier(MPI_COMM_WORLD);
-    EQUAL(MPI_Precv_init(in, receives, total / receives, MPI_INT, before, 5, MPI_COMM_WORLD, MPI_INFO_NULL, &requests[0]), MPI_SUCCESS);
+    EQUAL(MPI_Precv_init(in, receives, total / receives, MPI_INT, before, 5, MPI_COMM_WORLD,
+                         MPI_INFO_NULL, &requests[0]),
+          MPI_SUCCESS);
     /* A receive may be started before anybody sends. */
     EQUAL(MPI_Start(&requests[0]), MPI_SUCCESS);
     EQUAL(MPI_Parrived(requests[0], 0, &flag), MPI_SUCCESS);
     if (!late)
         MPI_Barrier(MPI_COMM_WORLD);
-    EQUAL(MPI_Psend_init(out, sends, total / sends, MPI_INT, next, 5, MPI_COMM_WORLD, MPI_INFO_NULL, &requests[1]), MPI_SUCCESS);
+    EQUAL(MPI_Psend_init(out, sends, total / sends, MPI_INT, next, 5, MPI_COMM_WORLD, MPI_INFO_NULL,
+                         &requests[1]),
+          MPI_SUCCESS);
     for (int round = 0; round < 4; round++) {
         for (int at = 0; at < total; at++) {
             out[at] = value(round, at + rank);
@@ -67,7 +73,8 @@ static void ring(int sends, int receives, int total, int late)
     free(in);
 }
 
-/* Two pairs of requests with one tag: they meet in the order in which they were made, in whatever order they are started. */
+/* Two pairs of requests with one tag: they meet in the order in which they were made, in whatever
+ * order they are started. */
 static void pairs(void)
 {
     int out[2] = {rank, 100 + rank}, in[2] = {-1, -1};
@@ -75,7 +82,8 @@ static void pairs(void)
     MPI_Request sends[2], receives[2];
     for (int i = 0; i < 2; i++) {
         MPI_Psend_init(&out[i], 1, 1, MPI_INT, next, 9, MPI_COMM_WORLD, MPI_INFO_NULL, &sends[i]);
-        MPI_Precv_init(&in[i], 1, 1, MPI_INT, before, 9, MPI_COMM_WORLD, MPI_INFO_NULL, &receives[i]);
+        MPI_Precv_init(&in[i], 1, 1, MPI_INT, before, 9, MPI_COMM_WORLD, MPI_INFO_NULL,
+                       &receives[i]);
     }
     for (int i = 1; i >= 0; i--) {
         MPI_Start(&sends[i]);
@@ -156,10 +164,14 @@ static void wrong(void)
     MPI_Request send, receive;
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
-    FAILS(MPI_ERR_ARG, MPI_Psend_init(data, -1, 1, MPI_INT, 0, 0, MPI_COMM_WORLD, MPI_INFO_NULL, &send));
-    FAILS(MPI_ERR_RANK, MPI_Psend_init(data, 1, 1, MPI_INT, size, 0, MPI_COMM_WORLD, MPI_INFO_NULL, &send));
-    FAILS(MPI_ERR_ARG, MPI_Precv_init(data, 1, 1, MPI_INT, MPI_ANY_SOURCE, 0, MPI_COMM_WORLD, MPI_INFO_NULL, &receive));
-    FAILS(MPI_ERR_ARG, MPI_Precv_init(data, 1, 1, MPI_INT, 0, MPI_ANY_TAG, MPI_COMM_WORLD, MPI_INFO_NULL, &receive));
+    FAILS(MPI_ERR_ARG,
+          MPI_Psend_init(data, -1, 1, MPI_INT, 0, 0, MPI_COMM_WORLD, MPI_INFO_NULL, &send));
+    FAILS(MPI_ERR_RANK,
+          MPI_Psend_init(data, 1, 1, MPI_INT, size, 0, MPI_COMM_WORLD, MPI_INFO_NULL, &send));
+    FAILS(MPI_ERR_ARG, MPI_Precv_init(data, 1, 1, MPI_INT, MPI_ANY_SOURCE, 0, MPI_COMM_WORLD,
+                                      MPI_INFO_NULL, &receive));
+    FAILS(MPI_ERR_ARG, MPI_Precv_init(data, 1, 1, MPI_INT, 0, MPI_ANY_TAG, MPI_COMM_WORLD,
+                                      MPI_INFO_NULL, &receive));
     MPI_Psend_init(data, 4, 1, MPI_INT, rank, 1, MPI_COMM_WORLD, MPI_INFO_NULL, &send);
     MPI_Precv_init(data, 1, 2, MPI_INT, rank, 1, MPI_COMM_WORLD, MPI_INFO_NULL, &receive);
     FAILS(MPI_ERR_REQUEST, MPI_Pready(0, send));
@@ -194,7 +206,8 @@ static void wrong(void)
         MPI_Status status;
         int count = -1;
         MPI_Psend_init(data, 0, 1, MPI_INT, rank, 1, MPI_COMM_WORLD, MPI_INFO_NULL, &send);
-        MPI_Precv_init(data, partitions, 1, MPI_INT, rank, 1, MPI_COMM_WORLD, MPI_INFO_NULL, &receive);
+        MPI_Precv_init(data, partitions, 1, MPI_INT, rank, 1, MPI_COMM_WORLD, MPI_INFO_NULL,
+                       &receive);
         for (int round = 0; round < 2; round++) {
             MPI_Start(&receive);
             MPI_Start(&send);

@@ -1,4 +1,5 @@
-/* What MPI_INFO_ENV says of a process's part of a job (MPI 5.0, section 11.2.1). Arguments: the ranks of its part. */
+/* What MPI_INFO_ENV says of a process's part of a job (MPI 5.0, section 11.2.1). Arguments: the
+ * ranks of its part. */
 #include "check.h"
 
 int main(int argc, char **argv)

@@ -1,4 +1,5 @@
-/* A tool in front of the library: it takes MPI_Send and MPI_Finalize over and calls them by their second names. Preloaded. */
+/* A tool in front of the library: it takes MPI_Send and MPI_Finalize over and calls them by their
+ * second names. Preloaded. */
 #include <mpi.h>
 #include <stdio.h>
 

@@ -1,5 +1,6 @@
-/* An allreduce of 1 MiB ends on the other ranks while rank 0 makes no call: its progress thread works for it. Rank 0 learns of it through a
- * file, not through MPI. Arguments: the file, and the seconds that it may take. */
+/* An allreduce of 1 MiB ends on the other ranks while rank 0 makes no call: its progress thread
+ * works for it. Rank 0 learns of it through a file, not through MPI. Arguments: the file, and the
+ * seconds that it may take. */
 #include "check.h"
 #include <time.h>
 #include <unistd.h>

@@ -1,4 +1,5 @@
-/* Cancelling: a receive that nobody answered is cancelled, one that was matched is not; what follows is undisturbed. */
+/* Cancelling: a receive that nobody answered is cancelled, one that was matched is not; what
+ * follows is undisturbed. */
 #include "check.h"
 
 int main(int argc, char **argv)
@@ -26,7 +27,8 @@ int main(int argc, char **argv)
         CHECK(request == MPI_REQUEST_NULL);
         MPI_Barrier(MPI_COMM_WORLD);
 
-        /* The message that comes next finds the receive that is posted next, not the cancelled one. */
+        /* The message that comes next finds the receive that is posted next, not the cancelled one.
+         */
         MPI_Isend(out, length, MPI_BYTE, next, 5, MPI_COMM_WORLD, &send);
         MPI_Recv(in, length, MPI_BYTE, previous, 5, MPI_COMM_WORLD, &status);
         STATUS(&status, previous, 5, length);
@@ -54,7 +56,8 @@ int main(int argc, char **argv)
     int values[3] = {-1, -1, -1};
     MPI_Request requests[3];
     for (int i = 0; i < 3; i++)
-        MPI_Irecv(&values[i], 1, MPI_INT, MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &requests[i]);
+        MPI_Irecv(&values[i], 1, MPI_INT, MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD,
+                  &requests[i]);
     MPI_Cancel(&requests[1]);
     MPI_Wait(&requests[1], &status);
     MPI_Test_cancelled(&status, &flag);

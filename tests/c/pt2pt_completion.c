@@ -191,7 +191,8 @@ static void freed(void)
     MPI_Request_free(&request);
     MPI_Send(&value, 1, MPI_INT, next, 78, MPI_COMM_WORLD);
     /* Messages do not overtake: when the second one is here, so is the first. */
-    MPI_Sendrecv(&value, 1, MPI_INT, next, 79, &(int){0}, 1, MPI_INT, previous, 79, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    MPI_Sendrecv(&value, 1, MPI_INT, next, 79, &(int){0}, 1, MPI_INT, previous, 79, MPI_COMM_WORLD,
+                 MPI_STATUS_IGNORE);
     MPI_Barrier(MPI_COMM_WORLD);
     EQUAL(got, 41);
 }

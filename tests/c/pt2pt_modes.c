@@ -1,5 +1,5 @@
-/* Every mode of sending, blocking and nonblocking, at every length, to a receive that is posted and to one that is not yet. Each
- * rank sends to the next one; a single rank sends to itself. */
+/* Every mode of sending, blocking and nonblocking, at every length, to a receive that is posted and
+ * to one that is not yet. Each rank sends to the next one; a single rank sends to itself. */
 #include "check.h"
 
 enum mode { STANDARD, BUFFERED, SYNCHRONOUS, READY, MODES };
@@ -9,27 +9,42 @@ static unsigned char *out, *in;
 static void send_blocking(enum mode mode, int length, int to, int tag)
 {
     switch (mode) {
-    case STANDARD: EQUAL(MPI_Send(out, length, MPI_BYTE, to, tag, MPI_COMM_WORLD), MPI_SUCCESS); break;
-    case BUFFERED: EQUAL(MPI_Bsend(out, length, MPI_BYTE, to, tag, MPI_COMM_WORLD), MPI_SUCCESS); break;
-    case SYNCHRONOUS: EQUAL(MPI_Ssend(out, length, MPI_BYTE, to, tag, MPI_COMM_WORLD), MPI_SUCCESS); break;
-    default: EQUAL(MPI_Rsend(out, length, MPI_BYTE, to, tag, MPI_COMM_WORLD), MPI_SUCCESS);
+    case STANDARD:
+        EQUAL(MPI_Send(out, length, MPI_BYTE, to, tag, MPI_COMM_WORLD), MPI_SUCCESS);
+        break;
+    case BUFFERED:
+        EQUAL(MPI_Bsend(out, length, MPI_BYTE, to, tag, MPI_COMM_WORLD), MPI_SUCCESS);
+        break;
+    case SYNCHRONOUS:
+        EQUAL(MPI_Ssend(out, length, MPI_BYTE, to, tag, MPI_COMM_WORLD), MPI_SUCCESS);
+        break;
+    default:
+        EQUAL(MPI_Rsend(out, length, MPI_BYTE, to, tag, MPI_COMM_WORLD), MPI_SUCCESS);
     }
 }
 
 static void send_nonblocking(enum mode mode, int length, int to, int tag, MPI_Request *request)
 {
     switch (mode) {
-    case STANDARD: EQUAL(MPI_Isend(out, length, MPI_BYTE, to, tag, MPI_COMM_WORLD, request), MPI_SUCCESS); break;
-    case BUFFERED: EQUAL(MPI_Ibsend(out, length, MPI_BYTE, to, tag, MPI_COMM_WORLD, request), MPI_SUCCESS); break;
-    case SYNCHRONOUS: EQUAL(MPI_Issend(out, length, MPI_BYTE, to, tag, MPI_COMM_WORLD, request), MPI_SUCCESS); break;
-    default: EQUAL(MPI_Irsend(out, length, MPI_BYTE, to, tag, MPI_COMM_WORLD, request), MPI_SUCCESS);
+    case STANDARD:
+        EQUAL(MPI_Isend(out, length, MPI_BYTE, to, tag, MPI_COMM_WORLD, request), MPI_SUCCESS);
+        break;
+    case BUFFERED:
+        EQUAL(MPI_Ibsend(out, length, MPI_BYTE, to, tag, MPI_COMM_WORLD, request), MPI_SUCCESS);
+        break;
+    case SYNCHRONOUS:
+        EQUAL(MPI_Issend(out, length, MPI_BYTE, to, tag, MPI_COMM_WORLD, request), MPI_SUCCESS);
+        break;
+    default:
+        EQUAL(MPI_Irsend(out, length, MPI_BYTE, to, tag, MPI_COMM_WORLD, request), MPI_SUCCESS);
     }
 }
 
 /* Returns when the next rank has posted its receive: it tells us after it did. */
 static void next_is_ready(int next, int previous)
 {
-    MPI_Sendrecv(NULL, 0, MPI_BYTE, previous, 99, NULL, 0, MPI_BYTE, next, 99, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    MPI_Sendrecv(NULL, 0, MPI_BYTE, previous, 99, NULL, 0, MPI_BYTE, next, 99, MPI_COMM_WORLD,
+                 MPI_STATUS_IGNORE);
 }
 
 int main(int argc, char **argv)
@@ -54,7 +69,8 @@ int main(int argc, char **argv)
                 unsigned seed = l * 100 + mode * 10 + blocking;
                 fill(out, length, seed + rank);
                 clear(in, length);
-                EQUAL(MPI_Irecv(in, length, MPI_BYTE, previous, tag, MPI_COMM_WORLD, &request[0]), MPI_SUCCESS);
+                EQUAL(MPI_Irecv(in, length, MPI_BYTE, previous, tag, MPI_COMM_WORLD, &request[0]),
+                      MPI_SUCCESS);
                 next_is_ready(next, previous);
                 if (blocking)
                     send_blocking(mode, length, next, tag);
@@ -76,7 +92,8 @@ int main(int argc, char **argv)
                 clear(in, length);
                 send_nonblocking(mode, length, next, tag, &request[1]);
                 next_is_ready(next, previous);
-                EQUAL(MPI_Recv(in, length, MPI_BYTE, previous, tag, MPI_COMM_WORLD, &status), MPI_SUCCESS);
+                EQUAL(MPI_Recv(in, length, MPI_BYTE, previous, tag, MPI_COMM_WORLD, &status),
+                      MPI_SUCCESS);
                 STATUS(&status, previous, tag, length);
                 CONTENT(in, length, seed + previous);
                 EQUAL(MPI_Wait(&request[1], MPI_STATUS_IGNORE), MPI_SUCCESS);

@@ -56,7 +56,8 @@ static void oneself(MPI_Comm comm)
                 else
                     MPI_Isend(out, length, MPI_BYTE, me, 1, comm, &requests[1]);
                 if (!posted_first)
-                    MPI_Irecv(in, length, MPI_BYTE, MPI_ANY_SOURCE, MPI_ANY_TAG, comm, &requests[0]);
+                    MPI_Irecv(in, length, MPI_BYTE, MPI_ANY_SOURCE, MPI_ANY_TAG, comm,
+                              &requests[0]);
                 MPI_Wait(&requests[0], &status);
                 MPI_Wait(&requests[1], MPI_STATUS_IGNORE);
                 STATUS(&status, me, 1, length);

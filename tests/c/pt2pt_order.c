@@ -1,5 +1,5 @@
-/* Messages do not overtake: same sender, same tag, lengths that take different protocols. With wildcards, and with many requests
- * outstanding. */
+/* Messages do not overtake: same sender, same tag, lengths that take different protocols. With
+ * wildcards, and with many requests outstanding. */
 #include "check.h"
 
 #define MESSAGES 600
@@ -28,12 +28,14 @@ static void one_sender(void)
         for (int i = 0; early && i < count; i++)
             MPI_Irecv(in[i], 300000, MPI_BYTE, previous, 5, MPI_COMM_WORLD, &requests[i]);
         for (int i = 0; i < count; i++)
-            MPI_Isend(out[i], length_of(i), MPI_BYTE, next, 5, MPI_COMM_WORLD, &requests[count + i]);
+            MPI_Isend(out[i], length_of(i), MPI_BYTE, next, 5, MPI_COMM_WORLD,
+                      &requests[count + i]);
         for (int i = 0; i < count; i++) {
             if (early)
                 MPI_Wait(&requests[i], &status);
             else
-                MPI_Recv(in[i], 300000, MPI_BYTE, MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &status);
+                MPI_Recv(in[i], 300000, MPI_BYTE, MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD,
+                         &status);
             STATUS(&status, previous, 5, length_of(i));
             CONTENT(in[i], length_of(i), round * count + i);
         }
@@ -50,7 +52,8 @@ static void any_source(void)
         static int in[80000];
         for (int i = 0; i < (size - 1) * MESSAGES; i++) {
             MPI_Status status;
-            MPI_Recv(in, 80000, MPI_INT, MPI_ANY_SOURCE, i % 3 ? MPI_ANY_TAG : 6, MPI_COMM_WORLD, &status);
+            MPI_Recv(in, 80000, MPI_INT, MPI_ANY_SOURCE, i % 3 ? MPI_ANY_TAG : 6, MPI_COMM_WORLD,
+                     &status);
             CHECK(status.MPI_SOURCE > 0 && status.MPI_SOURCE < size);
             EQUAL(status.MPI_TAG, 6);
             EQUAL(in[0], expected[status.MPI_SOURCE]);

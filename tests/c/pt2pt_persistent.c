@@ -18,11 +18,16 @@ int main(int argc, char **argv)
     for (int l = 0; l < 6; l++) {
         int length = lengths[l], flag;
         for (int i = 0; i < 4; i++)
-            EQUAL(MPI_Recv_init(in[i], length, MPI_BYTE, previous, i, MPI_COMM_WORLD, &requests[i]), MPI_SUCCESS);
-        EQUAL(MPI_Send_init(out, length, MPI_BYTE, next, 0, MPI_COMM_WORLD, &requests[4]), MPI_SUCCESS);
-        EQUAL(MPI_Ssend_init(out, length, MPI_BYTE, next, 1, MPI_COMM_WORLD, &requests[5]), MPI_SUCCESS);
-        EQUAL(MPI_Bsend_init(out, length, MPI_BYTE, next, 2, MPI_COMM_WORLD, &requests[6]), MPI_SUCCESS);
-        EQUAL(MPI_Rsend_init(out, length, MPI_BYTE, next, 3, MPI_COMM_WORLD, &requests[7]), MPI_SUCCESS);
+            EQUAL(MPI_Recv_init(in[i], length, MPI_BYTE, previous, i, MPI_COMM_WORLD, &requests[i]),
+                  MPI_SUCCESS);
+        EQUAL(MPI_Send_init(out, length, MPI_BYTE, next, 0, MPI_COMM_WORLD, &requests[4]),
+              MPI_SUCCESS);
+        EQUAL(MPI_Ssend_init(out, length, MPI_BYTE, next, 1, MPI_COMM_WORLD, &requests[5]),
+              MPI_SUCCESS);
+        EQUAL(MPI_Bsend_init(out, length, MPI_BYTE, next, 2, MPI_COMM_WORLD, &requests[6]),
+              MPI_SUCCESS);
+        EQUAL(MPI_Rsend_init(out, length, MPI_BYTE, next, 3, MPI_COMM_WORLD, &requests[7]),
+              MPI_SUCCESS);
 
         /* Inactive requests count as done and stay. */
         EQUAL(MPI_Wait(&requests[0], &status), MPI_SUCCESS);

@@ -15,14 +15,16 @@ int main(int argc, char **argv)
     EQUAL(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &flag, &status), MPI_SUCCESS);
     EQUAL(flag, 0);
     message = MPI_MESSAGE_NULL;
-    EQUAL(MPI_Improbe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &flag, &message, &status), MPI_SUCCESS);
+    EQUAL(MPI_Improbe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &flag, &message, &status),
+          MPI_SUCCESS);
     EQUAL(flag, 0);
     MPI_Barrier(MPI_COMM_WORLD);
 
     for (int l = 0; l < LENGTH_COUNT; l++) {
         int length = LENGTHS[l];
         for (int way = 0; way < 6; way++) {
-            int tag = 10 + way, source = way % 2 ? MPI_ANY_SOURCE : previous, wanted = way % 3 ? tag : MPI_ANY_TAG;
+            int tag = 10 + way, source = way % 2 ? MPI_ANY_SOURCE : previous,
+                wanted = way % 3 ? tag : MPI_ANY_TAG;
             fill(out, length, l + way + rank);
             clear(in, length);
             MPI_Isend(out, length, MPI_BYTE, next, tag, MPI_COMM_WORLD, &request);
@@ -32,14 +34,16 @@ int main(int argc, char **argv)
             case 1:
                 MPI_Probe(source, wanted, MPI_COMM_WORLD, &status);
                 STATUS(&status, previous, tag, length);
-                MPI_Recv(in, length, MPI_BYTE, status.MPI_SOURCE, status.MPI_TAG, MPI_COMM_WORLD, &status);
+                MPI_Recv(in, length, MPI_BYTE, status.MPI_SOURCE, status.MPI_TAG, MPI_COMM_WORLD,
+                         &status);
                 break;
             case 2:
                 do
                     MPI_Iprobe(source, wanted, MPI_COMM_WORLD, &flag, &status);
                 while (!flag);
                 STATUS(&status, previous, tag, length);
-                MPI_Irecv(in, length, MPI_BYTE, status.MPI_SOURCE, status.MPI_TAG, MPI_COMM_WORLD, &receive);
+                MPI_Irecv(in, length, MPI_BYTE, status.MPI_SOURCE, status.MPI_TAG, MPI_COMM_WORLD,
+                          &receive);
                 MPI_Wait(&receive, &status);
                 break;
             case 3:

@@ -1,4 +1,5 @@
-/* Messages longer than their receive: an error of the right class, nothing written behind the buffer, and what follows works. */
+/* Messages longer than their receive: an error of the right class, nothing written behind the
+ * buffer, and what follows works. */
 #include "check.h"
 
 static const int lengths[] = {1, 41, 9000, 70000, 1048576};
@@ -26,7 +27,8 @@ int main(int argc, char **argv)
                 } else {
                     MPI_Isend(out, length, MPI_BYTE, next, 1, MPI_COMM_WORLD, &request);
                     if (way == 1)
-                        FAILS(MPI_ERR_TRUNCATE, MPI_Recv(in, room, MPI_BYTE, previous, 1, MPI_COMM_WORLD, &status));
+                        FAILS(MPI_ERR_TRUNCATE,
+                              MPI_Recv(in, room, MPI_BYTE, previous, 1, MPI_COMM_WORLD, &status));
                     else if (way == 2) {
                         MPI_Message message;
                         MPI_Mprobe(previous, 1, MPI_COMM_WORLD, &message, &status);
@@ -51,7 +53,9 @@ int main(int argc, char **argv)
 
         /* The next message of the same length arrives whole. */
         clear(in, length);
-        EQUAL(MPI_Sendrecv(out, length, MPI_BYTE, next, 2, in, length, MPI_BYTE, previous, 2, MPI_COMM_WORLD, &status), MPI_SUCCESS);
+        EQUAL(MPI_Sendrecv(out, length, MPI_BYTE, next, 2, in, length, MPI_BYTE, previous, 2,
+                           MPI_COMM_WORLD, &status),
+              MPI_SUCCESS);
         STATUS(&status, previous, 2, length);
         CONTENT(in, length, l + previous);
     }
@@ -78,7 +82,9 @@ int main(int argc, char **argv)
     /* Lengths that are no whole number of elements. */
     int count, elements;
     unsigned char bytes[7] = {0};
-    EQUAL(MPI_Sendrecv(bytes, 7, MPI_BYTE, next, 6, in, 16, MPI_BYTE, previous, 6, MPI_COMM_WORLD, &status), MPI_SUCCESS);
+    EQUAL(MPI_Sendrecv(bytes, 7, MPI_BYTE, next, 6, in, 16, MPI_BYTE, previous, 6, MPI_COMM_WORLD,
+                       &status),
+          MPI_SUCCESS);
     MPI_Get_count(&status, MPI_LONG_LONG, &count);
     EQUAL(count, MPI_UNDEFINED);
     MPI_Get_count(&status, MPI_BYTE, &count);
@@ -86,12 +92,14 @@ int main(int argc, char **argv)
     MPI_Get_elements(&status, MPI_BYTE, &elements);
     EQUAL(elements, 7);
 
-    /* Nor of those of a type with gaps, which could not be unpacked: an error. Items that are not all there are none. */
+    /* Nor of those of a type with gaps, which could not be unpacked: an error. Items that are not
+     * all there are none. */
     MPI_Datatype gaps;
     MPI_Type_vector(4, 1, 2, MPI_INT, &gaps);
     MPI_Type_commit(&gaps);
     for (int length = 0; length <= 8; length++) {
-        int code = MPI_Sendrecv(bytes, length < 7 ? length : 4, MPI_BYTE, next, 7, in, 1, gaps, previous, 7, MPI_COMM_WORLD, &status);
+        int code = MPI_Sendrecv(bytes, length < 7 ? length : 4, MPI_BYTE, next, 7, in, 1, gaps,
+                                previous, 7, MPI_COMM_WORLD, &status);
         if (length % 4 == 0 || length >= 7)
             EQUAL(code, MPI_SUCCESS);
         else

@@ -26,7 +26,8 @@ static void one(const char *name, MPI_Datatype type, size_t bytes, int next, int
     EQUAL(length, strlen(got));
     fill(out, 24 * bytes, rank);
     clear(in, 24 * bytes);
-    EQUAL(MPI_Sendrecv(out, 24, type, next, 0, in, 24, type, previous, 0, MPI_COMM_WORLD, &status), MPI_SUCCESS);
+    EQUAL(MPI_Sendrecv(out, 24, type, next, 0, in, 24, type, previous, 0, MPI_COMM_WORLD, &status),
+          MPI_SUCCESS);
     MPI_Get_count(&status, type, &count);
     EQUAL(count, 24);
     MPI_Get_elements_c(&status, type, &elements);
@@ -88,7 +89,8 @@ int main(int argc, char **argv)
     EQUAL(got, count);
     for (int i = 0; i < count; i++)
         EQUAL(in[i], previous * 1000 + i);
-    MPI_Sendrecv_c(out, count, MPI_INT, next, 2, in, count, MPI_INT, previous, 2, MPI_COMM_WORLD, &status);
+    MPI_Sendrecv_c(out, count, MPI_INT, next, 2, in, count, MPI_INT, previous, 2, MPI_COMM_WORLD,
+                   &status);
     MPI_Get_count_c(&status, MPI_INT, &got);
     EQUAL(got, count);
     free(out);

@@ -1,4 +1,5 @@
-/* What the processes of a node share beyond its memory: information about it, and communicators by it. */
+/* What the processes of a node share beyond its memory: information about it, and communicators by
+ * it. */
 #include "check.h"
 
 static MPI_Comm split(int kind, const char *key, const char *value)
@@ -46,7 +47,8 @@ int main(int argc, char **argv)
         CHECK(flag && (has_one || strcmp(value, "false") == 0));
         int members = size_of(split(MPI_COMM_TYPE_HW_GUIDED, "mpi_hw_resource_type", key));
         EQUAL(members > 0, has_one);
-        EQUAL(size_of(split(MPI_COMM_TYPE_RESOURCE_GUIDED, "mpi_hw_resource_type", key + 8)), members);
+        EQUAL(size_of(split(MPI_COMM_TYPE_RESOURCE_GUIDED, "mpi_hw_resource_type", key + 8)),
+              members);
         /* Where each rank has a processor of its own, it has nobody's company there. */
         if (is_bound && strcmp(key, "hwloc://PU") == 0)
             EQUAL(members, 1);

@@ -1,5 +1,5 @@
-/* Sessions: several at once, one after the other, beside the world and without it; process sets; communicators of groups;
- * error handlers. */
+/* Sessions: several at once, one after the other, beside the world and without it; process sets;
+ * communicators of groups; error handlers. */
 #include "check.h"
 
 #define OK(call) EQUAL(call, MPI_SUCCESS)
@@ -23,7 +23,8 @@ static MPI_Comm world_of(MPI_Session session, const char *string)
     return comm;
 }
 
-/* Hints of a communicator that is made of a group; one that is neither true nor false makes none. */
+/* Hints of a communicator that is made of a group; one that is neither true nor false makes none.
+ */
 static void hints(MPI_Session session)
 {
     MPI_Group group;
@@ -36,7 +37,8 @@ static void hints(MPI_Session session)
     OK(MPI_Info_set(info, "mpi_assert_no_any_tag", "true"));
     OK(MPI_Comm_create_from_group(group, "hints", info, MPI_ERRORS_RETURN, &comm));
     OK(MPI_Info_set(info, "mpi_assert_no_any_tag", "perhaps"));
-    FAILS(MPI_ERR_INFO_VALUE, MPI_Comm_create_from_group(group, "hints", info, MPI_ERRORS_RETURN, &(MPI_Comm){0}));
+    FAILS(MPI_ERR_INFO_VALUE,
+          MPI_Comm_create_from_group(group, "hints", info, MPI_ERRORS_RETURN, &(MPI_Comm){0}));
     OK(MPI_Info_free(&info));
     OK(MPI_Comm_get_info(comm, &info));
     OK(MPI_Info_get_string(info, "mpi_assert_no_any_tag", &room, value, &flag));
@@ -79,16 +81,19 @@ static int has(MPI_Comm comm, int key)
     return flag;
 }
 
-/* Of the predefined attributes a communicator that comes from a session has one, and so has what is made of it. */
+/* Of the predefined attributes a communicator that comes from a session has one, and so has what is
+ * made of it. */
 static void attributes(MPI_Comm comm, int with_world)
 {
-    int keys[] = {MPI_IO, MPI_WTIME_IS_GLOBAL, MPI_APPNUM, MPI_UNIVERSE_SIZE, MPI_LASTUSEDCODE}, *bound, flag;
+    int keys[] = {MPI_IO, MPI_WTIME_IS_GLOBAL, MPI_APPNUM, MPI_UNIVERSE_SIZE, MPI_LASTUSEDCODE},
+        *bound, flag;
     MPI_Comm copy;
     OK(MPI_Comm_dup(comm, &copy));
     OK(MPI_Comm_get_attr(copy, MPI_TAG_UB, &bound, &flag));
     CHECK(flag && *bound >= 32767 && has(comm, MPI_TAG_UB));
     for (int i = 0; i < 5; i++)
-        CHECK(!has(comm, keys[i]) && !has(copy, keys[i]) && (!with_world || has(MPI_COMM_WORLD, keys[i])));
+        CHECK(!has(comm, keys[i]) && !has(copy, keys[i]) &&
+              (!with_world || has(MPI_COMM_WORLD, keys[i])));
     OK(MPI_Comm_free(&copy));
 }
 
@@ -99,7 +104,8 @@ static void sums(MPI_Comm comm)
     OK(MPI_Comm_size(comm, &size));
     OK(MPI_Allreduce(&rank, &sum, 1, MPI_INT, MPI_SUM, comm));
     CHECK(sum == size * (size - 1) / 2);
-    OK(MPI_Sendrecv(&rank, 1, MPI_INT, (rank + 1) % size, 3, &sum, 1, MPI_INT, (rank + size - 1) % size, 3, comm, MPI_STATUS_IGNORE));
+    OK(MPI_Sendrecv(&rank, 1, MPI_INT, (rank + 1) % size, 3, &sum, 1, MPI_INT,
+                    (rank + size - 1) % size, 3, comm, MPI_STATUS_IGNORE));
     CHECK(sum == (rank + size - 1) % size);
 }
 
@@ -115,15 +121,18 @@ static void between(MPI_Session session)
         int half = size / 2, low[1][3] = {{0, half - 1, 1}}, high[1][3] = {{half, size - 1, 1}};
         OK(MPI_Group_range_incl(all, 1, rank < half ? low : high, &mine));
         OK(MPI_Group_range_incl(all, 1, rank < half ? high : low, &theirs));
-        OK(MPI_Intercomm_create_from_groups(mine, 0, theirs, 0, "two", MPI_INFO_NULL, MPI_ERRORS_RETURN, &comm));
+        OK(MPI_Intercomm_create_from_groups(mine, 0, theirs, 0, "two", MPI_INFO_NULL,
+                                            MPI_ERRORS_RETURN, &comm));
         OK(MPI_Comm_remote_size(comm, &others));
         CHECK(others == (rank < half ? size - half : half));
         OK(MPI_Comm_free(&comm));
-        FAILS(MPI_ERR_GROUP, MPI_Intercomm_create_from_groups(mine, 0, mine, 0, "one", MPI_INFO_NULL, MPI_ERRORS_RETURN, &comm));
+        FAILS(MPI_ERR_GROUP, MPI_Intercomm_create_from_groups(
+                                 mine, 0, mine, 0, "one", MPI_INFO_NULL, MPI_ERRORS_RETURN, &comm));
         OK(MPI_Group_free(&mine));
         OK(MPI_Group_free(&theirs));
     }
-    OK(MPI_Comm_create_from_group(MPI_GROUP_EMPTY, "none", MPI_INFO_NULL, MPI_ERRORS_RETURN, &comm));
+    OK(MPI_Comm_create_from_group(MPI_GROUP_EMPTY, "none", MPI_INFO_NULL, MPI_ERRORS_RETURN,
+                                  &comm));
     CHECK(comm == MPI_COMM_NULL);
     OK(MPI_Group_free(&all));
 }

@@ -1,7 +1,9 @@
-/* Ranks that sleep and wake at random, for some seconds: a wake-up that is lost shows as a hang. Arguments: seconds, seed.
+/* Ranks that sleep and wake at random, for some seconds: a wake-up that is lost shows as a hang.
+ * Arguments: seconds, seed.
  *
- * All ranks draw the same sequence of pairs, kinds and lengths, so that they agree on every message without talking; each draws its
- * own sleeps. A receiver is mostly asleep in the library when its message comes, or about to fall asleep, or waking up for another. */
+ * All ranks draw the same sequence of pairs, kinds and lengths, so that they agree on every message
+ * without talking; each draws its own sleeps. A receiver is mostly asleep in the library when its
+ * message comes, or about to fall asleep, or waking up for another. */
 #include "check.h"
 #include <stdint.h>
 #include <time.h>
@@ -18,26 +20,32 @@ static unsigned draw(uint64_t *state, unsigned below)
     return (unsigned)((z ^ (z >> 31)) % below);
 }
 
-/* Nothing, a moment of work, or a sleep about as long as the library waits before it sleeps itself. */
+/* Nothing, a moment of work, or a sleep about as long as the library waits before it sleeps itself.
+ */
 static void pause_at_random(void)
 {
     switch (draw(&alone, 4)) {
-    case 0: break;
+    case 0:
+        break;
     case 1: {
         volatile unsigned work = draw(&alone, 100000);
         while (work)
             work--;
         break;
     }
-    case 2: usleep(draw(&alone, 200)); break;
-    default: usleep(draw(&alone, 3000));
+    case 2:
+        usleep(draw(&alone, 200));
+        break;
+    default:
+        usleep(draw(&alone, 3000));
     }
 }
 
 static void message(int round, unsigned char *buffer)
 {
     static const int lengths[] = {0, 8, 40, 1024, 20000, 100000};
-    int from = (int)draw(&together, size), to = (int)draw(&together, size - 1), length = lengths[draw(&together, 6)];
+    int from = (int)draw(&together, size), to = (int)draw(&together, size - 1),
+        length = lengths[draw(&together, 6)];
     unsigned how = draw(&together, 4);
     to = (from + 1 + to) % size;
     if (rank != from && rank != to)

@@ -3,7 +3,8 @@
 
 int main(int argc, char **argv)
 {
-    static const int levels[] = {MPI_THREAD_SINGLE, MPI_THREAD_FUNNELED, MPI_THREAD_SERIALIZED, MPI_THREAD_MULTIPLE};
+    static const int levels[] = {MPI_THREAD_SINGLE, MPI_THREAD_FUNNELED, MPI_THREAD_SERIALIZED,
+                                 MPI_THREAD_MULTIPLE};
     int wanted = levels[atoi(argv[1])], provided = -1, level = -1;
     EQUAL(MPI_Init_thread(&argc, &argv, wanted, &provided), MPI_SUCCESS);
     EQUAL(provided, wanted);

@@ -1,5 +1,6 @@
-/* MPI_THREAD_MULTIPLE: four threads a rank, each with traffic of its own tag to the next rank and answers from there, by different
- * calls; one of them probes. Then threads of one rank wait for each other through messages to oneself. */
+/* MPI_THREAD_MULTIPLE: four threads a rank, each with traffic of its own tag to the next rank and
+ * answers from there, by different calls; one of them probes. Then threads of one rank wait for
+ * each other through messages to oneself. */
 #include "check.h"
 #include <pthread.h>
 
@@ -16,7 +17,8 @@ static unsigned seed_of(int from, int thread, int round)
     return from * 1000 + thread * 100 + round;
 }
 
-static void check_message(unsigned char *in, const MPI_Status *status, int thread, int round, int length)
+static void check_message(unsigned char *in, const MPI_Status *status, int thread, int round,
+                          int length)
 {
     STATUS(status, previous, 10 + thread, length);
     CONTENT(in, length, seed_of(previous, thread, round));
@@ -33,7 +35,8 @@ static void *traffic(void *argument)
         fill(out, length, seed_of(rank, thread, round));
         clear(in, length);
         if (thread == 0) {
-            MPI_Sendrecv(out, length, MPI_BYTE, next, tag, in, length, MPI_BYTE, previous, tag, MPI_COMM_WORLD, &status);
+            MPI_Sendrecv(out, length, MPI_BYTE, next, tag, in, length, MPI_BYTE, previous, tag,
+                         MPI_COMM_WORLD, &status);
             check_message(in, &status, thread, round, length);
         } else if (thread == 1) {
             MPI_Irecv(in, length, MPI_BYTE, previous, tag, MPI_COMM_WORLD, &requests[0]);

@@ -1,5 +1,6 @@
-/* The tool interface: variables are found, described, read and written, take effect, count what happens; events are told; categories hold
- * all there is. 2 ranks. The argument names the transport that the program chooses by a control variable; "threads" as the second asks for
+/* The tool interface: variables are found, described, read and written, take effect, count what
+ * happens; events are told; categories hold all there is. 2 ranks. The argument names the transport
+ * that the program chooses by a control variable; "threads" as the second asks for
  * MPI_THREAD_MULTIPLE. */
 #include "check.h"
 
@@ -56,7 +57,8 @@ static void before(const char *transport, int threads)
     text[sizeof text - 1] = 0;
     EQUAL(MPI_T_cvar_get_num(&number), MPI_T_ERR_NOT_INITIALIZED);
     EQUAL(MPI_T_finalize(), MPI_T_ERR_NOT_INITIALIZED);
-    EQUAL(MPI_T_init_thread(threads ? MPI_THREAD_MULTIPLE : MPI_THREAD_FUNNELED, &provided), MPI_SUCCESS);
+    EQUAL(MPI_T_init_thread(threads ? MPI_THREAD_MULTIPLE : MPI_THREAD_FUNNELED, &provided),
+          MPI_SUCCESS);
     EQUAL(provided, threads ? MPI_THREAD_MULTIPLE : MPI_THREAD_FUNNELED);
     EQUAL(MPI_T_init_thread(MPI_THREAD_SINGLE, &provided), MPI_SUCCESS);
     EQUAL(MPI_T_finalize(), MPI_SUCCESS);
@@ -78,7 +80,9 @@ static void describe_cvars(void)
     CHECK(number > 10);
     for (int i = 0; i < number; i++) {
         length = sizeof name, desc_length = sizeof desc;
-        EQUAL(MPI_T_cvar_get_info(i, name, &length, &verbosity, &type, &values, desc, &desc_length, &bind, &scope), MPI_SUCCESS);
+        EQUAL(MPI_T_cvar_get_info(i, name, &length, &verbosity, &type, &values, desc, &desc_length,
+                                  &bind, &scope),
+              MPI_SUCCESS);
         EQUAL(length, strlen(name) + 1);
         EQUAL(desc_length, strlen(desc) + 1);
         CHECK(desc_length > 20);
@@ -91,16 +95,20 @@ static void describe_cvars(void)
         CHECK(verbosity >= MPI_T_VERBOSITY_USER_BASIC && verbosity <= MPI_T_VERBOSITY_MPIDEV_ALL);
         /* What does not fit is cut, and how much room it needs is told. */
         length = sizeof cut;
-        EQUAL(MPI_T_cvar_get_info(i, cut, &length, NULL, NULL, NULL, NULL, NULL, NULL, NULL), MPI_SUCCESS);
+        EQUAL(MPI_T_cvar_get_info(i, cut, &length, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+              MPI_SUCCESS);
         EQUAL(strcmp(cut, "FERR"), 0);
         EQUAL(length, strlen(name) + 1);
         length = 0;
-        EQUAL(MPI_T_cvar_get_info(i, NULL, &length, NULL, NULL, NULL, NULL, NULL, NULL, NULL), MPI_SUCCESS);
+        EQUAL(MPI_T_cvar_get_info(i, NULL, &length, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+              MPI_SUCCESS);
         EQUAL(length, strlen(name) + 1);
     }
     MPI_T_cvar_handle handle = MPI_T_CVAR_HANDLE_NULL;
-    EQUAL(MPI_T_cvar_get_info(number, name, &length, NULL, NULL, NULL, NULL, NULL, NULL, NULL), MPI_T_ERR_INVALID_INDEX);
-    EQUAL(MPI_T_cvar_get_info(-1, name, &length, NULL, NULL, NULL, NULL, NULL, NULL, NULL), MPI_T_ERR_INVALID_INDEX);
+    EQUAL(MPI_T_cvar_get_info(number, name, &length, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+          MPI_T_ERR_INVALID_INDEX);
+    EQUAL(MPI_T_cvar_get_info(-1, name, &length, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+          MPI_T_ERR_INVALID_INDEX);
     EQUAL(MPI_T_cvar_handle_alloc(number, NULL, &handle, &index), MPI_T_ERR_INVALID_INDEX);
     EQUAL(MPI_T_cvar_read(handle, &index), MPI_T_ERR_INVALID_HANDLE);
     EQUAL(MPI_T_cvar_write(handle, &index), MPI_T_ERR_INVALID_HANDLE);
@@ -142,7 +150,8 @@ static unsigned long long value(MPI_T_pvar_handle handle)
 
 static void describe_pvars(void)
 {
-    int number, index, verbosity, class, bind, readonly, continuous, atomic, length, desc_length, item;
+    int number, index, verbosity, class, bind, readonly, continuous, atomic, length, desc_length,
+        item;
     char name[128], desc[2000];
     MPI_Datatype type;
     MPI_T_enum values;
@@ -150,8 +159,8 @@ static void describe_pvars(void)
     CHECK(number >= 10);
     for (int i = 0; i < number; i++) {
         length = sizeof name, desc_length = sizeof desc;
-        EQUAL(MPI_T_pvar_get_info(i, name, &length, &verbosity, &class, &type, &values, desc, &desc_length, &bind, &readonly,
-                                  &continuous, &atomic),
+        EQUAL(MPI_T_pvar_get_info(i, name, &length, &verbosity, &class, &type, &values, desc,
+                                  &desc_length, &bind, &readonly, &continuous, &atomic),
               MPI_SUCCESS);
         EQUAL(MPI_T_pvar_get_index(name, class, &index), MPI_SUCCESS);
         EQUAL(index, i);
@@ -162,17 +171,19 @@ static void describe_pvars(void)
         EQUAL(readonly, continuous);
         EQUAL(atomic, !readonly);
     }
-    EQUAL(MPI_T_pvar_get_info(number, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+    EQUAL(MPI_T_pvar_get_info(number, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+                              NULL, NULL),
           MPI_T_ERR_INVALID_INDEX);
-    EQUAL(MPI_T_pvar_get_index("nothing", MPI_T_PVAR_CLASS_COUNTER, &index), MPI_T_ERR_INVALID_NAME);
+    EQUAL(MPI_T_pvar_get_index("nothing", MPI_T_PVAR_CLASS_COUNTER, &index),
+          MPI_T_ERR_INVALID_NAME);
 
     /* A state is a number with a name. */
     int state = -1, wanted = 0, found = 0;
     MPI_Query_thread(&wanted);
     MPI_T_pvar_handle handle = open_pvar("ferrite_thread_level", MPI_T_PVAR_CLASS_STATE);
     EQUAL(MPI_T_pvar_read(session, handle, &state), MPI_SUCCESS);
-    MPI_T_pvar_get_info(pvar("ferrite_thread_level", MPI_T_PVAR_CLASS_STATE), NULL, NULL, NULL, NULL, NULL, &values, NULL, NULL,
-                        NULL, NULL, NULL, NULL);
+    MPI_T_pvar_get_info(pvar("ferrite_thread_level", MPI_T_PVAR_CLASS_STATE), NULL, NULL, NULL,
+                        NULL, NULL, &values, NULL, NULL, NULL, NULL, NULL, NULL);
     length = sizeof name;
     EQUAL(MPI_T_enum_get_info(values, &number, name, &length), MPI_SUCCESS);
     EQUAL(strcmp(name, "ferrite_thread_level"), 0);
@@ -199,7 +210,8 @@ static void describe_pvars(void)
 static void exchange(int length)
 {
     static char out[LENGTH], in[LENGTH];
-    MPI_Sendrecv(out, length, MPI_CHAR, 1 - rank, 1, in, length, MPI_CHAR, 1 - rank, 1, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    MPI_Sendrecv(out, length, MPI_CHAR, 1 - rank, 1, in, length, MPI_CHAR, 1 - rank, 1,
+                 MPI_COMM_WORLD, MPI_STATUS_IGNORE);
 }
 
 /* Counters count while they are started, and a limit that a tool sets holds at once. */
@@ -258,7 +270,8 @@ struct told {
 
 static struct told kept = {.in_order = 1};
 
-static void on_event(MPI_T_event_instance instance, MPI_T_event_registration registration, MPI_T_cb_safety safety, void *data)
+static void on_event(MPI_T_event_instance instance, MPI_T_event_registration registration,
+                     MPI_T_cb_safety safety, void *data)
 {
     struct told *told = data;
     int source = -1, tag = -1, which = -1;
@@ -286,7 +299,8 @@ static void on_event(MPI_T_event_instance instance, MPI_T_event_registration reg
     if (safety == MPI_T_CB_REQUIRE_NONE) {
         /* It may do anything, so it may wait for messages, too. */
         int got = -1;
-        MPI_Sendrecv(&tag, 1, MPI_INT, 0, 3, &got, 1, MPI_INT, 0, 3, MPI_COMM_SELF, MPI_STATUS_IGNORE);
+        MPI_Sendrecv(&tag, 1, MPI_INT, 0, 3, &got, 1, MPI_INT, 0, 3, MPI_COMM_SELF,
+                     MPI_STATUS_IGNORE);
         EQUAL(got, tag);
         MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_SELF, &got, MPI_STATUS_IGNORE);
         EQUAL(got, 0);
@@ -295,7 +309,8 @@ static void on_event(MPI_T_event_instance instance, MPI_T_event_registration reg
     told->events++;
 }
 
-static void on_dropped(MPI_Count count, MPI_T_event_registration registration, int source, MPI_T_cb_safety safety, void *data)
+static void on_dropped(MPI_Count count, MPI_T_event_registration registration, int source,
+                       MPI_T_cb_safety safety, void *data)
 {
     (void)safety, (void)data;
     EQUAL(source, 0);
@@ -311,7 +326,8 @@ static void on_free(MPI_T_event_registration registration, MPI_T_cb_safety safet
     told->freed++;
 }
 
-/* Has rank 1 send messages to rank 0 that wait there; their tags are their lengths. Returns how many. */
+/* Has rank 1 send messages to rank 0 that wait there; their tags are their lengths. Returns how
+ * many. */
 static int keep_messages(unsigned long long *waiting)
 {
     static char data[64];
@@ -345,35 +361,45 @@ static void events(int threads)
     EQUAL(MPI_T_event_get_num(&number), MPI_SUCCESS);
     for (int i = 0; i < number; i++) {
         length = sizeof name;
-        EQUAL(MPI_T_event_get_info(i, name, &length, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, &bind), MPI_SUCCESS);
+        EQUAL(MPI_T_event_get_info(i, name, &length, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+                                   &bind),
+              MPI_SUCCESS);
         EQUAL(MPI_T_event_get_index(name, &index), MPI_SUCCESS);
         EQUAL(index, i);
         EQUAL(bind, MPI_T_BIND_NO_OBJECT);
     }
     EQUAL(MPI_T_event_get_index("nothing", &index), MPI_T_ERR_INVALID_NAME);
     EQUAL(MPI_T_event_get_index("ferrite_unexpected_message", &index), MPI_SUCCESS);
-    EQUAL(MPI_T_event_get_info(index, NULL, NULL, NULL, types, places, &count, NULL, &info, NULL, NULL, NULL), MPI_SUCCESS);
+    EQUAL(MPI_T_event_get_info(index, NULL, NULL, NULL, types, places, &count, NULL, &info, NULL,
+                               NULL, NULL),
+          MPI_SUCCESS);
     EQUAL(count, 3);
     CHECK(types[0] == MPI_INT && types[1] == MPI_INT && types[2] == MPI_UNSIGNED_LONG_LONG);
     CHECK(places[0] == 0 && places[1] == 4 && places[2] == 8);
     MPI_Info_free(&info);
 
     MPI_T_event_registration registration;
-    EQUAL(MPI_T_event_handle_alloc(number, NULL, MPI_INFO_NULL, &registration), MPI_T_ERR_INVALID_INDEX);
+    EQUAL(MPI_T_event_handle_alloc(number, NULL, MPI_INFO_NULL, &registration),
+          MPI_T_ERR_INVALID_INDEX);
     EQUAL(MPI_T_event_handle_alloc(index, NULL, MPI_INFO_NULL, &registration), MPI_SUCCESS);
     kept.registration = registration;
     EQUAL(MPI_T_event_handle_get_info(registration, &info), MPI_SUCCESS);
     MPI_Info_free(&info);
-    EQUAL(MPI_T_event_register_callback(registration, (MPI_T_cb_safety)7, MPI_INFO_NULL, &kept, on_event), MPI_T_ERR_INVALID);
+    EQUAL(MPI_T_event_register_callback(registration, (MPI_T_cb_safety)7, MPI_INFO_NULL, &kept,
+                                        on_event),
+          MPI_T_ERR_INVALID);
     EQUAL(MPI_T_event_set_dropped_handler(registration, on_dropped), MPI_SUCCESS);
     /* Among threads a function must be safe for them: for others, events are dropped. */
-    EQUAL(MPI_T_event_register_callback(registration, MPI_T_CB_REQUIRE_NONE, MPI_INFO_NULL, &kept, on_event), MPI_SUCCESS);
+    EQUAL(MPI_T_event_register_callback(registration, MPI_T_CB_REQUIRE_NONE, MPI_INFO_NULL, &kept,
+                                        on_event),
+          MPI_SUCCESS);
     int expected = keep_messages(&waiting);
     if (rank == 0)
         EQUAL(waiting, 5);
     CHECK(kept.events >= (threads ? 0 : expected) && kept.dropped >= (threads ? expected : 0));
     EQUAL(threads ? kept.events : kept.dropped, 0);
-    EQUAL(MPI_T_event_register_callback(registration, MPI_T_CB_REQUIRE_ASYNC_SIGNAL_SAFE, MPI_INFO_NULL, &kept, on_event),
+    EQUAL(MPI_T_event_register_callback(registration, MPI_T_CB_REQUIRE_ASYNC_SIGNAL_SAFE,
+                                        MPI_INFO_NULL, &kept, on_event),
           MPI_SUCCESS);
     kept.events = 0, kept.dropped = 0;
     expected = keep_messages(&waiting);
@@ -394,18 +420,21 @@ static void events(int threads)
     MPI_T_source_order order;
     EQUAL(MPI_T_source_get_num(&number), MPI_SUCCESS);
     EQUAL(number, 1);
-    EQUAL(MPI_T_source_get_info(0, NULL, NULL, NULL, NULL, &order, &ticks, &most, NULL), MPI_SUCCESS);
+    EQUAL(MPI_T_source_get_info(0, NULL, NULL, NULL, NULL, &order, &ticks, &most, NULL),
+          MPI_SUCCESS);
     CHECK(order == MPI_T_SOURCE_ORDERED && ticks > 0 && most > ticks);
     EQUAL(MPI_T_source_get_timestamp(0, &now), MPI_SUCCESS);
     EQUAL(MPI_T_source_get_timestamp(0, &later), MPI_SUCCESS);
     CHECK(now >= kept.last_time && later >= now);
-    EQUAL(MPI_T_source_get_info(1, NULL, NULL, NULL, NULL, &order, &ticks, &most, NULL), MPI_T_ERR_INVALID_INDEX);
+    EQUAL(MPI_T_source_get_info(1, NULL, NULL, NULL, NULL, &order, &ticks, &most, NULL),
+          MPI_T_ERR_INVALID_INDEX);
 }
 
 /* Everything is in one category. */
 static void categories(void)
 {
-    int number, index, length, cvars, pvars, events, inner, stamp = -1, all[4], sum[4] = {0, 0, 0, 1}, indices[64];
+    int number, index, length, cvars, pvars, events, inner, stamp = -1, all[4],
+                                                            sum[4] = {0, 0, 0, 1}, indices[64];
     char name[128], desc[500];
     EQUAL(MPI_T_category_get_num(&number), MPI_SUCCESS);
     EQUAL(MPI_T_cvar_get_num(&all[0]), MPI_SUCCESS);
@@ -416,7 +445,8 @@ static void categories(void)
     for (int i = 0; i < number; i++) {
         length = sizeof name;
         int desc_length = sizeof desc;
-        EQUAL(MPI_T_category_get_info(i, name, &length, desc, &desc_length, &cvars, &pvars, &inner), MPI_SUCCESS);
+        EQUAL(MPI_T_category_get_info(i, name, &length, desc, &desc_length, &cvars, &pvars, &inner),
+              MPI_SUCCESS);
         EQUAL(MPI_T_category_get_num_events(i, &events), MPI_SUCCESS);
         EQUAL(MPI_T_category_get_index(name, &index), MPI_SUCCESS);
         EQUAL(index, i);
@@ -446,7 +476,8 @@ static void categories(void)
 
 static int is_network = -1;
 
-static void on_peer(MPI_T_event_instance instance, MPI_T_event_registration registration, MPI_T_cb_safety safety, void *data)
+static void on_peer(MPI_T_event_instance instance, MPI_T_event_registration registration,
+                    MPI_T_cb_safety safety, void *data)
 {
     (void)safety, (void)data;
     int process = -1;
@@ -466,9 +497,13 @@ int main(int argc, char **argv)
     EQUAL(MPI_T_event_get_index("ferrite_peer_opened", &index), MPI_SUCCESS);
     for (int i = 0; i < 2; i++) {
         EQUAL(MPI_T_event_handle_alloc(index, NULL, MPI_INFO_NULL, &peer[i]), MPI_SUCCESS);
-        EQUAL(MPI_T_event_register_callback(peer[i], MPI_T_CB_REQUIRE_THREAD_SAFE, MPI_INFO_NULL, NULL, on_peer), MPI_SUCCESS);
+        EQUAL(MPI_T_event_register_callback(peer[i], MPI_T_CB_REQUIRE_THREAD_SAFE, MPI_INFO_NULL,
+                                            NULL, on_peer),
+              MPI_SUCCESS);
     }
-    EQUAL(MPI_Init_thread(&argc, &argv, threads ? MPI_THREAD_MULTIPLE : MPI_THREAD_SINGLE, &provided), MPI_SUCCESS);
+    EQUAL(
+        MPI_Init_thread(&argc, &argv, threads ? MPI_THREAD_MULTIPLE : MPI_THREAD_SINGLE, &provided),
+        MPI_SUCCESS);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     EQUAL(size, 2);

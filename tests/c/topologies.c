@@ -3,7 +3,8 @@
 
 static void grids(void)
 {
-    int dims[2] = {0, 0}, periods[2] = {1, 0}, got_dims[2], got_periods[2], coords[2], number, at, status;
+    int dims[2] = {0, 0}, periods[2] = {1, 0}, got_dims[2], got_periods[2], coords[2], number, at,
+        status;
     MPI_Comm grid, line, copy;
     MPI_Dims_create(size, 2, dims);
     EQUAL(dims[0] * dims[1], size);
@@ -54,22 +55,22 @@ static void grids(void)
     FAILS(MPI_ERR_DIMS, MPI_Dims_create(3, 1, &one));
 }
 
-#define FORM(form, comm, name, lower, ...)                                                                                   \
-    do {                                                                                                                     \
-        MPI_Request request_;                                                                                                \
-        if (form == 0) {                                                                                                     \
-            MPI_Neighbor_##name(__VA_ARGS__, comm);                                                                          \
-        } else if (form == 1) {                                                                                              \
-            MPI_Ineighbor_##name(__VA_ARGS__, comm, &request_);                                                              \
-            MPI_Wait(&request_, MPI_STATUS_IGNORE);                                                                          \
-        } else {                                                                                                             \
-            MPI_Neighbor_##name##_init(__VA_ARGS__, comm, MPI_INFO_NULL, &request_);                                         \
-            for (int i_ = 0; i_ < 2; i_++) {                                                                                 \
-                MPI_Start(&request_);                                                                                        \
-                MPI_Wait(&request_, MPI_STATUS_IGNORE);                                                                      \
-            }                                                                                                                \
-            MPI_Request_free(&request_);                                                                                     \
-        }                                                                                                                    \
+#define FORM(form, comm, name, lower, ...)                                           \
+    do {                                                                             \
+        MPI_Request request_;                                                        \
+        if (form == 0) {                                                             \
+            MPI_Neighbor_##name(__VA_ARGS__, comm);                                  \
+        } else if (form == 1) {                                                      \
+            MPI_Ineighbor_##name(__VA_ARGS__, comm, &request_);                      \
+            MPI_Wait(&request_, MPI_STATUS_IGNORE);                                  \
+        } else {                                                                     \
+            MPI_Neighbor_##name##_init(__VA_ARGS__, comm, MPI_INFO_NULL, &request_); \
+            for (int i_ = 0; i_ < 2; i_++) {                                         \
+                MPI_Start(&request_);                                                \
+                MPI_Wait(&request_, MPI_STATUS_IGNORE);                              \
+            }                                                                        \
+            MPI_Request_free(&request_);                                             \
+        }                                                                            \
     } while (0)
 
 /* A ring: what goes up arrives from below, on one and on two members, too. */
@@ -99,7 +100,8 @@ static void ring(int form)
 /* A star, as a graph that all know and as one that only the middle gives. */
 static void stars(int form)
 {
-    int *index = malloc(size * sizeof *index), *edges = malloc(2 * size * sizeof *edges), number = 0, status;
+    int *index = malloc(size * sizeof *index), *edges = malloc(2 * size * sizeof *edges),
+        number = 0, status;
     for (int i = 1; i < size; i++)
         edges[number++] = i;
     index[0] = number;
@@ -139,7 +141,8 @@ static void stars(int form)
         for (int i = 0; i < number; i++)
             weights[i] = 100 + i;
     }
-    MPI_Dist_graph_create(MPI_COMM_WORLD, n, sources, degrees, destinations, weights, MPI_INFO_NULL, 0, &star);
+    MPI_Dist_graph_create(MPI_COMM_WORLD, n, sources, degrees, destinations, weights, MPI_INFO_NULL,
+                          0, &star);
     int indegree, outdegree, weighted, from[8], from_weights[8], to[80], to_weights[80];
     MPI_Dist_graph_neighbors_count(star, &indegree, &outdegree, &weighted);
     CHECK(weighted);
@@ -160,7 +163,8 @@ static void stars(int form)
         for (int j = 0; j < counts[i]; j++)
             out[end++] = 1000 * rank + i;
     }
-    /* Edge i of rank 0 leads to i + 1, the one after the last to the last again; the last edge of each member to itself. */
+    /* Edge i of rank 0 leads to i + 1, the one after the last to the last again; the last edge of
+     * each member to itself. */
     end = 0;
     for (int i = 0; i < indegree; i++) {
         int own = from[i] == rank && i == indegree - 1, second = i == 1 || size == 1;
@@ -172,12 +176,14 @@ static void stars(int form)
         end += in_counts[i];
     }
     memset(data, -1, sizeof data);
-    FORM(form, star, alltoallv, alltoallv, out, counts, places, MPI_INT, data, in_counts, in_places, MPI_INT);
+    FORM(form, star, alltoallv, alltoallv, out, counts, places, MPI_INT, data, in_counts, in_places,
+         MPI_INT);
     for (int i = 0; i < indegree; i++)
         for (int j = 0; j < in_counts[i]; j++)
             EQUAL(data[in_places[i] + j], 1000 * from[i] + in_counts[i] - 1);
     memset(data, -1, sizeof data);
-    FORM(form, star, alltoallw, alltoallw, out, counts, bytes, types, data, in_counts, in_bytes, in_types);
+    FORM(form, star, alltoallw, alltoallw, out, counts, bytes, types, data, in_counts, in_bytes,
+         in_types);
     for (int i = 0; i < indegree; i++)
         for (int j = 0; j < in_counts[i]; j++)
             EQUAL(data[in_places[i] + j], 1000 * from[i] + in_counts[i] - 1);
@@ -185,7 +191,8 @@ static void stars(int form)
 
     /* Everybody gives its own: from the one below, to the one above. */
     int below = (rank + size - 1) % size, above = (rank + 1) % size, two = 2, zero = 0, got[2];
-    MPI_Dist_graph_create_adjacent(MPI_COMM_WORLD, 1, &below, MPI_UNWEIGHTED, 1, &above, MPI_UNWEIGHTED, MPI_INFO_NULL, 0, &star);
+    MPI_Dist_graph_create_adjacent(MPI_COMM_WORLD, 1, &below, MPI_UNWEIGHTED, 1, &above,
+                                   MPI_UNWEIGHTED, MPI_INFO_NULL, 0, &star);
     MPI_Dist_graph_neighbors_count(star, &indegree, &outdegree, &weighted);
     CHECK(indegree == 1 && outdegree == 1 && !weighted);
     int pair[2] = {rank, -rank};
@@ -212,9 +219,11 @@ int main(int argc, char **argv)
         MPI_Comm self;
         MPI_Cart_create(MPI_COMM_WORLD, 1, &once, &once, 0, &self);
         MPI_Comm_set_errhandler(self, MPI_ERRORS_RETURN);
-        FAILS(MPI_ERR_COUNT, MPI_Neighbor_alltoallv(data, counts, places, MPI_INT, data, wrong, places, MPI_INT, self));
+        FAILS(MPI_ERR_COUNT, MPI_Neighbor_alltoallv(data, counts, places, MPI_INT, data, wrong,
+                                                    places, MPI_INT, self));
         MPI_Comm_free(&self);
     }
-    FAILS(MPI_ERR_TOPOLOGY, MPI_Neighbor_allgather(&value, 1, MPI_INT, &value, 1, MPI_INT, MPI_COMM_WORLD));
+    FAILS(MPI_ERR_TOPOLOGY,
+          MPI_Neighbor_allgather(&value, 1, MPI_INT, &value, 1, MPI_INT, MPI_COMM_WORLD));
     return finish();
 }

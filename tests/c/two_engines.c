@@ -1,5 +1,5 @@
-/* Two libraries loaded while the program runs, each kept to itself (RTLD_LOCAL), and MPI initialised in both. Arguments: the function to
- * call, the files. */
+/* Two libraries loaded while the program runs, each kept to itself (RTLD_LOCAL), and MPI
+ * initialised in both. Arguments: the function to call, the files. */
 #include <dlfcn.h>
 #include <mpi.h>
 #include <stdio.h>
@@ -7,7 +7,8 @@
 
 static int call(const char *function, const char *file)
 {
-    void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL), *found = library ? dlsym(library, function) : NULL;
+    void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL),
+         *found = library ? dlsym(library, function) : NULL;
     int flag;
     static MPI_Session session;
     if (!found) {
@@ -21,7 +22,8 @@ static int call(const char *function, const char *file)
     /* No info and the error handler that is fatal, in the numbers of the library. */
     int is_mpich = strstr(file, "libmpi.so.12") != NULL;
     return is_mpich ? ((int (*)(int, int, void *))found)(0x1c000000, 0x54000000, &session)
-                    : ((int (*)(MPI_Info, MPI_Errhandler, MPI_Session *))found)(MPI_INFO_NULL, MPI_ERRORS_ARE_FATAL, &session);
+                    : ((int (*)(MPI_Info, MPI_Errhandler, MPI_Session *))found)(
+                          MPI_INFO_NULL, MPI_ERRORS_ARE_FATAL, &session);
 }
 
 int main(int argc, char **argv)

@@ -1,4 +1,5 @@
-/* Mistakes, one per run: the argument names it. Rank 0 makes it, with the error handler that every program starts with. */
+/* Mistakes, one per run: the argument names it. Rank 0 makes it, with the error handler that every
+ * program starts with. */
 #include "check.h"
 
 #define IS(name) (strcmp(mistake, name) == 0)

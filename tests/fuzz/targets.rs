@@ -1,7 +1,9 @@
-//! What fuzzers aim at: everything that reads bytes of others. Each target is a function of bytes that panics when something is wrong.
+//! What fuzzers aim at: everything that reads bytes of others. Each target is a function of bytes
+//! that panics when something is wrong.
 //!
-//! Used twice: by `cargo fuzz` (the package around this file), and by a test of the workspace that feeds each target its seeds and some
-//! thousand mutations of them, so that the targets stay alive where no fuzzer is at hand.
+//! Used twice: by `cargo fuzz` (the package around this file), and by a test of the workspace that
+//! feeds each target its seeds and some thousand mutations of them, so that the targets stay alive
+//! where no fuzzer is at hand.
 
 use ferrite_fabric::{Header, Landing, LinkDown, RawBuf, RawBufMut, Sink, Token};
 
@@ -82,7 +84,8 @@ pub const TARGETS: &[Target] = &[
         run: hostfile,
         seeds: || {
             texts(&[
-                "h1\nh2:4\n# comment\n\nh3 slots=2 max_slots=8\n[fd00::1]:3\nfd00::2\n10.0.0.1 slots = 4\n",
+                "h1\nh2:4\n# comment\n\nh3 slots=2 max_slots=8\n[fd00::1]:3\nfd00::2\n10.0.0.1 \
+                 slots = 4\n",
                 "h1,h2:4,[::1]:2",
                 "h1 slots=0\n",
                 "h1:99999999999999999999\n",
@@ -215,8 +218,10 @@ pub fn channel(bytes: &[u8]) {
 
 fn channel_seeds() -> Vec<Vec<u8>> {
     texts(&[
-        "hello version=3 pid=4711\npublish card=1,h1,ab,10.0.0.1:4000\nfetch rank=3\nlost rank=2 reason=it%20is%20gone\nfinalized\nabort code=7 message=over%0a\n",
-        "welcome version=3 job=000102206162636465666768696aff7f rank=3 size=12 local_rank=1 local=1,3-5,9 cpus=2 neighbours=3 appnum=1 part=1 \
+        "hello version=3 pid=4711\npublish card=1,h1,ab,10.0.0.1:4000\nfetch rank=3\nlost rank=2 \
+         reason=it%20is%20gone\nfinalized\nabort code=7 message=over%0a\n",
+        "welcome version=3 job=000102206162636465666768696aff7f rank=3 size=12 local_rank=1 \
+         local=1,3-5,9 cpus=2 neighbours=3 appnum=1 part=1 \
          launcher=4711 secret=0001020304050607080900010203040506070809000102030405060708090a0b\n",
         "card rank=3 value=1,h1,ab,10.0.0.1:4000\ncard rank=3 none\nrefused reason=not%20you\n",
         "0-3,7,9-10\n",
@@ -228,7 +233,8 @@ pub fn pmi_server(bytes: &[u8]) {
     ferrite_launch::fuzzing::pmi_server(bytes);
 }
 
-/// Lines of PMI-1, as both ends read them: however the bytes are cut, the same lines come out, none longer than it may be.
+/// Lines of PMI-1, as both ends read them: however the bytes are cut, the same lines come out, none
+/// longer than it may be.
 pub fn pmi_lines(bytes: &[u8]) {
     use ferrite_client::pmi::line::{Cut, Line, Lines};
     const LONGEST: usize = 300;
@@ -273,12 +279,16 @@ pub fn pmi_mapping(bytes: &[u8]) {
 }
 
 fn pmi_seeds() -> Vec<Vec<u8>> {
-    let all = "\x20cmd=initack pmiid=0\ncmd=init pmi_version=1 pmi_subversion=1\ncmd=get_maxes\ncmd=get_appnum\ncmd=get_universe_size\n\
-               cmd=get_my_kvsname\ncmd=put kvsname=kvs key=card-1 value=1,h1,ab,10.0.0.1:4000\ncmd=barrier_in\ncmd=get kvsname=kvs key=card-0\n\
-               cmd=publish_name service=s port=p q\ncmd=lookup_name service=s\ncmd=unpublish_name service=s\n\
+    let all = "\x20cmd=initack pmiid=0\ncmd=init pmi_version=1 \
+        pmi_subversion=1\ncmd=get_maxes\ncmd=get_appnum\ncmd=get_universe_size\n\
+               cmd=get_my_kvsname\ncmd=put kvsname=kvs key=card-1 \
+               value=1,h1,ab,10.0.0.1:4000\ncmd=barrier_in\ncmd=get kvsname=kvs key=card-0\n\
+               cmd=publish_name service=s port=p q\ncmd=lookup_name service=s\ncmd=unpublish_name \
+               service=s\n\
                mcmd=spawn\nnprocs=2\nexecname=a\ntotspawns=1\nspawnssofar=1\nargcnt=0\npreput_num=0\ninfo_num=0\nendcmd\n\
                cmd=abort exitcode=7 message=it is over\ncmd=finalize\n";
-    let replies = "\x20cmd=response_to_init rc=0 pmi_version=1 pmi_subversion=1\ncmd=maxes rc=0 kvsname_max=256 keylen_max=64 vallen_max=1024\n\
+    let replies = "\x20cmd=response_to_init rc=0 pmi_version=1 pmi_subversion=1\ncmd=maxes rc=0 \
+        kvsname_max=256 keylen_max=64 vallen_max=1024\n\
                    cmd=get_result rc=0 msg=success value=a b=c\ncmd=barrier_out rc=0\n";
     texts(&[all, replies])
 }

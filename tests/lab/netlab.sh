@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Hosts on one machine: h1, h2, ... each with a network, names, processes, /dev/shm and an sshd of its own, joined by a switch.
+# Hosts on one machine: h1, h2, ... each with a network, names, processes, /dev/shm and an sshd of
+# its own, joined by a switch.
 #
 #   netlab.sh FOLDER run N              makes N hosts, prints "ready", and keeps them until its standard input ends
 #   netlab.sh FOLDER exec hK COMMAND... runs a command on a host
@@ -9,12 +10,15 @@
 #   netlab.sh FOLDER wan hK off
 #   netlab.sh FOLDER kill hK            as if the host lost power
 #
-# FOLDER keeps keys, configuration and process ids; FOLDER/ssh is an ssh that knows the hosts and runs on any of them. Needs root,
-# ip, unshare, nsenter, sshd, ssh-keygen; wan also a C compiler and /dev/net/tun.
+# FOLDER keeps keys, configuration and process ids; FOLDER/ssh is an ssh that knows the hosts and
+# runs on any of them. Needs root, ip, unshare, nsenter, sshd, ssh-keygen; wan also a C compiler and
+# /dev/net/tun.
 #
-# The switch is the first process of a process namespace, every host is the first process of one within that. When the switch ends,
-# for whatever reason, the kernel ends all processes of all hosts, and with them goes every namespace, interface and mount: nothing is
-# made that has a name on the machine itself. Addresses: hK is 10.77.0.K and fd00:77::K, in every lab, since labs do not meet.
+# The switch is the first process of a process namespace, every host is the first process of one
+# within that. When the switch ends, for whatever reason, the kernel ends all processes of all
+# hosts, and with them goes every namespace, interface and mount: nothing is made that has a name on
+# the machine itself. Addresses: hK is 10.77.0.K and fd00:77::K, in every lab, since labs do not
+# meet.
 set -u
 
 die() { echo "netlab: $*" >&2; exit 1; }
@@ -130,7 +134,8 @@ switch() {
     done
     for ((i = 1; i <= hosts; i++)); do
         wait_for [ -s "$folder/h$i.starting" ] || die "h$i does not start: $(cat "$folder/h$i.log")"
-        # The kernel takes a process id as this process namespace counts: the last but one, the last being 1, the host's own.
+        # The kernel takes a process id as this process namespace counts: the last but one, the last
+        # being 1, the host's own.
         pid=$(awk '/^NSpid:/ { print $(NF - 1) }' "/proc/$(<"$folder/h$i.starting")/status")
         ip link add "port$i" type veth peer name eth0 netns "$pid" || die "h$i gets no cable"
         ip link set "port$i" master switch up

@@ -1,9 +1,10 @@
-/* A long wire: joins an interface with a new tap device and carries frames both ways, late and with losses.
+/* A long wire: joins an interface with a new tap device and carries frames both ways, late and with
+ * losses.
  *
  *   wire INTERFACE TAP DELAY_US LOSS_PER_THOUSAND
  *
- * What netem does where the kernel has it. Frames keep their order. Large unsegmented frames pass as they are, with the header by
- * which the kernel describes them. */
+ * What netem does where the kernel has it. Frames keep their order. Large unsegmented frames pass
+ * as they are, with the header by which the kernel describes them. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,7 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Frames that may be under way in one direction; more are lost, as in a router whose queue is full. */
+/* Frames that may be under way in one direction; more are lost, as in a router whose queue is full.
+ */
 #define UNDER_WAY 20000
 /* The longest frame with its header. */
 #define LONGEST (1 << 17)
@@ -61,13 +63,18 @@ static uint64_t now(void)
 
 static int open_interface(const char *name)
 {
-    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL)), on = 1, size = 64 << 20;
-    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)if_nametoindex(name)};
-    struct packet_mreq everything = {.mr_ifindex = address.sll_ifindex, .mr_type = PACKET_MR_PROMISC};
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL)), on = 1,
+        size = 64 << 20;
+    struct sockaddr_ll address = {.sll_family = AF_PACKET,
+                                  .sll_protocol = htons(ETH_P_ALL),
+                                  .sll_ifindex = (int)if_nametoindex(name)};
+    struct packet_mreq everything = {.mr_ifindex = address.sll_ifindex,
+                                     .mr_type = PACKET_MR_PROMISC};
     if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) ||
         setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) ||
         setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &everything, sizeof everything) ||
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) || setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) ||
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) ||
         bind(fd, (struct sockaddr *)&address, sizeof address))
         give_up(name);
     return fd;
@@ -75,7 +82,8 @@ static int open_interface(const char *name)
 
 static int open_tap(const char *name)
 {
-    int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), header = sizeof(struct virtio_net_hdr);
+    int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC),
+        header = sizeof(struct virtio_net_hdr);
     struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
     snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
     if (fd < 0 || ioctl(fd, TUNSETIFF, &request) || ioctl(fd, TUNSETVNETHDRSZ, &header) ||
@@ -112,7 +120,8 @@ static uint64_t deliver(struct direction *way)
 {
     struct frame *frame;
     while ((frame = way->first) && frame->due <= now()) {
-        if (write(way->to, frame->data, (size_t)frame->length) < 0 && (errno == EAGAIN || errno == ENOBUFS))
+        if (write(way->to, frame->data, (size_t)frame->length) < 0 &&
+            (errno == EAGAIN || errno == ENOBUFS))
             return now() + AGAIN;
         /* Any other error is one more loss: an interface that is down, for example. */
         way->first = frame->next;

@@ -1,4 +1,5 @@
-//! Collective calls on which the members of a job disagree, at random: in the call, its root, its type, or how many items there are.
+//! Collective calls on which the members of a job disagree, at random: in the call, its root, its
+//! type, or how many items there are.
 
 use mpi_core::{Communicator, Result, block_on, op, op::Number, scope};
 
@@ -94,7 +95,8 @@ fn make_calls(world: &Communicator, seed: u64) -> Result<()> {
     Ok(())
 }
 
-/// Makes the calls; of every other job, each member has a thread beside that awaits a message until they have ended.
+/// Makes the calls; of every other job, each member has a thread beside that awaits a message until
+/// they have ended.
 pub fn run(world: &Communicator, seed: u64) -> Result<()> {
     if seed % 2 == 0 {
         return make_calls(world, seed);

@@ -36,7 +36,8 @@ pub fn threads(universe: Universe) -> Result<()> {
             }),
         ];
         begun.wait();
-        // Nothing says when a thread has begun to wait; those that come later are refused, which is an error, too.
+        // Nothing says when a thread has begun to wait; those that come later are refused, which is
+        // an error, too.
         thread::sleep(std::time::Duration::from_millis(100));
         drop(universe);
         for (number, wait) in waits.into_iter().enumerate() {

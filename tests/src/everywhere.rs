@@ -4,7 +4,8 @@ use crate::job::Job;
 use crate::program::c;
 use ferrite_fabric_testing::depth::pick;
 
-/// Settings that move the limits between protocols, so that every length of message takes each of them somewhere.
+/// Settings that move the limits between protocols, so that every length of message takes each of
+/// them somewhere.
 const PROTOCOLS: [&[(&str, &str)]; 5] = [
     &[],
     // No direct copies between processes: long messages go through shared memory.
@@ -25,8 +26,9 @@ const PROTOCOLS: [&[(&str, &str)]; 5] = [
     ],
 ];
 
-/// Runs a self-checking program of `tests/c` under every protocol: on 1, 2, 4 and 8 ranks (alone, one a core, more than cores), or, in
-/// a quick run, on 1, 2 and 4 as it is started by default, and on 3 under the other protocols.
+/// Runs a self-checking program of `tests/c` under every protocol: on 1, 2, 4 and 8 ranks (alone,
+/// one a core, more than cores), or, in a quick run, on 1, 2 and 4 as it is started by default, and
+/// on 3 under the other protocols.
 ///
 /// # Panics
 /// When a run fails.

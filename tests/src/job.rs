@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 /// How long processes may take to vanish after their launcher has.
 const VANISH: Duration = Duration::from_secs(5);
 
-/// A job to run. The environment is this process's without its `FERRITE_` settings and without `LD_LIBRARY_PATH`: a job has the
-/// settings its test gives it, and finds the library by its run path.
+/// A job to run. The environment is this process's without its `FERRITE_` settings and without
+/// `LD_LIBRARY_PATH`: a job has the settings its test gives it, and finds the library by its run
+/// path.
 #[derive(Debug)]
 pub struct Job {
     program: PathBuf,
@@ -193,7 +194,8 @@ impl Job {
         self
     }
 
-    /// Starts on a host of a lab. All processes on hosts of the lab that were not there before belong to the job.
+    /// Starts on a host of a lab. All processes on hosts of the lab that were not there before
+    /// belong to the job.
     #[must_use]
     pub fn inside(mut self, lab: &Lab, host: &str) -> Job {
         self.surroundings.splice(0..0, lab.enter(host));
@@ -204,7 +206,8 @@ impl Job {
     /// Runs the job to its end.
     ///
     /// # Panics
-    /// When it hangs, after printing where its processes stand and ending them; when it leaves processes or shared memory.
+    /// When it hangs, after printing where its processes stand and ending them; when it leaves
+    /// processes or shared memory.
     pub fn run(self) -> Outcome {
         self.start().finish()
     }
@@ -272,7 +275,8 @@ impl Job {
         leftovers.belong_to(Pid::from_child(&child));
         let mut stdin = child.stdin.take().expect("piped");
         let input = self.input;
-        // Not joined: a job that does not read its input must not hold up the test. A broken pipe is the job's choice.
+        // Not joined: a job that does not read its input must not hold up the test. A broken pipe
+        // is the job's choice.
         std::thread::spawn(move || stdin.write_all(&input));
         Running {
             stdout: Stream::of(child.stdout.take().expect("piped")),
@@ -344,7 +348,8 @@ impl Running {
             self.leftovers.kill();
             let _ = self.child.wait();
             panic!(
-                "{} hangs; its processes stood here and were ended:\n{report}stdout:\n{}stderr:\n{}",
+                "{} hangs; its processes stood here and were \
+                 ended:\n{report}stdout:\n{}stderr:\n{}",
                 self.what,
                 self.stdout.text(),
                 self.stderr.text()

@@ -1,8 +1,9 @@
-//! Hosts on one machine, joined by a network that can be broken: what `tests/lab/netlab.sh` makes, as long as a [`Lab`] lives.
+//! Hosts on one machine, joined by a network that can be broken: what `tests/lab/netlab.sh` makes,
+//! as long as a [`Lab`] lives.
 //!
-//! Every lab is apart from every other one and from the machine: the same names and addresses in each (`h1` is 10.77.0.1 and
-//! fd00:77::1), nothing of it visible from outside but its processes. It goes when it is dropped, or when the process of the test ends,
-//! in whatever way.
+//! Every lab is apart from every other one and from the machine: the same names and addresses in
+//! each (`h1` is 10.77.0.1 and fd00:77::1), nothing of it visible from outside but its processes.
+//! It goes when it is dropped, or when the process of the test ends, in whatever way.
 
 use crate::job::Job;
 use crate::leftovers::{all_processes, processes_of};

@@ -6,11 +6,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The variable in the environment of a job's processes that tells them from any others. Not one of the library's own names.
+/// The variable in the environment of a job's processes that tells them from any others. Not one of
+/// the library's own names.
 const MARK: &str = "WHOLE_PROGRAM_TEST_JOB";
 
-/// How a job's leftovers are recognised: processes by the variable that they inherit, or by the group of the first one; a process that
-/// is just starting a program has no environment to read, and one that left the group has.
+/// How a job's leftovers are recognised: processes by the variable that they inherit, or by the
+/// group of the first one; a process that is just starting a program has no environment to read,
+/// and one that left the group has.
 #[derive(Debug)]
 pub struct Leftovers {
     mark: String,
@@ -112,8 +114,8 @@ impl Leftovers {
         if self.hosts.is_empty() {
             return false;
         }
-        // A session of sshd ends with its connection, and that, where a link is cut, when the system gives it up. If a job leaves one
-        // behind otherwise, it leaves its other end, too.
+        // A session of sshd ends with its connection, and that, where a link is cut, when the
+        // system gives it up. If a job leaves one behind otherwise, it leaves its other end, too.
         let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
         if program.file_name().is_some_and(|name| name == "sshd") {
             return false;
@@ -152,7 +154,8 @@ impl Leftovers {
     }
 }
 
-/// The names in /dev/shm that an MPI of ours could have made. Others on the machine make names there at any time.
+/// The names in /dev/shm that an MPI of ours could have made. Others on the machine make names
+/// there at any time.
 fn shared_memory() -> BTreeSet<String> {
     names("/dev/shm")
         .filter(|name| name.contains("ferrite") || name.contains("mpi_abi"))

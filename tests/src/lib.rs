@@ -1,4 +1,5 @@
-//! What the whole-program tests stand on: a prefix, C programs built with its `mpicc`, jobs run by its `mpiexec`.
+//! What the whole-program tests stand on: a prefix, C programs built with its `mpicc`, jobs run by
+//! its `mpiexec`.
 //!
 //! A test that needs something the machine may lack begins with `if !needs("cmake") { return; }`.
 #![forbid(unsafe_code)]

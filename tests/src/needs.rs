@@ -14,7 +14,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Whether the machine has what a test needs: `root`, `namespaces` (that root may make) or a program. Says so when it has not.
+/// Whether the machine has what a test needs: `root`, `namespaces` (that root may make) or a
+/// program. Says so when it has not.
 ///
 /// # Panics
 /// When it has not and `FERRITE_TEST_REQUIRE=all`.
@@ -30,7 +31,8 @@ pub fn needs(what: &str) -> bool {
     present
 }
 
-/// Another vendor's `mpiexec`, of the peer of this name (`mpich`, `impi`). Says so when it is not there.
+/// Another vendor's `mpiexec`, of the peer of this name (`mpich`, `impi`). Says so when it is not
+/// there.
 ///
 /// # Panics
 /// When it is not and `FERRITE_TEST_REQUIRE=all`.

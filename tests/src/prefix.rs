@@ -27,8 +27,9 @@ impl Prefix {
     }
 }
 
-/// The prefix of this tree: optimised, as a user installs it, or, in a quick run, of what cargo has built for the tests already. Built
-/// once; later callers, in this process or others, find it up to date.
+/// The prefix of this tree: optimised, as a user installs it, or, in a quick run, of what cargo has
+/// built for the tests already. Built once; later callers, in this process or others, find it up to
+/// date.
 ///
 /// # Panics
 /// When the build fails.

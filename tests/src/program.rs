@@ -38,7 +38,8 @@ pub fn cxx(source: &Path, arguments: &[&str]) -> PathBuf {
     built("mpicxx", source, arguments)
 }
 
-/// The program of a source file: an earlier one if the source, the headers it may include, the arguments and the prefix are the same.
+/// The program of a source file: an earlier one if the source, the headers it may include, the
+/// arguments and the prefix are the same.
 fn built(wrapper: &str, source: &Path, arguments: &[&str]) -> PathBuf {
     let wrapper = prefix().program(wrapper);
     let mut key = DefaultHasher::new();

@@ -1,4 +1,5 @@
-//! Collective operations: every one, in its three forms, over every transport; and between neighbours in topologies.
+//! Collective operations: every one, in its three forms, over every transport; and between
+//! neighbours in topologies.
 
 use std::time::Duration;
 
@@ -54,7 +55,8 @@ fn trials(program: &str, ranks: u32, transport: &str, trials: u32, mode: &[&str]
     let job = job.args(mode).timeout(Duration::from_secs(300));
     let job = job.envs(&[("FERRITE_TRANSPORT", transport), ("FERRITE_STALL", "100ms")]);
     if mode == ["late", "threads"] {
-        // Where one is long in an operation, it may be said that it is not known whether the call ends.
+        // Where one is long in an operation, it may be said that it is not known whether the call
+        // ends.
         let outcome = job.succeeds();
         assert_eq!(outcome.stdout, "passed\n", "{outcome}");
     } else {
@@ -62,7 +64,8 @@ fn trials(program: &str, ranks: u32, transport: &str, trials: u32, mode: &[&str]
     }
 }
 
-/// Colours, kinds of splits, groups, roots, counts and types that differ from rank to rank where the standard lets them.
+/// Colours, kinds of splits, groups, roots, counts and types that differ from rank to rank where
+/// the standard lets them.
 #[test]
 fn ranks_may_give_different_arguments() {
     for (ranks, transport) in [
@@ -78,7 +81,8 @@ fn ranks_may_give_different_arguments() {
     }
 }
 
-/// Counts, roots, operations, types and functions that do not agree, around the lengths at which algorithms change: no call hangs.
+/// Counts, roots, operations, types and functions that do not agree, around the lengths at which
+/// algorithms change: no call hangs.
 #[test]
 fn calls_that_do_not_agree_end() {
     for (ranks, transport) in [(2, ""), (3, ""), (4, ""), (8, ""), (2, "tcp"), (4, "tcp")] {
@@ -98,7 +102,8 @@ fn who_is_late_is_not_wrong() {
     }
 }
 
-/// That no member can go on is told with threads, too, unless there is one that may do anything; then it is said that the call may never end.
+/// That no member can go on is told with threads, too, unless there is one that may do anything;
+/// then it is said that the call may never end.
 #[test]
 fn threads_that_cannot_go_on_are_told_from_others() {
     for transport in ["", "tcp"] {

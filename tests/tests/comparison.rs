@@ -57,7 +57,8 @@ fn sizes_of(outcome: &Outcome) -> Vec<usize> {
     .collect()
 }
 
-/// Contents on 2 and on 4 ranks, and on 3, of which one has no partner and shares of a vector are not even.
+/// Contents on 2 and on 4 ranks, and on 3, of which one has no partner and shares of a vector are
+/// not even.
 fn validated(transport: &str) {
     // 64 KiB and more go other ways than short messages.
     let mut sizes: Vec<usize> = (0..=18).map(|power| 1 << power).collect();
@@ -98,7 +99,8 @@ fn contents_are_right_over_tcp() {
     validated("tcp");
 }
 
-/// A byte that changes on its way is seen: under the profiling interface, the receive of one message is spoilt.
+/// A byte that changes on its way is seen: under the profiling interface, the receive of one
+/// message is spoilt.
 #[test]
 fn wrong_contents_are_seen() {
     let spoiler = cc(

@@ -1,5 +1,5 @@
-//! Programs of MPICH's binary interface on `libmpi.so.12`: ours, ours as MPICH's own compiler wrapper builds them, and Intel's benchmarks
-//! as they come from PyPI.
+//! Programs of MPICH's binary interface on `libmpi.so.12`: ours, ours as MPICH's own compiler
+//! wrapper builds them, and Intel's benchmarks as they come from PyPI.
 
 use ferrite_gen::table::{Group, Table};
 use ferrite_tests::{Job, c, cc, needs, passes, peer, prefix, sources};
@@ -119,7 +119,8 @@ fn constants_are_mpichs() {
             .filter(|constant| is_number(&constant.mpich))
         {
             let value = match &constants.group {
-                // Pointers and casts are no constant expressions for the preprocessor, but for the compiler.
+                // Pointers and casts are no constant expressions for the preprocessor, but for the
+                // compiler.
                 Group::Handle(_) | Group::Cast(_) => format!("(long long)MPI_{}", constant.name),
                 _ => format!("MPI_{}", constant.name),
             };
@@ -261,7 +262,8 @@ fn exported(library: &Path) -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
-/// What MPICH's library exports, ours does, but for what is listed with a reason; and the list has nothing that is not so.
+/// What MPICH's library exports, ours does, but for what is listed with a reason; and the list has
+/// nothing that is not so.
 #[test]
 fn names_are_mpichs() {
     let Some(mpich) = peer_folder("mpich") else {

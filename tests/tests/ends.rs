@@ -1,5 +1,6 @@
-//! How jobs end before their time: a rank dies or gives up, somebody presses ctrl-C, the launcher is killed. Always within seconds, with
-//! one message that names rank and cause, and nothing is left behind (the harness looks).
+//! How jobs end before their time: a rank dies or gives up, somebody presses ctrl-C, the launcher
+//! is killed. Always within seconds, with one message that names rank and cause, and nothing is
+//! left behind (the harness looks).
 
 use ferrite_tests::{Job, Outcome, Running, c, pick};
 use rustix::process::Signal;
@@ -148,7 +149,8 @@ fn terminate() {
     assert_eq!(outcome.status.code(), Some(128 + 15), "{outcome}");
 }
 
-/// No message can be expected of a launcher that is killed; that its ranks end, too, is what the harness checks.
+/// No message can be expected of a launcher that is killed; that its ranks end, too, is what the
+/// harness checks.
 #[test]
 fn the_launcher_is_killed() {
     let job = waiting();

@@ -1,4 +1,5 @@
-//! The fuzz targets without a fuzzer: their seeds, and mutations of them. `tests/fuzz/run` looks much deeper.
+//! The fuzz targets without a fuzzer: their seeds, and mutations of them. `tests/fuzz/run` looks
+//! much deeper.
 
 #[path = "../fuzz/targets.rs"]
 #[allow(missing_docs, unreachable_pub)]

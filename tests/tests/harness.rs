@@ -1,4 +1,5 @@
-//! The harness itself: a job that hangs or leaves something behind makes its test fail, and nothing survives.
+//! The harness itself: a job that hangs or leaves something behind makes its test fail, and nothing
+//! survives.
 
 use ferrite_tests::Job;
 use std::panic::catch_unwind;

@@ -1,4 +1,5 @@
-//! What machines are like: no DNS, root, containers that forbid things, another launcher's variables.
+//! What machines are like: no DNS, root, containers that forbid things, another launcher's
+//! variables.
 
 use ferrite_tests::{Job, c, needs, passes};
 
@@ -70,7 +71,8 @@ fn no_room_in_dev_shm() {
     passes(job);
 }
 
-/// Another launcher says that this is one task of several, and left no way to find the others: fail and name the variable.
+/// Another launcher says that this is one task of several, and left no way to find the others: fail
+/// and name the variable.
 #[test]
 fn tasks_of_a_launcher_that_cannot_be_reached() {
     for (variables, named) in [

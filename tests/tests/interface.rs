@@ -1,5 +1,5 @@
-//! Every function of the interface table, called through the C interface: those that are not built say so, and the others
-//! answer nonsense with an error code.
+//! Every function of the interface table, called through the C interface: those that are not built
+//! say so, and the others answer nonsense with an error code.
 
 use ferrite_gen::kind::Class;
 use ferrite_gen::table::{Body, Direction, Function, Param, Table};
@@ -89,7 +89,8 @@ fn functions_that_are_not_built_name_themselves() {
     assert_eq!(told, names);
 }
 
-/// What a handle is in another header than the library's: of a kind, in MPICH's and in that of the standard ABI.
+/// What a handle is in another header than the library's: of a kind, in MPICH's and in that of the
+/// standard ABI.
 const FOREIGN: [(&str, u32, u32); 11] = [
     ("COMM", 0x4400_0000, 0x101),
     ("GROUP", 0x4800_0000, 0x109),
@@ -107,8 +108,8 @@ const FOREIGN: [(&str, u32, u32); 11] = [
 /// Functions that succeed with such handles, each with the reason.
 const NOT_WRONG: [(&str, &str); 1] = [("Alloc_mem:", "nothing in its info object is looked at")];
 
-/// A program that was built with another header has its handles in every call: whichever the call looks at first, the error
-/// names the header.
+/// A program that was built with another header has its handles in every call: whichever the call
+/// looks at first, the error names the header.
 #[test]
 fn handles_of_another_header_are_recognised() {
     let table = table();
@@ -150,7 +151,8 @@ fn handles_of_another_header_are_recognised() {
                         let scalar = param.direction == Direction::In && param.array.is_none();
                         match (of(param), param.kind.class()) {
                             (Some(handle), _) if scalar => format!("(void *){handle:#x}"),
-                            // Two in a row, as the other header has them: four bytes each, or eight.
+                            // Two in a row, as the other header has them: four bytes each, or
+                            // eight.
                             (Some(handle), _) if param.direction != Direction::Out => {
                                 let high = if abi == "-abi=standard" { handle } else { 0 };
                                 let value = u64::from(high) << 32 | u64::from(handle);
@@ -169,7 +171,8 @@ fn handles_of_another_header_are_recognised() {
                     .collect();
                 writeln!(
                     text,
-                    "{{ memset(memory, 0, sizeof memory); {before} foreign(\"{name}\", ((any)MPI_{name})({})); }}",
+                    "{{ memset(memory, 0, sizeof memory); {before} foreign(\"{name}\", \
+                     ((any)MPI_{name})({})); }}",
                     arguments.join(", ")
                 )
                 .unwrap();

@@ -106,7 +106,8 @@ fn symbols() {
     assert!(others.is_empty(), "{others:?}");
 }
 
-/// A call of the program passes through a tool that was loaded before, and no call of the library's own does.
+/// A call of the program passes through a tool that was loaded before, and no call of the library's
+/// own does.
 #[test]
 fn a_tool_in_front_of_it() {
     for abi in ["-abi=standard", "-abi=mpich"] {
@@ -158,8 +159,8 @@ fn loaded_at_run_time() {
     assert_eq!(outcome.stdout, "2 ranks\n", "{outcome}");
 }
 
-/// A process that loads two of our libraries, each for itself, has one engine: the second initialisation fails, and names both.
-/// Loaded twice, a library is one.
+/// A process that loads two of our libraries, each for itself, has one engine: the second
+/// initialisation fails, and names both. Loaded twice, a library is one.
 #[test]
 fn a_second_engine_in_one_process() {
     let folder = tempfile::tempdir().expect("a temporary folder");

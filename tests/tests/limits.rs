@@ -1,5 +1,5 @@
-//! Jobs in which something is limited or refused: address space, locked memory, the length of files, system calls. They run, if
-//! slower, and say once what is missing.
+//! Jobs in which something is limited or refused: address space, locked memory, the length of
+//! files, system calls. They run, if slower, and say once what is missing.
 
 use ferrite_tests::{Job, Outcome, c, passes};
 use rustix::io::Errno;
@@ -20,7 +20,8 @@ fn under(limit: &str, job: Job) -> Job {
     job.through(["bash", "-c", &script, "bash"])
 }
 
-/// The job passes, and one line of its standard error has all these words; none if there are no words.
+/// The job passes, and one line of its standard error has all these words; none if there are no
+/// words.
 fn passes_saying(job: Job, words: &[&str]) {
     let outcome = job.succeeds();
     assert!(
@@ -44,7 +45,8 @@ fn address_space() {
     }
 }
 
-/// As it is limited by a wrapper around each rank, in the end to so little that there is room for the program alone.
+/// As it is limited by a wrapper around each rank, in the end to so little that there is room for
+/// the program alone.
 #[test]
 fn address_space_of_a_rank() {
     let without = ["ferrite: ", "share no memory", "ulimit -v"];
@@ -90,7 +92,8 @@ fn shared_memory_is_not_dumped() {
     passes(limits("dump"));
 }
 
-/// A rank aborts where cores are written: its core is small, the job is over soon, and shared memory is not filled.
+/// A rank aborts where cores are written: its core is small, the job is over soon, and shared
+/// memory is not filled.
 #[test]
 fn a_core_is_small() {
     let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();

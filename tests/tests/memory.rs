@@ -1,4 +1,5 @@
-//! Memory under valgrind, with the prefix's suppressions: nothing is used that is not there or was never written, and nothing is lost.
+//! Memory under valgrind, with the prefix's suppressions: nothing is used that is not there or was
+//! never written, and nothing is lost.
 
 use ferrite_tests::{Job, c, cc, needs, passes, pick, prefix, sources};
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! Communicators, groups, attributes, info objects, errors, the environment, and the collectives that stand on them.
+//! Communicators, groups, attributes, info objects, errors, the environment, and the collectives
+//! that stand on them.
 
 use ferrite_tests::{Job, c, everywhere, on, passes, seed};
 
@@ -110,7 +111,8 @@ fn tools() {
     }
 }
 
-/// Sessions alone, which take leave when the process exits, and beside a world, which takes leave for good.
+/// Sessions alone, which take leave when the process exits, and beside a world, which takes leave
+/// for good.
 #[test]
 fn sessions() {
     for ranks in [1, 2, 3, 4] {
@@ -123,7 +125,8 @@ fn sessions() {
     }
 }
 
-/// Collectives in a random order on overlapping communicators; 10,000 communicators made and freed, 5,000 alive at once.
+/// Collectives in a random order on overlapping communicators; 10,000 communicators made and freed,
+/// 5,000 alive at once.
 #[test]
 fn boards() {
     let seed = seed();

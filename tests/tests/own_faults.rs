@@ -1,4 +1,5 @@
-//! What a process lacks, or was given wrongly by its program: the rank, the cause and the remedy are named, and no peer is blamed.
+//! What a process lacks, or was given wrongly by its program: the rank, the cause and the remedy
+//! are named, and no peer is blamed.
 
 use ferrite_tests::{Job, Outcome, c};
 
@@ -12,7 +13,8 @@ fn said(outcome: &Outcome, words: &[&str], not: &[&str]) {
     }
 }
 
-/// Twelve ranks that all talk to each other need more descriptors each than their hard limit allows.
+/// Twelve ranks that all talk to each other need more descriptors each than their hard limit
+/// allows.
 #[test]
 fn too_few_descriptors() {
     let limited = "ulimit -n 20; exec \"$0\"";

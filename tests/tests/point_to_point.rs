@@ -1,4 +1,5 @@
-//! Point-to-point communication: every mode, call and length, under every protocol, on one rank and on more ranks than cores.
+//! Point-to-point communication: every mode, call and length, under every protocol, on one rank and
+//! on more ranks than cores.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,7 +30,8 @@ fn order_of_completion() {
     everywhere("completion_order");
 }
 
-/// A loop that polls gives way: under every protocol, alone, with a core for each rank and with more ranks than cores.
+/// A loop that polls gives way: under every protocol, alone, with a core for each rank and with
+/// more ranks than cores.
 #[test]
 fn polling_in_every_way() {
     everywhere("hops");

@@ -1,4 +1,5 @@
-//! Programs of the safe Rust API: the examples under launchers, and a crate outside this workspace with that one dependency.
+//! Programs of the safe Rust API: the examples under launchers, and a crate outside this workspace
+//! with that one dependency.
 
 use ferrite_tests::{Job, Outcome, only_full, peer, pick, prefix};
 use rustix::process::Signal;
@@ -17,7 +18,8 @@ fn cargo(arguments: &[&str], folder: &Path) -> Output {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(arguments).current_dir(folder);
-    // These tests are a job's ranks nowhere, and the packages of this one are not those of the crate outside.
+    // These tests are a job's ranks nowhere, and the packages of this one are not those of the
+    // crate outside.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("CARGO_PKG_") || name.starts_with("FERRITE_") {
@@ -71,7 +73,8 @@ fn examples_give_the_serial_answer() {
     }
 }
 
-/// The engine of a Rust program and that of a C library that something loads into it are two: the second says so, and names both.
+/// The engine of a Rust program and that of a C library that something loads into it are two: the
+/// second says so, and names both.
 #[test]
 fn a_program_that_loads_the_c_library() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -79,7 +82,8 @@ fn a_program_that_loads_the_c_library() {
     let (source, loader) = (folder.path().join("a.c"), folder.path().join("a.so"));
     let text = format!(
         "#include <dlfcn.h>\n__attribute__((constructor)) static void load(void) {{\n\
-         void *library = dlopen(\"{}\", RTLD_NOW);\n((int (*)(int *, char ***))dlsym(library, \"MPI_Init\"))(0, 0); }}\n",
+         void *library = dlopen(\"{}\", RTLD_NOW);\n((int (*)(int *, char \
+         ***))dlsym(library, \"MPI_Init\"))(0, 0); }}\n",
         library.display()
     );
     std::fs::write(&source, text).expect("written");
@@ -202,7 +206,8 @@ fn finalising_within_a_scope_is_told() {
     assert!(outcome.stderr.contains("end the scope first"), "{outcome}");
 }
 
-/// What a rank has lent to a collective that the others never start cannot be freed, and need not be waited for.
+/// What a rank has lent to a collective that the others never start cannot be freed, and need not
+/// be waited for.
 #[test]
 fn a_panic_in_a_scope_ends_the_job() {
     if !only_full() {
@@ -264,7 +269,8 @@ fn finalisation_tells_what_was_never_received() {
 /// Seeds of jobs that once did not end.
 const ONCE_WRONG: [u64; 2] = [573_393, 961_803];
 
-/// Members of a job whose collective calls disagree, drawn from a seed. Each job ends, well or with a sentence.
+/// Members of a job whose collective calls disagree, drawn from a seed. Each job ends, well or with
+/// a sentence.
 #[test]
 fn jobs_whose_members_disagree_end() {
     let first = ferrite_tests::seed() % 1_000_000;

@@ -27,7 +27,8 @@ fn flood_of_sends_that_are_all_outstanding() {
     flood("outstanding");
 }
 
-/// Eight ranks on however few cores; one message in thousands that fails to wake its receiver would hang the job.
+/// Eight ranks on however few cores; one message in thousands that fails to wake its receiver would
+/// hang the job.
 #[test]
 fn sleepers_are_woken() {
     let (seconds, seed) = (seconds(), seed());

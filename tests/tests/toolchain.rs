@@ -164,7 +164,8 @@ fn versions() {
     );
 }
 
-/// Programs find the library by a RUNPATH, which LD_LIBRARY_PATH overrides; objects are compiled without a word about the library.
+/// Programs find the library by a RUNPATH, which LD_LIBRARY_PATH overrides; objects are compiled
+/// without a word about the library.
 #[test]
 fn compile_and_link_in_two_steps() {
     let folder = folder();
@@ -423,8 +424,8 @@ fn the_layout() {
 /// What a makefile may have after `-l`.
 const LINKER_NAMES: [&str; 5] = ["mpi_abi", "mpi", "mpich", "mpicxx", "mpi_cxx"];
 
-/// A line by hand: the header's folder, the library's folder, and a name. Another MPI's library that stands in a later folder
-/// is not taken.
+/// A line by hand: the header's folder, the library's folder, and a name. Another MPI's library
+/// that stands in a later folder is not taken.
 #[test]
 fn linked_by_hand() {
     let folder = folder();
@@ -457,7 +458,8 @@ fn linked_by_hand() {
     }
 }
 
-/// The folder of one header and the folder of another library: the first error says which header it was, and which library.
+/// The folder of one header and the folder of another library: the first error says which header it
+/// was, and which library.
 #[test]
 fn linked_with_the_wrong_header() {
     let folder = folder();
@@ -493,14 +495,17 @@ fn linked_with_the_wrong_header() {
     }
 }
 
-/// Open MPI's handles are addresses of its own objects, which a program built with its header refers to by name.
+/// Open MPI's handles are addresses of its own objects, which a program built with its header
+/// refers to by name.
 #[test]
 fn linked_with_open_mpis_header() {
     let folder = folder();
     let home = prefix().path();
     let source = folder.path().join("open.c");
-    let text = "char ompi_mpi_comm_world[512];\nint MPI_Init(int *, char ***);\nint MPI_Comm_rank(void *, int *);\n\
-        int main(void) { int rank; MPI_Init(0, 0); return MPI_Comm_rank(ompi_mpi_comm_world, &rank); }\n";
+    let text = "char ompi_mpi_comm_world[512];\nint MPI_Init(int *, char ***);\nint \
+        MPI_Comm_rank(void *, int *);\n\
+        int main(void) \
+        { int rank; MPI_Init(0, 0); return MPI_Comm_rank(ompi_mpi_comm_world, &rank); }\n";
     std::fs::write(&source, text).expect("written");
     for (lib, name) in [("lib", "libmpi_abi.so.1"), ("lib/mpich", "libmpi.so.12")] {
         let program = folder.path().join("open");

@@ -1,4 +1,5 @@
-//! Mistakes of a program are answered: the job ends at once with one message that names the call and what was wrong with it.
+//! Mistakes of a program are answered: the job ends at once with one message that names the call
+//! and what was wrong with it.
 
 use ferrite_tests::{Job, Outcome, c};
 

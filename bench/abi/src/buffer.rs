@@ -11,8 +11,9 @@ use crate::world::World;
 
 /// Page-aligned memory that MPI reads and writes.
 ///
-/// Sending and receiving take it by shared reference (a window of messages may use one buffer, as OSU's programs do);
-/// filling and checking take it exclusively, which proves that no operation is in flight.
+/// Sending and receiving take it by shared reference (a window of messages may use one buffer, as
+/// OSU's programs do); filling and checking take it exclusively, which proves that no operation is
+/// in flight.
 pub struct Buffer {
     start: NonNull<u8>,
     layout: Layout,
@@ -35,7 +36,8 @@ impl Buffer {
     /// Sets the first `bytes` bytes to `value`.
     pub fn fill(&mut self, bytes: usize, value: u8) {
         self.assert_holds(bytes);
-        // SAFETY: the allocation holds `bytes` bytes, and `&mut self` excludes operations in flight.
+        // SAFETY: the allocation holds `bytes` bytes, and `&mut self` excludes operations in
+        // flight.
         unsafe { self.start.as_ptr().write_bytes(value, bytes) }
     }
 
@@ -43,7 +45,8 @@ impl Buffer {
     pub fn write(&mut self, bytes: usize, pattern: impl Fn(usize) -> u8) {
         self.assert_holds(bytes);
         for i in 0..bytes {
-            // SAFETY: `i` is below the allocation's size, and `&mut self` excludes operations in flight.
+            // SAFETY: `i` is below the allocation's size, and `&mut self` excludes operations in
+            // flight.
             unsafe { self.start.add(i).write(pattern(i)) }
         }
     }
@@ -51,15 +54,16 @@ impl Buffer {
     /// Whether byte `i` equals `pattern(i)` for the first `bytes` bytes.
     pub fn matches(&mut self, bytes: usize, pattern: impl Fn(usize) -> u8) -> bool {
         self.assert_holds(bytes);
-        // SAFETY: `i` is below the allocation's size, it was initialised when allocated, and `&mut self` excludes
-        // operations in flight.
+        // SAFETY: `i` is below the allocation's size, it was initialised when allocated, and `&mut
+        // self` excludes operations in flight.
         (0..bytes).all(|i| unsafe { self.start.add(i).read() } == pattern(i))
     }
 
     /// The first elements that fit in `bytes` bytes, as the operand of a send or a receive.
     ///
     /// # Panics
-    /// When the buffer is smaller than `bytes`, or their number exceeds what a `count` of MPI holds.
+    /// When the buffer is smaller than `bytes`, or their number exceeds what a `count` of MPI
+    /// holds.
     pub fn payload(&self, bytes: usize, datatype: Datatype) -> Payload<'_> {
         self.assert_holds(bytes);
         let count = c_int::try_from(bytes / datatype.size()).expect("at most 2^31 - 1 elements");
@@ -82,7 +86,8 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: allocated in `new` with this layout; operations in flight would still borrow the buffer.
+        // SAFETY: allocated in `new` with this layout; operations in flight would still borrow the
+        // buffer.
         unsafe { dealloc(self.start.as_ptr(), self.layout) }
     }
 }
@@ -134,7 +139,8 @@ impl Datatype {
     pub fn name(self, _world: &World) -> Result<String> {
         let mut name = [0u8; raw::MAX_OBJECT_NAME];
         let mut len = 0;
-        // SAFETY: MPI is initialised while a world lives, and the ABI bounds a name by MAX_OBJECT_NAME bytes.
+        // SAFETY: MPI is initialised while a world lives, and the ABI bounds a name by
+        // MAX_OBJECT_NAME bytes.
         let code = unsafe {
             raw::MPI_Type_get_name(self.handle(), name.as_mut_ptr().cast::<c_char>(), &mut len)
         };

@@ -47,7 +47,8 @@ impl<'world> Comm<'world> {
         Ok(size)
     }
 
-    /// A communicator of the processes that pass the same `color`, in the order of their ranks here.
+    /// A communicator of the processes that pass the same `color`, in the order of their ranks
+    /// here.
     pub fn split(&self, color: i32) -> Result<Comm<'world>> {
         let mut handle = raw::COMM_NULL;
         // SAFETY: the communicator is live, see the type; `handle` outlives the call.
@@ -80,8 +81,8 @@ impl<'world> Comm<'world> {
     /// Receives a message from `source` into `payload`.
     #[inline]
     pub fn recv(&self, payload: Payload<'_>, source: i32, tag: i32) -> Result<()> {
-        // SAFETY: the payload lies in a live buffer that nobody reads while it is borrowed by a payload, and the call
-        // is over when it returns.
+        // SAFETY: the payload lies in a live buffer that nobody reads while it is borrowed by a
+        // payload, and the call is over when it returns.
         let code = unsafe {
             let (start, count, datatype) = (payload.start(), payload.count(), payload.datatype());
             raw::MPI_Recv(
@@ -153,8 +154,8 @@ impl Comm<'_> {
     /// Rank `root`'s payload for all.
     #[inline]
     pub fn bcast_payload(&self, payload: Payload<'_>, root: i32) -> Result<()> {
-        // SAFETY: the payload lies in a live buffer that nobody reads while it is borrowed by a payload, and the call is over
-        // when it returns.
+        // SAFETY: the payload lies in a live buffer that nobody reads while it is borrowed by a
+        // payload, and the call is over when it returns.
         let code = unsafe {
             let (start, count, datatype) = (payload.start(), payload.count(), payload.datatype());
             raw::MPI_Bcast(start, count, datatype, root, self.handle)
@@ -206,7 +207,8 @@ impl Comm<'_> {
         check("MPI_Allreduce", code)
     }
 
-    /// Everybody's `send` in everybody's `recv`, which has room for a block from each of `processes`, the communicator's size.
+    /// Everybody's `send` in everybody's `recv`, which has room for a block from each of
+    /// `processes`, the communicator's size.
     ///
     /// # Panics
     /// When it has not.
@@ -227,7 +229,8 @@ impl Comm<'_> {
         check("MPI_Allgather", code)
     }
 
-    /// Block `i` of everybody's `send` in `recv` of rank `i`; both have a block for each of `processes`, the communicator's size.
+    /// Block `i` of everybody's `send` in `recv` of rank `i`; both have a block for each of
+    /// `processes`, the communicator's size.
     ///
     /// # Panics
     /// When they have not.
@@ -257,8 +260,8 @@ impl Drop for Comm<'_> {
         if self.handle == raw::COMM_WORLD || self.handle == raw::COMM_NULL {
             return;
         }
-        // SAFETY: the handle came from MPI_Comm_split, is freed once, and the world still lives. A failure goes to the
-        // communicator's error handler.
+        // SAFETY: the handle came from MPI_Comm_split, is freed once, and the world still lives. A
+        // failure goes to the communicator's error handler.
         unsafe { raw::MPI_Comm_free(&mut self.handle) };
     }
 }

@@ -10,8 +10,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// Which call failed, and the library's words for why.
 ///
-/// The default error handler of MPI ends the job before a call can return one of these; it is seen on libraries that
-/// are told to return errors.
+/// The default error handler of MPI ends the job before a call can return one of these; it is seen
+/// on libraries that are told to return errors.
 #[derive(Debug)]
 pub struct Error {
     call: &'static str,
@@ -40,8 +40,8 @@ pub(crate) fn check(call: &'static str, code: c_int) -> Result<()> {
 fn describe(call: &'static str, code: c_int) -> Error {
     let mut text = [0u8; raw::MAX_ERROR_STRING];
     let mut len = 0;
-    // SAFETY: the ABI bounds an error string by MAX_ERROR_STRING bytes, terminator included; the call is legal at any
-    // time.
+    // SAFETY: the ABI bounds an error string by MAX_ERROR_STRING bytes, terminator included; the
+    // call is legal at any time.
     let found =
         unsafe { raw::MPI_Error_string(code, text.as_mut_ptr().cast::<c_char>(), &mut len) };
     let text = match CStr::from_bytes_until_nul(&text) {

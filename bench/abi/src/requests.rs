@@ -32,10 +32,12 @@ impl Requests {
         }
     }
 
-    /// Runs `body`, which may start operations on `comm`, and returns when all of them are complete.
+    /// Runs `body`, which may start operations on `comm`, and returns when all of them are
+    /// complete.
     ///
-    /// The buffers' lifetime `'buf` is longer than this call, so no buffer is freed, filled or read under an
-    /// operation. When `body` fails or panics with operations in flight, the job ends: they could not be waited for.
+    /// The buffers' lifetime `'buf` is longer than this call, so no buffer is freed, filled or read
+    /// under an operation. When `body` fails or panics with operations in flight, the job ends:
+    /// they could not be waited for.
     #[inline]
     pub fn scope<'buf, R>(
         &mut self,
@@ -83,8 +85,8 @@ impl<'buf> InFlight<'_, 'buf> {
     pub fn isend(&mut self, payload: Payload<'buf>, dest: i32, tag: i32) -> Result<()> {
         let comm = self.comm;
         let request = self.next();
-        // SAFETY: the payload's buffer and the request's slot stay in place until the scope has waited for the
-        // operation.
+        // SAFETY: the payload's buffer and the request's slot stay in place until the scope has
+        // waited for the operation.
         let code = unsafe {
             let (start, count, datatype) = (payload.start(), payload.count(), payload.datatype());
             raw::MPI_Isend(start, count, datatype, dest, tag, comm, request)
@@ -183,7 +185,8 @@ impl<'buf> InFlight<'_, 'buf> {
     #[inline]
     pub fn wait_all(&mut self) -> Result<()> {
         let requests = &mut *self.requests;
-        // SAFETY: both arrays hold at least `started` elements, and the handles came from the calls above.
+        // SAFETY: both arrays hold at least `started` elements, and the handles came from the calls
+        // above.
         let code = unsafe {
             let (handles, statuses) = (&mut requests.handles, &mut requests.statuses);
             raw::MPI_Waitall(
@@ -203,7 +206,8 @@ impl<'buf> InFlight<'_, 'buf> {
     }
 }
 
-/// Ends the process when a scope is left by a panic: MPI may still write to the buffers that unwinding would free.
+/// Ends the process when a scope is left by a panic: MPI may still write to the buffers that
+/// unwinding would free.
 struct AbortOnUnwind;
 
 impl Drop for AbortOnUnwind {

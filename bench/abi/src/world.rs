@@ -64,7 +64,8 @@ impl World {
 
 /// Ends every process of the job. Must only be called while a world lives.
 pub(crate) fn abort(code: i32) -> ! {
-    // SAFETY: MPI is initialised while a world lives; the library never touches the process's buffers after this.
+    // SAFETY: MPI is initialised while a world lives; the library never touches the process's
+    // buffers after this.
     unsafe { raw::MPI_Abort(raw::COMM_WORLD, code) };
     process::exit(code)
 }

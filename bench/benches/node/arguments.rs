@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 pub(crate) const HELP: &str = "\
-Latency, message rate and bandwidth in shared memory and over TCP (loopback), beside the machine's limits.
+Latency, message rate and bandwidth in shared memory and over TCP (loopback), beside the machine's \
+limits.
 
 Usage: cargo bench [-- OPTIONS]
 
@@ -30,7 +31,8 @@ pub(crate) struct Plan {
     pub(crate) prefix: Option<PathBuf>,
 }
 
-/// Reads the arguments. Cargo adds `--bench` to ours; a word without dashes is a filter of benches' names.
+/// Reads the arguments. Cargo adds `--bench` to ours; a word without dashes is a filter of benches'
+/// names.
 pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let mut words = words;
     let mut plan = Plan {

@@ -40,8 +40,8 @@ impl Fabric {
         };
     }
 
-    /// Whether the build in `prefix` has it here; why not, otherwise. A build that does not know the variable would use
-    /// another fabric without a word, so the build is asked.
+    /// Whether the build in `prefix` has it here; why not, otherwise. A build that does not know
+    /// the variable would use another fabric without a word, so the build is asked.
     pub(crate) fn available(self, prefix: &Path) -> Result<(), String> {
         let program = prefix.join("bin/ferrite-info");
         let told = Command::new(&program)

@@ -12,7 +12,8 @@ use crate::fabric::Fabric;
 /// A job that takes longer hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Runs a program of the prefix on two processes and returns what it prints; says why where that fails.
+/// Runs a program of the prefix on two processes and returns what it prints; says why where that
+/// fails.
 pub(crate) fn run(
     prefix: &Path,
     fabric: Fabric,
@@ -25,7 +26,8 @@ pub(crate) fn run(
     job.args(["-n", "2"])
         .arg(bin.join(program))
         .args(arguments)
-        // Cargo names its own folders there; the prefix's library is meant, wherever else one may lie.
+        // Cargo names its own folders there; the prefix's library is meant, wherever else one may
+        // lie.
         .env_remove("LD_LIBRARY_PATH")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -43,7 +45,8 @@ pub(crate) fn run(
         return Err(format!("{what} took more than {} s", DEADLINE.as_secs()));
     };
     let status = mpiexec.wait().map_err(|error| format!("{what}: {error}"))?;
-    // The program closed its standard output, so this does not wait for more than the end of mpiexec.
+    // The program closed its standard output, so this does not wait for more than the end of
+    // mpiexec.
     let errors = errors.recv_timeout(DEADLINE).unwrap_or_default();
     if status.success() {
         eprint!("{errors}");

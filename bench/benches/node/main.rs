@@ -1,8 +1,8 @@
-//! `cargo bench`: how fast messages and collective operations are between two processes of this machine, over each fabric that it has,
-//! beside what the machine can do.
+//! `cargo bench`: how fast messages and collective operations are between two processes of this
+//! machine, over each fabric that it has, beside what the machine can do.
 //!
-//! Lays out a prefix under `target/`, runs its `osu_*` programs with its `mpiexec`, in fresh jobs for every trial, and
-//! measures the machine's limits in between. This program links no MPI.
+//! Lays out a prefix under `target/`, runs its `osu_*` programs with its `mpiexec`, in fresh jobs
+//! for every trial, and measures the machine's limits in between. This program links no MPI.
 
 #![forbid(unsafe_code)]
 

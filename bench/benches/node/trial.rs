@@ -28,7 +28,8 @@ pub(crate) const LENGTHS: [usize; 2] = [8, 64 << 10];
 pub(crate) const NONBLOCKING: [(&str, &str); 2] =
     [("ibcast", "osu_ibcast"), ("iallreduce", "osu_iallreduce")];
 
-/// The figures of one trial over one fabric, those that came about. Times are microseconds, bandwidths MB/s.
+/// The figures of one trial over one fabric, those that came about. Times are microseconds,
+/// bandwidths MB/s.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Figures {
     /// For each of [`SHORT`].
@@ -71,7 +72,8 @@ impl Measured {
         }
     }
 
-    /// One more trial. After a failure nothing more is tried over this fabric: it may be one that took its whole time.
+    /// One more trial. After a failure nothing more is tried over this fabric: it may be one that
+    /// took its whole time.
     pub(crate) fn run(&mut self, prefix: &Path) {
         let mut figures = Figures::default();
         if self.trouble.is_none()

@@ -1,20 +1,27 @@
 /*
- * What the programs of this folder share: options, buffers and their contents, the table. compare.py builds each program with the
- * mpicc of each library, so that the same source measures all of them.
+ * What the programs of this folder share: options, buffers and their contents, the table.
+ * compare.py builds each program with the mpicc of each library, so that the same source measures
+ * all of them.
  *
- * The method is that of the OSU micro-benchmarks, so that figures can be held beside those that others publish:
+ * The method is that of the OSU micro-benchmarks, so that figures can be held beside those that
+ * others publish:
  *
- *   - A size is measured by a number of iterations after some that warm up and are not counted. Sizes above 8 KiB take fewer.
- *   - Each counted iteration is timed by itself with MPI_Wtime; its time is the sum of the parts between two readings, and nothing
- *     that prepares, checks or lines up the ranks lies between them.
- *   - A barrier of all ranks stands before the first iteration of a size. Which other barriers there are, what an iteration is, and
- *     whose time counts is said in each program.
- *   - All ranks write to their buffers before the first iteration; these begin at a page, and an iteration uses the ones of the
- *     iteration before, also in a window of messages: a receive buffer that does not matter is shared by all of them.
- *   - With -c each rank writes other contents before each iteration, a message of a window has a buffer of its own, all ranks meet
- *     in a barrier, and whoever received compares every byte. Times are then those of buffers that were just written.
+ *   - A size is measured by a number of iterations after some that warm up and are not counted.
+ *     Sizes above 8 KiB take fewer.
+ *   - Each counted iteration is timed by itself with MPI_Wtime; its time is the sum of the parts
+ *     between two readings, and nothing that prepares, checks or lines up the ranks lies between
+ *     them.
+ *   - A barrier of all ranks stands before the first iteration of a size. Which other barriers
+ *     there are, what an iteration is, and whose time counts is said in each program.
+ *   - All ranks write to their buffers before the first iteration; these begin at a page, and an
+ *     iteration uses the ones of the iteration before, also in a window of messages: a receive
+ *     buffer that does not matter is shared by all of them.
+ *   - With -c each rank writes other contents before each iteration, a message of a window has a
+ *     buffer of its own, all ranks meet in a barrier, and whoever received compares every byte.
+ *     Times are then those of buffers that were just written.
  *
- * The options -m, -i, -x, -W and -c mean what OSU's do, and the rows of the table are laid out as OSU's.
+ * The options -m, -i, -x, -W and -c mean what OSU's do, and the rows of the table are laid out as
+ * OSU's.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -112,9 +119,9 @@ __attribute__((noreturn)) static void help(void)
                "  -x N        iterations before them that warm up\n"
                "%s%s",
                job.name,
-               has_sizes()
-                   ? "  -m MIN:MAX  sizes in bytes, MIN and its doubles up to MAX; MAX alone keeps the default MIN\n"
-                   : "",
+               has_sizes() ? "  -m MIN:MAX  sizes in bytes, MIN and its doubles up to MAX; MAX "
+                             "alone keeps the default MIN\n"
+                           : "",
                strchr(job.given.letters, 'W') ? "  -W N        messages in a window\n" : "",
                strchr(job.given.letters, 'c') ? "  -c          compare contents\n" : "");
         fflush(stdout);
@@ -123,12 +130,14 @@ __attribute__((noreturn)) static void help(void)
     exit(EXIT_SUCCESS);
 }
 
-/* Starts MPI and reads the options. The name of the program is what stands before them: `argv[0]`, and `operation` if there is one. */
+/* Starts MPI and reads the options. The name of the program is what stands before them: `argv[0]`,
+ * and `operation` if there is one. */
 static void begin(int argc, char **argv, const char *operation, struct defaults defaults)
 {
     static char name[64];
     const char *slash = strrchr(argv[0], '/');
-    snprintf(name, sizeof name, "%s%s%s", slash ? slash + 1 : argv[0], operation ? " " : "", operation ? operation : "");
+    snprintf(name, sizeof name, "%s%s%s", slash ? slash + 1 : argv[0], operation ? " " : "",
+             operation ? operation : "");
     job.name = name;
     job.given = defaults;
     job.window = 64;
@@ -143,7 +152,8 @@ static void begin(int argc, char **argv, const char *operation, struct defaults 
             sizes(optarg);
             break;
         case 'i':
-            job.given.iterations = job.given.iterations_of_large = (int)number(letter, optarg, optarg, 1);
+            job.given.iterations = job.given.iterations_of_large =
+                (int)number(letter, optarg, optarg, 1);
             break;
         case 'x':
             job.given.warm_up = job.given.warm_up_of_large = (int)number(letter, optarg, optarg, 0);
@@ -195,11 +205,15 @@ static unsigned char *buffer(size_t times, int value)
     return start;
 }
 
-/* Byte `place` of what one rank sends to another in an iteration (and of a window): never 0, to which receive buffers are set. A byte
- * that is stale, of another message or in another place differs. */
+/* Byte `place` of what one rank sends to another in an iteration (and of a window): never 0, to
+ * which receive buffers are set. A byte that is stale, of another message or in another place
+ * differs. */
 static unsigned char content(size_t bytes, int turn, int from, int to, size_t place)
 {
-    return (unsigned char)((bytes * 31 + (size_t)turn * 101 + (size_t)from * 17 + (size_t)to * 29 + place * 7) % 255 + 1);
+    return (unsigned char)((bytes * 31 + (size_t)turn * 101 + (size_t)from * 17 + (size_t)to * 29 +
+                            place * 7) %
+                               255 +
+                           1);
 }
 
 static void fill(unsigned char *target, size_t bytes, int turn, int from, int to)
@@ -216,7 +230,8 @@ static int differs(const unsigned char *found, size_t bytes, int turn, int from,
     return 0;
 }
 
-/* The lines above the rows: a title, and the headings of one or two columns behind the size, if there are sizes. */
+/* The lines above the rows: a title, and the headings of one or two columns behind the size, if
+ * there are sizes. */
 static void heading(const char *title, const char *first, const char *second)
 {
     if (job.rank != 0)
@@ -230,8 +245,8 @@ static void heading(const char *title, const char *first, const char *second)
     fflush(stdout);
 }
 
-/* A row; a second value that is 0 is left out. All ranks come here with the number of wrong contents that each of them saw; any of
- * them ends the program. */
+/* A row; a second value that is 0 is left out. All ranks come here with the number of wrong
+ * contents that each of them saw; any of them ends the program. */
 static void row(size_t bytes, double value, double second, int wrong)
 {
     if (job.checks)
@@ -276,7 +291,8 @@ static inline void needs_two(void)
         refuse("exactly two ranks are needed, and the job has %d", job.ranks);
 }
 
-/* The number of pairs of ranks: rank n of the first half talks with rank n of the second. One rank of an odd number has no partner. */
+/* The number of pairs of ranks: rank n of the first half talks with rank n of the second. One rank
+ * of an odd number has no partner. */
 static inline int pairs(void)
 {
     if (job.ranks < 2)

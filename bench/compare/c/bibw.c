@@ -1,8 +1,9 @@
 /*
  * How much two ranks send to each other at once.
  *
- * An iteration is a window of MPI_Irecv and then one of MPI_Isend on both ranks; rank 0 waits for its sends first, rank 1 for its
- * receives. Rank 0's time counts: the bytes of both directions by the sum of the iterations.
+ * An iteration is a window of MPI_Irecv and then one of MPI_Isend on both ranks; rank 0 waits for
+ * its sends first, rank 1 for its receives. Rank 0's time counts: the bytes of both directions by
+ * the sum of the iterations.
  */
 #include "window.h"
 
@@ -32,7 +33,8 @@ int main(int argc, char **argv)
             if (job.checks)
                 wrong += wrong_in_window(bytes, turn, me, peer);
         }
-        row(bytes, 2.0 * (double)bytes * job.window * iterations(bytes) / MEGABYTE / seconds, 0, wrong);
+        row(bytes, 2.0 * (double)bytes * job.window * iterations(bytes) / MEGABYTE / seconds, 0,
+            wrong);
     }
     return finish();
 }

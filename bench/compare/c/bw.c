@@ -1,8 +1,9 @@
 /*
  * How much one rank sends to another.
  *
- * An iteration is a window of MPI_Isend on rank 0 and of MPI_Irecv on rank 1, each with MPI_Waitall, and then an answer of one byte
- * from rank 1, for which rank 0 waits. Rank 0's time counts: the bytes of all windows by the sum of the iterations.
+ * An iteration is a window of MPI_Isend on rank 0 and of MPI_Irecv on rank 1, each with
+ * MPI_Waitall, and then an answer of one byte from rank 1, for which rank 0 waits. Rank 0's time
+ * counts: the bytes of all windows by the sum of the iterations.
  */
 #include "window.h"
 

@@ -1,13 +1,15 @@
 /*
  * How long ranks are in a blocking collective operation: `collective OPERATION [options]`.
  *
- * An iteration is one call, and a barrier after it that no time is taken of: no rank is a call ahead of the others. Every rank times
- * its own calls; the mean of all ranks' means counts. The root is rank 0 throughout.
+ * An iteration is one call, and a barrier after it that no time is taken of: no rank is a call
+ * ahead of the others. Every rank times its own calls; the mean of all ranks' means counts. The
+ * root is rank 0 throughout.
  *
- * The size is that of the vector in bcast, reduce, allreduce and reduce_scatter, which deals it out in even shares (a share is one
- * longer where that does not come out even), and of the block of each rank in all others. The forms with a `v` are given equal blocks
- * one behind the other: the same work, told by counts and displacements. Reductions are sums of MPI_SIGNED_CHAR, so that all sizes
- * are whole numbers of elements and the standard allows the sum.
+ * The size is that of the vector in bcast, reduce, allreduce and reduce_scatter, which deals it out
+ * in even shares (a share is one longer where that does not come out even), and of the block of
+ * each rank in all others. The forms with a `v` are given equal blocks one behind the other: the
+ * same work, told by counts and displacements. Reductions are sums of MPI_SIGNED_CHAR, so that all
+ * sizes are whole numbers of elements and the standard allows the sum.
  */
 #include "bench.h"
 
@@ -18,7 +20,8 @@
 /* What a rank has before the call and behind it. */
 enum shape {
     NOTHING = 0,
-    FROM_ALL = 1,  /* what is received is a block of every rank, or their sum; otherwise it is the root's */
+    FROM_ALL =
+        1, /* what is received is a block of every rank, or their sum; otherwise it is the root's */
     TO_EACH = 2,   /* what is sent has a block for every rank; otherwise all get the same */
     AT_ROOT = 4,   /* only the root receives */
     SUM = 8,       /* elements are added */
@@ -112,7 +115,8 @@ static const struct operation {
 };
 #define OPERATIONS (sizeof operations / sizeof *operations)
 
-/* An element that a rank adds: small, so that the sum of 63 ranks is one, and never 0, so that a missing one is seen. */
+/* An element that a rank adds: small, so that the sum of 63 ranks is one, and never 0, so that a
+ * missing one is seen. */
 static int summand(int turn, int rank, size_t element)
 {
     return 1 + (int)((element * 5 + (size_t)turn * 3 + (size_t)rank * 7 + element / 11) % 4 < 2);
@@ -143,7 +147,8 @@ static void prepare(const struct operation *operation, size_t bytes, int turn)
             sent[element] = (unsigned char)summand(turn, job.rank, element);
     else
         for (size_t block = 0; block < sent_blocks; block++)
-            fill(sent + block * bytes, bytes, turn, job.rank, shape_has(operation, TO_EACH) ? (int)block : 0);
+            fill(sent + block * bytes, bytes, turn, job.rank,
+                 shape_has(operation, TO_EACH) ? (int)block : 0);
     memset(received, 0, bytes * received_blocks);
 }
 
@@ -191,16 +196,19 @@ int main(int argc, char **argv)
         char names[512] = "";
         begin(1, argv, NULL, without);
         for (size_t i = 0; i < OPERATIONS; i++)
-            snprintf(names + strlen(names), sizeof names - strlen(names), " %s", operations[i].name);
+            snprintf(names + strlen(names), sizeof names - strlen(names), " %s",
+                     operations[i].name);
         refuse("the first word names an operation, one of:%s", names);
     }
     begin(argc, argv, operation->name, operation->shape == NOTHING ? without : with_data);
     if (job.ranks < 2)
         refuse("at least two ranks are needed, and the job has 1");
     sent_blocks = shape_has(operation, TO_EACH) ? (size_t)job.ranks : 1;
-    received_blocks = shape_has(operation, FROM_ALL) && !shape_has(operation, SUM) ? (size_t)job.ranks : 1;
+    received_blocks =
+        shape_has(operation, FROM_ALL) && !shape_has(operation, SUM) ? (size_t)job.ranks : 1;
     if (sent_blocks * job.given.most > INT_MAX || received_blocks * job.given.most > INT_MAX)
-        refuse("-m: blocks of %zu bytes of %d ranks are more than an int can count", job.given.most, job.ranks);
+        refuse("-m: blocks of %zu bytes of %d ranks are more than an int can count", job.given.most,
+               job.ranks);
     sent = buffer(sent_blocks, 'a');
     received = buffer(received_blocks, 'b');
     counts = malloc((size_t)job.ranks * sizeof *counts);

@@ -1,7 +1,8 @@
 /*
  * Half the time of a round trip between two ranks.
  *
- * An iteration is MPI_Send and MPI_Recv on rank 0, MPI_Recv and MPI_Send on rank 1, of the same size. Rank 0's mean counts.
+ * An iteration is MPI_Send and MPI_Recv on rank 0, MPI_Recv and MPI_Send on rank 1, of the same
+ * size. Rank 0's mean counts.
  */
 #include "bench.h"
 
@@ -13,7 +14,8 @@ int main(int argc, char **argv)
     int me = job.rank, peer = 1 - me;
     heading("Latency", "Avg Latency(us)", NULL);
     for (size_t bytes = job.given.least; bytes <= job.given.most; bytes = next_size(bytes)) {
-        int first = warm_up(bytes), turns = first + iterations(bytes), length = (int)bytes, wrong = 0;
+        int first = warm_up(bytes), turns = first + iterations(bytes), length = (int)bytes,
+            wrong = 0;
         double seconds = 0;
         MPI_Barrier(MPI_COMM_WORLD);
         for (int turn = 0; turn < turns; turn++) {

@@ -1,8 +1,9 @@
 /*
- * How much and how many messages the ranks of the first half send to those of the second, all pairs at once.
+ * How much and how many messages the ranks of the first half send to those of the second, all pairs
+ * at once.
  *
- * An iteration is that of bw.c, in each pair, after two barriers of all ranks. The mean of the senders' times counts: the bytes and
- * the messages of all pairs by it.
+ * An iteration is that of bw.c, in each pair, after two barriers of all ranks. The mean of the
+ * senders' times counts: the bytes and the messages of all pairs by it.
  */
 #include "window.h"
 

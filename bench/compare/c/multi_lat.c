@@ -1,9 +1,10 @@
 /*
- * Half the time of a round trip while all pairs of ranks are at it: rank n of the first half with rank n of the second.
+ * Half the time of a round trip while all pairs of ranks are at it: rank n of the first half with
+ * rank n of the second.
  *
- * An iteration is that of latency.c. Both ranks of a pair time it, the one from its send to the end of its receive, the other from
- * its receive to the end of its send; the mean of all ranks counts. Pairs do not wait for each other between the iterations of a
- * size.
+ * An iteration is that of latency.c. Both ranks of a pair time it, the one from its send to the end
+ * of its receive, the other from its receive to the end of its send; the mean of all ranks counts.
+ * Pairs do not wait for each other between the iterations of a size.
  */
 #include "bench.h"
 

@@ -16,7 +16,8 @@ static void make_windows(void)
     sends = malloc((size_t)job.window * sizeof *sends);
     receives = malloc((size_t)job.window * sizeof *receives);
     if (!sends || !receives) {
-        fprintf(stderr, "%s: there is no memory for a window of %d requests\n", job.name, job.window);
+        fprintf(stderr, "%s: there is no memory for a window of %d requests\n", job.name,
+                job.window);
         MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
     }
 }
@@ -29,13 +30,15 @@ static size_t place_of(int message, size_t bytes)
 static void start_sends(size_t bytes, int peer, int tag)
 {
     for (int message = 0; message < job.window; message++)
-        MPI_Isend(sent + place_of(message, bytes), (int)bytes, MPI_CHAR, peer, tag, MPI_COMM_WORLD, &sends[message]);
+        MPI_Isend(sent + place_of(message, bytes), (int)bytes, MPI_CHAR, peer, tag, MPI_COMM_WORLD,
+                  &sends[message]);
 }
 
 static void start_receives(size_t bytes, int peer, int tag)
 {
     for (int message = 0; message < job.window; message++)
-        MPI_Irecv(received + place_of(message, bytes), (int)bytes, MPI_CHAR, peer, tag, MPI_COMM_WORLD, &receives[message]);
+        MPI_Irecv(received + place_of(message, bytes), (int)bytes, MPI_CHAR, peer, tag,
+                  MPI_COMM_WORLD, &receives[message]);
 }
 
 static void wait_for(MPI_Request *requests)

@@ -44,7 +44,8 @@ pub fn cache_line(cores: Cores) -> Option<Duration> {
     })
 }
 
-/// Spins, and yields now and then: where a hypervisor took the other core away, this one is not needed.
+/// Spins, and yields now and then: where a hypervisor took the other core away, this one is not
+/// needed.
 fn wait_for(line: &AtomicU64, value: u64) {
     let mut spins = 0u32;
     // Acquire pairs with the Release of the other thread's store.

@@ -79,7 +79,8 @@ impl Drop for Neighbour {
 
 const CONTENT: u8 = 0x5a;
 
-/// Does a neighbour's work, and returns true when it is over, if `words` are those with which [`Neighbour::start`] starts a program.
+/// Does a neighbour's work, and returns true when it is over, if `words` are those with which
+/// [`Neighbour::start`] starts a program.
 pub(crate) fn serve(words: &[String]) -> bool {
     let [_, word, core, bytes] = words else {
         return false;

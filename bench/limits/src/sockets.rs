@@ -1,8 +1,10 @@
-//! Plain TCP sockets between two processes over loopback: what a library that uses TCP can at best come close to.
+//! Plain TCP sockets between two processes over loopback: what a library that uses TCP can at best
+//! come close to.
 //!
-//! One process measures, the other is its partner. Each measurement has a connection of its own, over which both do what one
-//! [`Plan`] says. Where there is a choice (bytes a call, sizes of the system's buffers, spinning or blocking), a short run of
-//! each finds the best one, and a longer run of that one is the figure.
+//! One process measures, the other is its partner. Each measurement has a connection of its own,
+//! over which both do what one [`Plan`] says. Where there is a choice (bytes a call, sizes of the
+//! system's buffers, spinning or blocking), a short run of each finds the best one, and a longer
+//! run of that one is the figure.
 
 mod plan;
 mod work;
@@ -89,8 +91,9 @@ impl Sockets {
         Ok(Duration::from_secs_f64(seconds / (2 * rounds) as f64))
     }
 
-    /// Bytes per second of messages of `bytes` bytes, one after another, from here to there. Each is sent with a call of its own
-    /// (or more); what has arrived is taken with as few calls as possible.
+    /// Bytes per second of messages of `bytes` bytes, one after another, from here to there. Each
+    /// is sent with a call of its own (or more); what has arrived is taken with as few calls as
+    /// possible.
     ///
     /// # Errors
     /// When the system or the partner fails.
@@ -100,7 +103,8 @@ impl Sockets {
         Ok((bytes * rounds) as f64 / seconds)
     }
 
-    /// Bytes per second, both directions together, of messages of `bytes` bytes that both processes send at once.
+    /// Bytes per second, both directions together, of messages of `bytes` bytes that both processes
+    /// send at once.
     ///
     /// # Errors
     /// When the system or the partner fails.
@@ -110,7 +114,8 @@ impl Sockets {
         Ok((2 * bytes * rounds) as f64 / seconds)
     }
 
-    /// Time in seconds and rounds of the best choice. A round moves `cost` times as much as a message one way.
+    /// Time in seconds and rounds of the best choice. A round moves `cost` times as much as a
+    /// message one way.
     fn best(
         &mut self,
         bytes: usize,
@@ -199,7 +204,8 @@ fn choices(kind: Kind, bytes: usize, waitings: &[Waiting]) -> Vec<Plan> {
                     call,
                     buffer,
                 };
-                // What takes one call anyway is measured once, and small messages do not fill a buffer.
+                // What takes one call anyway is measured once, and small messages do not fill a
+                // buffer.
                 let alike = kind != Kind::Stream && call > bytes.next_multiple_of(CALLS[0]);
                 if !(alike || small && (call > CALLS[0] || buffer.is_some())) {
                     choices.push(plan);
@@ -220,7 +226,8 @@ fn prepare(stream: &TcpStream, plan: &Plan) -> io::Result<()> {
     Ok(())
 }
 
-/// Does a partner's work, and returns true when it is over, if `words` are those with which [`Sockets::start`] starts a program.
+/// Does a partner's work, and returns true when it is over, if `words` are those with which
+/// [`Sockets::start`] starts a program.
 pub(crate) fn serve(words: &[String]) -> bool {
     let [_, word, core, shared, port] = words else {
         return false;

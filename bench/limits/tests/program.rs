@@ -15,7 +15,8 @@ fn run(line: &str) -> Output {
 fn every_measurement_prints_a_row_for_each_size() {
     let all = ["latency", "bandwidth", "blocking-latency", "both-ways"];
     for what in &all[..ferrite_fabric_testing::depth::pick(2, 4)] {
-        // One message that a call moves, one that takes several; the second size ends no row of calls evenly.
+        // One message that a call moves, one that takes several; the second size ends no row of
+        // calls evenly.
         let output = run(&format!("tcp {what} 8 200001"));
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{what}: {errors}");

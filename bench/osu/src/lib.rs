@@ -1,8 +1,8 @@
-//! The face of the OSU micro-benchmarks 7.4: which options a program takes, what it measures by default, and how it
-//! prints. Scripts that read OSU's output read ours.
+//! The face of the OSU micro-benchmarks 7.4: which options a program takes, what it measures by
+//! default, and how it prints. Scripts that read OSU's output read ours.
 //!
-//! There is no MPI in here: the programs (crate `ferrite-bench`) do the transfers, and whoever runs them (`cargo bench`)
-//! reads their tables back with [`read`].
+//! There is no MPI in here: the programs (crate `ferrite-bench`) do the transfers, and whoever runs
+//! them (`cargo bench`) reads their tables back with [`read`].
 
 #![forbid(unsafe_code)]
 

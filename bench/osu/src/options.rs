@@ -1,7 +1,8 @@
 //! Options of the programs, in the manner of `getopt_long`.
 //!
-//! Names, meanings and defaults are OSU 7.4's. What differs is on the strict side: a number that is not one, an option
-//! that the program would have to ignore, and a word that is left over are errors.
+//! Names, meanings and defaults are OSU 7.4's. What differs is on the strict side: a number that is
+//! not one, an option that the program would have to ignore, and a word that is left over are
+//! errors.
 
 mod help;
 mod parse;
@@ -120,7 +121,8 @@ impl Program {
     }
 
     fn smallest_default(self) -> usize {
-        // OSU's osu_latency starts at 0, and then skips 0 because no element fits: its first row is 1 as well.
+        // OSU's osu_latency starts at 0, and then skips 0 because no element fits: its first row is
+        // 1 as well.
         1
     }
 
@@ -279,8 +281,8 @@ impl Options {
         }
     }
 
-    /// The message sizes in bytes for elements of type `element`: powers of two times the smallest. A size that is not
-    /// zero but holds no element is left out.
+    /// The message sizes in bytes for elements of type `element`: powers of two times the smallest.
+    /// A size that is not zero but holds no element is left out.
     pub fn sizes(&self, element: Element) -> impl Iterator<Item = usize> + use<> {
         let largest = self.largest;
         std::iter::successors(Some(self.smallest), |&size| {

@@ -1,7 +1,7 @@
 //! The bytes that a validated message carries.
 
-/// The content of one message: every byte depends on its place, the message's size and the iteration, so that a message
-/// that is stale, shifted or cut differs from the expected one.
+/// The content of one message: every byte depends on its place, the message's size and the
+/// iteration, so that a message that is stale, shifted or cut differs from the expected one.
 #[derive(Clone, Copy, Debug)]
 pub struct Pattern {
     seed: usize,

@@ -22,7 +22,8 @@ pub fn only(output: &str) -> Option<f64> {
     rows.next()
 }
 
-/// The last number of the only row: with the options' defaults what is hidden of a nonblocking operation, in percent.
+/// The last number of the only row: with the options' defaults what is hidden of a nonblocking
+/// operation, in percent.
 pub fn last(output: &str) -> Option<f64> {
     let row = output.lines().find(|line| row(line).is_some())?;
     row.split_whitespace().last()?.parse().ok()
@@ -46,8 +47,10 @@ mod tests {
 
     #[test]
     fn only_rows_are_read() {
-        let output = "\n# OSU MPI Latency Test v7.4\n# Datatype: MPI_CHAR.\n# Size       Avg Latency(us)\n\
-                      0                       0.30\n8                       0.31              Pass\nwarning: 8 cores\n";
+        let output = "\n# OSU MPI Latency Test v7.4\n# Datatype: MPI_CHAR.\n# Size       Avg \
+            Latency(us)\n\
+                      0                       0.30\n8                       0.31              \
+                      Pass\nwarning: 8 cores\n";
         assert_eq!(
             rows(output),
             [

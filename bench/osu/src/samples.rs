@@ -15,7 +15,8 @@ impl Samples {
         Self {
             seconds: 0.0,
             count: 0,
-            // Room for all would be more than a machine has where somebody asks for a run that he means to end by hand.
+            // Room for all would be more than a machine has where somebody asks for a run that he
+            // means to end by hand.
             each: Vec::with_capacity(if keep { iterations.min(1 << 20) } else { 0 }),
             keep,
         }
@@ -49,7 +50,8 @@ impl Samples {
     }
 }
 
-/// The value that `percent` percent of the ascending `values` do not exceed, counted as OSU counts it.
+/// The value that `percent` percent of the ascending `values` do not exceed, counted as OSU counts
+/// it.
 pub(crate) fn percentile(values: &[f64], percent: usize) -> f64 {
     let rank = (values.len() * percent / 100).max(1);
     values.get(rank - 1).copied().unwrap_or(f64::NAN)

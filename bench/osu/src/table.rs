@@ -1,6 +1,7 @@
 //! The tables that the programs print.
 //!
-//! Columns are 10 and then 18 characters wide, 12 for the number of iterations; two digits follow the point.
+//! Columns are 10 and then 18 characters wide, 12 for the number of iterations; two digits follow
+//! the point.
 
 use std::fmt::Write;
 
@@ -28,7 +29,8 @@ pub struct Row {
     pub rate: f64,
     /// The iterations in ascending order, in the unit of `value`; empty if none were kept.
     pub sorted: Vec<f64>,
-    /// The means of the fastest and of the slowest process, where not the iterations of one are looked at.
+    /// The means of the fastest and of the slowest process, where not the iterations of one are
+    /// looked at.
     pub extremes: Option<Extremes>,
     /// Whether the data were right; printed when they were checked.
     pub valid: bool,
@@ -56,7 +58,8 @@ impl<'a> Table<'a> {
         let title = self.program.title();
         match self.program {
             Program::MessageRate if self.options.vary_window => format!(
-                "{title}\n# [ pairs: {pairs} ] [ window size: varied ]\n\n# Uni-directional Bandwidth (MB/sec)\n"
+                "{title}\n# [ pairs: {pairs} ] [ window size: varied ]\n\n# Uni-directional \
+                 Bandwidth (MB/sec)\n"
             ),
             Program::MessageRate => {
                 format!(
@@ -229,7 +232,8 @@ mod tests {
         let table = Table::new(Program::MessageRate, &options);
         assert_eq!(
             table.heading("MPI_INT"),
-            "# Datatype: MPI_INT.\n# Size                  MB/s        Messages/s      Min BW(MB/s)      \
+            "# Datatype: MPI_INT.\n# Size                  MB/s        Messages/s      Min \
+             BW(MB/s)      \
              Max BW(MB/s)  Iterations        Validation P50 Tail BW(MB/s)\n"
         );
         assert_eq!(
@@ -237,7 +241,8 @@ mod tests {
                 valid: false,
                 ..example()
             }),
-            "8                       0.70        1000000.00              0.50              0.90           3              \
+            "8                       0.70        1000000.00              0.50              \
+             0.90           3              \
              Fail              0.50\n"
         );
     }
@@ -249,7 +254,8 @@ mod tests {
         let table = Table::new(Program::Allreduce, &options);
         assert_eq!(
             table.heading("MPI_CHAR"),
-            "# Datatype: MPI_CHAR.\n# Size       Avg Latency(us)   Min Latency(us)   Max Latency(us)  Iterations\n"
+            "# Datatype: MPI_CHAR.\n# Size       Avg Latency(us)   Min Latency(us)   Max \
+             Latency(us)  Iterations\n"
         );
         let row = Row {
             extremes: Some(Extremes {
@@ -282,7 +288,10 @@ mod tests {
         assert!(preamble.ends_with(
             "# [ pairs: 2 ] [ window size: varied ]\n\n# Uni-directional Bandwidth (MB/sec)\n"
         ));
-        assert!(VariedTable::heading("MPI_CHAR").ends_with("#                 1           2           4           8          16          32          64         128\n"));
+        assert!(VariedTable::heading("MPI_CHAR").ends_with(
+            "#                 1           \
+            2           4           8          16          32          64         128\n"
+        ));
         assert_eq!(
             VariedTable::row(1, &[0.371, 12.0]),
             "1              0.37       12.00\n"

@@ -1,8 +1,9 @@
 //! Running cargo from within, and what it built.
 //!
-//! A nested cargo inherits the environment, `CARGO_TARGET_DIR` included, so it shares the outer build's target folder. That cannot
-//! deadlock: cargo gives up its build lock before it runs a test, a bench or `cargo run`'s program. Never call this from a
-//! build script, which runs while the lock is held.
+//! A nested cargo inherits the environment, `CARGO_TARGET_DIR` included, so it shares the outer
+//! build's target folder. That cannot deadlock: cargo gives up its build lock before it runs a
+//! test, a bench or `cargo run`'s program. Never call this from a build script, which runs while
+//! the lock is held.
 
 use crate::Result;
 use std::ffi::OsString;
@@ -66,7 +67,8 @@ pub(crate) struct Artifacts {
     pub(crate) libraries: Vec<(String, PathBuf)>,
 }
 
-/// Builds the libraries and programs of packages. Cargo's own messages go to the standard error stream.
+/// Builds the libraries and programs of packages. Cargo's own messages go to the standard error
+/// stream.
 ///
 /// # Errors
 /// When the build fails.

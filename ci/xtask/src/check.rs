@@ -15,7 +15,8 @@ int main(int argc, char **argv)
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &size);
-    MPI_Sendrecv(&rank, 1, MPI_INT, (rank + 1) % size, 0, &other, 1, MPI_INT, (rank + size - 1) % size, 0, MPI_COMM_WORLD,
+    MPI_Sendrecv(&rank, 1, MPI_INT, (rank + 1) % size, 0, &other, 1, MPI_INT,
+                 (rank + size - 1) % size, 0, MPI_COMM_WORLD,
                  MPI_STATUS_IGNORE);
     printf("%d of %d heard from %d\n", rank, size, other);
     MPI_Finalize();
@@ -23,7 +24,8 @@ int main(int argc, char **argv)
 }
 "#;
 
-/// Builds a program with a prefix's `mpicc` and runs it with its `mpiexec`, without `LD_LIBRARY_PATH`.
+/// Builds a program with a prefix's `mpicc` and runs it with its `mpiexec`, without
+/// `LD_LIBRARY_PATH`.
 ///
 /// # Errors
 /// A sentence that says which step failed, with what that step printed.

@@ -5,7 +5,8 @@ use crate::{Result, workspace_root};
 /// Writes the generated files, or only compares them.
 ///
 /// # Errors
-/// When the table has a mistake, a file cannot be written or, with `check`, a file is not what would be written.
+/// When the table has a mistake, a file cannot be written or, with `check`, a file is not what
+/// would be written.
 pub fn generate(check: bool) -> Result<()> {
     let changed = ferrite_gen::generate(&workspace_root(), check)?;
     let paths: Vec<String> = changed

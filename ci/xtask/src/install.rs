@@ -39,7 +39,8 @@ pub struct Installed {
     pub changed: usize,
 }
 
-/// Builds everything and lays it out: `bin`, `include`, `lib` and `share`. Nothing in it names the place, so it may be moved.
+/// Builds everything and lays it out: `bin`, `include`, `lib` and `share`. Nothing in it names the
+/// place, so it may be moved.
 ///
 /// # Errors
 /// A sentence when the build fails or a file cannot be placed.
@@ -79,20 +80,22 @@ pub fn install(prefix: &Path, profile: Profile) -> Result<Installed> {
     })
 }
 
-/// What the linker looks for, beside the library's own name, where `include/mpi.h` was compiled: the names by which people and
-/// their makefiles ask for any MPI, for MPICH, and for C++. Without them `-lmpi` would find another MPI's library, if there is
-/// one.
+/// What the linker looks for, beside the library's own name, where `include/mpi.h` was compiled:
+/// the names by which people and their makefiles ask for any MPI, for MPICH, and for C++. Without
+/// them `-lmpi` would find another MPI's library, if there is one.
 const LINKER_NAMES: [&str; 4] = ["libmpi.so", "libmpich.so", "libmpicxx.so", "libmpi_cxx.so"];
 
-/// They are no libraries that could be loaded: mpi4py's wheel tries `libmpi.so` before `libmpi.so.12`, and has no module for
-/// the standard ABI.
-const LINKER_SCRIPT: &str = "/* GNU ld script: programs that are linked by this name ask for libmpi_abi.so.1. */\nINPUT(libmpi_abi.so)\n";
+/// They are no libraries that could be loaded: mpi4py's wheel tries `libmpi.so` before
+/// `libmpi.so.12`, and has no module for the standard ABI.
+const LINKER_SCRIPT: &str = "/* GNU ld script: programs that are linked by this name ask for \
+    libmpi_abi.so.1. */\nINPUT(libmpi_abi.so)\n";
 
 /// Other names of the C++ wrapper: MPICH and Open MPI have them.
 const CXX_NAMES: [&str; 2] = ["mpic++", "mpiCC"];
 
-/// `libmpi_abi.so.1` is what programs ask for at run time. Those of MPICH and Intel MPI ask for `libmpi.so.12`, older and C++ ones for other
-/// names. What the linker looks for to get that library stands apart, as its header does.
+/// `libmpi_abi.so.1` is what programs ask for at run time. Those of MPICH and Intel MPI ask for
+/// `libmpi.so.12`, older and C++ ones for other names. What the linker looks for to get that
+/// library stands apart, as its header does.
 fn libraries(artifacts: &Artifacts, lib: &Path, placer: &mut Placer) -> Result<()> {
     placer.copy(library(artifacts, "mpi_abi")?, &lib.join("libmpi_abi.so.1"))?;
     placer.link("libmpi_abi.so.1", &lib.join("libmpi_abi.so"))?;

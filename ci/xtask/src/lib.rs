@@ -1,6 +1,8 @@
-//! Chores of the workspace that cargo itself does not do: laying out a prefix, regenerating checked-in files.
+//! Chores of the workspace that cargo itself does not do: laying out a prefix, regenerating
+//! checked-in files.
 //!
-//! A library, so that the whole-program tests and the benches lay out the prefix they run by the same code as a person does.
+//! A library, so that the whole-program tests and the benches lay out the prefix they run by the
+//! same code as a person does.
 #![forbid(unsafe_code)]
 
 mod build;

@@ -1,7 +1,8 @@
-//! pkg-config files. They find the prefix from their own place, `PREFIX/lib/pkgconfig`, so a prefix that was moved goes on working.
+//! pkg-config files. They find the prefix from their own place, `PREFIX/lib/pkgconfig`, so a prefix
+//! that was moved goes on working.
 
-/// Names under which the standard ABI is found: the library's own, the one that asks for any MPI, and those that Debian has for
-/// C and C++.
+/// Names under which the standard ABI is found: the library's own, the one that asks for any MPI,
+/// and those that Debian has for C and C++.
 const STANDARD: [&str; 4] = ["ferrite.pc", "mpi.pc", "mpi-c.pc", "mpi-cxx.pc"];
 
 /// The name under which MPICH's binary interface is found.
@@ -15,7 +16,8 @@ pub(crate) fn files() -> impl Iterator<Item = (&'static str, String)> {
     named.into_iter().chain([(MPICH, mpich)])
 }
 
-/// The description of a binary interface, whose header and name for the linker stand in a folder under `include` and `lib`.
+/// The description of a binary interface, whose header and name for the linker stand in a folder
+/// under `include` and `lib`.
 fn content(interface: &str, folder: &str, library: &str) -> String {
     format!(
         "prefix=${{pcfiledir}}/../..

@@ -1,7 +1,8 @@
 //! Putting files into a prefix that may be in use.
 //!
-//! A file is written beside its place and renamed over it: a running program keeps the file it has open, a starting one finds the
-//! old file or the new one, never half of one. A file that would not change is left alone.
+//! A file is written beside its place and renamed over it: a running program keeps the file it has
+//! open, a starting one finds the old file or the new one, never half of one. A file that would not
+//! change is left alone.
 
 use crate::Result;
 use std::fs;
@@ -66,7 +67,8 @@ impl Placer {
     }
 }
 
-/// The name under which a file is prepared; its folder is made, and what an earlier attempt left is removed.
+/// The name under which a file is prepared; its folder is made, and what an earlier attempt left is
+/// removed.
 fn beside(to: &Path) -> Result<PathBuf> {
     let folder = to
         .parent()

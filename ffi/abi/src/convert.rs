@@ -18,8 +18,9 @@ pub(crate) fn count_as_int(count: i64) -> c_int {
     c_int::try_from(count).unwrap_or(UNDEFINED)
 }
 
-/// Stores a status where the program wants it; `MPI_STATUS_IGNORE` is null. `MPI_ERROR` stays as it was, because single
-/// completions do not set it (MPI 5.0, section 3.2.5), but in an empty status it is `MPI_SUCCESS` (section 3.7.3).
+/// Stores a status where the program wants it; `MPI_STATUS_IGNORE` is null. `MPI_ERROR` stays as it
+/// was, because single completions do not set it (MPI 5.0, section 3.2.5), but in an empty status
+/// it is `MPI_SUCCESS` (section 3.7.3).
 ///
 /// # Safety
 /// `to` is null or points to a status that may be written.
@@ -37,7 +38,8 @@ pub(crate) unsafe fn put_status(to: *mut MPI_Status, status: &Status) {
     }
 }
 
-/// Stores the handle that a call which failed leaves. What names no object stays as it was: the message tells what it may be.
+/// Stores the handle that a call which failed leaves. What names no object stays as it was: the
+/// message tells what it may be.
 ///
 /// # Safety
 /// `to` points to a handle that may be written.
@@ -70,8 +72,8 @@ pub(crate) unsafe fn text<'a>(from: *const c_char, name: &str) -> Result<&'a str
     })
 }
 
-/// Stores a string in the program's buffer of `room` bytes, cut to fit with its zero byte, and returns the bytes stored
-/// without that one.
+/// Stores a string in the program's buffer of `room` bytes, cut to fit with its zero byte, and
+/// returns the bytes stored without that one.
 ///
 /// # Safety
 /// `to` points to `room` bytes that may be written.

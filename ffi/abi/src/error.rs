@@ -1,6 +1,8 @@
-//! The one place that turns an [`Error`] into what the program sees: it runs error handlers (MPI 5.0, chapter 9).
+//! The one place that turns an [`Error`] into what the program sees: it runs error handlers (MPI
+//! 5.0, chapter 9).
 //!
-//! All of it is off the path of a call that succeeds: the functions are cold, and take what they need by value.
+//! All of it is off the path of a call that succeeds: the functions are cold, and take what they
+//! need by value.
 
 use core::ffi::c_int;
 use core::fmt;
@@ -30,7 +32,8 @@ pub(crate) struct Call {
 pub(crate) enum Shown {
     /// As a signed number.
     Number,
-    /// By name if predefined, otherwise in hexadecimal. The class is that of the error when it names no object.
+    /// By name if predefined, otherwise in hexadecimal. The class is that of the error when it
+    /// names no object.
     Handle(ErrorClass),
     /// Not at all: a pointer to handles, or null. It is looked behind when an error has this class.
     HandleAt(ErrorClass),
@@ -118,7 +121,8 @@ pub(crate) fn failed_with_status(
 #[inline(never)]
 pub(crate) fn null_argument(call: &Call, scope: Scope, name: &str) -> c_int {
     let sentence = format!("{name} is a null pointer: pass the address of a variable");
-    // Nothing is wrong with the communicator: where its handler would end the job, the process's is asked instead.
+    // Nothing is wrong with the communicator: where its handler would end the job, the process's is
+    // asked instead.
     let scope = match scope {
         Scope::Comm(comm) if is_fatal(Comm(narrow(comm))) => Scope::Process,
         other => other,
@@ -126,8 +130,8 @@ pub(crate) fn null_argument(call: &Call, scope: Scope, name: &str) -> c_int {
     raise(scope, &call.name, Error::new(ErrorClass::ARG, sentence))
 }
 
-/// A function that is not built. Programs that ignore the code go on with a window or a file that they do not have, and die of
-/// it: where the error handler returns, standard error tells once why.
+/// A function that is not built. Programs that ignore the code go on with a window or a file that
+/// they do not have, and die of it: where the error handler returns, standard error tells once why.
 #[cold]
 #[inline(never)]
 pub(crate) fn unbuilt(name: &'static str, scope: Scope) -> c_int {
@@ -200,8 +204,9 @@ fn raise(scope: Scope, what: &dyn fmt::Display, error: Error) -> c_int {
     run(engine, comm, what, error)
 }
 
-/// Whose handler an error has that belongs to no object: that of `MPI_COMM_SELF`, unless the program has left that as it was and set the
-/// world's, which the standard had in that place before its version 4.
+/// Whose handler an error has that belongs to no object: that of `MPI_COMM_SELF`, unless the
+/// program has left that as it was and set the world's, which the standard had in that place before
+/// its version 4.
 fn owner_of_the_rest() -> Comm {
     match is_fatal(Comm::SELF) && !is_fatal(Comm::WORLD) {
         true => Comm::WORLD,
@@ -225,7 +230,8 @@ fn run(engine: &Engine, comm: Comm, what: &dyn fmt::Display, error: Error) -> c_
     act(action, widen(comm.0), what, error)
 }
 
-/// Does what an error handler says about an error of this object, and returns the code if that returns.
+/// Does what an error handler says about an error of this object, and returns the code if that
+/// returns.
 fn act(action: Action, object: Handle, what: &dyn fmt::Display, error: Error) -> c_int {
     match action {
         Action::Fatal | Action::Abort => {

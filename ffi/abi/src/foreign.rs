@@ -1,7 +1,9 @@
-//! Programs that were built with another header than this library's: an error names the header by the handles that it has.
+//! Programs that were built with another header than this library's: an error names the header by
+//! the handles that it has.
 //!
-//! Such a program comes about where a folder of headers and a folder of libraries belong to two MPIs. Its handles are
-//! constants, or addresses of objects, which this library cannot take for anything; all that it can do is say so.
+//! Such a program comes about where a folder of headers and a folder of libraries belong to two
+//! MPIs. Its handles are constants, or addresses of objects, which this library cannot take for
+//! anything; all that it can do is say so.
 
 use core::ffi::CStr;
 
@@ -17,7 +19,8 @@ const OMPI_OBJECT: &CStr = c"ompi_mpi_comm_world";
 /// How the names of Open MPI's objects begin.
 const OMPI: &str = "ompi_";
 
-/// The same error, with a sentence about the header if an argument that may have caused it is a handle of another one.
+/// The same error, with a sentence about the header if an argument that may have caused it is a
+/// handle of another one.
 #[cold]
 pub(crate) fn explained(error: Error, call: &Call, values: &[u64]) -> Error {
     // Of several requests each has its own error.
@@ -36,14 +39,16 @@ pub(crate) fn explained(error: Error, call: &Call, values: &[u64]) -> Error {
         let number = handle as u32;
         if let Some(name) = name_in_other_header(class, number) {
             return error.with_advice(format_args!(
-                "{number:#x} is {name} in {OTHER_HEADER}: if the program was compiled with that, link it with {OTHER_LIBRARY} instead of \
+                "{number:#x} is {name} in {OTHER_HEADER}: if the program was compiled with that, \
+                 link it with {OTHER_LIBRARY} instead of \
                  {LIBRARY}, or compile it with the mpi.h of {LIBRARY} (our mpicc does). {}",
                 loaded()
             ));
         }
         if let Some(object) = of_open_mpi(handle) {
             return error.with_advice(format_args!(
-                "The handle is the address of Open MPI's {object}: the program was compiled with Open MPI's mpi.h, but runs on {LIBRARY}; \
+                "The handle is the address of Open MPI's {object}: the program was compiled with \
+                 Open MPI's mpi.h, but runs on {LIBRARY}; \
                  compile it with our mpicc. {}",
                 loaded()
             ));
@@ -58,7 +63,8 @@ fn loaded() -> String {
     file.map_or(String::new(), |file| format!("Loaded from {file}"))
 }
 
-/// The name of Open MPI's object that a handle is the address of. Handles of 32 bits are the lower half of one.
+/// The name of Open MPI's object that a handle is the address of. Handles of 32 bits are the lower
+/// half of one.
 fn of_open_mpi(handle: u64) -> Option<String> {
     let known = sys::address_of(OMPI_OBJECT)? as u64;
     let low = |value: u64| value & u64::from(u32::MAX);

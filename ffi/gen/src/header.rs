@@ -86,8 +86,8 @@ const MPICH_BOTTOM: &str = r#"
 #endif /* MPI_H_MPICH_ABI */
 "#;
 
-/// The conversions between C and Fortran. The binary interface has them as `toint` and `fromint` only, because it does
-/// not fix the size of a Fortran INTEGER; programs find the older names here.
+/// The conversions between C and Fortran. The binary interface has them as `toint` and `fromint`
+/// only, because it does not fix the size of a Fortran INTEGER; programs find the older names here.
 const FORTRAN_TOP: &str = r#"
 /* Conversions between C and Fortran (chapter 19). They call what the binary interface has: MPI_X_toint and MPI_X_fromint. */
 
@@ -297,7 +297,8 @@ fn prototype(
 fn declare(param: &Param, form: Form, interface: Interface) -> String {
     let name = &param.name;
     let c = match &param.callback {
-        // A function type as a parameter is a pointer to it. The tool interface declares it so, the others with a star.
+        // A function type as a parameter is a pointer to it. The tool interface declares it so, the
+        // others with a star.
         Some(callback) => {
             let large = form == Form::Large && CALLBACKS_WITH_LARGE.contains(&callback.as_str());
             let suffix = if large { "_c" } else { "" };
@@ -320,12 +321,14 @@ fn declare(param: &Param, form: Form, interface: Interface) -> String {
     if param.kind.is("STRINGS") || param.kind.is("STRING_LISTS") {
         return format!("{c}{name}[]");
     }
-    // Statuses that are ignored are at an address that a compiler would complain about for an array, too.
+    // Statuses that are ignored are at an address that a compiler would complain about for an
+    // array, too.
     let is_plain = interface == Interface::Standard || !param.kind.is("STATUS");
     if param.array.is_some() && !param.kind.is("WEIGHT") && is_plain {
         return format!("{constant}{c}{space}{name}[]");
     }
-    // Weights may be one of the addresses that have a meaning, which a compiler would complain about for an array.
+    // Weights may be one of the addresses that have a meaning, which a compiler would complain
+    // about for an array.
     let by_pointer = [
         "BUFFER",
         "MEMORY",
@@ -362,8 +365,10 @@ fn write_fortran(out: &mut String, table: &Table) {
             let c = kind.c(Form::Small);
             writeln!(
                 out,
-                "MPI_ABI_INLINE MPI_Fint {prefix}{name}_c2f({c} handle) {{ return {prefix}{name}_toint(handle); }}\n\
-                 MPI_ABI_INLINE {c} {prefix}{name}_f2c(MPI_Fint handle) {{ return {prefix}{name}_fromint(handle); }}"
+                "MPI_ABI_INLINE MPI_Fint {prefix}{name}_c2f({c} handle) {{ return \
+                 {prefix}{name}_toint(handle); }}\n\
+                 MPI_ABI_INLINE {c} {prefix}{name}_f2c(MPI_Fint handle) {{ return \
+                 {prefix}{name}_fromint(handle); }}"
             )
             .unwrap();
         }

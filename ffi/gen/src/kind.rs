@@ -28,7 +28,8 @@ pub enum Class {
     Count,
     /// A truth value: an `int` outside, a `bool` inside.
     Logical,
-    /// A handle; the text is the name of its type in `ferrite_engine`, empty when the engine has no such objects.
+    /// A handle; the text is the name of its type in `ferrite_engine`, empty when the engine has no
+    /// such objects.
     Handle(&'static str),
     /// A user's memory.
     Buffer,
@@ -197,13 +198,14 @@ impl Kind {
         self.0.class
     }
 
-    /// Whether the kind's values are those of the standard in the standard ABI only: bodies pass them through functions of the binary
-    /// interface's own, `rank_in`, `rank_out` and so on.
+    /// Whether the kind's values are those of the standard in the standard ABI only: bodies pass
+    /// them through functions of the binary interface's own, `rank_in`, `rank_out` and so on.
     pub fn is_converted(self) -> bool {
         CONVERTED.contains(&self.0.name)
     }
 
-    /// The error class of a handle of this kind that names no object; `None` for what is no handle of the engine's.
+    /// The error class of a handle of this kind that names no object; `None` for what is no handle
+    /// of the engine's.
     pub fn error_class(self) -> Option<&'static str> {
         match self.class() {
             Class::Handle("Datatype") => Some("TYPE"),

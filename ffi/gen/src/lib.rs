@@ -1,6 +1,8 @@
-//! Generates the C ABIs from the table of the MPI interface: entry points, `mpi.h`, and the coverage page.
+//! Generates the C ABIs from the table of the MPI interface: entry points, `mpi.h`, and the
+//! coverage page.
 //!
-//! The table is data (`ffi/table`, described in its README); the generated files are checked in, and a test compares.
+//! The table is data (`ffi/table`, described in its README); the generated files are checked in,
+//! and a test compares.
 
 mod coverage;
 mod entry;
@@ -26,8 +28,8 @@ pub const ENTRY_POINTS: &str = "ffi/abi/src/generated";
 /// Where the coverage page is written.
 pub const COVERAGE: &str = "ffi/COVERAGE.md";
 
-/// Writes the generated files under the repository at `root`, and returns the paths of those that were not up to date.
-/// With `check`, writes nothing.
+/// Writes the generated files under the repository at `root`, and returns the paths of those that
+/// were not up to date. With `check`, writes nothing.
 pub fn generate(root: &Path, check: bool) -> Result<Vec<PathBuf>, String> {
     let table = Table::read(&root.join(TABLE))?;
     let mut changed = Vec::new();

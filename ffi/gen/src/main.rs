@@ -1,4 +1,5 @@
-//! `ferrite-gen [--check]`: writes the generated files, or fails and names those that are out of date.
+//! `ferrite-gen [--check]`: writes the generated files, or fails and names those that are out of
+//! date.
 
 use std::process::ExitCode;
 

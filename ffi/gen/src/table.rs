@@ -1,4 +1,5 @@
-//! The table of the MPI interface: reading `ffi/table`. Its form is described in `ffi/table/README.md`.
+//! The table of the MPI interface: reading `ffi/table`. Its form is described in
+//! `ffi/table/README.md`.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! `mpi.h` as a C compiler sees it, alone and beside another implementation's header of the same binary interface.
+//! `mpi.h` as a C compiler sees it, alone and beside another implementation's header of the same
+//! binary interface.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +12,8 @@ use ferrite_gen::{HEADER, MPICH_HEADER, repository};
 /// What the reference lacks.
 const ABSENT: [&str; 2] = ["MPI_Psend_init_c", "MPI_Precv_init_c"];
 
-/// Functions for which the reference has the prototype of MPI 4.0 still, with a large count in the small form.
+/// Functions for which the reference has the prototype of MPI 4.0 still, with a large count in the
+/// small form.
 const OLD_PROTOTYPE: [&str; 2] = ["MPI_Psend_init", "MPI_Precv_init"];
 
 #[test]
@@ -19,9 +21,12 @@ fn compiles_without_warnings_in_every_dialect() {
     let folder = tempfile::tempdir().unwrap();
     let program = "#include <mpi.h>\n\
         int uses(MPI_Fint f, MPI_Comm c, const MPI_Status *s, MPI_Fint *fs, MPI_F08_status *f08);\n\
-        int uses(MPI_Fint f, MPI_Comm c, const MPI_Status *s, MPI_Fint *fs, MPI_F08_status *f08) {\n\
-        return MPI_Comm_f2c(f) == c && PMPI_Comm_c2f(c) == f && MPI_Type_c2f(MPI_INT) && MPI_Status_c2f(s, fs)\n\
-        && MPI_Status_c2f08(s, f08) && MPI_Status_f082f(f08, fs) && MPI_Status_f2f08(fs, f08) && MPI_KEYVAL_INVALID; }\n";
+        int uses(MPI_Fint f, MPI_Comm c, const MPI_Status *s, MPI_Fint *fs, MPI_F08_status *f08) \
+        {\n\
+        return MPI_Comm_f2c(f) == c && PMPI_Comm_c2f(c) == f && MPI_Type_c2f(MPI_INT) && \
+        MPI_Status_c2f(s, fs)\n\
+        && MPI_Status_c2f08(s, f08) && MPI_Status_f082f(f08, fs) && MPI_Status_f2f08(fs, f08) && \
+        MPI_KEYVAL_INVALID; }\n";
     let languages = [
         ("cc", "CC", "c", &["c89", "c99", "c11", "c17"][..]),
         ("c++", "CXX", "cc", &["c++11", "c++20"][..]),
@@ -117,8 +122,8 @@ fn values_and_sizes_agree_with_the_reference() {
     assert!(differ.is_empty(), "{differ:#?}");
 }
 
-/// The reference's declarations are compiled after `mpi.h`: a function or a callback's type that is declared twice with
-/// different types is an error.
+/// The reference's declarations are compiled after `mpi.h`: a function or a callback's type that is
+/// declared twice with different types is an error.
 #[test]
 fn prototypes_agree_with_the_reference() {
     let Some(reference) = reference() else { return };
@@ -175,7 +180,8 @@ fn prototypes_agree_with_the_reference() {
     run(&mut command);
 }
 
-/// What our header for MPICH's binary interface has more than MPICH's: MPICH has these functions in one form.
+/// What our header for MPICH's binary interface has more than MPICH's: MPICH has these functions in
+/// one form.
 const NOT_THEIRS: [&str; 2] = ["MPI_Precv_init_c", "MPI_Psend_init_c"];
 
 /// Our prototypes for MPICH's binary interface are compiled after MPICH's own header, as above.
@@ -334,8 +340,8 @@ fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// The declarations of a header, each in one line, without those of the headers that it includes. The body of an inline
-/// function ends a declaration and belongs to it.
+/// The declarations of a header, each in one line, without those of the headers that it includes.
+/// The body of an inline function ends a declaration and belongs to it.
 fn statements(header: &Path) -> Vec<String> {
     let mut statements = Vec::new();
     let (mut text, mut depth) = (String::new(), 0);

@@ -1,4 +1,5 @@
-//! `ferrite-info`: version, build, what this machine offers to the transports, every setting with its origin.
+//! `ferrite-info`: version, build, what this machine offers to the transports, every setting with
+//! its origin.
 //!
 //! It asks the registry of settings and the system; it starts no job and talks to no launcher.
 
@@ -13,9 +14,11 @@ use clap::Parser;
 
 use facts::Facts;
 
-/// Tells what this installation of Ferrite MPI is, what it found on this machine, and how it is set.
+/// Tells what this installation of Ferrite MPI is, what it found on this machine, and how it is
+/// set.
 ///
-/// Every setting is an environment variable. The exit status is 1 when one of them has a value that is not understood.
+/// Every setting is an environment variable. The exit status is 1 when one of them has a value that
+/// is not understood.
 #[derive(Parser)]
 #[command(name = "ferrite-info", version)]
 struct Arguments {

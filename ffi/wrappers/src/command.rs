@@ -44,8 +44,8 @@ impl Flags {
         vec![joined("-I", &self.include)]
     }
 
-    /// What linking adds. The run path is a RUNPATH, which `LD_LIBRARY_PATH` overrides, so that a program can be run on another
-    /// library of the same ABI.
+    /// What linking adds. The run path is a RUNPATH, which `LD_LIBRARY_PATH` overrides, so that a
+    /// program can be run on another library of the same ABI.
     pub fn link(&self) -> Vec<OsString> {
         vec![
             joined("-L", &self.library),
@@ -56,8 +56,8 @@ impl Flags {
     }
 }
 
-/// The compiler's command line. The user's arguments come first: their include folders win, and the library follows the
-/// objects and archives that need it.
+/// The compiler's command line. The user's arguments come first: their include folders win, and the
+/// library follows the objects and archives that need it.
 pub(crate) fn line(compiler: Vec<OsString>, request: &Request, flags: &Flags) -> Vec<OsString> {
     let mut line = compiler;
     line.extend(request.compiler_arguments.iter().cloned());
@@ -120,7 +120,8 @@ mod tests {
     fn another_binary_interface_has_folders_of_its_own() {
         assert_eq!(
             composed(&["-abi=mpich", "a.c"]),
-            "gcc a.c -I/p/include/mpich -L/p/lib/mpich -Wl,-rpath,/p/lib -Wl,--enable-new-dtags -lmpi"
+            "gcc a.c -I/p/include/mpich -L/p/lib/mpich -Wl,-rpath,/p/lib -Wl,--enable-new-dtags \
+             -lmpi"
         );
         assert_eq!(
             composed(&["-abi=standard", "-c", "a.c"]),

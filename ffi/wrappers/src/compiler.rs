@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The compiler and its own leading arguments: from the command line, the environment, or `PATH`, in this order.
+/// The compiler and its own leading arguments: from the command line, the environment, or `PATH`,
+/// in this order.
 ///
 /// # Errors
 /// A sentence when nothing names a compiler and none is found.
@@ -34,8 +35,8 @@ pub(crate) fn choose(language: &Language, named: Option<&str>) -> Result<Vec<OsS
         })
 }
 
-/// Becomes the compiler, or runs it and ends with its exit status where a process cannot become another. Returns only
-/// when it cannot be started: a sentence that says why.
+/// Becomes the compiler, or runs it and ends with its exit status where a process cannot become
+/// another. Returns only when it cannot be started: a sentence that says why.
 pub(crate) fn run(line: &[OsString]) -> String {
     let mut command = Command::new(&line[0]);
     command.args(&line[1..]);
@@ -64,8 +65,8 @@ fn become_program(command: &mut Command) -> std::io::Error {
     }
 }
 
-/// The words of a compiler setting such as `ccache gcc -m64`. A setting that names an existing file is one word: its path
-/// may hold spaces.
+/// The words of a compiler setting such as `ccache gcc -m64`. A setting that names an existing file
+/// is one word: its path may hold spaces.
 fn words(setting: &str) -> Vec<OsString> {
     let setting = setting.trim();
     if Path::new(setting).is_file() {

@@ -1,9 +1,10 @@
 //! The compiler wrappers `mpicc` and `mpicxx`.
 //!
-//! A wrapper runs a compiler with the flags that find `mpi.h` and the library of a binary interface in the prefix the wrapper itself
-//! stands in. It keeps no configuration: the prefix is two levels above the wrapper's real path, so a prefix that was moved goes on
-//! working. It knows the query options of MPICH's wrappers (`-show`, `-compile-info`, `-link-info`) and of Open MPI's (`--showme`),
-//! because build systems ask either. It does not know what the library contains.
+//! A wrapper runs a compiler with the flags that find `mpi.h` and the library of a binary interface
+//! in the prefix the wrapper itself stands in. It keeps no configuration: the prefix is two levels
+//! above the wrapper's real path, so a prefix that was moved goes on working. It knows the query
+//! options of MPICH's wrappers (`-show`, `-compile-info`, `-link-info`) and of Open MPI's
+//! (`--showme`), because build systems ask either. It does not know what the library contains.
 #![forbid(unsafe_code)]
 
 mod command;
@@ -103,7 +104,8 @@ fn wrap(language: &Language, arguments: &[OsString]) -> Result<ExitCode, String>
     Ok(ExitCode::SUCCESS)
 }
 
-/// The binary interface: as the command line says, or else the environment, for builds that cannot pass an option.
+/// The binary interface: as the command line says, or else the environment, for builds that cannot
+/// pass an option.
 fn abi(request: &Request) -> Result<Abi, String> {
     match (request.abi, std::env::var("FERRITE_ABI")) {
         (Some(named), _) => Ok(named),

@@ -1,4 +1,5 @@
-//! What the user asked of a wrapper: its own options apart from the compiler's, and which stages the compiler will run.
+//! What the user asked of a wrapper: its own options apart from the compiler's, and which stages
+//! the compiler will run.
 
 use crate::Language;
 use std::ffi::{OsStr, OsString};
@@ -78,7 +79,8 @@ pub struct Request {
     pub verbose: bool,
 }
 
-/// Options of gcc and clang whose value is the next argument; anything else that does not start with `-` is an input.
+/// Options of gcc and clang whose value is the next argument; anything else that does not start
+/// with `-` is an input.
 const WITH_VALUE: &[&str] = &[
     "-o",
     "-I",
@@ -187,7 +189,8 @@ pub(crate) fn parse(language: &Language, arguments: &[OsString]) -> Result<Reque
     Ok(request)
 }
 
-/// Whether an argument that is no option's value is a file, standard input, a file of arguments or a library.
+/// Whether an argument that is no option's value is a file, standard input, a file of arguments or
+/// a library.
 fn is_input(argument: &OsStr) -> bool {
     let text = argument.to_string_lossy();
     !text.starts_with('-') || text == "-" || text.starts_with("-l")
@@ -209,7 +212,8 @@ fn query(argument: &str) -> Result<Option<Query>, String> {
             ":version" => Ok(Some(Query::Version)),
             ":help" => Ok(Some(Query::Help)),
             _ => Err(format!(
-                "{argument} is not known; --showme alone or with :command, :compile, :link, :incdirs, :libdirs, :libs, \
+                "{argument} is not known; --showme alone or with :command, :compile, :link, \
+                 :incdirs, :libdirs, :libs, \
                  :version or :help"
             )),
         };

@@ -25,7 +25,8 @@ impl Prefix {
             Ok(Prefix(prefix))
         } else {
             Err(format!(
-                "{} does not exist: {} does not stand in the `bin` of a Ferrite prefix; run `cargo xtask install --prefix DIR` and \
+                "{} does not exist: {} does not stand in the `bin` of a Ferrite prefix; run `cargo \
+                 xtask install --prefix DIR` and \
                  use DIR/bin",
                 header.display(),
                 program.display()

@@ -1,11 +1,12 @@
 //! The process's end of the dialogue with mpiexec.
 //!
-//! The socket is inherited and stays inheritable until this process says hello, so that any number of shells, debuggers
-//! and wrappers may stand between mpiexec and the program. From then on it belongs to this process: it is closed on exec,
-//! and forked children, which share the descriptor, never write to it.
+//! The socket is inherited and stays inheritable until this process says hello, so that any number
+//! of shells, debuggers and wrappers may stand between mpiexec and the program. From then on it
+//! belongs to this process: it is closed on exec, and forked children, which share the descriptor,
+//! never write to it.
 //!
-//! Several threads may use it at once. A message is one call of the kernel, which keeps it together, so that what ends the process never
-//! waits behind a thread that waits for an answer.
+//! Several threads may use it at once. A message is one call of the kernel, which keeps it
+//! together, so that what ends the process never waits behind a thread that waits for an answer.
 
 use crate::wire::{self, CHANNEL_VARIABLE, Reply, Request, VERSION, Welcome};
 use crate::{DiscoverError, Discovered, aborted, sys};
@@ -15,10 +16,12 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long mpiexec may take to answer. It answers within microseconds unless the machine is in serious trouble.
+/// How long mpiexec may take to answer. It answers within microseconds unless the machine is in
+/// serious trouble.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// How long an aborting process waits for mpiexec to end it before it ends by itself. Longer than mpiexec looks for a better reason.
+/// How long an aborting process waits for mpiexec to end it before it ends by itself. Longer than
+/// mpiexec looks for a better reason.
 const ENDED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Introduces this process to mpiexec.
@@ -46,7 +49,8 @@ pub(crate) fn discover(descriptor: &OsStr) -> Result<Discovered, DiscoverError> 
                 .map(other_version)
                 .unwrap_or_else(|| {
                     DiscoverError::new(format!(
-                        "mpiexec answered with something else than a welcome ({line:?}): is it Ferrite's, of the same \
+                        "mpiexec answered with something else than a welcome ({line:?}): is it \
+                         Ferrite's, of the same \
                          installation as this library?"
                     ))
                 }));
@@ -66,9 +70,12 @@ pub(crate) fn discover(descriptor: &OsStr) -> Result<Discovered, DiscoverError> 
 fn take_socket(descriptor: &OsStr) -> Result<OwnedFd, DiscoverError> {
     let unusable = |why: &str| {
         DiscoverError::new(format!(
-            "{CHANNEL_VARIABLE}={} {why}. This variable is mpiexec's; the program inherits it with an open socket. If a process \
-             that has joined a job started this program, it cannot join the same job: unset {CHANNEL_VARIABLE} and \
-             MPI_LOCALNRANKS to run it alone. If a script closed the socket, let it leave that descriptor open",
+            "{CHANNEL_VARIABLE}={} {why}. This variable is mpiexec's; the program inherits it with \
+             an open socket. If a process \
+             that has joined a job started this program, it cannot join the same job: unset \
+             {CHANNEL_VARIABLE} and \
+             MPI_LOCALNRANKS to run it alone. If a script closed the socket, let it leave that \
+             descriptor open",
             descriptor.to_string_lossy()
         ))
     };
@@ -104,7 +111,8 @@ impl Inbox {
             let left = deadline.saturating_duration_since(Instant::now());
             if !sys::readable_within(socket, left).map_err(|e| gone(&e.to_string()))? {
                 return Err(format!(
-                    "mpiexec has not answered this process's {to} for {} s. Is mpiexec stopped, or the machine out of memory?",
+                    "mpiexec has not answered this process's {to} for {} s. Is mpiexec stopped, or \
+                     the machine out of memory?",
                     ANSWER_WITHIN.as_secs()
                 ));
             }
@@ -128,7 +136,8 @@ fn version_of(line: &str) -> Option<u32> {
 
 fn other_version(theirs: u32) -> DiscoverError {
     DiscoverError::new(format!(
-        "mpiexec speaks version {theirs} of the start-up dialogue and this library version {VERSION}: use the mpiexec of the \
+        "mpiexec speaks version {theirs} of the start-up dialogue and this library version \
+         {VERSION}: use the mpiexec of the \
          installation that the program is linked with"
     ))
 }
@@ -200,7 +209,8 @@ impl Channel {
             .map_err(|e| format!("mpiexec cannot be reached: {e}"))
     }
 
-    /// Waits to be ended after this last request. `complaint`: what to say if mpiexec does not hear it.
+    /// Waits to be ended after this last request. `complaint`: what to say if mpiexec does not hear
+    /// it.
     fn last(&self, request: &Request, code: i32, complaint: &str) -> ! {
         if self.tell(request).is_ok() {
             sys::wait_for_hangup(&self.socket, ENDED_WITHIN);
@@ -219,7 +229,8 @@ impl Bootstrap for Channel {
                 .all(|b| b.is_ascii_graphic() && b != b';' && b != b'=');
         if !fits {
             return Err(format!(
-                "a network's card of {} bytes is too long, or holds what no launcher can carry: {card:?}",
+                "a network's card of {} bytes is too long, or holds what no launcher can carry: \
+                 {card:?}",
                 card.len()
             ));
         }

@@ -1,8 +1,10 @@
-//! What other launchers put into the environment, and whether it says that this process is one of several.
+//! What other launchers put into the environment, and whether it says that this process is one of
+//! several.
 //!
-//! This is asked when nothing has offered a way to join: no channel of Ferrite's mpiexec, no socket of a PMI-1 launcher. A process that
-//! is counted among several all the same must not believe that it is alone: N silent jobs of one give N wrong results. So it ends,
-//! and says which variable made it and what would let it join.
+//! This is asked when nothing has offered a way to join: no channel of Ferrite's mpiexec, no socket
+//! of a PMI-1 launcher. A process that is counted among several all the same must not believe that
+//! it is alone: N silent jobs of one give N wrong results. So it ends, and says which variable made
+//! it and what would let it join.
 
 use crate::DiscoverError;
 
@@ -20,12 +22,13 @@ struct Launcher {
 }
 
 /// A launcher that gives its processes a PMI-1 socket, which this one lacks.
-const SOCKET_LOST: &str = "PMI_FD, the socket to it, is missing: a script or a container between the launcher and the program \
+const SOCKET_LOST: &str = "PMI_FD, the socket to it, is missing: a script or a container between \
+    the launcher and the program \
                            must pass this variable and the open descriptor on. ";
 
 const LAUNCHERS: &[Launcher] = &[
-    // SLURM_NTASKS and SLURM_PROCID=0 are also set in batch scripts and in the shell of an allocation, where a program is
-    // legitimately alone; the id of a step is set by srun only.
+    // SLURM_NTASKS and SLURM_PROCID=0 are also set in batch scripts and in the shell of an
+    // allocation, where a program is legitimately alone; the id of a step is set by srun only.
     Launcher {
         name: "srun",
         rank: "SLURM_PROCID",
@@ -103,8 +106,10 @@ pub(crate) fn check(environment: impl Fn(&str) -> Option<String>) -> Result<(), 
     for launcher in LAUNCHERS {
         if let Some((variable, value)) = claim(launcher, &environment) {
             return Err(DiscoverError::new(format!(
-                "{variable}={value} says that {} started this process as one of several, but it offers no way to join them \
-                 that Ferrite knows, and Ferrite will not run as a job of one in their place. {} the program with \
+                "{variable}={value} says that {} started this process as one of several, but it \
+                 offers no way to join them \
+                 that Ferrite knows, and Ferrite will not run as a job of one in their place. {} \
+                 the program with \
                  Ferrite's mpiexec, or, to run it alone: env -u {variable} PROGRAM",
                 launcher.name,
                 match launcher.remedy {
@@ -136,7 +141,8 @@ fn claim(
     match (rank, size) {
         // A size that is no number is as suspicious as one above 1.
         (_, Some((variable, value))) if value.trim() != "1" => Some((variable, value)),
-        // A rank other than 0 is one of several whatever the size says, and rank 0 is if nothing says otherwise.
+        // A rank other than 0 is one of several whatever the size says, and rank 0 is if nothing
+        // says otherwise.
         (Some((variable, rank)), size) if rank.trim() != "0" || size.is_none() => {
             Some((variable, rank))
         }

@@ -1,12 +1,13 @@
 //! How a process learns its job.
 //!
-//! [`discover`] asks, in this order: Ferrite's own mpiexec, through the socket that `FERRITE_CHANNEL` names; then a launcher that
-//! speaks PMI-1 ([`pmi`]), through `PMI_FD` or `PMI_PORT`; then the variables of other launchers, which can only say "you are
-//! alone" or make discovery fail; then the process is a job of one. It never makes a singleton of a process that some
-//! launcher counts as one of several.
+//! [`discover`] asks, in this order: Ferrite's own mpiexec, through the socket that
+//! `FERRITE_CHANNEL` names; then a launcher that speaks PMI-1 ([`pmi`]), through `PMI_FD` or
+//! `PMI_PORT`; then the variables of other launchers, which can only say "you are alone" or make
+//! discovery fail; then the process is a job of one. It never makes a singleton of a process that
+//! some launcher counts as one of several.
 //!
-//! This crate knows nothing of the engine. Its [`wire`] module is also mpiexec's: both ends of the dialogue read and write
-//! the same messages.
+//! This crate knows nothing of the engine. Its [`wire`] module is also mpiexec's: both ends of the
+//! dialogue read and write the same messages.
 
 #![deny(unsafe_code)]
 
@@ -28,7 +29,8 @@ pub use sys::{memory_file, random};
 pub struct Discovered {
     /// The job.
     pub job: fabric::Job,
-    /// The way back. Harmless in forked children of this process: it does nothing there but end them on abort.
+    /// The way back. Harmless in forked children of this process: it does nothing there but end
+    /// them on abort.
     pub bootstrap: Arc<dyn fabric::Bootstrap>,
 }
 
@@ -63,10 +65,11 @@ fn aborted(code: i32, message: &str) -> String {
     }
 }
 
-/// Learns the job of this process. To be called once in a process: the answer holds the only way back to the launcher.
+/// Learns the job of this process. To be called once in a process: the answer holds the only way
+/// back to the launcher.
 ///
-/// Takes well under a millisecond with Ferrite's mpiexec; with one that does not answer, fails after 30 seconds. Under a PMI-1 launcher
-/// it waits for the other processes of the job.
+/// Takes well under a millisecond with Ferrite's mpiexec; with one that does not answer, fails
+/// after 30 seconds. Under a PMI-1 launcher it waits for the other processes of the job.
 pub fn discover() -> Result<Discovered, DiscoverError> {
     if let Some(descriptor) = std::env::var_os(wire::CHANNEL_VARIABLE) {
         return channel::discover(&descriptor);

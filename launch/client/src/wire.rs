@@ -1,4 +1,5 @@
-//! The dialogue between a process and mpiexec: lines of text over a Unix stream socket, the same code for both ends.
+//! The dialogue between a process and mpiexec: lines of text over a Unix stream socket, the same
+//! code for both ends.
 //!
 //! ```text
 //! process  hello version=3 pid=4711
@@ -15,10 +16,11 @@
 //! process  lost rank=5 reason=<percent-encoded>
 //! ```
 //!
-//! Only `hello` and `fetch` are answered. A process that has said `abort` or `lost` waits to be ended.
+//! Only `hello` and `fetch` are answered. A process that has said `abort` or `lost` waits to be
+//! ended.
 //!
-//! Fields stand in any order; unknown fields are ignored, so that a version can grow some. A line never exceeds
-//! [`MAX_LINE`] bytes.
+//! Fields stand in any order; unknown fields are ignored, so that a version can grow some. A line
+//! never exceeds [`MAX_LINE`] bytes.
 
 use core::fmt;
 
@@ -266,7 +268,8 @@ impl fmt::Display for Reply {
                 )?;
                 if (1..=MOST as usize).contains(&w.nodes.len()) {
                     let text = mapping::format(&w.nodes);
-                    // A placement without order is not told, as a line has an end: collectives take all ranks for equally far then.
+                    // A placement without order is not told, as a line has an end: collectives take
+                    // all ranks for equally far then.
                     if text.len() <= MAX_NODES {
                         write!(f, " nodes={text}")?;
                     }

@@ -1,7 +1,9 @@
-//! mpiexec on another host: started by a remote shell, it carries out orders from standard input and tells by standard output.
+//! mpiexec on another host: started by a remote shell, it carries out orders from standard input
+//! and tells by standard output.
 //!
-//! Like mpiexec it is two processes ([`crate::process::split`]). It lives as long as its connection: when that ends, or nothing has
-//! come over it for too long, everything that was started here is killed at once, and the agents below lose theirs.
+//! Like mpiexec it is two processes ([`crate::process::split`]). It lives as long as its
+//! connection: when that ends, or nothing has come over it for too long, everything that was
+//! started here is killed at once, and the agents below lose theirs.
 
 use super::fleet::Fleet;
 use super::station::Station;
@@ -244,7 +246,8 @@ impl Agent {
         self.parent.send(self.number, &answer);
     }
 
-    /// Nobody waits for what runs here: it ends at once. `why`: for the user, if the user may still read it.
+    /// Nobody waits for what runs here: it ends at once. `why`: for the user, if the user may still
+    /// read it.
     fn orphan(&mut self, why: &str) -> io::Result<()> {
         if self.orphaned.is_some() {
             return Ok(());

@@ -1,8 +1,9 @@
 //! The agents that this process has started on other hosts: mpiexec's own, or those below an agent.
 //!
-//! Each is a remote shell with a [`Link`] over its standard input and output. Its life: it is dialled, again and again while the failure
-//! may pass; it answers and is told the job; it speaks and listens; it is lost, or leaves. Orders go down by the number of a node, what
-//! agents tell comes up with it, and nobody in between looks into it.
+//! Each is a remote shell with a [`Link`] over its standard input and output. Its life: it is
+//! dialled, again and again while the failure may pass; it answers and is told the job; it speaks
+//! and listens; it is lost, or leaves. Orders go down by the number of a node, what agents tell
+//! comes up with it, and nobody in between looks into it.
 
 mod complaints;
 
@@ -227,7 +228,8 @@ impl Fleet {
                     let said = child.complaints.lines().last();
                     let said = said.map_or(String::new(), |line| format!(" ({line})"));
                     let sentence = format!(
-                        "host {name}: {shell} runs, but no agent has answered within {} s{said}{noise}: does a login there hang? \
+                        "host {name}: {shell} runs, but no agent has answered within {} \
+                         s{said}{noise}: does a login there hang? \
                          Try: {shell} {name} true",
                         patience.as_secs_f64()
                     );
@@ -241,7 +243,8 @@ impl Fleet {
                 }
                 State::Answered(until) if until <= now => {
                     let sentence = format!(
-                        "host {name}: its agent has answered, but has not started its ranks within {} s: is the file system of the \
+                        "host {name}: its agent has answered, but has not started its ranks within \
+                         {} s: is the file system of the \
                          program or of the working directory stuck there?",
                         patience.as_secs_f64()
                     );
@@ -249,7 +252,8 @@ impl Fleet {
                 }
                 State::Answered(_) | State::Ready if silent => {
                     let sentence = format!(
-                        "host {name} is lost: nothing has been heard from its agent for {} s; the host, or the network to it, is down",
+                        "host {name} is lost: nothing has been heard from its agent for {} s; the \
+                         host, or the network to it, is down",
                         SILENCE.as_secs()
                     );
                     self.without(at, sentence, CANNOT_START, true);
@@ -390,7 +394,8 @@ impl Fleet {
     fn answered(&mut self, at: usize, version: String) {
         if version != VERSION {
             let sentence = format!(
-                "host {}: the mpiexec there is of version {version}, this one of version {VERSION}: install the same on all hosts, or \
+                "host {}: the mpiexec there is of version {version}, this one of version \
+                 {VERSION}: install the same on all hosts, or \
                  name where it is with -prefix",
                 self.name(at)
             );
@@ -503,7 +508,8 @@ impl Fleet {
     fn unreached(&mut self, at: usize, why: &str) {
         let (name, shell) = (self.name(at), self.spec.remote.shell());
         let sentence = format!(
-            "host {name} has not been reached within {} s: {why}. Is the name right, the host up, its sshd running? Try: {shell} \
+            "host {name} has not been reached within {} s: {why}. Is the name right, the host up, \
+             its sshd running? Try: {shell} \
              {name} true (FERRITE_START_TIMEOUT sets the time)",
             self.spec.remote.patience.as_secs_f64()
         );

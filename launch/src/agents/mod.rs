@@ -1,4 +1,5 @@
-//! Agents on other hosts: the tree of them, what each does, and what it has in common with mpiexec itself.
+//! Agents on other hosts: the tree of them, what each does, and what it has in common with mpiexec
+//! itself.
 
 mod agent;
 mod fleet;

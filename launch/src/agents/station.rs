@@ -1,6 +1,8 @@
-//! What mpiexec and an agent have in common: the ranks of their host, the agents below them, and one event loop over both.
+//! What mpiexec and an agent have in common: the ranks of their host, the agents below them, and
+//! one event loop over both.
 //!
-//! Orders go in by the number of a node, what is told comes out with it. Whoever runs a station decides; the station only carries.
+//! Orders go in by the number of a node, what is told comes out with it. Whoever runs a station
+//! decides; the station only carries.
 
 use super::fleet::Fleet;
 use crate::node::Node;
@@ -80,7 +82,8 @@ impl Station {
         told
     }
 
-    /// Whether something has been told since. To be asked before waiting: what [`Station::update`] finds out is no event.
+    /// Whether something has been told since. To be asked before waiting: what [`Station::update`]
+    /// finds out is no event.
     pub(crate) fn has_told(&self) -> bool {
         let here = self.node.as_ref();
         here.is_some_and(|(_, node)| node.has_told()) || self.fleet.has_told()
@@ -106,7 +109,8 @@ impl Station {
         self.fleet.order(to, order);
     }
 
-    /// Whether there is room for what the ranks of this host write to standard output (0) or error (1).
+    /// Whether there is room for what the ranks of this host write to standard output (0) or error
+    /// (1).
     pub(crate) fn set_full(&mut self, which: usize, full: bool) {
         if let Some((_, node)) = &mut self.node {
             node.set_full(which, full);
@@ -126,7 +130,8 @@ impl Station {
     /// Registers what is to be watched for, and sends what is to be sent.
     pub(crate) fn update(&mut self) -> io::Result<()> {
         if let Some((_, node)) = &mut self.node {
-            // Nobody may tell that what a rank has left behind has ended: it need not be a child of this process.
+            // Nobody may tell that what a rank has left behind has ended: it need not be a child of
+            // this process.
             if node.has_leftovers() {
                 reap(&mut self.node, &mut self.fleet, &self.poller);
             }

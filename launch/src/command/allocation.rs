@@ -1,7 +1,8 @@
 //! The hosts that a resource manager has given this job, for an mpiexec that is told none.
 //!
-//! Slurm, PBS, LSF and Grid Engine tell them by variables and files. The managers' own ways of starting processes are not used: hosts
-//! are reached as others are. Nothing is looked up here but these files.
+//! Slurm, PBS, LSF and Grid Engine tell them by variables and files. The managers' own ways of
+//! starting processes are not used: hosts are reached as others are. Nothing is looked up here but
+//! these files.
 
 use super::hosts;
 use super::hosts::Entry;
@@ -102,10 +103,12 @@ pub(crate) fn find(variable: impl Fn(&str) -> Option<OsString>) -> Found {
             _ => Found::Hosts(entries),
         },
         Err(Trouble::Unreadable(e)) => Found::Absent(format!(
-            "warning: {found} cannot be read here ({e}): all ranks run on this machine, unless -hosts names others"
+            "warning: {found} cannot be read here ({e}): all ranks run on this machine, unless \
+             -hosts names others"
         )),
         Err(Trouble::Odd(what)) => Found::Unusable(format!(
-            "{found} is not understood: {what}. Name its hosts with -hosts HOST:RANKS,..., or say -hosts localhost to use this machine alone"
+            "{found} is not understood: {what}. Name its hosts with -hosts HOST:RANKS,..., or say \
+             -hosts localhost to use this machine alone"
         )),
     }
 }
@@ -203,7 +206,8 @@ fn repeated(text: &str) -> Option<Vec<u32>> {
     Some(all)
 }
 
-/// `n[01-03,7],gpu[1-2]-ib,login`: every name, in order. Where a name has several brackets, the last one runs first.
+/// `n[01-03,7],gpu[1-2]-ib,login`: every name, in order. Where a name has several brackets, the
+/// last one runs first.
 fn node_list(text: &str) -> Result<Vec<String>, String> {
     let mut names = Vec::new();
     let mut rest = text.trim();

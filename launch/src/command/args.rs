@@ -1,7 +1,8 @@
 //! The command line.
 //!
-//! `mpiexec [options] program [arguments] [: [options] program [arguments]]...`. Options may have one dash or two, and their value
-//! in the next word or after `=`. What follows a program is its own, up to a word `:`.
+//! `mpiexec [options] program [arguments] [: [options] program [arguments]]...`. Options may have
+//! one dash or two, and their value in the next word or after `=`. What follows a program is its
+//! own, up to a word `:`.
 
 use super::allocation::Found;
 use super::environment::{Environment, Inherit};
@@ -96,7 +97,8 @@ impl Default for Stdin {
     }
 }
 
-/// Reads the command line, without the name of mpiexec itself. `variable` looks up mpiexec's own environment.
+/// Reads the command line, without the name of mpiexec itself. `variable` looks up mpiexec's own
+/// environment.
 pub(crate) fn parse(
     words: Vec<OsString>,
     variable: impl Fn(&str) -> Option<OsString>,
@@ -136,10 +138,14 @@ pub(crate) fn parse(
         }
         section.program.words = section.words.cloned().collect();
         if section.program.words.is_empty() {
-            return Err(Usage(match (words.is_empty(), words.iter().any(|word| word == ":")) {
-                (false, true) => "no program to run on one side of ':'".into(),
-                _ => "no program to run: mpiexec -n RANKS PROGRAM [ARGUMENTS] (all options: mpiexec --help)".into(),
-            }));
+            return Err(Usage(
+                match (words.is_empty(), words.iter().any(|word| word == ":")) {
+                    (false, true) => "no program to run on one side of ':'".into(),
+                    _ => "no program to run: mpiexec -n RANKS PROGRAM [ARGUMENTS] (all options: \
+                    mpiexec --help)"
+                        .into(),
+                },
+            ));
         }
         job.programs.push(section.program);
     }
@@ -147,7 +153,8 @@ pub(crate) fn parse(
     Ok(Command::Run(job))
 }
 
-/// Variables that name a hostfile for launchers of other implementations: whoever sets one wants it obeyed.
+/// Variables that name a hostfile for launchers of other implementations: whoever sets one wants it
+/// obeyed.
 const HOST_FILES: &[&str] = &[
     "HYDRA_HOST_FILE",
     "I_MPI_HYDRA_HOST_FILE",
@@ -303,7 +310,10 @@ impl<F: Fn(&str) -> Option<OsString>> Section<'_, F> {
                     None => match (self.variable)(text) {
                         Some(now) => (value.to_owned(), now),
                         None => {
-                            job.warnings.push(format!("{spelling} {text}: that variable is not set here, so it is not passed"));
+                            job.warnings.push(format!(
+                                "{spelling} {text}: that variable is not set \
+                                here, so it is not passed"
+                            ));
                             return Ok(());
                         }
                     },
@@ -366,7 +376,8 @@ impl<F: Fn(&str) -> Option<OsString>> Section<'_, F> {
         Ok(())
     }
 
-    /// Takes note that an option of all programs has a new value. One program's is not what somebody wants who gives it two.
+    /// Takes note that an option of all programs has a new value. One program's is not what
+    /// somebody wants who gives it two.
     fn hold<T: PartialEq>(&self, spelling: &str, before: Option<T>, now: T, job: &mut JobRequest) {
         if before.is_some_and(|before| before != now) {
             job.warnings.push(format!(
@@ -375,7 +386,8 @@ impl<F: Fn(&str) -> Option<OsString>> Section<'_, F> {
         }
     }
 
-    /// The hosts that are to be looked at: those of options, and those that stand where a program would.
+    /// The hosts that are to be looked at: those of options, and those that stand where a program
+    /// would.
     fn doctor(self, mut job: JobRequest) -> Result<Command, Usage> {
         let mut named = self.program.hosts.unwrap_or_default();
         for word in self.words {

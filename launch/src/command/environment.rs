@@ -23,7 +23,8 @@ pub(crate) struct Environment {
     pub(crate) set: Vec<(OsString, OsString)>,
 }
 
-/// Variables that describe the host, the login or the terminal where they are set. A program on another host has those of that host.
+/// Variables that describe the host, the login or the terminal where they are set. A program on
+/// another host has those of that host.
 pub(crate) const OF_HOST: &[&str] = &[
     "DBUS_SESSION_BUS_ADDRESS",
     "DISPLAY",
@@ -76,8 +77,8 @@ pub(crate) fn is_of_host(name: &OsStr) -> bool {
 }
 
 impl Environment {
-    /// The environment of a program by its own level over that of all programs: variables that it has on every host, and whether those
-    /// that describe its host come to that.
+    /// The environment of a program by its own level over that of all programs: variables that it
+    /// has on every host, and whether those that describe its host come to that.
     pub(crate) fn resolve(
         &self,
         of_all: &Environment,

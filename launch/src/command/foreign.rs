@@ -1,7 +1,8 @@
 //! What variables of other launchers say, in this one's options.
 //!
-//! A variable whose meaning is evident is obeyed where no option says something else. One that asks for something else is answered with a
-//! sentence. Those whose being ignored changes nothing that a user would notice are not here.
+//! A variable whose meaning is evident is obeyed where no option says something else. One that asks
+//! for something else is answered with a sentence. Those whose being ignored changes nothing that a
+//! user would notice are not here.
 
 use super::args::{Bind, JobRequest};
 use std::ffi::OsString;
@@ -57,7 +58,8 @@ pub(crate) fn read(job: &mut JobRequest, variable: impl Fn(&str) -> Option<OsStr
     let mut told = Vec::new();
     let mut tell = |name: &str, value: &str, instead: &str| {
         told.push(format!(
-            "warning: {name}={value} is another launcher's variable and has no effect here; see {instead} in 'mpiexec --help'"
+            "warning: {name}={value} is another launcher's variable and has no effect here; see \
+             {instead} in 'mpiexec --help'"
         ));
     };
     if let Some(value) = text("I_MPI_PERHOST").filter(|_| job.per_host.is_none()) {

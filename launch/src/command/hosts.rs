@@ -1,7 +1,8 @@
 //! Lists of hosts: as words of the command line, and as files.
 //!
-//! Every form that is in common use is read: `host`, `host:N`, `host slots=N`, `host max_slots=N`, comments, blank lines, addresses,
-//! IPv6 addresses in brackets (or bare, where nothing follows them). Nothing is looked up here.
+//! Every form that is in common use is read: `host`, `host:N`, `host slots=N`, `host max_slots=N`,
+//! comments, blank lines, addresses, IPv6 addresses in brackets (or bare, where nothing follows
+//! them). Nothing is looked up here.
 
 use std::fmt;
 
@@ -60,7 +61,8 @@ fn line_entry(line: &str) -> Result<Entry, String> {
     for word in rest.split(' ').filter(|word| !word.is_empty()) {
         let Some((key, value)) = word.split_once('=') else {
             return Err(format!(
-                "{word:?} after the host's name is not understood; slots=N gives its number of ranks"
+                "{word:?} after the host's name is not understood; slots=N gives its number of \
+                 ranks"
             ));
         };
         match key.replace('-', "_").as_str() {
@@ -183,7 +185,8 @@ mod tests {
 
     #[test]
     fn files() {
-        let text = "# cluster\n\n a  # first\nb:2\nc slots=3 max_slots=8\r\nd slots = 4\ne max-slots=2\na\n[::1] slots=2\n";
+        let text = "# cluster\n\n a  # first\nb:2\nc slots=3 max_slots=8\r\nd slots = 4\ne \
+            max-slots=2\na\n[::1] slots=2\n";
         let entries = vec![
             of("a", None),
             of("b", 2),

@@ -1,4 +1,5 @@
-//! The options: their spellings, how many values they take, and what other launchers' options mean here.
+//! The options: their spellings, how many values they take, and what other launchers' options mean
+//! here.
 
 /// An option that is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,8 @@ pub(crate) enum Opt {
     Oversubscribe,
     /// Tell which rank runs where.
     PrintMap,
-    /// How agents are started: by which kind of program, by which program, where it finds mpiexec, and how many by one process.
+    /// How agents are started: by which kind of program, by which program, where it finds mpiexec,
+    /// and how many by one process.
     Launcher,
     LauncherExec,
     Prefix,
@@ -109,7 +111,8 @@ const OPTIONS: &[(&[&str], Values, Opt)] = &[
 const REFUSED: &[(&[&str], &str)] = &[
     (
         &["mca", "gmca", "prtemca", "pmixmca"],
-        "this is an option of Open MPI's; settings of Ferrite are environment variables FERRITE_*, listed by ferrite-info",
+        "this is an option of Open MPI's; settings of Ferrite are environment variables FERRITE_*, \
+         listed by ferrite-info",
     ),
     (
         &["configfile", "app"],
@@ -117,11 +120,13 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
     (
         &["rsh", "rmk"],
-        "ranks of other hosts are started through ssh, or what -launcher-exec names; there is no resource manager",
+        "ranks of other hosts are started through ssh, or what -launcher-exec names; there is no \
+         resource manager",
     ),
     (
         &["iface"],
-        "networks are chosen by the ranks themselves; settings of Ferrite are environment variables, listed by ferrite-info",
+        "networks are chosen by the ranks themselves; settings of Ferrite are environment \
+         variables, listed by ferrite-info",
     ),
     (
         &["rankfile", "rank-by"],

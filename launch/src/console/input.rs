@@ -1,7 +1,8 @@
 //! mpiexec's standard input on its way to a rank of another host.
 //!
-//! It belongs to others, too (the user's shell), so it is never made non-blocking: it is read only when it has something. What
-//! has been sent and not been taken by the rank is bounded by [`WINDOW`].
+//! It belongs to others, too (the user's shell), so it is never made non-blocking: it is read only
+//! when it has something. What has been sent and not been taken by the rank is bounded by
+//! [`WINDOW`].
 
 use crate::process::{Poller, Source};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

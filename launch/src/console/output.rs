@@ -1,12 +1,14 @@
 //! Merging what ranks write into mpiexec's own output, whole line by whole line.
 //!
-//! Invariants: a destination never carries bytes of two ranks in one line (where a rank has left its line unfinished and
-//! another one writes, the line is broken). Bytes of one rank's stream keep their order; if standard output and error are
-//! the same file, they share one destination. A destination that does not take its bytes is [full](Output::is_full) at some point, and
-//! its ranks' pipes are not read any more.
+//! Invariants: a destination never carries bytes of two ranks in one line (where a rank has left
+//! its line unfinished and another one writes, the line is broken). Bytes of one rank's stream keep
+//! their order; if standard output and error are the same file, they share one destination. A
+//! destination that does not take its bytes is [full](Output::is_full) at some point, and its
+//! ranks' pipes are not read any more.
 //!
-//! Destinations belong to others, too (the user's shell), so they are never made non-blocking; they are asked with `poll`
-//! before each write of at most [`PIPE_BUF`] bytes, which then does not block.
+//! Destinations belong to others, too (the user's shell), so they are never made non-blocking; they
+//! are asked with `poll` before each write of at most [`PIPE_BUF`] bytes, which then does not
+//! block.
 
 use crate::process::{Poller, Source, report};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -51,7 +53,8 @@ enum Writer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// Its reader is gone, or it has failed: what is written to it is lost, and its streams are closed.
+    /// Its reader is gone, or it has failed: what is written to it is lost, and its streams are
+    /// closed.
     Closed,
 }
 

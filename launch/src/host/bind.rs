@@ -3,8 +3,9 @@
 use rustix::thread::CpuSet;
 use std::collections::BTreeMap;
 
-/// Processors that the ranks of this machine share: mpiexec's affinity, and the whole processors that its cgroup's quota
-/// grants. A fraction does not count: a rank that spins on it is throttled together with all the others.
+/// Processors that the ranks of this machine share: mpiexec's affinity, and the whole processors
+/// that its cgroup's quota grants. A fraction does not count: a rank that spins on it is throttled
+/// together with all the others.
 pub(crate) fn available() -> u32 {
     std::thread::available_parallelism().map_or(1, |n| n.get() as u32)
 }
@@ -34,7 +35,8 @@ impl Cores {
     }
 }
 
-/// One set per core, in the order of each core's first processor. A processor of unknown place is a core of its own.
+/// One set per core, in the order of each core's first processor. A processor of unknown place is a
+/// core of its own.
 fn group(cpus: &[usize], place: impl Fn(usize) -> Option<(u32, u32)>) -> Vec<CpuSet> {
     let mut cores: Vec<CpuSet> = Vec::new();
     let mut known: BTreeMap<(u32, u32), usize> = BTreeMap::new();

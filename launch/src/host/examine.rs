@@ -65,7 +65,8 @@ fn interfaces() -> Vec<Finding> {
             (true, true) => warning(
                 "interface",
                 format!(
-                    "{shown}: looks like a bridge to containers or virtual machines of this host; FERRITE_NETWORK names the \
+                    "{shown}: looks like a bridge to containers or virtual machines of this host; \
+                     FERRITE_NETWORK names the \
                      interfaces that jobs may use"
                 ),
             ),
@@ -97,7 +98,8 @@ fn memory_files() -> Finding {
     let name = format!("ferrite-doctor-{}", std::process::id());
     if let Err(why) = ferrite_client::memory_file(&name) {
         let sentence = format!(
-            "ranks of this host cannot share memory and use TCP ({why}); does a sandbox forbid these calls?"
+            "ranks of this host cannot share memory and use TCP ({why}); does a sandbox forbid \
+             these calls?"
         );
         return warning("memory files", sentence);
     }
@@ -105,7 +107,8 @@ fn memory_files() -> Finding {
         Some(limit) if limit < ENOUGH => warning(
             "memory files",
             format!(
-                "the length of files is limited to {} KiB (ulimit -f), of those in memory, too: ranks of this host share little memory \
+                "the length of files is limited to {} KiB (ulimit -f), of those in memory, too: \
+                 ranks of this host share little memory \
                  or none; {} KiB are always enough",
                 limit / 1024,
                 ENOUGH / 1024
@@ -142,7 +145,8 @@ fn attach() -> Finding {
         Err(e) => warning(
             "attach",
             format!(
-                "process_vm_readv fails{scope}: {e}. Long messages between ranks of this host are copied twice; in a container give \
+                "process_vm_readv fails{scope}: {e}. Long messages between ranks of this host are \
+                 copied twice; in a container give \
                  it CAP_SYS_PTRACE, elsewhere set kernel.yama.ptrace_scope to 1 or 0"
             ),
         ),
@@ -162,7 +166,10 @@ fn limits() -> Vec<Finding> {
     findings.push(match files.maximum {
         Some(most) if most < DESCRIPTORS => warning(
             "descriptors",
-            format!("{text}: a rank needs one for each host's rank that it talks to; raise it (ulimit -Hn, limits.conf)"),
+            format!(
+                "{text}: a rank needs one for each host's rank that it talks to; raise it \
+                (ulimit -Hn, limits.conf)"
+            ),
         ),
         _ => ok("descriptors", text),
     });

@@ -1,4 +1,5 @@
-//! Which names and addresses are this machine's. Nobody is asked but the kernel: no name is looked up.
+//! Which names and addresses are this machine's. Nobody is asked but the kernel: no name is looked
+//! up.
 
 use crate::sys;
 use std::net::IpAddr;

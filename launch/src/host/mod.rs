@@ -1,4 +1,5 @@
-//! This machine: its names, its processors, what would keep a job from running on it, and whether it reaches others.
+//! This machine: its names, its processors, what would keep a job from running on it, and whether
+//! it reaches others.
 
 mod bind;
 mod examine;

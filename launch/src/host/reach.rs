@@ -54,7 +54,8 @@ impl Listener {
                 (None, failure) => {
                     let why = failure.map_or("no port".into(), |e| e.to_string());
                     return Err(format!(
-                        "no port of {first}-{last} is free at {address} ({why}): choose another FERRITE_PORT_RANGE"
+                        "no port of {first}-{last} is free at {address} ({why}): choose another \
+                         FERRITE_PORT_RANGE"
                     ));
                 }
             }
@@ -94,7 +95,8 @@ pub(crate) fn parse_ports(text: &str) -> Result<(u16, u16), String> {
     })
 }
 
-/// Tries to connect to each of the targets at all of its addresses at once. Tells the address that answered first; the error is a sentence.
+/// Tries to connect to each of the targets at all of its addresses at once. Tells the address that
+/// answered first; the error is a sentence.
 pub(crate) fn dial(targets: &[Target]) -> Vec<Result<String, String>> {
     let until = Instant::now() + CONNECT_WITHIN;
     let mut attempts: Vec<Attempt> = Vec::new();

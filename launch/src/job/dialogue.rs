@@ -1,8 +1,9 @@
 //! mpiexec's end of what ranks say, and what the job's processes tell each other through it.
 //!
-//! A program of a rank speaks Ferrite's own dialogue or PMI-1 ([`crate::job::pmi`]), and its first line tells which. What a message means for
-//! the job's life is [`Job`]'s business; here stands what a process may ask for: its place in the job, and what others have left in the
-//! [`Store`], which is one for both.
+//! A program of a rank speaks Ferrite's own dialogue or PMI-1 ([`crate::job::pmi`]), and its first
+//! line tells which. What a message means for the job's life is [`Job`]'s business; here stands
+//! what a process may ask for: its place in the job, and what others have left in the [`Store`],
+//! which is one for both.
 
 use super::pmi::{About, Action, Session};
 use super::store::Store;
@@ -142,7 +143,8 @@ impl Dialogue {
         })
     }
 
-    /// PMI-1: does what a rank's session asks for until it waits, and then what those ask for that its words let go on.
+    /// PMI-1: does what a rank's session asks for until it waits, and then what those ask for that
+    /// its words let go on.
     fn serve_pmi(&mut self, rank: u32, pid: Option<i32>, job: &mut Job) -> io::Result<Orders> {
         let mut orders = Vec::new();
         let mut busy = vec![(rank, pid)];

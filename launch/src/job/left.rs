@@ -1,11 +1,13 @@
 //! Ranks that have left with status 0 without MPI_Finalize: no failure unless somebody needs them.
 //!
-//! A rank that waits for long says so, and is told who has left. It then says, a second later, whether it needs one of those: what
-//! that one had sent before has arrived by then. Who waits for anybody at all needs nobody in particular; when all others wait
-//! and nothing moves, the one that has left is missed as well.
+//! A rank that waits for long says so, and is told who has left. It then says, a second later,
+//! whether it needs one of those: what that one had sent before has arrived by then. Who waits for
+//! anybody at all needs nobody in particular; when all others wait and nothing moves, the one that
+//! has left is missed as well.
 //!
-//! A rank that has exited after MPI_Finalize sends nothing any more. Where its calls and those of others did not agree, these
-//! might wait for it in MPI_Finalize for ever; once all are there, none has to.
+//! A rank that has exited after MPI_Finalize sends nothing any more. Where its calls and those of
+//! others did not agree, these might wait for it in MPI_Finalize for ever; once all are there, none
+//! has to.
 
 use super::{Job, Mpi, Phase, Rank, name};
 use crate::process::{End, Outcome};
@@ -13,8 +15,9 @@ use ferrite_client::wire::MOST_LEFT;
 use ferrite_client::{Left, Wait};
 use std::time::{Duration, Instant};
 
-/// How long the other ranks may go on once one has exited with 0 without MPI_Finalize, where they cannot tell whether they wait for it
-/// (they speak PMI). Programs that never call it end all at about the same time.
+/// How long the other ranks may go on once one has exited with 0 without MPI_Finalize, where they
+/// cannot tell whether they wait for it (they speak PMI). Programs that never call it end all at
+/// about the same time.
 pub(crate) const PARTING: Duration = Duration::from_secs(2);
 
 /// How long nothing may move on any rank, once one has left, before that is taken for the reason.
@@ -51,7 +54,8 @@ impl Job {
             };
             all_finalize = all(&|wait, _| wait.finalizing);
             let known = left.len().min(MOST_LEFT) as u32;
-            // All of them at the same time, then, and not only one after the other: `STUCK` is longer than `FRESH`.
+            // All of them at the same time, then, and not only one after the other: `STUCK` is
+            // longer than `FRESH`.
             let stuck = all(&|wait, at| {
                 Duration::from_secs(wait.quiet.into()) >= STUCK
                     && wait.known == known

@@ -1,6 +1,7 @@
 //! The state of a job: what each rank has said and how it ended, and what follows from that.
 //!
-//! No system call is made here. The launcher tells what has happened and carries out the [`Effect`]s.
+//! No system call is made here. The launcher tells what has happened and carries out the
+//! [`Effect`]s.
 
 use crate::plan::Spec;
 use crate::process::{End, Outcome};
@@ -21,13 +22,15 @@ pub(crate) use left::PARTING;
 /// How long ranks have between SIGTERM and SIGKILL.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
-/// A second interrupt within this time of the first is the same one, sent to a whole process group and passed on as well.
+/// A second interrupt within this time of the first is the same one, sent to a whole process group
+/// and passed on as well.
 const SAME_INTERRUPT: Duration = Duration::from_millis(100);
 
 /// A second interrupt within this time of the first kills.
 const AGAIN_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a better reason is waited for when one rank cannot reach another: that one may have died, or its host.
+/// How long a better reason is waited for when one rank cannot reach another: that one may have
+/// died, or its host.
 pub(crate) const BETTER_REASON: Duration = Duration::from_secs(1);
 
 /// mpiexec's exit code when the time limit is reached; that of timeout(1).
@@ -71,7 +74,8 @@ pub(crate) struct Job {
     interrupted: Option<(Instant, i32)>,
     /// When it is a failure that a rank has left without MPI_Finalize; set while one has.
     parting: Option<Instant>,
-    /// A rank that cannot reach another one, that one, why, and until when a better reason may come.
+    /// A rank that cannot reach another one, that one, why, and until when a better reason may
+    /// come.
     lost: Option<(u32, u32, String, Instant)>,
     effects: Vec<Effect>,
 }
@@ -108,7 +112,8 @@ enum Mpi {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Running,
-    /// All ranks have ended well, but not all that they have started; they are asked to end at this time.
+    /// All ranks have ended well, but not all that they have started; they are asked to end at this
+    /// time.
     Lingering(Instant),
     /// SIGTERM has been sent; SIGKILL follows at this time.
     Ending(Instant),
@@ -253,7 +258,8 @@ impl Job {
         let mpi = self.rank(rank).mpi;
         let refusal = match mpi {
             _ if version != ours => format!(
-                "its MPI library speaks version {version} of the start-up dialogue and this mpiexec version {ours}: use the \
+                "its MPI library speaks version {version} of the start-up dialogue and this \
+                 mpiexec version {ours}: use the \
                  mpiexec of the installation that the program is linked with"
             ),
             Mpi::Never => {
@@ -261,13 +267,15 @@ impl Job {
                 self.check_stragglers();
                 return Answer::Welcome;
             }
-            // A debugger that runs its program again, or a script of several programs: no other rank is misled.
+            // A debugger that runs its program again, or a script of several programs: no other
+            // rank is misled.
             Mpi::Finalized(_) if self.ranks.len() == 1 => {
                 self.rank(rank).mpi = Mpi::Inside(pid);
                 return Answer::WelcomeAgain;
             }
             Mpi::Inside(first) | Mpi::Finalized(first) => format!(
-                "rank {rank} has had its MPI program already (process {}): each rank can run one, so start a second one with a \
+                "rank {rank} has had its MPI program already (process {}): each rank can run one, \
+                 so start a second one with a \
                  second mpiexec",
                 first.map_or("unknown".into(), |pid| pid.to_string())
             ),
@@ -331,7 +339,8 @@ impl Job {
         }
     }
 
-    /// The process that mpiexec started for a rank has ended. `hint`: what else is known about that.
+    /// The process that mpiexec started for a rank has ended. `hint`: what else is known about
+    /// that.
     pub(crate) fn ended(&mut self, rank: u32, end: End, hint: &str, now: Instant) {
         self.rank(rank).end = Some(end);
         if self.phase != Phase::Running {
@@ -401,7 +410,8 @@ impl Job {
             signal,
             libc::SIGINT | libc::SIGQUIT | libc::SIGTERM | libc::SIGHUP
         );
-        // A rank that is alone has its terminal to itself: a debugger takes any number of interrupts.
+        // A rank that is alone has its terminal to itself: a debugger takes any number of
+        // interrupts.
         let between_them = terminal && self.ranks.len() == 1 && self.phase == Phase::Running;
         if asks_to_end {
             match self.interrupted {
@@ -451,15 +461,16 @@ impl Job {
         self.kill();
     }
 
-    /// All ranks have ended, but processes that they started have not. They may be about to (a shell does not wait for the
-    /// other end of its output), so they have a moment.
+    /// All ranks have ended, but processes that they started have not. They may be about to (a
+    /// shell does not wait for the other end of its output), so they have a moment.
     pub(crate) fn leftovers(&mut self, now: Instant) {
         if self.phase == Phase::Running {
             self.phase = Phase::Lingering(now + GRACE);
         }
     }
 
-    /// A job in which some programs have joined cannot go on without a rank that has ended and never will.
+    /// A job in which some programs have joined cannot go on without a rank that has ended and
+    /// never will.
     fn check_stragglers(&mut self) {
         let joined = self.ranks.iter().position(|rank| rank.mpi != Mpi::Never);
         let absent = self
@@ -469,7 +480,8 @@ impl Job {
         if let (Some(joined), Some(absent)) = (joined, absent) {
             let who = self.who(absent as u32);
             let sentence = format!(
-                "{who} exited without calling MPI_Init, but rank {joined} called it and needs every rank"
+                "{who} exited without calling MPI_Init, but rank {joined} called it and needs \
+                 every rank"
             );
             self.fail(sentence, Outcome::Exit(1), Instant::now());
         }

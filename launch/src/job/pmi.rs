@@ -1,12 +1,15 @@
-//! mpiexec's end of PMI-1, which the programs of the MPICH family speak: the dialect alone, no socket and no store.
+//! mpiexec's end of PMI-1, which the programs of the MPICH family speak: the dialect alone, no
+//! socket and no store.
 //!
-//! A [`Session`] is fed what a rank's socket yields and says, one [`Action`] at a time, what the launcher is to do. Where the answer is
-//! not known here, the launcher gives it back ([`Session::got`], [`Session::done`], [`Session::barrier_out`]) and receives the line to
-//! send. Until then the session holds back what follows: PMI-1 numbers neither requests nor replies, so replies go out in the order
-//! of the requests. An abort alone overtakes.
+//! A [`Session`] is fed what a rank's socket yields and says, one [`Action`] at a time, what the
+//! launcher is to do. Where the answer is not known here, the launcher gives it back
+//! ([`Session::got`], [`Session::done`], [`Session::barrier_out`]) and receives the line to send.
+//! Until then the session holds back what follows: PMI-1 numbers neither requests nor replies, so
+//! replies go out in the order of the requests. An abort alone overtakes.
 //!
-//! Every request is answered, if only with `rc=-1`: a client waits for a reply for ever. Names that are published stand in the
-//! same store as what ranks put, under keys that no put can have (they contain a space).
+//! Every request is answered, if only with `rc=-1`: a client waits for a reply for ever. Names that
+//! are published stand in the same store as what ranks put, under keys that no put can have (they
+//! contain a space).
 
 use ferrite_client::pmi::line::{Cut, Line, Lines};
 use ferrite_client::pmi::mapping;
@@ -24,7 +27,8 @@ const MAX_KVSNAME: usize = 256;
 /// Longest line that is read, in bytes: a put of the longest value, with room to spare.
 const MAX_LINE: usize = 4096;
 
-/// What a rank may send ahead of the answers that it waits for, in bytes. Clients that keep to PMI send nothing ahead.
+/// What a rank may send ahead of the answers that it waits for, in bytes. Clients that keep to PMI
+/// send nothing ahead.
 const MAX_AHEAD: usize = 64 * 1024;
 
 /// What all sessions of a job know.
@@ -36,11 +40,13 @@ pub(crate) struct About {
 }
 
 impl About {
-    /// A job, by its id and the node of each rank. `universe`: how many processes could run at the same time.
+    /// A job, by its id and the node of each rank. `universe`: how many processes could run at the
+    /// same time.
     pub(crate) fn new(job: [u8; 16], nodes: &[u32], universe: u32) -> About {
         let mapping = mapping::format(nodes);
         About {
-            // MPICH names files in /dev/shm after it: no two jobs may have the same, even where one was killed and left them.
+            // MPICH names files in /dev/shm after it: no two jobs may have the same, even where one
+            // was killed and left them.
             kvsname: format!("kvs_{:032x}", u128::from_be_bytes(job)),
             universe,
             // Without it, clients find out by themselves who is near.
@@ -58,13 +64,16 @@ pub(crate) enum Action {
     Init,
     /// It is done with MPI, its exit is no failure from now on. The reply follows.
     Finalize,
-    /// Store this, in place of what may be stored under the key. The reply follows: other ranks may ask for it after a barrier, not before.
+    /// Store this, in place of what may be stored under the key. The reply follows: other ranks may
+    /// ask for it after a barrier, not before.
     Put { key: String, value: String },
     /// Answer with [`Session::got`] what is stored under the key.
     Get { key: String },
-    /// Store this unless something is stored under the key, and answer with [`Session::done`] whether it was.
+    /// Store this unless something is stored under the key, and answer with [`Session::done`]
+    /// whether it was.
     Publish { key: String, value: String },
-    /// Remove what is stored under the key, and answer with [`Session::done`] whether there was something.
+    /// Remove what is stored under the key, and answer with [`Session::done`] whether there was
+    /// something.
     Unpublish { key: String },
     /// It waits in a barrier: answer with [`Session::barrier_out`] when all ranks do.
     BarrierIn,
@@ -100,7 +109,8 @@ enum Awaited {
     Barrier,
 }
 
-/// How far a spawn of several commands has come. They are sent one after the other, and the last one is answered.
+/// How far a spawn of several commands has come. They are sent one after the other, and the last
+/// one is answered.
 #[derive(Debug)]
 struct Spawn {
     /// `spawn`, unless it is something unknown.
@@ -135,7 +145,8 @@ impl Session {
                 Cut::Line(line) | Cut::TooLong(line) => line.len(),
             } + 1;
             if self.ahead_bytes + length > MAX_AHEAD {
-                // What it waits for is answered in time; what it says beyond that is lost, and so is the rank that says it.
+                // What it waits for is answered in time; what it says beyond that is lost, and so
+                // is the rank that says it.
                 self.due.push_back(Action::Garbled(
                     "many requests without waiting for the replies".into(),
                 ));
@@ -146,7 +157,8 @@ impl Session {
         }
     }
 
-    /// What is to be done next. `None`: nothing before more bytes, or the answer that the rank waits for, are there.
+    /// What is to be done next. `None`: nothing before more bytes, or the answer that the rank
+    /// waits for, are there.
     pub(crate) fn next(&mut self, about: &About) -> Option<Action> {
         loop {
             if let Some(action) = self.due.pop_front() {
@@ -227,7 +239,8 @@ impl Session {
         match line.command() {
             "init" => self.init(line),
             "get_maxes" => self.reply(format!(
-                "cmd=maxes rc=0 kvsname_max={MAX_KVSNAME} keylen_max={MAX_KEY} vallen_max={MAX_VALUE}"
+                "cmd=maxes rc=0 kvsname_max={MAX_KVSNAME} keylen_max={MAX_KEY} \
+                 vallen_max={MAX_VALUE}"
             )),
             "get_appnum" => self.reply(format!("cmd=appnum rc=0 appnum={}", self.appnum)),
             "get_universe_size" => {
@@ -350,7 +363,8 @@ impl Session {
         self.due.push_back(Action::Reply(line));
     }
 
-    /// Replies that a request fails. Clients look for the name of the reply, so it is right also then.
+    /// Replies that a request fails. Clients look for the name of the reply, so it is right also
+    /// then.
     fn refuse(&mut self, command: &str, why: &str) {
         let reply = match command {
             "init" => "response_to_init",

@@ -193,7 +193,8 @@ fn a_rank_that_leaves_without_finalize_fails_when_others_that_cannot_tell_run_on
     assert_eq!(
         said(&effects),
         [
-            "rank 1 (process 101, ./a) exited without calling MPI_Finalize; the other ranks are ended (SIGTERM, and SIGKILL after 1 s)"
+            "rank 1 (process 101, ./a) exited without calling MPI_Finalize; the other ranks are \
+             ended (SIGTERM, and SIGKILL after 1 s)"
         ]
     );
     assert_eq!(effects[1], Effect::Terminate);
@@ -292,7 +293,8 @@ fn who_has_left_is_missed_by_whoever_needs_it() {
     assert_eq!(
         said(&job.effects()),
         [
-            "rank 2 (process 102, ./a) exited without calling MPI_Finalize, and rank 0 waits for it; the other ranks are ended \
+            "rank 2 (process 102, ./a) exited without calling MPI_Finalize, and rank 0 waits for \
+             it; the other ranks are ended \
              (SIGTERM, and SIGKILL after 1 s)"
         ]
     );

@@ -22,7 +22,8 @@ pub(crate) struct Channel {
 /// What arrived.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
-    /// A line, and who sent it as the kernel says (`None`: a process in a container that this one cannot see).
+    /// A line, and who sent it as the kernel says (`None`: a process in a container that this one
+    /// cannot see).
     Line(Vec<u8>, Option<Pid>),
     /// The rank's process could not execute its program, for this reason (errno).
     Unstarted(i32),
@@ -69,7 +70,8 @@ impl Channel {
         }
     }
 
-    /// Sends text, with a descriptor if there is one. A rank that does not take it is gone, or so broken that nothing can be told to it.
+    /// Sends text, with a descriptor if there is one. A rank that does not take it is gone, or so
+    /// broken that nothing can be told to it.
     pub(crate) fn send(&self, text: &str, descriptor: Option<BorrowedFd<'_>>) {
         let descriptors: Vec<BorrowedFd<'_>> = descriptor.into_iter().collect();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

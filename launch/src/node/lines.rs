@@ -1,7 +1,8 @@
 //! What the ranks of this host write, cut into whole lines.
 //!
-//! Invariants: bytes of one stream keep their order. What is held back is bounded by [`LINE_MAX`] for each stream; while there is
-//! no room for what it would be shown on, a stream is not read, so that its rank waits as it would without mpiexec between.
+//! Invariants: bytes of one stream keep their order. What is held back is bounded by [`LINE_MAX`]
+//! for each stream; while there is no room for what it would be shown on, a stream is not read, so
+//! that its rank waits as it would without mpiexec between.
 
 use crate::process::{Poller, Source};
 use rustix::fd::{AsFd, OwnedFd};
@@ -68,7 +69,8 @@ impl Streams {
         self.full[which] = full;
     }
 
-    /// Nobody reads it any more: a rank that writes gets SIGPIPE, as it would if it wrote there itself.
+    /// Nobody reads it any more: a rank that writes gets SIGPIPE, as it would if it wrote there
+    /// itself.
     pub(crate) fn close(&mut self, which: usize) {
         for stream in self.streams.iter_mut().filter(|s| s.which == which) {
             stream.source = None;

@@ -1,7 +1,9 @@
-//! The ranks of one host: starts them, serves their sockets, reads what they write, and sees them end.
+//! The ranks of one host: starts them, serves their sockets, reads what they write, and sees them
+//! end.
 //!
-//! The same for mpiexec's own machine and for an agent's: whoever runs it gives it orders ([`Down`]), and takes what it tells
-//! ([`Up`]). It knows neither the job's state nor where its words go.
+//! The same for mpiexec's own machine and for an agent's: whoever runs it gives it orders
+//! ([`Down`]), and takes what it tells ([`Up`]). It knows neither the job's state nor where its
+//! words go.
 
 mod channel;
 mod lines;
@@ -43,7 +45,8 @@ pub(crate) struct Node {
     streams: Streams,
     /// Where mpiexec's standard input goes, if it comes from another host.
     input: RankInput,
-    /// The ranks of the node, and their memory file, if it can be had, with the id of its job; none for one rank.
+    /// The ranks of the node, and their memory file, if it can be had, with the id of its job; none
+    /// for one rank.
     local: Vec<u32>,
     segment: Option<([u8; 16], Option<OwnedFd>)>,
     cpus: u32,
@@ -306,7 +309,8 @@ impl Node {
             .take(MOST_NAMED)
         {
             self.told.push(Up::Say(format!(
-                "process {pid} ({}) has outlived the ranks and is ended with the job; start what shall live longer outside of mpiexec",
+                "process {pid} ({}) has outlived the ranks and is ended with the job; start what \
+                 shall live longer outside of mpiexec",
                 descendants::name(pid)
             )));
         }
@@ -325,8 +329,8 @@ impl Node {
                 ended.push((seat, End::of(*status)));
             }
         }
-        // What a rank has said and written before it ended comes first. Then the most telling end: where one rank crashed, others
-        // may have exited because of that.
+        // What a rank has said and written before it ended comes first. Then the most telling end:
+        // where one rank crashed, others may have exited because of that.
         for &(seat, _) in &ended {
             // The channel's end is no news here.
             self.listen(seat, poller);
@@ -407,7 +411,8 @@ impl Node {
                     let Unstartable { sentence, status } = self.plan.explain(rank, appnum, errno);
                     self.told.push(Up::Unstartable { sentence, status });
                 }
-                // It stays readable, and says nothing any more. Not there twice: the end of a process listens as well.
+                // It stays readable, and says nothing any more. Not there twice: the end of a
+                // process listens as well.
                 Heard::Closed => poller.forget(&self.seats[seat].channel),
             }
         }
@@ -430,7 +435,8 @@ impl Node {
             let file = ferrite_client::memory_file(&name);
             if let Err(why) = &file {
                 self.told.push(Up::Say(format!(
-                    "ranks of this host cannot share memory ({why}) and use TCP instead; does a sandbox forbid these calls?"
+                    "ranks of this host cannot share memory ({why}) and use TCP instead; does a \
+                     sandbox forbid these calls?"
                 )));
             }
             self.segment = Some((id, file.ok()));

@@ -1,5 +1,5 @@
-//! Starting the ranks of a node: first a plan in which everything that can be wrong with a request has been found, then one process
-//! per rank.
+//! Starting the ranks of a node: first a plan in which everything that can be wrong with a request
+//! has been found, then one process per rank.
 
 use crate::command;
 use crate::command::Bind;
@@ -66,12 +66,14 @@ pub(crate) struct Started {
     pub(crate) channel: OwnedFd,
     /// Its standard output and error, unless they are mpiexec's own. Do not block.
     pub(crate) streams: Option<[OwnedFd; 2]>,
-    /// Where to write its standard input, if it has mpiexec's and that is on another host. Does not block.
+    /// Where to write its standard input, if it has mpiexec's and that is on another host. Does not
+    /// block.
     pub(crate) input: Option<OwnedFd>,
 }
 
 impl Plan {
-    /// Looks up programs and directories, and raises this process's descriptor limit to what the ranks need.
+    /// Looks up programs and directories, and raises this process's descriptor limit to what the
+    /// ranks need.
     pub(crate) fn new(spec: &Spec, node: u32, place: Place) -> Result<Plan, Unstartable> {
         let appnums = spec.appnums().zip(&spec.node_of);
         let ranks: Vec<(u32, u32)> = (0..)
@@ -214,7 +216,8 @@ impl Plan {
                     Ok(()) => command.exec(),
                     Err(e) => e,
                 };
-                // The parent has not waited for this: a child may be stopped at any time, mpiexec may not.
+                // The parent has not waited for this: a child may be stopped at any time, mpiexec
+                // may not.
                 let errno = failure.raw_os_error().unwrap_or(libc::EIO);
                 let _ = rustix::io::write(&theirs, unstarted(errno).as_bytes());
                 sys::exit_now(NOT_EXECUTABLE)
@@ -245,7 +248,8 @@ impl Plan {
         )
     }
 
-    /// A job of one rank needs no merging of output: it has mpiexec's own, and with it the terminal, if that is one.
+    /// A job of one rank needs no merging of output: it has mpiexec's own, and with it the
+    /// terminal, if that is one.
     fn shares_output(&self) -> bool {
         self.size == 1 && self.place == Place::Here { label: false }
     }
@@ -278,10 +282,12 @@ fn cannot(status: u8, sentence: String) -> Unstartable {
     Unstartable { sentence, status }
 }
 
-/// The first descriptor number that a rank's channel may have. Scripts use low numbers in redirections.
+/// The first descriptor number that a rank's channel may have. Scripts use low numbers in
+/// redirections.
 const CHANNEL_ABOVE: i32 = 32;
 
-/// Both ends of a rank's dialogue: ours, which does not block and tells the sender's process id, and theirs.
+/// Both ends of a rank's dialogue: ours, which does not block and tells the sender's process id,
+/// and theirs.
 fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let (ours, theirs) = rustix::net::socketpair(
         AddressFamily::UNIX,
@@ -303,7 +309,8 @@ fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((ours, theirs))
 }
 
-/// Descriptors that mpiexec holds for each rank: the channel, two pipes, and one to watch a program behind a wrapper.
+/// Descriptors that mpiexec holds for each rank: the channel, two pipes, and one to watch a program
+/// behind a wrapper.
 const DESCRIPTORS_PER_RANK: u64 = 4;
 
 /// Descriptors that mpiexec needs besides, [`CHANNEL_ABOVE`] among them.
@@ -324,7 +331,8 @@ fn raise_descriptor_limit(ranks: u64) -> Result<Rlimit, Unstartable> {
             return Err(cannot(
                 CANNOT_START,
                 format!(
-                    "{ranks} ranks need {need} descriptors in mpiexec, but its hard limit is {}: raise it (ulimit -Hn)",
+                    "{ranks} ranks need {need} descriptors in mpiexec, but its hard limit is {}: \
+                     raise it (ulimit -Hn)",
                     before.maximum.unwrap_or(u64::MAX)
                 ),
             ));
@@ -388,7 +396,8 @@ fn check_directory(directory: &Path, place: Place) -> Result<(), Unstartable> {
         match place {
             Place::Here { .. } => format!("working directory {}: {why}", directory.display()),
             Place::Afar => format!(
-                "working directory {}: {why}; create it there, or name one that every host has with -wdir",
+                "working directory {}: {why}; create it there, or name one that every host has \
+                 with -wdir",
                 directory.display()
             ),
         },
@@ -398,8 +407,8 @@ fn check_directory(directory: &Path, place: Place) -> Result<(), Unstartable> {
 /// Where the kernel searches when there is no PATH.
 const DEFAULT_PATH: &str = "/usr/local/bin:/bin:/usr/bin";
 
-/// The file that a program's name stands for: a path, relative to the program's working directory, or a name to be sought
-/// in its PATH.
+/// The file that a program's name stands for: a path, relative to the program's working directory,
+/// or a name to be sought in its PATH.
 fn find(
     typed: &OsStr,
     directory: Option<&Path>,

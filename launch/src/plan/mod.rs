@@ -1,4 +1,5 @@
-//! What is to run, where, and how other hosts are reached: decided before anything starts, and told to every agent.
+//! What is to run, where, and how other hosts are reached: decided before anything starts, and told
+//! to every agent.
 
 mod place;
 mod remote;

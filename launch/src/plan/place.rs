@@ -1,8 +1,9 @@
 //! Placement: which rank runs on which host.
 //!
-//! A list of hosts is walked in order, each entry filled with its slots; once the list is through, it begins again, for there is no
-//! such thing as too many ranks, unless the list bounds them. Programs that share a list continue where the former one has stopped. A
-//! host is one node however often it is named; all names of this machine are one node.
+//! A list of hosts is walked in order, each entry filled with its slots; once the list is through,
+//! it begins again, for there is no such thing as too many ranks, unless the list bounds them.
+//! Programs that share a list continue where the former one has stopped. A host is one node however
+//! often it is named; all names of this machine are one node.
 
 use crate::command::Entry;
 use ferrite_client::wire::format_ranks;
@@ -34,8 +35,8 @@ pub(crate) struct Share<'a> {
 /// More processes than any job has had.
 pub(crate) const MAX_RANKS: u32 = 1 << 20;
 
-/// Places the programs of a job. `per_host`: ranks for each host, instead of its slots. `is_here`: whether a name is this machine's. The
-/// error is a sentence.
+/// Places the programs of a job. `per_host`: ranks for each host, instead of its slots. `is_here`:
+/// whether a name is this machine's. The error is a sentence.
 pub(crate) fn place(
     shares: &[Share<'_>],
     per_host: Option<u32>,
@@ -69,7 +70,10 @@ pub(crate) fn place(
             // Nothing tells more than one.
             None if share.hosts.is_empty() && per_host.is_none() => 1,
             None => walk.left().ok_or_else(|| {
-                format!("program {number} of this job has no number of ranks, and those before it have taken every slot of its hosts: say -n RANKS")
+                format!(
+                    "program {number} of this job has no number of ranks, and those before it \
+                    have taken every slot of its hosts: say -n RANKS"
+                )
             })?,
         };
         let ranks = placement.node_of.len() as u64 + u64::from(count);
@@ -98,7 +102,8 @@ struct Room {
 }
 
 impl Room {
-    /// Takes note of the bounds in a list, whose hosts are these nodes. Where a host has two, the lower one holds.
+    /// Takes note of the bounds in a list, whose hosts are these nodes. Where a host has two, the
+    /// lower one holds.
     fn bound(&mut self, hosts: &[Entry], nodes: &[u32]) {
         for (host, &node) in hosts.iter().zip(nodes) {
             if let Some(most) = host.most {
@@ -126,7 +131,8 @@ impl Room {
             .map(|&(node, most)| format!("{} {most}", placement.nodes[node as usize]))
             .collect();
         format!(
-            "the job has more ranks than max_slots lets its hosts have ({}): start fewer, name more hosts, or raise max_slots",
+            "the job has more ranks than max_slots lets its hosts have ({}): start fewer, name \
+             more hosts, or raise max_slots",
             bounds.join(", ")
         )
     }

@@ -1,4 +1,5 @@
-//! How an agent is started on another host: the command of the remote shell, and what its failures mean.
+//! How an agent is started on another host: the command of the remote shell, and what its failures
+//! mean.
 //!
 //! The command line holds nothing of the job: what an agent needs comes to it by standard input.
 
@@ -85,7 +86,8 @@ impl Remote {
         command
     }
 
-    /// What the login shell of the other host executes; `exec` and quotes are the same in all of them.
+    /// What the login shell of the other host executes; `exec` and quotes are the same in all of
+    /// them.
     fn remote_line(&self) -> OsString {
         let mut line = OsString::from("exec ");
         line.push(quoted(&self.program));
@@ -115,7 +117,8 @@ impl Remote {
         match end {
             _ if text.contains(UNRUN) => fatal(
                 format!(
-                    "{shell} cannot be run here{last}: install OpenSSH's client, or name another program with -launcher-exec"
+                    "{shell} cannot be run here{last}: install OpenSSH's client, or name another \
+                     program with -launcher-exec"
                 ),
                 NOT_FOUND,
             ),
@@ -132,7 +135,8 @@ impl Remote {
             {
                 fatal(
                     format!(
-                        "{shell} is refused{last}: mpiexec needs a login without a password there; put a key into its authorized_keys (ssh-copy-id)"
+                        "{shell} is refused{last}: mpiexec needs a login without a password there; \
+                         put a key into its authorized_keys (ssh-copy-id)"
                     ),
                     CANNOT_START,
                 )
@@ -145,7 +149,8 @@ impl Remote {
             {
                 fatal(
                     format!(
-                        "{shell} does not trust its key ({}): log in once by hand, or add the key to known_hosts",
+                        "{shell} does not trust its key ({}): log in once by hand, or add the key \
+                         to known_hosts",
                         errors.first().unwrap_or(&String::new())
                     ),
                     CANNOT_START,

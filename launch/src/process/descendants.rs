@@ -1,13 +1,15 @@
 //! The processes below this one.
 //!
-//! A rank may be a shell that starts a wrapper that starts the program, each in a process group or session of its own.
-//! Every one of them is a descendant all the same, and since mpiexec is a subreaper (`prctl(2)`), one that loses its parent becomes
-//! mpiexec's child: nothing escapes by `fork` or `setsid`.
+//! A rank may be a shell that starts a wrapper that starts the program, each in a process group or
+//! session of its own. Every one of them is a descendant all the same, and since mpiexec is a
+//! subreaper (`prctl(2)`), one that loses its parent becomes mpiexec's child: nothing escapes by
+//! `fork` or `setsid`.
 
 use rustix::process::{Pid, Signal};
 use std::collections::HashMap;
 
-/// Sends a signal to all [of this process](of_this_process). Returns to how many. A descendant forked meanwhile may be missed.
+/// Sends a signal to all [of this process](of_this_process). Returns to how many. A descendant
+/// forked meanwhile may be missed.
 pub(crate) fn signal(signal: Signal, except: &[Pid]) -> usize {
     let descendants = of_this_process(except);
     for &pid in &descendants {
@@ -17,7 +19,8 @@ pub(crate) fn signal(signal: Signal, except: &[Pid]) -> usize {
     descendants.len()
 }
 
-/// All descendants of this process that still run, in no order, but for these children of it and what descends from them.
+/// All descendants of this process that still run, in no order, but for these children of it and
+/// what descends from them.
 pub(crate) fn of_this_process(except: &[Pid]) -> Vec<Pid> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -57,8 +60,8 @@ pub(crate) fn name(process: Pid) -> String {
     })
 }
 
-/// The parent in a line of /proc/PID/stat: `pid (name) state parent ...`, where the name may hold anything. `None` for a
-/// process that has ended and waits to be reaped.
+/// The parent in a line of /proc/PID/stat: `pid (name) state parent ...`, where the name may hold
+/// anything. `None` for a process that has ended and waits to be reaped.
 fn running_parent(stat: &[u8]) -> Option<i32> {
     let after_name = stat.iter().rposition(|&b| b == b')')? + 1;
     let mut fields = stat[after_name..]

@@ -1,13 +1,16 @@
 //! mpiexec is two processes, so that no way of ending it leaves ranks behind.
 //!
-//! The process that the user sees is the guard. It forks the launcher, which starts the ranks and does all the work, and
-//! then only passes signals down and waits. Both are subreapers. When the launcher dies, whatever killed it, every rank
-//! becomes a descendant of the guard, who kills them all; when the guard dies, the launcher reads end-of-file from a pipe and does the
-//! same. (The kernel's parent-death signal, which ranks have too, reaches direct children only: not a program behind a
-//! shell.) Only killing both in the same instant with SIGKILL can leave grandchildren behind.
+//! The process that the user sees is the guard. It forks the launcher, which starts the ranks and
+//! does all the work, and then only passes signals down and waits. Both are subreapers. When the
+//! launcher dies, whatever killed it, every rank becomes a descendant of the guard, who kills them
+//! all; when the guard dies, the launcher reads end-of-file from a pipe and does the same. (The
+//! kernel's parent-death signal, which ranks have too, reaches direct children only: not a program
+//! behind a shell.) Only killing both in the same instant with SIGKILL can leave grandchildren
+//! behind.
 //!
-//! All processes of a job stay in mpiexec's own process group: the terminal then treats the job as it treats a pipeline. Ctrl-C and ctrl-Z
-//! reach everybody, rank 0 reads the terminal, a debugger works, and mpiexec need not pass on what came from a terminal.
+//! All processes of a job stay in mpiexec's own process group: the terminal then treats the job as
+//! it treats a pipeline. Ctrl-C and ctrl-Z reach everybody, rank 0 reads the terminal, a debugger
+//! works, and mpiexec need not pass on what came from a terminal.
 
 use super::{descendants, report};
 use crate::sys::{self, Fork, Mask, SignalEvents, signals};
@@ -32,7 +35,8 @@ pub(crate) struct Guarded {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leash {
     None,
-    /// The end of standard input: an agent's connection. The launcher sees it as well; if it has not gone soon after, it hangs.
+    /// The end of standard input: an agent's connection. The launcher sees it as well; if it has
+    /// not gone soon after, it hangs.
     Stdin,
 }
 
@@ -45,7 +49,8 @@ pub(crate) fn split(leash: Leash, launch: impl FnOnce(Guarded) -> Outcome) -> io
     let (alive, held) = pipe_with(PipeFlags::CLOEXEC)?;
     if let Err(e) = adopt_orphans() {
         report::stderr(&format!(
-            "prctl(PR_SET_CHILD_SUBREAPER) is refused ({e}), by a sandbox or an old container runtime: what ranks start in the \
+            "prctl(PR_SET_CHILD_SUBREAPER) is refused ({e}), by a sandbox or an old container \
+             runtime: what ranks start in the \
              background may outlive the job"
         ));
     }
@@ -83,7 +88,8 @@ fn adopt_orphans() -> rustix::io::Result<()> {
 pub(crate) enum Outcome {
     /// mpiexec exits with this code.
     Exit(u8),
-    /// By ctrl-C: mpiexec dies of SIGINT itself, so that a shell's loop around it ends too (a shell reports 130).
+    /// By ctrl-C: mpiexec dies of SIGINT itself, so that a shell's loop around it ends too (a shell
+    /// reports 130).
     Interrupted,
 }
 
@@ -96,7 +102,8 @@ fn watch(launcher: Pid, leash: Leash) -> io::Result<ExitCode> {
             match received.signal {
                 libc::SIGCHLD => match look_at(launcher) {
                     Launcher::Runs => {}
-                    // Only now: whoever sees mpiexec stopped and continues it finds the launcher stopped as well.
+                    // Only now: whoever sees mpiexec stopped and continues it finds the launcher
+                    // stopped as well.
                     Launcher::Stopped => sys::take_default_action(libc::SIGTSTP),
                     Launcher::Ended(status) => return Ok(finish(status)),
                 },
@@ -116,7 +123,8 @@ fn watch(launcher: Pid, leash: Leash) -> io::Result<ExitCode> {
     }
 }
 
-/// Waits for a signal, for this time, or, while it holds, for the leash to be cut. Returns whether it is.
+/// Waits for a signal, for this time, or, while it holds, for the leash to be cut. Returns whether
+/// it is.
 fn wait(events: &SignalEvents, holds: bool, until: Option<Instant>) -> io::Result<bool> {
     let mut fds = [
         PollFd::new(events, PollFlags::IN),

@@ -91,7 +91,8 @@ pub(crate) const CANNOT_START: u8 = 1;
 /// Exit code of a command line that cannot be carried out.
 pub(crate) const USAGE: u8 = 2;
 
-/// How many processes the kernel has killed since boot for lack of memory; `None` where it does not tell.
+/// How many processes the kernel has killed since boot for lack of memory; `None` where it does not
+/// tell.
 pub(crate) fn out_of_memory_kills() -> Option<u64> {
     let counters = std::fs::read_to_string("/proc/vmstat").ok()?;
     counters

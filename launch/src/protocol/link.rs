@@ -1,4 +1,5 @@
-//! A connection between two levels of the tree of agents: two descriptors, frames both ways, and whether the other end is alive.
+//! A connection between two levels of the tree of agents: two descriptors, frames both ways, and
+//! whether the other end is alive.
 
 use super::message;
 use super::message::{Broken, Decoder, Piece};
@@ -12,8 +13,9 @@ use std::time::{Duration, Instant};
 /// How often each end says that it is alive if it has nothing else to say.
 pub(crate) const BEAT: Duration = Duration::from_secs(1);
 
-/// After so much silence the other end is lost. A connection of ssh is TCP with the kernel's own timing: what was lost is sent again
-/// after waits that double, so that a link which was down for 5 s may stay unused for 10 s and a little more.
+/// After so much silence the other end is lost. A connection of ssh is TCP with the kernel's own
+/// timing: what was lost is sent again after waits that double, so that a link which was down for 5
+/// s may stay unused for 10 s and a little more.
 pub(crate) const SILENCE: Duration = Duration::from_secs(12);
 
 /// One end of a connection.
@@ -59,7 +61,8 @@ impl Link {
         self.spoke = Instant::now();
     }
 
-    /// Writes what waits, as far as it is taken. A failure shows when reading: the other end is gone.
+    /// Writes what waits, as far as it is taken. A failure shows when reading: the other end is
+    /// gone.
     pub(crate) fn flush(&mut self) {
         while !self.outbox.is_empty() {
             match rustix::io::write(&self.output, &self.outbox) {

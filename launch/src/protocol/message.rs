@@ -1,8 +1,10 @@
 //! What mpiexec and its agents tell each other, and how that is cut out of a stream of bytes.
 //!
-//! A stream begins with a preamble that names the version, before which a remote shell may have printed anything. Frames follow: a length
-//! (32 bits, little-endian), then the number of a node and a message in postcard's encoding. Down the tree the number says who is
-//! meant, up the tree who speaks; an agent in between passes frames on. Both directions start anew with each connection.
+//! A stream begins with a preamble that names the version, before which a remote shell may have
+//! printed anything. Frames follow: a length (32 bits, little-endian), then the number of a node
+//! and a message in postcard's encoding. Down the tree the number says who is meant, up the tree
+//! who speaks; an agent in between passes frames on. Both directions start anew with each
+//! connection.
 
 use super::{Finding, Target};
 use crate::plan::Spec;
@@ -14,7 +16,8 @@ use std::fmt;
 /// Every node, in a frame that goes down.
 pub(crate) const ALL: u32 = u32::MAX;
 
-/// The longest frame. Environments and arguments of programs are far shorter: the kernel's limit for them is 6 MiB.
+/// The longest frame. Environments and arguments of programs are far shorter: the kernel's limit
+/// for them is 6 MiB.
 const MAX_FRAME: usize = 64 << 20;
 
 /// From mpiexec to agents.
@@ -73,7 +76,8 @@ pub(crate) enum Up {
     Ready,
     /// A rank's process runs.
     Started { rank: u32, pid: i32 },
-    /// A rank of this node cannot be started, and none after it has been. `status`: mpiexec's exit code.
+    /// A rank of this node cannot be started, and none after it has been. `status`: mpiexec's exit
+    /// code.
     Unstartable { sentence: String, status: u8 },
     /// A line from a rank's socket, and the process that sent it as the host's kernel says.
     Said {
@@ -81,7 +85,8 @@ pub(crate) enum Up {
         pid: Option<i32>,
         line: Vec<u8>,
     },
-    /// The MPI program of a rank is no more, while the wrapper that was started for the rank may run on.
+    /// The MPI program of a rank is no more, while the wrapper that was started for the rank may
+    /// run on.
     ProgramGone { rank: u32 },
     /// The process of a rank has ended. `hint`: what else is known about that.
     Ended { rank: u32, end: End, hint: String },
@@ -127,7 +132,8 @@ impl fmt::Debug for Key {
 /// Begins every stream. No shell prints the first byte.
 const MARK: &[u8] = b"\x01ferrite-agent ";
 
-/// What this build writes into its preamble. Agents and mpiexec must be of one build: the frames carry no version.
+/// What this build writes into its preamble. Agents and mpiexec must be of one build: the frames
+/// carry no version.
 pub(crate) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), ".1");
 
 /// Where a preamble ends that goes on for ever.

@@ -1,7 +1,7 @@
 //! Signals and fork on Linux.
 //!
-//! mpiexec has one thread per process, ever: that is what makes [`fork`], and the parent-death signal of [`Become`] (which
-//! is the death of the *thread* that forked), mean what they say.
+//! mpiexec has one thread per process, ever: that is what makes [`fork`], and the parent-death
+//! signal of [`Become`] (which is the death of the *thread* that forked), mean what they say.
 
 use super::{pipe, signals};
 use core::ffi::CStr;
@@ -29,19 +29,20 @@ pub(crate) struct SignalEvents {
 pub(crate) struct Received {
     /// Its number.
     pub(crate) signal: i32,
-    /// Sent by the kernel, for a terminal: every process of the foreground group has it as well. Otherwise a process sent
-    /// it to this one.
+    /// Sent by the kernel, for a terminal: every process of the foreground group has it as well.
+    /// Otherwise a process sent it to this one.
     pub(crate) terminal: bool,
 }
 
-/// Blocks these signals in this process, SIGCHLD among them, and sees to it that ended children wait to be reaped even if
-/// whoever started mpiexec ignores SIGCHLD. [`Become`] gives the returned mask to children.
+/// Blocks these signals in this process, SIGCHLD among them, and sees to it that ended children
+/// wait to be reaped even if whoever started mpiexec ignores SIGCHLD. [`Become`] gives the returned
+/// mask to children.
 #[allow(unsafe_code)]
 pub(crate) fn block(signals: &[i32]) -> Mask {
     let set = set_of(signals);
     let mut before = MaybeUninit::uninit();
-    // SAFETY: both pointers are to sets of the right type, `set` initialised; SIG_BLOCK with such a set cannot fail, so
-    // `before` has been written. The default action is no handler.
+    // SAFETY: both pointers are to sets of the right type, `set` initialised; SIG_BLOCK with such a
+    // set cannot fail, so `before` has been written. The default action is no handler.
     unsafe {
         libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         libc::sigprocmask(libc::SIG_BLOCK, &set, before.as_mut_ptr());
@@ -52,7 +53,8 @@ pub(crate) fn block(signals: &[i32]) -> Mask {
 #[allow(unsafe_code)]
 pub(super) fn set_of(signals: &[i32]) -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
-    // SAFETY: sigemptyset initialises the set; sigaddset changes an initialised one and refuses bad numbers.
+    // SAFETY: sigemptyset initialises the set; sigaddset changes an initialised one and refuses bad
+    // numbers.
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
         for &signal in signals {
@@ -67,7 +69,8 @@ pub(super) fn set_of(signals: &[i32]) -> libc::sigset_t {
 pub(crate) fn take_default_action(signal: i32) {
     let set = set_of(&[signal]);
     let noted = pipe::is_open();
-    // SAFETY: while the signal is unblocked it has its default action, so no code of ours runs; `set` is initialised.
+    // SAFETY: while the signal is unblocked it has its default action, so no code of ours runs;
+    // `set` is initialised.
     unsafe {
         if noted {
             libc::signal(signal, libc::SIG_DFL);
@@ -90,7 +93,8 @@ impl SignalEvents {
         // SAFETY: `set` is initialised; -1 asks for a new descriptor.
         let fd = unsafe { libc::signalfd(-1, &set, flags) };
         if fd < 0 {
-            // A kernel or a filter of system calls without it. Whatever else it was, a pipe meets with as well.
+            // A kernel or a filter of system calls without it. Whatever else it was, a pipe meets
+            // with as well.
             let fd = pipe::open()?;
             pipe::note(signals);
             return Ok(SignalEvents { fd, piped: true });
@@ -179,12 +183,13 @@ pub(crate) struct Become {
 }
 
 impl Become {
-    /// To be called in the child. `inherit` stays open, under its number, when the program is executed.
+    /// To be called in the child. `inherit` stays open, under its number, when the program is
+    /// executed.
     #[allow(unsafe_code)]
     pub(crate) fn it(&self, inherit: &OwnedFd) -> io::Result<()> {
-        // The kernel kills the rank when its parent dies, whatever killed that; if the parent died before this call, the
-        // rank has another one already.
-        // Where that is refused, the guard has to do.
+        // The kernel kills the rank when its parent dies, whatever killed that; if the parent died
+        // before this call, the rank has another one already. Where that is refused, the guard has
+        // to do.
         let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
         if rustix::process::getppid() != Some(self.launcher) {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
@@ -227,8 +232,8 @@ pub(crate) fn interfaces() -> io::Result<Vec<Interface>> {
     }
     let mut found = Vec::new();
     let mut at = list;
-    // SAFETY: `at` walks the list, which lives until it is freed, after the loop. Each name is a C string, and each address,
-    // where there is one, of the type that its family says.
+    // SAFETY: `at` walks the list, which lives until it is freed, after the loop. Each name is a C
+    // string, and each address, where there is one, of the type that its family says.
     unsafe {
         while let Some(entry) = at.as_ref() {
             let address = match entry.ifa_addr.as_ref().map(|a| i32::from(a.sa_family)) {
@@ -262,7 +267,8 @@ pub(crate) fn interfaces() -> io::Result<Vec<Interface>> {
     Ok(found)
 }
 
-/// Whether a process may read the memory of its descendants (cross-memory attach), as ranks read each other's.
+/// Whether a process may read the memory of its descendants (cross-memory attach), as ranks read
+/// each other's.
 #[allow(unsafe_code)]
 pub(crate) fn try_cross_memory_attach() -> io::Result<()> {
     let (mut into, from) = ([0u8; 8], *b"attached");
@@ -280,7 +286,8 @@ pub(crate) fn try_cross_memory_attach() -> io::Result<()> {
                 iov_base: from.as_ptr().cast_mut().cast(),
                 iov_len: from.len(),
             };
-            // SAFETY: `local` is writable; the child has a copy of `from` at the same address, and the kernel checks it.
+            // SAFETY: `local` is writable; the child has a copy of `from` at the same address, and
+            // the kernel checks it.
             let count =
                 unsafe { libc::process_vm_readv(child.as_raw_pid(), &local, 1, &remote, 1, 0) };
             let result = match count {

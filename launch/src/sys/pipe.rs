@@ -8,12 +8,14 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use std::io;
 use std::os::fd::{IntoRawFd, OwnedFd};
 
-/// The descriptor that handlers write to. Relaxed accesses: this process has one thread, and its handlers run on it.
+/// The descriptor that handlers write to. Relaxed accesses: this process has one thread, and its
+/// handlers run on it.
 static WRITE_TO: AtomicI32 = AtomicI32::new(NONE);
 
 const NONE: i32 = -1;
 
-/// What a handler writes: the signal, and why it came. Fewer than 4096 bytes, which a pipe keeps together.
+/// What a handler writes: the signal, and why it came. Fewer than 4096 bytes, which a pipe keeps
+/// together.
 type Note = [[u8; 4]; 2];
 
 /// The end of the pipe that notes are read from.
@@ -34,8 +36,8 @@ pub(super) fn is_open() -> bool {
 pub(super) fn note(signals: &[i32]) {
     let set = set_of(signals);
     for &signal in signals {
-        // SAFETY: a handler that is safe at any time; an action that is all zeros but for what is set. SA_RESTART: calls that wait for
-        // descriptors return all the same.
+        // SAFETY: a handler that is safe at any time; an action that is all zeros but for what is
+        // set. SA_RESTART: calls that wait for descriptors return all the same.
         unsafe {
             let mut action: libc::sigaction = core::mem::zeroed();
             let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = handle;
@@ -51,8 +53,8 @@ pub(super) fn note(signals: &[i32]) {
 
 #[allow(unsafe_code)]
 extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
-    // SAFETY: the kernel passes what it knows of the signal. `write` may be called in a handler; whom it interrupts keeps its
-    // errno. A pipe that is full has enough to be read.
+    // SAFETY: the kernel passes what it knows of the signal. `write` may be called in a handler;
+    // whom it interrupts keeps its errno. A pipe that is full has enough to be read.
     unsafe {
         let errno = *libc::__errno_location();
         let note: Note = [signal.to_ne_bytes(), (*info).si_code.to_ne_bytes()];
@@ -76,7 +78,8 @@ pub(super) fn next(from: &OwnedFd) -> Option<Received> {
     })
 }
 
-/// In a new child: the pipe is the parent's. Signals have their default actions again, and are blocked.
+/// In a new child: the pipe is the parent's. Signals have their default actions again, and are
+/// blocked.
 #[allow(unsafe_code)]
 pub(super) fn forget() {
     // Its descriptors close when the child executes its program.

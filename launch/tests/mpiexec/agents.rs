@@ -6,7 +6,8 @@ use ferrite_fabric_testing::depth::only_full;
 use rustix::process::{Pid, Signal};
 use std::time::Instant;
 
-/// Two ranks that wait, each on a host of its own: the job, their process ids, and those of the processes that serve them.
+/// Two ranks that wait, each on a host of its own: the job, their process ids, and those of the
+/// processes that serve them.
 fn waiting(shell: &Shell, more: &[&str]) -> (Running, Vec<i32>, Vec<i32>) {
     let rank = ["-n", "2", RANK, "hello", "info", "pid", "wait"];
     let arguments = [&["-l", "-hosts", "a,b"], more, &rank].concat();
@@ -54,7 +55,8 @@ fn an_mpiexec_that_is_not_there() {
     let job = Shell::new().run(&["-prefix", "/no/such", "-hosts", "a", "true"]);
     job.expect(
         127,
-        "host a: /no/such/bin/mpiexec is not there: install Ferrite at the same path, or name where it is with -prefix",
+        "host a: /no/such/bin/mpiexec is not there: install Ferrite at the same path, or name \
+         where it is with -prefix",
     )
     .expect_one_message();
 }
@@ -100,7 +102,8 @@ fn directories_and_programs_that_are_not_on_a_host() {
 #[test]
 fn a_host_that_comes_later_is_waited_for() {
     let shell = Shell::with(
-        "if ! [ -e $dir/$host ]; then touch $dir/$host; echo 'ssh: Could not resolve hostname a: not yet' >&2; exit 255; fi",
+        "if ! [ -e $dir/$host ]; then touch $dir/$host; echo 'ssh: Could not resolve hostname a: \
+         not yet' >&2; exit 255; fi",
     );
     let job = shell.run(&["-hosts", "a", "-n", "1", "echo", "there"]);
     job.expect(
@@ -120,10 +123,15 @@ fn a_host_that_does_not_come_is_given_up() {
     };
     given_up("echo 'ssh: connect to host a port 22: Connection refused' >&2; exit 255").expect(
         1,
-        "host a has not been reached within 1 s: ssh: connect to host a port 22: Connection refused",
+        "host a has not been reached within 1 s: ssh: connect to host a port 22: Connection \
+         refused",
     );
     given_up("echo Last login; exec sleep 1000")
-        .expect(1, "host a: ssh runs, but no agent has answered within 1 s; all it has printed is \"Last login\"")
+        .expect(
+            1,
+            "host a: ssh runs, but no agent has answered within 1 s; all it has printed \
+            is \"Last login\"",
+        )
         .expect_one_message();
 }
 

@@ -89,7 +89,8 @@ fn a_job_of_one_rank_may_run_programs_one_after_the_other() {
 #[test]
 fn garbage_is_told_once_and_the_job_goes_on() {
     let script = format!(
-        "printf 'hello you\\n\\0\\1\\377\\nwelcome\\n' >&$FERRITE_CHANNEL; head -c 20000 /dev/zero >&$FERRITE_CHANNEL; \
+        "printf 'hello you\\n\\0\\1\\377\\nwelcome\\n' >&$FERRITE_CHANNEL; head -c 20000 /dev/zero \
+         >&$FERRITE_CHANNEL; \
          echo >&$FERRITE_CHANNEL; {RANK} hello finalize"
     );
     let job = run(&["-n", "2", "bash", "-c", &script]);
@@ -107,7 +108,8 @@ fn garbage_is_told_once_and_the_job_goes_on() {
 
 #[test]
 fn another_version_is_refused_by_both_ends() {
-    let script = "echo hello version=99 pid=$$ >&$FERRITE_CHANNEL; read -r answer <&$FERRITE_CHANNEL; echo $answer; exit 3";
+    let script = "echo hello version=99 pid=$$ >&$FERRITE_CHANNEL; read -r answer \
+        <&$FERRITE_CHANNEL; echo $answer; exit 3";
     let job = run(&["bash", "-c", script]);
     job.expect(3, "");
     assert!(
@@ -137,7 +139,8 @@ fn a_descriptor_that_is_not_mpiexec_s_is_told() {
 
 #[test]
 fn a_program_that_a_rank_starts_does_not_join() {
-    // The descriptor is closed on exec once the rank has said hello: `sh` stands for system() in a program.
+    // The descriptor is closed on exec once the rank has said hello: `sh` stands for system() in a
+    // program.
     let job = run(&["-n", "2", RANK, "hello", "run-again"]);
     job.expect(3, "names a descriptor that is not open");
 }

@@ -108,7 +108,8 @@ fn exiting_between_init_and_finalize_is_a_failure_where_others_wait() {
         .expect(1, "rank 0 (process ")
         .expect(
             1,
-            "exited without calling MPI_Finalize, and rank 1 waits for it; the other ranks are ended",
+            "exited without calling MPI_Finalize, and rank 1 waits for it; the other ranks are \
+             ended",
         )
         .expect_one_message();
     // All wait, for somebody or for the end.
@@ -146,7 +147,8 @@ fn ranks_that_all_exit_between_init_and_finalize_are_warned_of() {
     run(&[RANK, "hello"])
         .expect(0, "mpiexec: warning: rank 0 exited without MPI_Finalize\n")
         .expect_one_message();
-    // mpiexec sleeps while they exit (they ignore the SIGTSTP that it passes on), so that it sees both ends at once.
+    // mpiexec sleeps while they exit (they ignore the SIGTSTP that it passes on), so that it sees
+    // both ends at once.
     let mut job = Running::start(&mut stoppable(&[
         "-n",
         "2",

@@ -1,4 +1,5 @@
-//! Jobs over several hosts. A script has ssh's place: it runs on this machine what it would have run on another.
+//! Jobs over several hosts. A script has ssh's place: it runs on this machine what it would have
+//! run on another.
 
 use crate::{Finished, MPIEXEC, RANK, Running, command, field, run};
 use rustix::process::Signal;
@@ -22,7 +23,8 @@ impl Shell {
         let folder = tempfile::tempdir().expect("a folder");
         let dir = folder.path().display();
         let script = format!(
-            "#!/bin/sh\ndir={dir}\necho \"$@\" >>$dir/calls\nwhile [ $# -gt 2 ]; do shift; done\nhost=$1\n{first}\nexec sh -c \"$2\"\n"
+            "#!/bin/sh\ndir={dir}\necho \"$@\" >>$dir/calls\nwhile [ $# -gt 2 ]; do shift; \
+             done\nhost=$1\n{first}\nexec sh -c \"$2\"\n"
         );
         let path = folder.path().join("ssh");
         std::fs::write(&path, script).expect("a script");

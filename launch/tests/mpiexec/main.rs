@@ -22,7 +22,8 @@ use std::time::Duration;
 const MPIEXEC: &str = env!("CARGO_BIN_EXE_mpiexec");
 const RANK: &str = env!("CARGO_BIN_EXE_launch-test-rank");
 
-/// Longer than any of these jobs takes on a busy machine. Reaching it is the failure of a test that would hang.
+/// Longer than any of these jobs takes on a busy machine. Reaching it is the failure of a test that
+/// would hang.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A finished mpiexec.
@@ -87,8 +88,8 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// As [`command`], to be stopped and continued: in a process group of its own. The one of the tests may be orphaned (in CI it is), and
-/// the system does not stop a process of an orphaned group.
+/// As [`command`], to be stopped and continued: in a process group of its own. The one of the tests
+/// may be orphaned (in CI it is), and the system does not stop a process of an orphaned group.
 fn stoppable(arguments: &[&str]) -> Command {
     let mut command = command(arguments);
     command.process_group(0);

@@ -75,7 +75,8 @@ fn a_reader_that_is_slow_slows_the_ranks_and_loses_nothing() {
     );
     let job = Running::start(&mut command(&["-n", "2", "sh", "-c", &script]));
     assert!(ready(job.out.get_ref(), DEADLINE), "no output");
-    // Nothing is read yet, so no rank can finish; an mpiexec that took everything would let them within this time.
+    // Nothing is read yet, so no rank can finish; an mpiexec that took everything would let them
+    // within this time.
     let err = job.err.as_ref().unwrap();
     let a_while = std::time::Duration::from_secs(1);
     assert!(

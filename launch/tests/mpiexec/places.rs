@@ -1,4 +1,5 @@
-//! How many ranks run where when the command line leaves it to hosts, to an allocation, or to variables.
+//! How many ranks run where when the command line leaves it to hosts, to an allocation, or to
+//! variables.
 
 use crate::hosts::Shell;
 use crate::{Finished, RANK, Running, command, run};

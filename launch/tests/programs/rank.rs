@@ -1,12 +1,14 @@
 //! A rank for the launcher's tests: carries out its arguments one after the other.
 //!
-//! `hello` joins the job, `info` prints what it learnt, `finalize`, `abort=CODE`, `exit=CODE`, `signal=NUMBER` (to itself), `wait` (for
-//! ever), `say=TEXT` (a line), `write=TEXT` (no newline), `lines=COUNT`, `pid`, `cpus` (that it is bound to), `ignore=NUMBER`,
-//! `catch=NUMBER` (waits for that signal, says so), `copy` (standard input to output), `run-again` (this program, with `hello`),
-//! `fork-finalize`, `fork-abort` (a forked child
-//! does it), `publish=CARD`, `fetch=RANK` (waits for it, prints it), `lost=RANK`, `need=RANK` (waits for that rank until it has
-//! left, and tells that it needs it), `any` (waits for anybody), `end` (waits in finalize until that is over), `secret`.
-//! `R:COMMAND` is for rank R only. Exits with 0 at the end, and with 3 if it cannot join.
+//! `hello` joins the job, `info` prints what it learnt, `finalize`, `abort=CODE`, `exit=CODE`,
+//! `signal=NUMBER` (to itself), `wait` (for ever), `say=TEXT` (a line), `write=TEXT` (no newline),
+//! `lines=COUNT`, `pid`, `cpus` (that it is bound to), `ignore=NUMBER`, `catch=NUMBER` (waits for
+//! that signal, says so), `copy` (standard input to output), `run-again` (this program, with
+//! `hello`), `fork-finalize`, `fork-abort` (a forked child does it), `publish=CARD`, `fetch=RANK`
+//! (waits for it, prints it), `lost=RANK`, `need=RANK` (waits for that rank until it has left, and
+//! tells that it needs it), `any` (waits for anybody), `end` (waits in finalize until that is
+//! over), `secret`. `R:COMMAND` is for rank R only. Exits with 0 at the end, and with 3 if it
+//! cannot join.
 
 use ferrite_client::{Discovered, Wait};
 use std::io::Write;
@@ -109,7 +111,8 @@ fn main() {
     }
 }
 
-/// Tells of a wait again and again, as the engine does, with what `change` makes of it for those who have left.
+/// Tells of a wait again and again, as the engine does, with what `change` makes of it for those
+/// who have left.
 fn tell_waits(joined: &Option<Discovered>, change: impl Fn(&mut Wait, &[u32])) {
     let bootstrap = &joined.as_ref().expect("hello comes first").bootstrap;
     let (since, mut left) = (std::time::Instant::now(), Vec::new());
@@ -149,7 +152,8 @@ fn info(joined: &Discovered) {
     });
     let id: String = job.id.iter().map(|byte| format!("{byte:02x}")).collect();
     say(&format!(
-        "job={id} rank={} size={} local={:?} cpus={} appnum={} launcher={} segment={segment:?} inherited={inherited:?}\n",
+        "job={id} rank={} size={} local={:?} cpus={} appnum={} launcher={} segment={segment:?} \
+         inherited={inherited:?}\n",
         job.rank, job.size, job.local, job.cpus, job.appnum, job.launcher
     ));
 }
@@ -190,7 +194,8 @@ fn cpus() -> Vec<usize> {
 }
 
 fn signal_self(signal: i32) {
-    // SAFETY: the default action is no handler. Rust has one for memory faults, which expects a real fault.
+    // SAFETY: the default action is no handler. Rust has one for memory faults, which expects a
+    // real fault.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
     let signal = rustix::process::Signal::from_named_raw(signal).expect("a signal");
     rustix::process::kill_process(rustix::process::getpid(), signal).expect("a signal to itself");

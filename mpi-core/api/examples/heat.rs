@@ -1,5 +1,5 @@
-//! The heat equation on a rod: each rank has a piece of it and exchanges the cells at its ends with its neighbours, while it computes
-//! the cells within.
+//! The heat equation on a rod: each rank has a piece of it and exchanges the cells at its ends with
+//! its neighbours, while it computes the cells within.
 
 use mpi_core::{Communicator, Result, scope};
 

@@ -1,4 +1,5 @@
-//! Pi by throwing darts: rank 0 gives out work as values of serde and collects reports, in whatever order they come.
+//! Pi by throwing darts: rank 0 gives out work as values of serde and collects reports, in whatever
+//! order they come.
 
 use mpi_core::{Communicator, Result, Source, Tag};
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! A pipeline of asynchronous stages: each rank awaits a block, transforms it, and passes it on while the next one is already
-//! on its way.
+//! A pipeline of asynchronous stages: each rank awaits a block, transforms it, and passes it on
+//! while the next one is already on its way.
 
 use mpi_core::{Communicator, Result, block_on};
 

@@ -1,4 +1,5 @@
-//! Sample sort of records: every rank sorts its part, splitters are agreed on, records move to the rank of their range.
+//! Sample sort of records: every rank sorts its part, splitters are agreed on, records move to the
+//! rank of their range.
 
 use mpi_core::{Communicator, Datatype, Result};
 

@@ -7,8 +7,8 @@ use std::alloc::alloc_zeroed;
 
 use crate::{Datatype, Error, ErrorClass, Result};
 
-/// Items to send: a single value, a slice or a vector. No other types can be made buffers, as calls rely on [`Buffer::items`] being
-/// the same each time.
+/// Items to send: a single value, a slice or a vector. No other types can be made buffers, as calls
+/// rely on [`Buffer::items`] being the same each time.
 pub trait Buffer: sealed::Sealed {
     /// What it consists of.
     type Item: Datatype;
@@ -65,8 +65,9 @@ impl<T: Datatype> BufferMut for T {
     }
 }
 
-/// A vector of `count` items that `fill` writes; their memory is zeroed before. How many there are may be what another member has said
-/// in a call that does not fit this one, so more than there is memory for is an error.
+/// A vector of `count` items that `fill` writes; their memory is zeroed before. How many there are
+/// may be what another member has said in a call that does not fit this one, so more than there is
+/// memory for is an error.
 ///
 /// # Safety
 /// If `fill` returns `Ok`, it has written all items, or they are plain.
@@ -81,8 +82,8 @@ pub(crate) unsafe fn collect_vec<T: Datatype>(
     Ok(items)
 }
 
-/// An empty vector with room for `count` items, which is zero. Memory is used only where something is written: it is for the
-/// system to have so much, not for this process.
+/// An empty vector with room for `count` items, which is zero. Memory is used only where something
+/// is written: it is for the system to have so much, not for this process.
 fn zeroed<T>(count: usize) -> Result<Vec<T>> {
     let layout = Layout::array::<T>(count).map_err(|_| too_many::<T>(count))?;
     if layout.size() == 0 {
@@ -93,14 +94,16 @@ fn zeroed<T>(count: usize) -> Result<Vec<T>> {
     if start.is_null() {
         return Err(too_many::<T>(count));
     }
-    // SAFETY: allocated as a vector does it, with room for so many items, none of which is there yet.
+    // SAFETY: allocated as a vector does it, with room for so many items, none of which is there
+    // yet.
     Ok(unsafe { Vec::from_raw_parts(start.cast(), 0, count) })
 }
 
 #[cold]
 pub(crate) fn too_many<T>(count: usize) -> Error {
     let sentence = format!(
-        "there is no memory for {count} items of {} bytes, as many as this call is to receive; do all members make the same call?",
+        "there is no memory for {count} items of {} bytes, as many as this call is to receive; do \
+         all members make the same call?",
         size_of::<T>()
     );
     Error::new(ErrorClass::NO_MEM, sentence)

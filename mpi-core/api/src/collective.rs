@@ -1,8 +1,9 @@
-//! Collective operations that the engine has as such (MPI 5.0, sections 6.3 to 6.9). All members of the communicator call them,
-//! in the same order, with the same root, the same operation, and equally many items.
+//! Collective operations that the engine has as such (MPI 5.0, sections 6.3 to 6.9). All members of
+//! the communicator call them, in the same order, with the same root, the same operation, and
+//! equally many items.
 //!
-//! The memory of results is zeroed before the engine writes to it (see `buffer`): a member that sends fewer items than the
-//! others think must not make them see memory that was never written.
+//! The memory of results is zeroed before the engine writes to it (see `buffer`): a member that
+//! sends fewer items than the others think must not make them see memory that was never written.
 
 use ferrite_engine::{Datatype as Predefined, Op as Handle};
 
@@ -14,8 +15,9 @@ use crate::universe::enter;
 use crate::{Buffer, BufferMut, Communicator, Datatype, Error, ErrorClass, Result};
 use ferrite_fabric::OwnedBuf;
 
-/// Where `items` items begin that an engine's collective operation is told of: null where they have no bytes. An empty vector, or one of
-/// items without a size, says that they are at some address where nothing is, such as the one that means "in place" to the engine.
+/// Where `items` items begin that an engine's collective operation is told of: null where they have
+/// no bytes. An empty vector, or one of items without a size, says that they are at some address
+/// where nothing is, such as the one that means "in place" to the engine.
 fn begin<T: Datatype>(start: *mut T, items: usize) -> *mut u8 {
     match items * size_of::<T>() {
         0 => core::ptr::null_mut(),
@@ -62,7 +64,8 @@ pub(crate) struct Into<T: Datatype> {
 
 impl<T: Datatype> Into<T> {
     /// # Safety
-    /// `items` is writable for `count` items as long as this is used, and any bytes may stay where nothing is received if the type is plain.
+    /// `items` is writable for `count` items as long as this is used, and any bytes may stay where
+    /// nothing is received if the type is plain.
     pub(crate) unsafe fn new(items: *mut T, count: usize) -> Into<T> {
         Into {
             items,
@@ -139,7 +142,8 @@ impl Communicator {
         let fill = |start: *mut T| {
             if !T::PLAIN {
                 for at in 0..length {
-                    // SAFETY: there is room for so many items; any bytes of its packed length make a value.
+                    // SAFETY: there is room for so many items; any bytes of its packed length make
+                    // a value.
                     unsafe { T::unpack(zeros.as_ptr(), start.add(at)) };
                 }
             }
@@ -163,7 +167,8 @@ impl Communicator {
         let items = buffer.items();
         let out = Out::new(items);
         let (count, of) = engine_items::<B::Item>(items.len());
-        // SAFETY: the items are borrowed until the call returns; at the root there is room for all that is received.
+        // SAFETY: the items are borrowed until the call returns; at the root there is room for all
+        // that is received.
         let gather = |into: *mut u8| unsafe {
             engine.gather(
                 out.start(),
@@ -222,7 +227,8 @@ impl Communicator {
         unsafe { collect_vec(all, fill) }
     }
 
-    /// All members' items, combined item by item, for all: a value for a value, a vector for a slice.
+    /// All members' items, combined item by item, for all: a value for a value, a vector for a
+    /// slice.
     ///
     /// ```
     /// use mpi_core::op;
@@ -245,13 +251,14 @@ impl Communicator {
     ) -> Result<B::Owned> {
         let (engine, items) = (enter()?, buffer.items());
         self.reduced(buffer, op, items.len(), |out, into, (count, of), handle| {
-            // SAFETY: `reduced` has room for the result; the items are borrowed until the call returns.
+            // SAFETY: `reduced` has room for the result; the items are borrowed until the call
+            // returns.
             unsafe { engine.allreduce(out, into, count, of, handle, self.comm()) }
         })
     }
 
-    /// A reduction whose result, of as many items as the buffer, is this member's: `run` is given what to send, room for the
-    /// result, how many of what they are, and the operation.
+    /// A reduction whose result, of as many items as the buffer, is this member's: `run` is given
+    /// what to send, room for the result, how many of what they are, and the operation.
     pub(crate) fn reduced<B: Buffer + ?Sized>(
         &self,
         buffer: &B,
@@ -291,7 +298,8 @@ impl Communicator {
         let (engine, root_rank) = (enter()?, self.checked_root(root)?);
         let items = buffer.items();
         let reduce = |out: *const u8, into: *mut u8, (count, of), handle| {
-            // SAFETY: the items are borrowed until the call returns; at the root there is room for the result.
+            // SAFETY: the items are borrowed until the call returns; at the root there is room for
+            // the result.
             unsafe { engine.reduce(out, into, count, of, handle, root_rank, self.comm()) }
         };
         if self.rank() == root {

@@ -9,8 +9,9 @@ use ferrite_engine::status::UNDEFINED;
 use crate::universe::enter;
 use crate::{Destination, Error, ErrorClass, Result};
 
-/// A group of processes with message traffic of its own. Cloning gives another name of the same communicator, which is freed
-/// with its last name; [`Communicator::dup`] makes another communicator. Any thread may use it (see [`Threading`](crate::Threading)).
+/// A group of processes with message traffic of its own. Cloning gives another name of the same
+/// communicator, which is freed with its last name; [`Communicator::dup`] makes another
+/// communicator. Any thread may use it (see [`Threading`](crate::Threading)).
 #[derive(Clone)]
 pub struct Communicator(Arc<Inner>);
 
@@ -68,8 +69,8 @@ impl Communicator {
         Communicator::new(enter()?.comm_dup(self.comm())?, true)
     }
 
-    /// One new communicator for all members that give the same colour, in the order of their keys, and of their ranks where
-    /// keys are equal. `None` for who gives no colour. Collective.
+    /// One new communicator for all members that give the same colour, in the order of their keys,
+    /// and of their ranks where keys are equal. `None` for who gives no colour. Collective.
     ///
     /// ```
     /// # let universe = mpi_core::init()?;
@@ -124,8 +125,8 @@ impl Communicator {
 
     /// The handle: an `MPI_Comm` of the standard ABI, of the engine of this crate.
     ///
-    /// It means nothing to an MPI library: that has an engine of its own, even when it is Ferrite's `libmpi_abi.so.1`. It is
-    /// for code that calls the very engine that this crate is linked with.
+    /// It means nothing to an MPI library: that has an engine of its own, even when it is Ferrite's
+    /// `libmpi_abi.so.1`. It is for code that calls the very engine that this crate is linked with.
     pub fn as_raw(&self) -> usize {
         self.comm().0 as usize
     }
@@ -136,8 +137,9 @@ impl Communicator {
     /// When the handle names no communicator.
     ///
     /// # Safety
-    /// The handle came from the engine that this crate is linked with, and the communicator is freed only after the last clone
-    /// of the returned name is gone, and with no operation under way in another thread.
+    /// The handle came from the engine that this crate is linked with, and the communicator is
+    /// freed only after the last clone of the returned name is gone, and with no operation under
+    /// way in another thread.
     pub unsafe fn from_raw(raw: usize) -> Result<Communicator> {
         let handle = u32::try_from(raw).map_err(|_| {
             let sentence = format!("{raw:#x} is no handle of a communicator");
@@ -161,8 +163,8 @@ impl fmt::Debug for Communicator {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // After finalisation, or in a thread that may not communicate, it is left to the engine. No call uses it: a call
-        // holds a name, and this was the last.
+        // After finalisation, or in a thread that may not communicate, it is left to the engine. No
+        // call uses it: a call holds a name, and this was the last.
         if self.ours
             && let Ok(engine) = enter()
         {

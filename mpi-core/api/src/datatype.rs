@@ -1,8 +1,9 @@
 //! Types whose values can be sent.
 //!
-//! A value's *packed form* is its fields, one after the other, without padding. A type without padding, all of whose bit
-//! patterns are values, is *plain*: its values are sent from where they lie. All others are packed before they leave and
-//! unpacked after they arrive, so padding is never read.
+//! A value's *packed form* is its fields, one after the other, without padding. A type without
+//! padding, all of whose bit patterns are values, is *plain*: its values are sent from where they
+//! lie. All others are packed before they leave and unpacked after they arrive, so padding is never
+//! read.
 
 use core::marker::PhantomData;
 
@@ -10,13 +11,16 @@ use core::marker::PhantomData;
 pub(crate) use ferrite_engine::Datatype as Predefined;
 use ferrite_fabric::{OwnedBuf, RawBuf, RawBufMut};
 
-/// A type whose values can be sent, received and reduced. Derive it: `#[derive(Clone, Copy, Datatype)]`.
+/// A type whose values can be sent, received and reduced. Derive it: `#[derive(Clone, Copy,
+/// Datatype)]`.
 ///
-/// Implemented for integers, floating-point numbers, `bool`, arrays and tuples of such types. `char`, references, pointers and
-/// enums are not such types, because what a peer sends need not be a valid value of them.
+/// Implemented for integers, floating-point numbers, `bool`, arrays and tuples of such types.
+/// `char`, references, pointers and enums are not such types, because what a peer sends need not be
+/// a valid value of them.
 ///
-/// All ranks must have the same definition: a plain type travels as its bytes, in the order that the compiler chose for its
-/// fields. Ranks that run different programs should share a `#[repr(C)]` type.
+/// All ranks must have the same definition: a plain type travels as its bytes, in the order that
+/// the compiler chose for its fields. Ranks that run different programs should share a `#[repr(C)]`
+/// type.
 ///
 /// ```
 /// use mpi_core::Datatype;
@@ -28,7 +32,8 @@ use ferrite_fabric::{OwnedBuf, RawBuf, RawBufMut};
 /// }
 /// ```
 ///
-/// What could become an invalid value is rejected: enums, references, pointers, and fields that are no [`Datatype`].
+/// What could become an invalid value is rejected: enums, references, pointers, and fields that are
+/// no [`Datatype`].
 ///
 /// ```compile_fail
 /// #[derive(Clone, Copy, mpi_core::Datatype)]
@@ -50,14 +55,16 @@ use ferrite_fabric::{OwnedBuf, RawBuf, RawBufMut};
 /// # Safety
 /// * `pack` initialises `PACKED` bytes from every value.
 /// * `unpack` makes a valid value of any `PACKED` initialised bytes.
-/// * If `PLAIN`, the type has no padding, every bit pattern of its size is a valid value, and `PACKED` is its size.
+/// * If `PLAIN`, the type has no padding, every bit pattern of its size is a valid value, and
+///   `PACKED` is its size.
 /// * If `ELEMENT` is `Some`, the packed form is a row of items of that type.
 pub unsafe trait Datatype: Copy + Send + Sync + 'static {
     /// Bytes of the packed form.
     const PACKED: usize;
     /// Whether the bytes of a value are its packed form, and any bytes are a value.
     const PLAIN: bool;
-    /// The one predefined type that the packed form is a row of, if there is one, and its size in bytes.
+    /// The one predefined type that the packed form is a row of, if there is one, and its size in
+    /// bytes.
     #[doc(hidden)]
     const ELEMENT: Option<(Predefined, usize)> = None;
 
@@ -117,7 +124,8 @@ plain! {
     u128 = None;
 }
 
-// SAFETY: a bool is a byte; only 0 and 1 are bools, so it is not plain, and any byte but 0 becomes `true`.
+// SAFETY: a bool is a byte; only 0 and 1 are bools, so it is not plain, and any byte but 0 becomes
+// `true`.
 unsafe impl Datatype for bool {
     const PACKED: usize = 1;
     const PLAIN: bool = false;

@@ -8,8 +8,8 @@ use crate::Status;
 /// What calls return.
 pub type Result<T> = core::result::Result<T, Error>;
 
-/// Why a call failed: a class of the standard (MPI 5.0, section 9.4) and a sentence that says what was called, with what,
-/// and what to do. One pointer wide.
+/// Why a call failed: a class of the standard (MPI 5.0, section 9.4) and a sentence that says what
+/// was called, with what, and what to do. One pointer wide.
 pub struct Error(ferrite_engine::Error);
 
 impl Error {
@@ -28,7 +28,8 @@ impl Error {
         self.0.sentence()
     }
 
-    /// The status of the operation that failed, if it came so far: a truncated message still has a source.
+    /// The status of the operation that failed, if it came so far: a truncated message still has a
+    /// source.
     pub fn status(&self) -> Option<Status> {
         self.0.status().map(Status)
     }

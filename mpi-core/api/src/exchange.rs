@@ -1,5 +1,6 @@
-//! Collective operations that deal out different items: scatter, all-to-all, those with blocks of any lengths, which the members tell
-//! each other first, and the prefix reductions (MPI 5.0, sections 6.5 to 6.11).
+//! Collective operations that deal out different items: scatter, all-to-all, those with blocks of
+//! any lengths, which the members tell each other first, and the prefix reductions (MPI 5.0,
+//! sections 6.5 to 6.11).
 
 use core::alloc::Layout;
 use core::iter::repeat_n;
@@ -106,7 +107,8 @@ impl Communicator {
             let comm = self.comm();
             let (start, here) = (out.start(), Waits::Here);
             let call = engine.plan_gatherv(here, start, count, of, received, root_rank, comm)?;
-            // SAFETY: the items are borrowed until the call returns; at the root there is room for all that is received.
+            // SAFETY: the items are borrowed until the call returns; at the root there is room for
+            // all that is received.
             unsafe { engine.run_to_end(comm, call) }.map_err(Error::from)
         };
         match lengths {
@@ -128,12 +130,14 @@ impl Communicator {
         Blocks::new::<B::Item>(&lengths)?.collect(&lengths, |received| {
             let (comm, start) = (self.comm(), out.start());
             let call = engine.plan_allgatherv(Waits::Here, start, count, of, received, comm)?;
-            // SAFETY: the items are borrowed until the call returns, and there is room for all that is received.
+            // SAFETY: the items are borrowed until the call returns, and there is room for all that
+            // is received.
             unsafe { engine.run_to_end(comm, call) }.map_err(Error::from)
         })
     }
 
-    /// Equal parts of the root's items, one for each member in the order of rank. Others than the root say `None`.
+    /// Equal parts of the root's items, one for each member in the order of rank. Others than the
+    /// root say `None`.
     ///
     /// ```
     /// # let universe = mpi_core::init()?;
@@ -145,7 +149,8 @@ impl Communicator {
     /// ```
     ///
     /// # Errors
-    /// When the items cannot be divided equally or the root has none (then at all ranks); as [`Communicator::broadcast`].
+    /// When the items cannot be divided equally or the root has none (then at all ranks); as
+    /// [`Communicator::broadcast`].
     pub fn scatter<T: Datatype>(&self, items: Option<&[T]>, root: usize) -> Result<Vec<T>> {
         let (engine, root_rank) = (enter()?, self.checked_root(root)?);
         let items = items.filter(|_| self.rank() == root);
@@ -155,7 +160,8 @@ impl Communicator {
         self.broadcast(&mut width, root)?;
         if width == WRONG {
             let sentence = format!(
-                "root {root} must give items, in equal parts for {} ranks: scatter_v takes parts of different lengths",
+                "root {root} must give items, in equal parts for {} ranks: scatter_v takes parts \
+                 of different lengths",
                 self.size()
             );
             return Err(Error::new(ErrorClass::COUNT, sentence));
@@ -169,10 +175,12 @@ impl Communicator {
         })
     }
 
-    /// Parts of any lengths, which the root has for the members in the order of rank. Others than the root say `None`.
+    /// Parts of any lengths, which the root has for the members in the order of rank. Others than
+    /// the root say `None`.
     ///
     /// # Errors
-    /// When the root has not one part for each member (then at all ranks); as [`Communicator::broadcast`].
+    /// When the root has not one part for each member (then at all ranks); as
+    /// [`Communicator::broadcast`].
     pub fn scatter_v<T: Datatype>(&self, parts: Option<&[Vec<T>]>, root: usize) -> Result<Vec<T>> {
         let (engine, root_rank) = (enter()?, self.checked_root(root)?);
         let parts = parts.filter(|_| self.rank() == root);
@@ -225,7 +233,8 @@ impl Communicator {
         unsafe { collect_vec(items, fill) }
     }
 
-    /// Equal parts of each member's items, one for each member; each receives one part of every member, in the order of rank.
+    /// Equal parts of each member's items, one for each member; each receives one part of every
+    /// member, in the order of rank.
     ///
     /// # Errors
     /// When the items cannot be divided equally; when a member is lost.
@@ -250,7 +259,8 @@ impl Communicator {
         Err(Error::new(ErrorClass::COUNT, sentence))
     }
 
-    /// A part of any length for each member; each receives one part of every member, in the order of rank.
+    /// A part of any length for each member; each receives one part of every member, in the order
+    /// of rank.
     ///
     /// # Errors
     /// When there is not one part for each member; when a member is lost.
@@ -267,7 +277,8 @@ impl Communicator {
         Blocks::new::<T>(&came)?.collect(&came, |received| {
             let (sent, comm) = (blocks.at::<T>(out.start().cast_mut()), self.comm());
             let call = engine.plan_alltoallv(Waits::Here, Some(sent), received, comm)?;
-            // SAFETY: the items are borrowed until the call returns, and there is room for all that is received.
+            // SAFETY: the items are borrowed until the call returns, and there is room for all that
+            // is received.
             unsafe { engine.run_to_end(comm, call) }.map_err(Error::from)
         })
     }
@@ -279,7 +290,8 @@ impl Communicator {
     pub fn scan<B: Buffer + ?Sized>(&self, buffer: &B, op: Op<'_, B::Item>) -> Result<B::Owned> {
         let (engine, items) = (enter()?, buffer.items());
         self.reduced(buffer, op, items.len(), |out, into, (count, of), handle| {
-            // SAFETY: `reduced` has room for the result; the items are borrowed until the call returns.
+            // SAFETY: `reduced` has room for the result; the items are borrowed until the call
+            // returns.
             unsafe { engine.scan(out, into, count, of, handle, self.comm()) }
         })
     }
@@ -295,13 +307,15 @@ impl Communicator {
     ) -> Result<Option<B::Owned>> {
         let (engine, items) = (enter()?, buffer.items());
         let below = self.reduced(buffer, op, items.len(), |out, into, (count, of), handle| {
-            // SAFETY: `reduced` has room for the result; the items are borrowed until the call returns.
+            // SAFETY: `reduced` has room for the result; the items are borrowed until the call
+            // returns.
             unsafe { engine.exscan(out, into, count, of, handle, self.comm()) }
         })?;
         Ok((self.rank() > 0).then_some(below))
     }
 
-    /// Combines all members' items, item by item, and gives each member an equal part of the result, in the order of rank.
+    /// Combines all members' items, item by item, and gives each member an equal part of the
+    /// result, in the order of rank.
     ///
     /// # Errors
     /// As [`Communicator::all_to_all`].
@@ -316,7 +330,8 @@ impl Communicator {
         self.received(width, |into| {
             with_operation(op, width, |(count, of), handle| {
                 let (start, comm) = (out.start(), self.comm());
-                // SAFETY: the items are borrowed until the call returns, and there is room for a part.
+                // SAFETY: the items are borrowed until the call returns, and there is room for a
+                // part.
                 unsafe { engine.reduce_scatter_block(start, into, count, of, handle, comm) }
                     .map_err(Error::from)
             })

@@ -1,7 +1,8 @@
 //! MPI for Rust.
 //!
-//! One dependency: the engine is part of the program. Nothing is needed to build it but Rust, and no MPI library to run it; it runs alone,
-//! under Ferrite's `mpiexec`, and under the launchers of others that speak PMI-1.
+//! One dependency: the engine is part of the program. Nothing is needed to build it but Rust, and
+//! no MPI library to run it; it runs alone, under Ferrite's `mpiexec`, and under the launchers of
+//! others that speak PMI-1.
 //!
 //! ```
 //! fn main() -> mpi_core::Result<()> {
@@ -13,13 +14,15 @@
 //! }
 //! ```
 //!
-//! * Every call returns a [`Result`], whose [`Error`] says what was wrong and how to mend it. No error ends the program.
+//! * Every call returns a [`Result`], whose [`Error`] says what was wrong and how to mend it. No
+//!   error ends the program.
 //! * Single values, slices and vectors of any [`Datatype`] are sent; derive it for your structs.
-//! * Operations under way borrow their buffers in a [`scope()`], or own them ([`OwnedRequest`]), and can be awaited.
+//! * Operations under way borrow their buffers in a [`scope()`], or own them ([`OwnedRequest`]),
+//!   and can be awaited.
 //! * [`test`](macro@test) runs a test on several ranks, without a launcher.
 //!
-//! This crate is a composition root, as the C ABI is: it offers transports to the engine and asks the launcher's client for the job.
-//! It holds no MPI semantics of its own.
+//! This crate is a composition root, as the C ABI is: it offers transports to the engine and asks
+//! the launcher's client for the job. It holds no MPI semantics of its own.
 
 mod buffer;
 mod collective;

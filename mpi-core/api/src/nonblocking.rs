@@ -1,5 +1,5 @@
-//! Nonblocking collective operations (MPI 5.0, section 6.12). All members start them in the same order, among the blocking ones too; what
-//! is computed meanwhile overlaps.
+//! Nonblocking collective operations (MPI 5.0, section 6.12). All members start them in the same
+//! order, among the blocking ones too; what is computed meanwhile overlaps.
 
 use core::mem::size_of_val;
 use core::panic::AssertUnwindSafe;
@@ -41,7 +41,8 @@ impl Communicator {
         // SAFETY: the items are borrowed until the scope ends.
         let both = unsafe { Into::filled(items) };
         let (count, of) = engine_items::<B::Item>(items.len());
-        // SAFETY: the items are borrowed, and the packed form is the operation's, until it is complete.
+        // SAFETY: the items are borrowed, and the packed form is the operation's, until it is
+        // complete.
         let handle = unsafe { engine.ibcast(both.start(), count, of, root_rank, self.comm())? };
         Ok(started(scope, engine, handle, move || {
             both.finish();
@@ -49,7 +50,8 @@ impl Communicator {
         }))
     }
 
-    /// Starts to give all members' items to all, in the order of rank: `into` has room for as many from each.
+    /// Starts to give all members' items to all, in the order of rank: `into` has room for as many
+    /// from each.
     ///
     /// # Errors
     /// When there is other room; as [`Communicator::all_gather`].
@@ -72,7 +74,8 @@ impl Communicator {
         })
     }
 
-    /// Starts to give each member an equal part of everybody's items: `into` has room for as many as the member gives.
+    /// Starts to give each member an equal part of everybody's items: `into` has room for as many
+    /// as the member gives.
     ///
     /// # Errors
     /// When there is other room; as [`Communicator::all_to_all`].
@@ -96,7 +99,8 @@ impl Communicator {
         })
     }
 
-    /// Starts to combine all members' items, item by item, for all: `into` has room for as many as the buffer has.
+    /// Starts to combine all members' items, item by item, for all: `into` has room for as many as
+    /// the buffer has.
     ///
     /// ```
     /// use mpi_core::op;
@@ -137,8 +141,8 @@ impl Communicator {
         })
     }
 
-    /// Starts to combine all members' items, item by item, for the root, which says where to: `into` has room for as many as
-    /// the buffer has. Others may say `None`.
+    /// Starts to combine all members' items, item by item, for the root, which says where to:
+    /// `into` has room for as many as the buffer has. Others may say `None`.
     ///
     /// # Errors
     /// When the root has no room, or other room; as [`Communicator::reduce`].
@@ -177,8 +181,9 @@ fn nothing() -> Option<Panic> {
     None
 }
 
-/// Has `start` start an operation that sends some items and receives into room for others, which are borrowed, or packed in memory of the
-/// operation's own, until it is complete. `after` and what it has are kept as long; it runs then.
+/// Has `start` start an operation that sends some items and receives into room for others, which
+/// are borrowed, or packed in memory of the operation's own, until it is complete. `after` and what
+/// it has are kept as long; it runs then.
 fn exchanging<'scope, T: Datatype>(
     scope: &'scope Scope<'scope, '_>,
     engine: &'static Engine,
@@ -208,7 +213,8 @@ fn started<'scope>(
         // Complete already.
         SENT => match catch_unwind(AssertUnwindSafe(then)).unwrap_or_else(Some) {
             None => return Request::complete(),
-            // It panics where it would had it completed later: members must not differ in what they start after it.
+            // It panics where it would had it completed later: members must not differ in what they
+            // start after it.
             panic => Box::new(move || panic),
         },
         _ => Box::new(then),

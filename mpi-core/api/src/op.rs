@@ -8,8 +8,8 @@ use crate::Datatype;
 
 /// How two items are combined into one, associatively. `left` is the item of the lower rank.
 ///
-/// Made by the functions of [this module](self): [`sum`], [`product`], [`min`], [`max`], [`all`], [`any`], and the like;
-/// of closures by [`function`] and [`commutative`].
+/// Made by the functions of [this module](self): [`sum`], [`product`], [`min`], [`max`], [`all`],
+/// [`any`], and the like; of closures by [`function`] and [`commutative`].
 pub struct Op<'f, T> {
     /// The engine's own loop for it, if it has one.
     pub(crate) predefined: Option<Handle>,
@@ -149,9 +149,10 @@ pub fn bit_xor<T: Integer>() -> Op<'static, T> {
 
 /// An associative function of the program. Items are combined in the order of their ranks.
 ///
-/// If it panics on some rank, that rank's call panics after the collective operation has ended; what the others get is
-/// undefined but a value. It should not communicate (MPI 5.0, section 6.9.5): the operation it is called for waits meanwhile,
-/// and so may be what it waits for. A nonblocking operation may call it in any thread that waits for something.
+/// If it panics on some rank, that rank's call panics after the collective operation has ended;
+/// what the others get is undefined but a value. It should not communicate (MPI 5.0, section
+/// 6.9.5): the operation it is called for waits meanwhile, and so may be what it waits for. A
+/// nonblocking operation may call it in any thread that waits for something.
 pub fn function<'f, T>(combine: impl Fn(T, T) -> T + Sync + 'f) -> Op<'f, T> {
     Op {
         predefined: None,
@@ -160,7 +161,8 @@ pub fn function<'f, T>(combine: impl Fn(T, T) -> T + Sync + 'f) -> Op<'f, T> {
     }
 }
 
-/// An associative and commutative function of the program: the order in which items are combined is free. As [`function`] otherwise.
+/// An associative and commutative function of the program: the order in which items are combined is
+/// free. As [`function`] otherwise.
 pub fn commutative<'f, T>(combine: impl Fn(T, T) -> T + Sync + 'f) -> Op<'f, T> {
     Op {
         is_commutative: true,

@@ -1,8 +1,8 @@
 //! Operations under way that own their buffers, to be waited for or awaited.
 //!
-//! The buffer is in the request, on the heap, and is given back when the operation is complete. A request that is forgotten
-//! never frees its buffer; one that is dropped is taken back if it receives, and if it sends, the buffer is kept until the
-//! message has left.
+//! The buffer is in the request, on the heap, and is given back when the operation is complete. A
+//! request that is forgotten never frees its buffer; one that is dropped is taken back if it
+//! receives, and if it sends, the buffer is kept until the message has left.
 
 use core::any::Any;
 use core::future::Future;
@@ -53,7 +53,8 @@ impl<T: Datatype> OwnedBuffer for Box<[T]> {
     }
 }
 
-/// An operation under way that owns its buffer. Wait for it, or await it in any executor; both give the buffer back.
+/// An operation under way that owns its buffer. Wait for it, or await it in any executor; both give
+/// the buffer back.
 ///
 /// ```
 /// # let universe = mpi_core::init()?;
@@ -71,13 +72,15 @@ impl<T: Datatype> OwnedBuffer for Box<[T]> {
 /// # mpi_core::Result::Ok(())
 /// ```
 ///
-/// A receive may be dropped at any time, by a `select` for instance, and no message is lost: one that it was given goes to the
-/// next receive that takes it, in the order in which messages were sent, except that receives which were under way already may
-/// have been given later ones. Dropping waits for a message that has begun to arrive. A message that was too long for the
-/// buffer is gone, with the error.
+/// A receive may be dropped at any time, by a `select` for instance, and no message is lost: one
+/// that it was given goes to the next receive that takes it, in the order in which messages were
+/// sent, except that receives which were under way already may have been given later ones. Dropping
+/// waits for a message that has begun to arrive. A message that was too long for the buffer is
+/// gone, with the error.
 ///
-/// A send may be dropped, too: the message is sent nevertheless. One that nobody has received when all ranks finalise is reported by
-/// [`Universe::finalize`](crate::Universe::finalize), or on standard error when the `Universe` is dropped.
+/// A send may be dropped, too: the message is sent nevertheless. One that nobody has received when
+/// all ranks finalise is reported by [`Universe::finalize`](crate::Universe::finalize), or on
+/// standard error when the `Universe` is dropped.
 #[must_use = "dropping it takes a receive back, and gives the buffer of a send away"]
 pub struct OwnedRequest<B: OwnedBuffer> {
     under_way: Option<UnderWay<B::Item>>,
@@ -95,7 +98,8 @@ struct UnderWay<T: Datatype> {
     watched: bool,
 }
 
-// SAFETY: items are `Send`, and the engine may complete an operation in any thread that `enter` lets in.
+// SAFETY: items are `Send`, and the engine may complete an operation in any thread that `enter`
+// lets in.
 unsafe impl<B: OwnedBuffer> Send for OwnedRequest<B> {}
 
 impl<B: OwnedBuffer> Unpin for OwnedRequest<B> {}
@@ -159,7 +163,8 @@ impl<T: Datatype> UnderWay<T> {
         if self.sent.is_none() {
             let count = arrived::<T>(status);
             if let Some(packed) = packed {
-                // SAFETY: the bytes were received into `packed`, which has room for as many items as `items`.
+                // SAFETY: the bytes were received into `packed`, which has room for as many items
+                // as `items`.
                 unsafe { unpack_items(packed.buf().ptr, count, items.as_mut_ptr()) };
             }
             items.truncate(count);
@@ -249,7 +254,8 @@ struct Envelope {
 static ABANDONED: Mutex<Vec<Abandoned>> = Mutex::new(Vec::new());
 
 fn abandon(engine: &Engine, send: Abandoned) {
-    // Not under the lock: a look at a request makes progress, which may call the program's closures.
+    // Not under the lock: a look at a request makes progress, which may call the program's
+    // closures.
     let mut all = take_abandoned();
     all.push(send);
     let mut left = sweep(engine, all);
@@ -273,7 +279,8 @@ fn sweep(engine: &Engine, mut all: Vec<Abandoned>) -> Vec<Abandoned> {
 /// How long messages that were received take to be known to be, once all ranks finalise.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// How long the other ranks may take to finalise until a sentence says what this one has sent in vain so far.
+/// How long the other ranks may take to finalise until a sentence says what this one has sent in
+/// vain so far.
 const LATE: Duration = Duration::from_secs(5);
 
 fn take_abandoned() -> Vec<Abandoned> {
@@ -303,8 +310,8 @@ fn in_words(engine: &Engine, all: &[Abandoned]) -> String {
     }
 }
 
-/// Before finalisation, which waits for the other ranks: tells of sends that nobody waits for if that takes long, as the others
-/// may wait for something else. Dropped, it tells nothing any more.
+/// Before finalisation, which waits for the other ranks: tells of sends that nobody waits for if
+/// that takes long, as the others may wait for something else. Dropped, it tells nothing any more.
 pub(crate) fn tell_if_late(engine: &Engine) -> Option<Late> {
     let mut all = sweep(engine, take_abandoned());
     if all.is_empty() {
@@ -318,7 +325,8 @@ pub(crate) fn tell_if_late(engine: &Engine) -> Option<Late> {
     let tell = move || {
         if let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(LATE) {
             eprintln!(
-                "mpi_core: rank {rank} has waited {LATE:?} for the other ranks to finalise; nobody has received yet what it has sent without \
+                "mpi_core: rank {rank} has waited {LATE:?} for the other ranks to finalise; nobody \
+                 has received yet what it has sent without \
                  waiting for it: {words}"
             );
         }
@@ -346,8 +354,9 @@ impl Drop for Late {
     }
 }
 
-/// Within finalisation, when all ranks have come so far: nothing more will be received. Waits for sends that nobody waits for
-/// to be over, and tells of those that are not received. Their buffers stay for ever.
+/// Within finalisation, when all ranks have come so far: nothing more will be received. Waits for
+/// sends that nobody waits for to be over, and tells of those that are not received. Their buffers
+/// stay for ever.
 pub(crate) fn complete_abandoned(engine: &Engine) -> Option<String> {
     let mut all = sweep(engine, take_abandoned());
     let until = Instant::now() + LAST_WORDS;
@@ -359,7 +368,8 @@ pub(crate) fn complete_abandoned(engine: &Engine) -> Option<String> {
         return None;
     }
     let sentence = format!(
-        "all ranks have finalised, and nobody has received what rank {} has sent without waiting for it: {}",
+        "all ranks have finalised, and nobody has received what rank {} has sent without waiting \
+         for it: {}",
         engine.job_rank(),
         in_words(engine, &all)
     );

@@ -26,7 +26,8 @@ impl Communicator {
     /// ```
     ///
     /// # Errors
-    /// When the destination is no rank of this communicator or the tag is negative, or when the destination is lost.
+    /// When the destination is no rank of this communicator or the tag is negative, or when the
+    /// destination is lost.
     #[inline]
     pub fn send<B: Buffer + ?Sized>(
         &self,
@@ -85,12 +86,13 @@ impl Communicator {
             .map_err(Error::from)
     }
 
-    /// Receives a message that may be shorter than the buffer. [`Status::count`] says how many items came; the others keep
-    /// their values.
+    /// Receives a message that may be shorter than the buffer. [`Status::count`] says how many
+    /// items came; the others keep their values.
     ///
     /// # Errors
-    /// Of class [`ErrorClass::TRUNCATE`] when the message is longer than the buffer; when the source is no rank of this
-    /// communicator, or is lost; when another thread finalises MPI meanwhile.
+    /// Of class [`ErrorClass::TRUNCATE`] when the message is longer than the buffer; when the
+    /// source is no rank of this communicator, or is lost; when another thread finalises MPI
+    /// meanwhile.
     #[inline]
     pub fn recv_into<B: BufferMut + ?Sized>(
         &self,
@@ -139,7 +141,8 @@ impl Communicator {
     /// Receives a message of any length.
     ///
     /// # Errors
-    /// As [`Communicator::recv_into`], and when the message is no whole number of items; it is taken nevertheless.
+    /// As [`Communicator::recv_into`], and when the message is no whole number of items; it is
+    /// taken nevertheless.
     pub fn recv_vec<T: Datatype>(
         &self,
         source: impl Into<Source>,
@@ -222,7 +225,8 @@ impl Communicator {
         if C::Item::PLAIN {
             let (room, of_room) = engine_items::<C::Item>(items.len());
             let into = items.as_mut_ptr().cast();
-            // SAFETY: both buffers are borrowed until the call returns, one of them mutably, so they do not overlap.
+            // SAFETY: both buffers are borrowed until the call returns, one of them mutably, so
+            // they do not overlap.
             return Ok(Status(unsafe {
                 engine.sendrecv(
                     sent, count, of, dest, send_tag, into, room, of_room, source, recv_tag, comm,
@@ -248,7 +252,8 @@ impl Communicator {
     /// Waits for a message and says what it is, without receiving it.
     ///
     /// # Errors
-    /// When the source is no rank of this communicator, or is lost; when another thread finalises MPI meanwhile.
+    /// When the source is no rank of this communicator, or is lost; when another thread finalises
+    /// MPI meanwhile.
     pub fn probe(&self, source: impl Into<Source>, tag: impl Into<Tag>) -> Result<Status> {
         let engine = enter()?;
         Ok(Status(engine.probe(
@@ -299,7 +304,8 @@ unsafe fn receive<T: Datatype>(
         }));
     }
     let mut bytes = vec![0u8; count * T::PACKED];
-    // SAFETY: the bytes are here until the call returns; what has arrived is unpacked into the caller's items.
+    // SAFETY: the bytes are here until the call returns; what has arrived is unpacked into the
+    // caller's items.
     unsafe {
         let (into, room) = (bytes.as_mut_ptr(), bytes.len() as i64);
         let status = Status(engine.recv(into, room, Predefined::BYTE, source, tag, comm)?);
@@ -312,7 +318,8 @@ unsafe fn receive<T: Datatype>(
 fn not_one(status: Status, size: usize) -> Error {
     let sentence = match status.source() {
         Some(source) => format!(
-            "the message of rank {source} has {} bytes, one value has {size}: to receive none or several, use recv_vec",
+            "the message of rank {source} has {} bytes, one value has {size}: to receive none or \
+             several, use recv_vec",
             status.bytes()
         ),
         None => String::from(

@@ -1,5 +1,5 @@
-//! Operations of reductions as the engine wants them: predefined ones by their handles, closures as its callbacks. Items that
-//! the engine has no type for travel packed, as so many bytes.
+//! Operations of reductions as the engine wants them: predefined ones by their handles, closures as
+//! its callbacks. Items that the engine has no type for travel packed, as so many bytes.
 
 use core::any::Any;
 use core::marker::PhantomData;
@@ -26,10 +26,12 @@ struct Closure<'f, T> {
     panic: Mutex<Option<Panic>>,
 }
 
-/// Calls a closure for a row of items. It must not unwind into the engine, so a panic is kept for later.
+/// Calls a closure for a row of items. It must not unwind into the engine, so a panic is kept for
+/// later.
 ///
 /// # Safety
-/// `closure` is the exposed address of a `Closure<T>`; the buffers are as of [`Callback::call`], with packed items of `T`.
+/// `closure` is the exposed address of a `Closure<T>`; the buffers are as of [`Callback::call`],
+/// with packed items of `T`.
 unsafe fn call_closure<T: Datatype>(
     closure: usize,
     input: *const u8,
@@ -83,8 +85,8 @@ pub(crate) struct Operation<'f, T: Datatype> {
     /// How many of what type the items are to the engine.
     pub(crate) of: (i64, Handle),
     pub(crate) handle: OpHandle,
-    /// Neither is predefined. The engine has the closure's address, so it is reached by this pointer alone, which a box that is moved
-    /// would invalidate.
+    /// Neither is predefined. The engine has the closure's address, so it is reached by this
+    /// pointer alone, which a box that is moved would invalidate.
     closure: Option<NonNull<Closure<'f, T>>>,
     packed: bool,
     of_closure: PhantomData<Closure<'f, T>>,
@@ -116,7 +118,8 @@ impl<'f, T: Datatype> Operation<'f, T> {
             panic: Mutex::new(None),
         })));
         let address = closure.as_ptr().expose_provenance();
-        // SAFETY: the closure may be called from any thread, and stays where it is until the operation is dropped.
+        // SAFETY: the closure may be called from any thread, and stays where it is until the
+        // operation is dropped.
         let callback = unsafe { Callback::new(address, call_closure::<T> as ReduceFunction) };
         let mut operation = Operation {
             of: engine_items::<T>(items),
@@ -159,8 +162,8 @@ impl<T: Datatype> Drop for Operation<'_, T> {
     }
 }
 
-/// Has `run` reduce `items` items to its end: it is told how many of what type they are to the engine, and the operation. A
-/// panic of a closure goes on afterwards.
+/// Has `run` reduce `items` items to its end: it is told how many of what type they are to the
+/// engine, and the operation. A panic of a closure goes on afterwards.
 pub(crate) fn with_operation<T: Datatype, R>(
     op: Op<'_, T>,
     items: usize,

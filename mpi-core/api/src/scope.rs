@@ -1,10 +1,11 @@
 //! Operations under way on borrowed buffers.
 //!
-//! A buffer is borrowed for `'scope`, which ends only after [`scope`] has completed all operations that were started in it:
-//! forgetting a [`Request`] does not free its buffer, as the request is the scope's, and a [`Request`] is only its number there.
+//! A buffer is borrowed for `'scope`, which ends only after [`scope`] has completed all operations
+//! that were started in it: forgetting a [`Request`] does not free its buffer, as the request is
+//! the scope's, and a [`Request`] is only its number there.
 //!
-//! What the program panics with, and what its closures hold, is dropped while nothing is borrowed and caught if it panics: an operation
-//! under way must not lose its buffer to an unwinding stack.
+//! What the program panics with, and what its closures hold, is dropped while nothing is borrowed
+//! and caught if it panics: an operation under way must not lose its buffer to an unwinding stack.
 
 use core::any::Any;
 use core::cell::RefCell;
@@ -24,7 +25,8 @@ use crate::reduction::Panic;
 use crate::universe::{BORROWING, enter};
 use crate::{Buffer, BufferMut, Communicator, Datatype, Destination, Result, Source, Status, Tag};
 
-/// How long a scope that ends by a panic waits for operations that cannot be cancelled: the peers may have begun them, too.
+/// How long a scope that ends by a panic waits for operations that cannot be cancelled: the peers
+/// may have begun them, too.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Where operations are started that are complete when it ends.
@@ -78,13 +80,14 @@ impl Unpack {
     }
 }
 
-/// Starts operations whose buffers are borrowed, and completes them all at the end of `run`. The first error of `run`, or else
-/// of an operation that nobody waited for, is returned.
+/// Starts operations whose buffers are borrowed, and completes them all at the end of `run`. The
+/// first error of `run`, or else of an operation that nobody waited for, is returned.
 ///
-/// When `run` panics, its operations are cancelled. Those that cannot be, as collective ones and messages that are being moved,
-/// are waited for, since they use buffers that the panic is about to free. If they are not complete within 2 seconds, because
-/// the peers wait for something that this panic has prevented, the whole job ends, as by [`Communicator::abort`], with a
-/// sentence that names the rank and has the panic's message.
+/// When `run` panics, its operations are cancelled. Those that cannot be, as collective ones and
+/// messages that are being moved, are waited for, since they use buffers that the panic is about to
+/// free. If they are not complete within 2 seconds, because the peers wait for something that this
+/// panic has prevented, the whole job ends, as by [`Communicator::abort`], with a sentence that
+/// names the rank and has the panic's message.
 ///
 /// ```
 /// # let universe = mpi_core::init()?;
@@ -178,7 +181,8 @@ fn complete_all(list: &List) -> Result<()> {
     all
 }
 
-/// What the program panics with is its own, and may panic again when it is dropped: the second one is forgotten.
+/// What the program panics with is its own, and may panic again when it is dropped: the second one
+/// is forgotten.
 fn keep_first(first: &mut Option<Panic>, second: Option<Panic>) {
     match first {
         None => *first = second,
@@ -186,7 +190,8 @@ fn keep_first(first: &mut Option<Panic>, second: Option<Panic>) {
     }
 }
 
-/// Ends the operations of a scope that panics: cancels them, waits a while for those that cannot be, then ends the job.
+/// Ends the operations of a scope that panics: cancels them, waits a while for those that cannot
+/// be, then ends the job.
 #[cold]
 fn take_back(list: &List, panic: &(dyn Any + Send)) {
     let handles = || {
@@ -228,7 +233,8 @@ fn why_ended(left: usize, panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(|text| &**text));
     format!(
-        "a scope ends by a panic with {left} operations under way that cannot be cancelled and do not complete, such as a collective that \
+        "a scope ends by a panic with {left} operations under way that cannot be cancelled and do \
+         not complete, such as a collective that \
          others have not started; the panic: {}",
         text.unwrap_or("(no text)")
     )
@@ -279,7 +285,8 @@ fn finish(
         Err(error) => return (Err(error.into()), then),
     };
     if let (Some(unpack), Some(packed)) = (unpack, packed) {
-        // SAFETY: the bytes were received into `packed`, which has room for as many items as the buffer.
+        // SAFETY: the bytes were received into `packed`, which has room for as many items as the
+        // buffer.
         unsafe { unpack.run(&packed, status.bytes()) };
     }
     (Ok(status), then)
@@ -396,7 +403,8 @@ impl Communicator {
         Ok(keep(scope, engine, handle, Some(bytes), None))
     }
 
-    /// Starts to send, synchronously: the operation is complete when the receiver has begun to receive.
+    /// Starts to send, synchronously: the operation is complete when the receiver has begun to
+    /// receive.
     ///
     /// # Errors
     /// As [`Communicator::send`].
@@ -419,7 +427,8 @@ impl Communicator {
             let place = sent_bytes(&bytes);
             (Some(bytes), place)
         };
-        // SAFETY: the items are borrowed until the scope ends, which completes the operation; so is the packed form kept.
+        // SAFETY: the items are borrowed until the scope ends, which completes the operation; so is
+        // the packed form kept.
         let handle = unsafe { engine.isend_mode(mode, start, count, of, dest, tag, self.comm())? };
         Ok(keep(scope, engine, handle, bytes, None))
     }
@@ -455,7 +464,8 @@ impl Communicator {
     }
 }
 
-/// A collective operation that was started, with what is the operation's until it is complete and what follows then.
+/// A collective operation that was started, with what is the operation's until it is complete and
+/// what follows then.
 ///
 /// # Safety
 /// `then` may borrow what lives as long as `'scope`.

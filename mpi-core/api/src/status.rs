@@ -43,7 +43,8 @@ fn rank(rank: i64) -> Result<i32> {
 #[cold]
 fn no_rank(rank: i64) -> Error {
     let sentence = format!(
-        "{rank} is no rank; for any process say Source::Any, for none Source::Null or Destination::Null"
+        "{rank} is no rank; for any process say Source::Any, for none Source::Null or \
+         Destination::Null"
     );
     Error::new(ErrorClass::RANK, sentence)
 }

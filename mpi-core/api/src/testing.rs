@@ -1,8 +1,9 @@
 //! Tests on several ranks: what [`#[mpi_core::test]`](macro@crate::test) expands to.
 //!
-//! The test starts its own executable once for each rank, for this one test, and serves the ranks as a PMI-1 launcher on the loopback
-//! interface: neither a launcher nor anything else must be installed. A rank ends when its standard input does, so none
-//! outlives the test, however that ends.
+//! The test starts its own executable once for each rank, for this one test, and serves the ranks
+//! as a PMI-1 launcher on the loopback interface: neither a launcher nor anything else must be
+//! installed. A rank ends when its standard input does, so none outlives the test, however that
+//! ends.
 
 use std::collections::HashMap;
 use std::fmt::{Debug, Write as _};
@@ -51,7 +52,8 @@ impl<E: Debug> Verdict for Result<(), E> {
     }
 }
 
-/// Runs a test on several ranks; in a rank, runs its part. `path` is the test's, with the crate in front; `deadline` is in seconds.
+/// Runs a test on several ranks; in a rank, runs its part. `path` is the test's, with the crate in
+/// front; `deadline` is in seconds.
 ///
 /// # Panics
 /// When a rank fails or the deadline passes, with the output of all ranks.

@@ -1,8 +1,9 @@
-//! Beginning and end: this crate is where engine, transports and launcher's client meet (MPI 5.0, chapter 11).
+//! Beginning and end: this crate is where engine, transports and launcher's client meet (MPI 5.0,
+//! chapter 11).
 //!
-//! What makes the rest of the crate sound: with [`Threading::Multiple`] the engine takes its locks, so any thread may call. With
-//! [`Threading::Funneled`] it takes none, and [`enter`], which every call goes through, turns all threads away but the one
-//! that initialised.
+//! What makes the rest of the crate sound: with [`Threading::Multiple`] the engine takes its locks,
+//! so any thread may call. With [`Threading::Funneled`] it takes none, and [`enter`], which every
+//! call goes through, turns all threads away but the one that initialised.
 
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -30,14 +31,16 @@ thread_local! {
 /// Which threads may communicate (MPI 5.0, section 11.6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Threading {
-    /// The thread that initialises and no other: calls of others are errors. A few nanoseconds faster.
+    /// The thread that initialises and no other: calls of others are errors. A few nanoseconds
+    /// faster.
     Funneled,
     /// Any thread at any time.
     #[default]
     Multiple,
 }
 
-/// Initialises MPI for use from any thread. Under a launcher, the process becomes a member of its job; alone, it is a job of one.
+/// Initialises MPI for use from any thread. Under a launcher, the process becomes a member of its
+/// job; alone, it is a job of one.
 ///
 /// ```
 /// let universe = mpi_core::init()?;
@@ -113,15 +116,17 @@ impl Builder {
     }
 }
 
-/// MPI, from initialisation to finalisation. Dropping it finalises: it waits for all ranks to come so far. Keep it until the end
-/// of `main`. What is called on communicators afterwards is an error.
+/// MPI, from initialisation to finalisation. Dropping it finalises: it waits for all ranks to come
+/// so far. Keep it until the end of `main`. What is called on communicators afterwards is an error.
 ///
-/// Other threads should have ended their calls by then. Those that wait to receive or probe, or await a request, get an error;
-/// one that waits for its message to be received, or in a collective operation, has lent the engine buffers that cannot be
-/// taken back: it waits for ever, which a sentence on standard error says. A scope with operations under way ends the whole job
-/// with a sentence, in whichever thread it is.
+/// Other threads should have ended their calls by then. Those that wait to receive or probe, or
+/// await a request, get an error; one that waits for its message to be received, or in a collective
+/// operation, has lent the engine buffers that cannot be taken back: it waits for ever, which a
+/// sentence on standard error says. A scope with operations under way ends the whole job with a
+/// sentence, in whichever thread it is.
 ///
-/// When it is dropped because its thread panics, the other ranks would wait forever: the whole job is ended.
+/// When it is dropped because its thread panics, the other ranks would wait forever: the whole job
+/// is ended.
 pub struct Universe {
     world: Communicator,
     itself: Communicator,
@@ -151,9 +156,10 @@ impl Universe {
     /// Finalises, as dropping does, and says how it went.
     ///
     /// # Errors
-    /// When the engine cannot finalise. Of class [`ErrorClass::PENDING`], after all ranks have finalised, when an owned send of
-    /// this one was dropped and its message was never received: the sentence says how many bytes went to whom with what tag.
-    /// MPI is finalised then, too. When others take longer than 5 seconds to finalise, standard error says what this rank has
+    /// When the engine cannot finalise. Of class [`ErrorClass::PENDING`], after all ranks have
+    /// finalised, when an owned send of this one was dropped and its message was never received:
+    /// the sentence says how many bytes went to whom with what tag. MPI is finalised then, too.
+    /// When others take longer than 5 seconds to finalise, standard error says what this rank has
     /// sent so and nobody has received; it goes on waiting.
     pub fn finalize(self) -> Result<()> {
         let done = end();
@@ -184,7 +190,10 @@ fn end() -> Result<()> {
         // Their buffers would be written to after they are gone.
         engine.abort(
             101,
-            &format!("the Universe was dropped within a scope, with {borrowing} operations under way: end the scope first"),
+            &format!(
+                "the Universe was dropped within a scope, with {borrowing} operations under \
+                way: end the scope first"
+            ),
         );
     }
     wake::stop();
@@ -245,7 +254,8 @@ fn refuse() -> Error {
         ),
         Ok(_) => Error::new(
             ErrorClass::OTHER,
-            "MPI was initialised with Threading::Funneled, so only the thread that did so may communicate: initialise with \
+            "MPI was initialised with Threading::Funneled, so only the thread that did so may \
+             communicate: initialise with \
              Threading::Multiple",
         ),
     }

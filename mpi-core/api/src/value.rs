@@ -70,7 +70,8 @@ impl Communicator {
     /// The root's value for all. Others than the root say `None`.
     ///
     /// # Errors
-    /// When the root has no value, or one that cannot be written (then at all ranks); as [`Communicator::broadcast`].
+    /// When the root has no value, or one that cannot be written (then at all ranks); as
+    /// [`Communicator::broadcast`].
     pub fn broadcast_value<V: Serialize + DeserializeOwned>(
         &self,
         value: Option<V>,

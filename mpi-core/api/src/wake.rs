@@ -1,13 +1,15 @@
 //! Waking who awaits an operation.
 //!
-//! With several threads, one thread of this crate waits in the engine for all operations that are awaited; it exists from the first
-//! of them, and sleeps whenever the engine does, or when there are none. With one thread, [`block_on`] itself waits in the
-//! engine; other executors are asked to poll again, since nothing else could drive progress.
+//! With several threads, one thread of this crate waits in the engine for all operations that are
+//! awaited; it exists from the first of them, and sleeps whenever the engine does, or when there
+//! are none. With one thread, [`block_on`] itself waits in the engine; other executors are asked to
+//! poll again, since nothing else could drive progress.
 //!
-//! An entry's handle names its request as long as the entry is in the list: whoever completes a request takes its entry out first.
+//! An entry's handle names its request as long as the entry is in the list: whoever completes a
+//! request takes its entry out first.
 //!
-//! A waker is the program's code, whose clone, wake and drop may do anything, such as drop a request of this crate or finalise MPI:
-//! none of them happens while the list is locked.
+//! A waker is the program's code, whose clone, wake and drop may do anything, such as drop a
+//! request of this crate or finalise MPI: none of them happens while the list is locked.
 
 use core::cell::Cell;
 use core::future::Future;
@@ -101,7 +103,8 @@ pub(crate) fn stop() {
     MORE.notify_one();
 }
 
-/// After finalisation: wakes whoever still awaits something, which learns then that it will not come.
+/// After finalisation: wakes whoever still awaits something, which learns then that it will not
+/// come.
 pub(crate) fn wake_all() {
     watched().over = true;
     wake_each(take_out(|_| true));
@@ -110,7 +113,8 @@ pub(crate) fn wake_all() {
 /// A waker that panics keeps no other from being called.
 fn wake_each(entries: Vec<(Handle, Waker)>) {
     for (_, waker) in entries {
-        // The panic was told by its hook. Its payload is the program's, too, and is not dropped: that may panic again.
+        // The panic was told by its hook. Its payload is the program's, too, and is not dropped:
+        // that may panic again.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
             core::mem::forget(payload);
         }
@@ -165,7 +169,8 @@ impl Drop for Inside {
     }
 }
 
-/// Runs a future to its end in this thread: the smallest executor there is. Requests can be awaited in any other executor too.
+/// Runs a future to its end in this thread: the smallest executor there is. Requests can be awaited
+/// in any other executor too.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let unpark = Arc::new(Unpark {

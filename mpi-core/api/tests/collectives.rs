@@ -299,7 +299,8 @@ fn values_of_serde(world: Communicator) -> Result<()> {
     Ok(())
 }
 
-/// Items without a size lie nowhere: at an address that must not be taken for what MPI says by an address.
+/// Items without a size lie nowhere: at an address that must not be taken for what MPI says by an
+/// address.
 fn nothing<T: Datatype + PartialEq + std::fmt::Debug>(world: &Communicator, item: T) -> Result<()> {
     const { assert!(T::PACKED == 0) }
     let (rank, size) = (world.rank(), world.size());

@@ -215,7 +215,8 @@ fn scopes_complete_what_they_start(world: Communicator) -> Result<()> {
     Ok(())
 }
 
-/// The receive that nothing matches would be waited for forever, and one that is matched later would write to the stack.
+/// The receive that nothing matches would be waited for forever, and one that is matched later
+/// would write to the stack.
 #[mpi_core::test(ranks = 2)]
 fn a_panic_in_a_scope_takes_its_operations_back(world: Communicator) -> Result<()> {
     let other = 1 - world.rank();

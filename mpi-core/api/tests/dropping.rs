@@ -1,4 +1,5 @@
-//! What becomes of messages, wakers and values of the program when requests are dropped before they are complete.
+//! What becomes of messages, wakers and values of the program when requests are dropped before they
+//! are complete.
 
 use core::future::Future;
 use core::pin::{Pin, pin};
@@ -26,7 +27,8 @@ const LENGTHS: [usize; 4] = [1, 20, 3_000, 120_000];
 const MESSAGES: u32 = 50;
 const TAGS: usize = 3;
 
-/// Polls a future some times, and drops it if it is not ready by then: what a `select` does to whom it does not choose.
+/// Polls a future some times, and drops it if it is not ready by then: what a `select` does to whom
+/// it does not choose.
 fn a_few_polls<F: Future + Unpin>(mut future: F, polls: usize) -> Option<F::Output> {
     let mut context = Context::from_waker(Waker::noop());
     for _ in 0..polls {
@@ -54,7 +56,8 @@ fn sends(world: &Communicator, random: &mut Random) -> Result<()> {
     Ok(())
 }
 
-/// All messages come, those of a tag in order, and so do all to whom takes any tag; however many receives are dropped.
+/// All messages come, those of a tag in order, and so do all to whom takes any tag; however many
+/// receives are dropped.
 fn receives(world: &Communicator, random: &mut Random, seed: u64) -> Result<()> {
     let longest = LENGTHS[LENGTHS.len() - 1];
     let mut last = [None; TAGS];
@@ -104,7 +107,8 @@ fn dropped_receives_lose_no_message(world: Communicator) -> Result<()> {
     Ok(())
 }
 
-/// The message goes to a receive that has been waiting for it, also one of another thread, and to oneself.
+/// The message goes to a receive that has been waiting for it, also one of another thread, and to
+/// oneself.
 #[mpi_core::test(ranks = 2)]
 fn a_message_goes_from_a_dropped_receive_to_the_next(world: Communicator) -> Result<()> {
     let other = 1 - world.rank();
@@ -176,12 +180,14 @@ fn forget_task(receive: OwnedRequest<Vec<u8>>, gone: &Arc<AtomicUsize>) {
     assert!(polled.is_pending());
 }
 
-/// Dropping a waker drops its task, whose request takes itself out of the list that the waker was in.
+/// Dropping a waker drops its task, whose request takes itself out of the list that the waker was
+/// in.
 #[mpi_core::test(ranks = 2)]
 fn wakers_that_own_their_tasks(world: Communicator) -> Result<()> {
     let other = 1 - world.rank();
     let gone = Arc::new(AtomicUsize::new(0));
-    // One that is completed, and two that are when MPI is finalised, which this test's end is: its deadline tells.
+    // One that is completed, and two that are when MPI is finalised, which this test's end is: its
+    // deadline tells.
     forget_task(world.irecv_owned(vec![0], other, 1)?, &gone);
     world.barrier()?;
     world.send(&1u8, other, 1)?;
@@ -218,7 +224,8 @@ fn a_waker_that_panics(world: Communicator) -> Result<()> {
     })
 }
 
-/// What a closure of the program holds, and what it panics with, may panic when it is dropped, with other operations under way.
+/// What a closure of the program holds, and what it panics with, may panic when it is dropped, with
+/// other operations under way.
 #[mpi_core::test(ranks = 2)]
 fn values_that_panic_when_they_are_dropped(world: Communicator) -> Result<()> {
     struct Bomb;
@@ -265,7 +272,8 @@ fn a_panic_beside_a_collective(world: Communicator) -> Result<()> {
     world.barrier()
 }
 
-/// A closure of a reduction that drops requests, while a look at those that were dropped before calls it.
+/// A closure of a reduction that drops requests, while a look at those that were dropped before
+/// calls it.
 #[mpi_core::test(ranks = 2)]
 fn a_closure_that_drops_requests(world: Communicator) -> Result<()> {
     let other = 1 - world.rank();

@@ -1,8 +1,9 @@
-//! Programs that would be unsound, or make no sense, do not compile: one in each file of `unsound`, with what the compiler says
-//! beside it. Sentences change from one compiler to the next, so that only one is asked; the documentation has examples that
-//! fail with any.
+//! Programs that would be unsound, or make no sense, do not compile: one in each file of `unsound`,
+//! with what the compiler says beside it. Sentences change from one compiler to the next, so that
+//! only one is asked; the documentation has examples that fail with any.
 //!
-//! `TRYBUILD=overwrite cargo test -p mpi_core --test unsound` writes down what a new compiler says; then [`COMPILER`] is it.
+//! `TRYBUILD=overwrite cargo test -p mpi_core --test unsound` writes down what a new compiler says;
+//! then [`COMPILER`] is it.
 
 use std::io::Write;
 use std::process::Command;

@@ -11,7 +11,8 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
         Data::Enum(_) => {
             return Err(Error::new_spanned(
                 name,
-                "an enum is no Datatype: what another rank sends need not be one of its variants. Send an integer and match it, or \
+                "an enum is no Datatype: what another rank sends need not be one of its variants. \
+                 Send an integer and match it, or \
                  use send_value with serde",
             ));
         }
@@ -76,7 +77,8 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
         .unwrap_or_default();
     Ok(quote! {
         #[automatically_derived]
-        // SAFETY: all fields are packed and unpacked, and plain only if they are and leave no padding.
+        // SAFETY: all fields are packed and unpacked, and plain only if they are and leave no
+        // padding.
         unsafe impl #impl_generics ::mpi_core::Datatype for #name #type_generics
         where
             #(#wheres,)*

@@ -14,10 +14,12 @@ pub fn derive_datatype(input: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Runs a test on several ranks: `#[mpi_core::test(ranks = 4)] fn name(world: mpi_core::Communicator) { ... }`.
+/// Runs a test on several ranks: `#[mpi_core::test(ranks = 4)] fn name(world:
+/// mpi_core::Communicator) { ... }`.
 ///
-/// The test executable is started again once for each rank, for this test alone. The test fails with the output of every rank when
-/// one of them fails, and after `deadline` seconds (60, if nothing is said).
+/// The test executable is started again once for each rank, for this test alone. The test fails
+/// with the output of every rank when one of them fails, and after `deadline` seconds (60, if
+/// nothing is said).
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let function = syn::parse_macro_input!(item as syn::ItemFn);

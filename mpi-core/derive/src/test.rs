@@ -33,7 +33,8 @@ pub(crate) fn expand(arguments: TokenStream, function: &ItemFn) -> Result<TokenS
     if function.sig.inputs.len() != 1 || function.sig.asyncness.is_some() {
         return Err(Error::new_spanned(
             &function.sig,
-            "such a test is a function of one argument, the world: fn name(world: mpi_core::Communicator)",
+            "such a test is a function of one argument, the world: fn name(world: \
+             mpi_core::Communicator)",
         ));
     }
     let (name, output) = (&function.sig.ident, &function.sig.output);

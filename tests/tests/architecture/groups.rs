@@ -1,4 +1,5 @@
-//! The groups of modules that a large crate is made of, and that none of them uses one which stands above it.
+//! The groups of modules that a large crate is made of, and that none of them uses one which stands
+//! above it.
 
 use crate::source::{code, sources, without_tests, words};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,8 @@ struct Floors {
     groups: &'static [&'static str],
     /// May use all groups, and none of them uses these.
     roof: &'static [&'static str],
-    /// The type whose methods stand in all groups, if there is one: they call those of the groups below them, too.
+    /// The type whose methods stand in all groups, if there is one: they call those of the groups
+    /// below them, too.
     shared: Option<Shared>,
 }
 
@@ -235,7 +237,8 @@ fn methods_call_those_below_them(files: &[(String, usize, String)], shared: &Sha
 
 #[test]
 fn methods_and_calls_are_seen() {
-    let code = "impl Engine {\n    fn one(&self) {\n        self.two(1);\n    }\n}\nimpl Other {\n    fn not(&self) {}\n}\nself\n    .three();\nmyself.no();\nself.field.no();\n";
+    let code = "impl Engine {\n    fn one(&self) {\n        self.two(1);\n    }\n}\nimpl Other \
+        {\n    fn not(&self) {}\n}\nself\n    .three();\nmyself.no();\nself.field.no();\n";
     assert_eq!(methods_of(code, "Engine"), ["one"]);
     let expected = ["three", "two"].map(str::to_owned);
     assert_eq!(calls_of(code, &["self"]), BTreeSet::from(expected));
@@ -243,7 +246,9 @@ fn methods_and_calls_are_seen() {
 
 #[test]
 fn what_a_file_uses_is_seen() {
-    let code = "use crate::plan::{Remote, Spec};\nuse crate::{job, node::Node, sys::{self, Mask}};\nlet x = crate::host::clock();\nother_crate::not()";
+    let code = "use crate::plan::{Remote, Spec};\nuse \
+        crate::{job, node::Node, sys::{self, Mask}};\nlet x = \
+        crate::host::clock();\nother_crate::not()";
     let expected = ["host", "job", "node", "plan", "sys"].map(str::to_owned);
     assert_eq!(uses(code, "crate"), BTreeSet::from(expected));
 }

@@ -21,7 +21,8 @@ const WHOLE: &[&str] = &[
     "ferrite-transports",
 ];
 
-/// What each crate may link of this workspace, directly or not. A crate that is not named here is unknown to the architecture.
+/// What each crate may link of this workspace, directly or not. A crate that is not named here is
+/// unknown to the architecture.
 const MAY_LINK: [(&str, &[&str]); 21] = [
     ("ferrite-ring", &[]),
     ("ferrite-fabric", &[]),
@@ -64,7 +65,8 @@ const MAY_LINK: [(&str, &[&str]); 21] = [
     ("xtask", &["ferrite-gen"]),
 ];
 
-/// Where `unsafe` may stand: rings, transports, the engine's hot parts, system interfaces, bindings.
+/// Where `unsafe` may stand: rings, transports, the engine's hot parts, system interfaces,
+/// bindings.
 const UNSAFE: &[&str] = &[
     "transports/ring/src/",
     "transports/fabric/src/buffer.rs",
@@ -118,7 +120,8 @@ pub(crate) fn metadata(arguments: &[&str]) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON")
 }
 
-/// The crates of the workspace and what each links of it directly. What only tests and build scripts use is not linked.
+/// The crates of the workspace and what each links of it directly. What only tests and build
+/// scripts use is not linked.
 fn links() -> BTreeMap<String, BTreeSet<String>> {
     let metadata = metadata(&["--no-deps"]);
     let packages = metadata["packages"].as_array().expect("packages");
@@ -148,7 +151,12 @@ fn dependencies_point_one_way() {
         let (_, allowed) = MAY_LINK
             .iter()
             .find(|(name, _)| name == package)
-            .unwrap_or_else(|| panic!("{package} has no place in the architecture: give it one here and in ARCHITECTURE.md"));
+            .unwrap_or_else(|| {
+                panic!(
+                    "{package} has no place in the architecture: give it one \
+                here and in ARCHITECTURE.md"
+                )
+            });
         let mut all = direct.clone();
         loop {
             let more: BTreeSet<String> = all.iter().flat_map(|name| links[name].clone()).collect();

@@ -15,14 +15,16 @@ const FIELDS: usize = 15;
 /// What a program has written.
 const GENERATED: &str = "ffi/abi/src/generated/";
 
-/// An item that takes several lines: what it is (`fn`, `struct`), its name, and the lines between its braces.
+/// An item that takes several lines: what it is (`fn`, `struct`), its name, and the lines between
+/// its braces.
 struct Item<'a> {
     kind: &'static str,
     name: &'a str,
     lines: Vec<&'a str>,
 }
 
-/// The functions and structs of code that `cargo fmt` has laid out: each ends with a brace under its beginning.
+/// The functions and structs of code that `cargo fmt` has laid out: each ends with a brace under
+/// its beginning.
 fn items(code: &str) -> Vec<Item<'_>> {
     let lines: Vec<&str> = code.lines().collect();
     let indent = |line: &str| line.len() - line.trim_start().len();
@@ -103,7 +105,8 @@ fn functions_and_structs_are_short() {
 
 #[test]
 fn items_are_measured() {
-    let code = "pub(crate) struct One {\n    a: u8,\n    b: u8,\n}\n\nimpl One {\n    fn two(\n        &self,\n    ) -> u8 {\n        1\n    }\n}\n";
+    let code = "pub(crate) struct One {\n    a: u8,\n    b: u8,\n}\n\nimpl One \
+        {\n    fn two(\n        &self,\n    ) -> u8 {\n        1\n    }\n}\n";
     let found: Vec<(&str, &str, usize)> = items(code)
         .iter()
         .map(|item| (item.kind, item.name, item.lines.len()))

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// Every file of the tree, by its path from the root, with its text. Build folders, hidden folders and files that are no text are left
-/// out.
+/// Every file of the tree, by its path from the root, with its text. Build folders, hidden folders
+/// and files that are no text are left out.
 pub(crate) fn files(root: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::new()];
@@ -30,7 +30,8 @@ pub(crate) fn files(root: &Path) -> Vec<(String, String)> {
     found
 }
 
-/// A source file of the product: not a test, a bench or an example, nor a module that only tests have.
+/// A source file of the product: not a test, a bench or an example, nor a module that only tests
+/// have.
 pub(crate) fn sources(root: &Path) -> Vec<(String, String)> {
     let all = files(root);
     let of_tests: Vec<String> = all
@@ -54,7 +55,8 @@ pub(crate) fn sources(root: &Path) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The modules that a file declares for tests only (`#[cfg(test)] mod name;`), as paths without `.rs`.
+/// The modules that a file declares for tests only (`#[cfg(test)] mod name;`), as paths without
+/// `.rs`.
 fn modules_of_tests(path: &str, text: &str) -> Vec<String> {
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
     let folder = match file.strip_suffix(".rs") {

@@ -18,7 +18,8 @@ pub(crate) struct Capture {
 /// One direction of a connection: the ports of sender and receiver.
 type Flow = (u16, u16);
 
-/// A piece of a TCP stream, over IPv4 in an Ethernet frame (which is what a loopback interface pretends to carry).
+/// A piece of a TCP stream, over IPv4 in an Ethernet frame (which is what a loopback interface
+/// pretends to carry).
 struct Piece<'a> {
     flow: Flow,
     sequence: u32,
@@ -27,10 +28,11 @@ struct Piece<'a> {
 }
 
 impl Capture {
-    /// Moves this thread, and what it starts, to a network of its own, where nobody else's packets are, and begins to record connections
-    /// to these ports there. Needs root.
+    /// Moves this thread, and what it starts, to a network of its own, where nobody else's packets
+    /// are, and begins to record connections to these ports there. Needs root.
     pub(crate) fn begin(ports: RangeInclusive<u16>) -> Capture {
-        // SAFETY: descriptors and memory stay shared with the other threads; only new sockets are of the new network.
+        // SAFETY: descriptors and memory stay shared with the other threads; only new sockets are
+        // of the new network.
         unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.expect("root may make a network");
         let up = Command::new("ip")
             .args(["link", "set", "lo", "up"])
@@ -48,8 +50,8 @@ impl Capture {
         Capture { socket, ports }
     }
 
-    /// What the caller of a connection to one of the ports said in the beginning: its first message, the second one, and more if it said
-    /// more.
+    /// What the caller of a connection to one of the ports said in the beginning: its first
+    /// message, the second one, and more if it said more.
     pub(crate) fn first_words(&self, patience: Duration) -> Vec<u8> {
         let deadline = Instant::now() + patience;
         let mut first: BTreeMap<Flow, u32> = BTreeMap::new();

@@ -1,5 +1,5 @@
-//! Strangers at the ports of a running job: whatever they send, they are refused, the user is told of each kind once by each rank, and the
-//! job goes on to its right end.
+//! Strangers at the ports of a running job: whatever they send, they are refused, the user is told
+//! of each kind once by each rank, and the job goes on to its right end.
 
 mod capture;
 
@@ -148,7 +148,11 @@ fn garbage() {
         });
     }
     target.visit(|stranger| {
-        say(stranger, b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: a scanner of ports\r\nAccept: */*\r\n\r\n");
+        say(
+            stranger,
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: a scanner of \
+            ports\r\nAccept: */*\r\n\r\n",
+        );
         is_turned_away(stranger);
     });
     target.finish_after_one_kind();
@@ -239,7 +243,8 @@ struct Recorded {
 /// The ranks' ports, by which a recording knows who called whom.
 const PORTS: &str = "42000-42007";
 
-/// A job, and what one of its ranks said when it connected to another one. From now on this test is in a network of its own.
+/// A job, and what one of its ranks said when it connected to another one. From now on this test is
+/// in a network of its own.
 fn recorded() -> Option<Recorded> {
     if !needs("root") || !needs("namespaces") || !needs("ip") {
         return None;
@@ -260,7 +265,8 @@ fn a_recorded_dialogue_is_replayed() {
         say(stranger, &hello);
         is_turned_away(stranger);
     });
-    // At the door of the rank that it was for, the proof is wrong; other ranks say that it is not theirs.
+    // At the door of the rank that it was for, the proof is wrong; other ranks say that it is not
+    // theirs.
     let refusals = target.finish();
     assert_eq!(refusals.len(), RANKS as usize, "{refusals:#?}");
     let proof = refusals
@@ -270,7 +276,8 @@ fn a_recorded_dialogue_is_replayed() {
     assert_eq!(proof, 1, "{refusals:#?}");
 }
 
-/// Step by step, waiting for each answer as a member does; then with the answer sent back as it came, and with a bit changed.
+/// Step by step, waiting for each answer as a member does; then with the answer sent back as it
+/// came, and with a bit changed.
 #[test]
 fn a_recorded_dialogue_is_replayed_step_by_step() {
     let Some(Recorded { target, hello }) = recorded() else {
@@ -364,7 +371,8 @@ fn the_secret_is_in_no_environment_and_no_argument() {
     assert!(target.finish().is_empty());
 }
 
-/// Strangers come in all ways, for some seconds, while all pairs of ranks exchange messages whose every byte is checked.
+/// Strangers come in all ways, for some seconds, while all pairs of ranks exchange messages whose
+/// every byte is checked.
 #[test]
 fn everything_at_once() {
     let seed = seed();

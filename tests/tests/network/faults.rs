@@ -1,4 +1,5 @@
-//! What goes wrong between hosts while a job runs: right data, or an end within seconds that says why; and nothing runs on anywhere.
+//! What goes wrong between hosts while a job runs: right data, or an end within seconds that says
+//! why; and nothing runs on anywhere.
 
 use crate::{over_tcp, soak, soak_on};
 use ferrite_tests::{Lab, Outcome, Running, c, full, needs, only_full, passes};
@@ -6,7 +7,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
-/// Within this time of the event a job has ended: 10 s, and as much again for a machine that is busy.
+/// Within this time of the event a job has ended: 10 s, and as much again for a machine that is
+/// busy.
 const END: Duration = Duration::from_secs(20);
 
 /// A job of four ranks on two hosts, all at work.
@@ -252,8 +254,10 @@ fn only_the_network_of_mpi_breaks() {
     }
     let Some(lab) = Lab::new(2) else { return };
     let job = at_work(&lab, 120);
-    let rules = "nft add table inet cut && nft 'add chain inet cut in { type filter hook input priority 0; policy accept; }' && \
-                 nft add rule inet cut in tcp dport 22 accept && nft add rule inet cut in iifname eth0 tcp dport != 22 drop";
+    let rules = "nft add table inet cut && nft 'add chain inet cut in \
+        { type filter hook input priority 0; policy accept; }' && \
+                 nft add rule inet cut in tcp dport 22 accept && nft add rule inet cut in iifname \
+                 eth0 tcp dport != 22 drop";
     lab.exec("h2", &["sh", "-c", rules]);
     reported(&end_of(job), &["rank", "h2"]);
 }

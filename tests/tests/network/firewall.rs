@@ -4,7 +4,8 @@ use crate::soak_on;
 use ferrite_tests::{Job, Lab, Outcome, needs, only_full, passes};
 use std::time::Duration;
 
-/// Hosts that let nothing in but ssh and these ports; `what` becomes of the rest: `drop` or `reject`.
+/// Hosts that let nothing in but ssh and these ports; `what` becomes of the rest: `drop` or
+/// `reject`.
 fn behind_firewalls(ports: &str, what: &str) -> Option<Lab> {
     if !needs("nft") {
         return None;

@@ -106,20 +106,23 @@ fn nothing_but_addresses() {
     passes(soak_on(&lab, "10.77.0.1,10.77.0.2", 2, 1));
 }
 
-/// Every host has a second interface with the same address, as container engines make them, which leads nowhere but to the host itself;
-/// and one with an address of its own that reaches nobody.
+/// Every host has a second interface with the same address, as container engines make them, which
+/// leads nowhere but to the host itself; and one with an address of its own that reaches nobody.
 #[test]
 fn interfaces_that_lead_nowhere() {
     let Some(lab) = Lab::new(2) else { return };
     for (host, own) in [("h1", "192.0.2.1/24"), ("h2", "198.51.100.1/24")] {
         let make = format!(
-            "ip link add docker0 type bridge && ip addr add 172.17.0.1/16 dev docker0 && ip link set docker0 up && \
-             ip link add lonely type bridge && ip addr add {own} dev lonely && ip link set lonely up"
+            "ip link add docker0 type bridge && ip addr add 172.17.0.1/16 dev docker0 && ip link \
+             set docker0 up && \
+             ip link add lonely type bridge && ip addr add {own} dev lonely && ip link set lonely \
+             up"
         );
         lab.exec(host, &["sh", "-c", &make]);
     }
     passes(soak_on(&lab, "h1,h2", 2, 2));
-    // With a port range both hosts listen at the same address and port of docker0: whoever calls there meets itself.
+    // With a port range both hosts listen at the same address and port of docker0: whoever calls
+    // there meets itself.
     passes(soak_on(&lab, "h1,h2", 2, 2).env("FERRITE_PORT_RANGE", "40000-40031"));
 }
 

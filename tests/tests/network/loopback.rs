@@ -69,7 +69,8 @@ fn objects() {
     }
 }
 
-/// A rank's death is told with its reason, as on shared memory: no connection's end is reported in its place.
+/// A rank's death is told with its reason, as on shared memory: no connection's end is reported in
+/// its place.
 #[test]
 fn a_rank_dies() {
     for (way, code, word) in [

@@ -1,4 +1,5 @@
-//! Jobs over a network: TCP on one machine, two and three hosts, what goes wrong between them, and what a person may choose.
+//! Jobs over a network: TCP on one machine, two and three hosts, what goes wrong between them, and
+//! what a person may choose.
 
 mod faults;
 mod firewall;

@@ -1,5 +1,5 @@
-//! What a person may choose: transports, interfaces, ports. And what nobody has to choose: sockets that listen no wider than needed, and
-//! descriptors that no other program inherits.
+//! What a person may choose: transports, interfaces, ports. And what nobody has to choose: sockets
+//! that listen no wider than needed, and descriptors that no other program inherits.
 
 use crate::over_tcp;
 use ferrite_tests::{Job, Outcome, Running, c, listening, memory_files, needs, passes};
@@ -212,11 +212,13 @@ fn an_interface_that_is_not_there() {
     assert!(outcome.stderr.contains("10.0.0.0/99"), "{outcome}");
 }
 
-/// Another program that a rank starts has standard input, output and errors, and nothing of the library.
+/// Another program that a rank starts has standard input, output and errors, and nothing of the
+/// library.
 #[test]
 fn other_programs_inherit_no_descriptor() {
     // What this test itself has inherited is closed first.
-    let close = "for fd in /proc/self/fd/*; do n=${fd##*/}; [ $n -le 2 ] || eval \"exec $n>&-\"; done; exec \"$@\"";
+    let close = "for fd in /proc/self/fd/*; do n=${fd##*/}; [ $n -le 2 ] || eval \"exec $n>&-\"; \
+        done; exec \"$@\"";
     for list in ["", "tcp"] {
         let job = Job::new(c("descriptors")).through(["bash", "-c", close, "bash"]);
         passes(job.ranks(4).env("FERRITE_TRANSPORT", list));

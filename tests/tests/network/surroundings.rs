@@ -1,5 +1,5 @@
-//! Ranks in the surroundings that containers and their engines make: little shared memory or none, no right to look at other processes,
-//! namespaces that the ranks of a job do not share.
+//! Ranks in the surroundings that containers and their engines make: little shared memory or none,
+//! no right to look at other processes, namespaces that the ranks of a job do not share.
 
 use crate::{over_tcp, soak};
 use ferrite_tests::{Job, c, needs, passes, prefix};
@@ -40,7 +40,8 @@ fn no_dev_shm() {
         return;
     }
     let without = "new=$(mktemp -d) && mount -t tmpfs none $new && \
-                   for name in null zero full random urandom tty; do : >$new/$name; mount --bind /dev/$name $new/$name; done && \
+                   for name in null zero full random urandom tty; do : >$new/$name; mount --bind \
+                   /dev/$name $new/$name; done && \
                    mount --move $new /dev && rmdir $new && test ! -e /dev/shm";
     for settings in BOTH {
         let job = after(without, c("net_soak"), settings).ranks(4);
@@ -130,7 +131,8 @@ fn ranks_that_share_no_namespace() {
     {
         let wrapper = folder.path().join(number.to_string());
         let script = format!(
-            "#!/bin/sh\ncase $MPI_LOCALRANKID in 1 | 3) exec unshare {kinds} \"$@\" ;; *) exec \"$@\" ;; esac\n"
+            "#!/bin/sh\ncase $MPI_LOCALRANKID in 1 | 3) exec unshare {kinds} \"$@\" ;; *) \
+             exec \"$@\" ;; esac\n"
         );
         std::fs::write(&wrapper, script).expect("written");
         std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).expect("ours");
@@ -152,7 +154,8 @@ fn ranks_that_share_nothing() {
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let wrapper = folder.path().join("apart");
-    let script = "#!/bin/sh\ncase $MPI_LOCALRANKID in 1) exec unshare --net \"$@\" ;; *) exec \"$@\" ;; esac\n";
+    let script = "#!/bin/sh\ncase $MPI_LOCALRANKID in 1) exec unshare --net \"$@\" ;; *) \
+        exec \"$@\" ;; esac\n";
     std::fs::write(&wrapper, script).expect("written");
     std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).expect("ours");
     let job = over_tcp(wrapper).ranks(2).args([c("hello")]).args(["1000"]);

@@ -11,8 +11,8 @@ const ASLEEP: u32 = 1;
 /// Words of the bit map.
 const WORDS: usize = 63;
 
-/// One bit for every sender, and the word on which the receiver sleeps. Zeroed memory is a bell of a receiver that is
-/// awake and was not called.
+/// One bit for every sender, and the word on which the receiver sleeps. Zeroed memory is a bell of
+/// a receiver that is awake and was not called.
 #[repr(C, align(128))]
 #[derive(Debug)]
 pub struct Bell {
@@ -42,8 +42,9 @@ impl Bell {
     /// The sender says: sender `index` has written to a cold ring. Wakes the receiver if it sleeps.
     #[cold]
     pub fn raise(&self, index: u32) {
-        // The word of the ring's slot was stored before; whoever takes this bit sees it. Sequentially consistent with
-        // the load in `wake`: pairs with `arm` and the fence after it, so either the receiver sees the bit or we see it asleep.
+        // The word of the ring's slot was stored before; whoever takes this bit sees it.
+        // Sequentially consistent with the load in `wake`: pairs with `arm` and the fence after it,
+        // so either the receiver sees the bit or we see it asleep.
         self.pending[index as usize / 64].fetch_or(1 << (index % 64), Ordering::SeqCst);
         fence::sequential();
         self.wake();
@@ -58,7 +59,8 @@ impl Bell {
         }
     }
 
-    /// The receiver says: from now on wake me. A fence must follow, then a last look at everything that may have arrived.
+    /// The receiver says: from now on wake me. A fence must follow, then a last look at everything
+    /// that may have arrived.
     pub(crate) fn arm(&self) {
         self.sleeper.store(ASLEEP, Ordering::SeqCst);
     }
@@ -69,8 +71,8 @@ impl Bell {
         self.sleeper.store(AWAKE, Ordering::SeqCst);
     }
 
-    /// Sleeps until someone wakes the receiver, a signal arrives, or `timeout` is over; returns at once unless the bell is
-    /// armed. May return for no reason.
+    /// Sleeps until someone wakes the receiver, a signal arrives, or `timeout` is over; returns at
+    /// once unless the bell is armed. May return for no reason.
     pub fn wait(&self, timeout: Option<Duration>) {
         sys::wait(&self.sleeper, ASLEEP, timeout);
     }
@@ -78,7 +80,8 @@ impl Bell {
     /// Whether one of the first `words` words has a bit set.
     #[inline(always)]
     pub(crate) fn rung(&self, words: usize) -> bool {
-        // Relaxed: `take` gives the order. When this is the last look before sleep, the fence before it does.
+        // Relaxed: `take` gives the order. When this is the last look before sleep, the fence
+        // before it does.
         self.pending[..words]
             .iter()
             .any(|word| word.load(Ordering::Relaxed) != 0)

@@ -11,14 +11,16 @@ pub enum Popped {
     Frame,
     /// Nothing.
     Empty,
-    /// A frame whose body does not lie within the ring: the producer has gone wild. The ring stays where it is.
+    /// A frame whose body does not lie within the ring: the producer has gone wild. The ring stays
+    /// where it is.
     Broken,
 }
 
 /// The receiving end of a ring.
 ///
-/// Invariants: `slot` is the first slot that was not released, `stamp` what it holds once it is written, `mark` the slot at
-/// which the count of released slots is told to the producer: the next multiple of a quarter of the ring.
+/// Invariants: `slot` is the first slot that was not released, `stamp` what it holds once it is
+/// written, `mark` the slot at which the count of released slots is told to the producer: the next
+/// multiple of a quarter of the ring.
 #[derive(Debug)]
 pub struct Consumer {
     slot: *const Slot,
@@ -31,14 +33,16 @@ pub struct Consumer {
     bytes_told: u64,
 }
 
-// SAFETY: it points to memory that outlives it (see `new`) and is the only consumer there, in whichever thread.
+// SAFETY: it points to memory that outlives it (see `new`) and is the only consumer there, in
+// whichever thread.
 unsafe impl Send for Consumer {}
 
 impl Consumer {
     /// The consumer of a ring. Reads and writes nothing yet.
     ///
     /// # Safety
-    /// The ring's memory outlives the consumer, and this is the only consumer that the memory ever had.
+    /// The ring's memory outlives the consumer, and this is the only consumer that the memory ever
+    /// had.
     pub unsafe fn new(ring: Ring) -> Consumer {
         let mut consumer = Consumer {
             slot: ring.slots,
@@ -67,8 +71,9 @@ impl Consumer {
     /// Tells the producer whether this ring is polled.
     #[inline]
     pub fn set_hot(&self, hot: bool) {
-        // Cold: the heavy fence that must follow pairs with the light one in `Producer::publish`. Hot: no order is needed, for
-        // whatever the producer does before it sees the flag only raises a bit in vain.
+        // Cold: the heavy fence that must follow pairs with the light one in `Producer::publish`.
+        // Hot: no order is needed, for whatever the producer does before it sees the flag only
+        // raises a bit in vain.
         self.control().hot.store(hot.into(), Ordering::Relaxed);
     }
 
@@ -80,12 +85,14 @@ impl Consumer {
         (word0 ^ self.stamp) & STAMP == 0
     }
 
-    /// Hands the next frame to `take` and releases it when that returns. `take` gets the three words of the head
-    /// (bits 16 to 31 of the first are 0, its upper half is the length of the body), and the body: address and length. The body
-    /// may lie in memory that the producer can still write.
+    /// Hands the next frame to `take` and releases it when that returns. `take` gets the three
+    /// words of the head (bits 16 to 31 of the first are 0, its upper half is the length of the
+    /// body), and the body: address and length. The body may lie in memory that the producer can
+    /// still write.
     #[inline(always)]
     pub fn pop(&mut self, take: impl FnOnce([u64; 3], *const u8, usize)) -> Popped {
-        // SAFETY: `slot` lies in the ring, see `new`. Pairs with the release store in `Producer::publish`.
+        // SAFETY: `slot` lies in the ring, see `new`. Pairs with the release store in
+        // `Producer::publish`.
         let word0 = unsafe { (*self.slot).word0.load(Ordering::Acquire) };
         if (word0 ^ self.stamp) & STAMP != 0 {
             return Popped::Empty;
@@ -115,7 +122,8 @@ impl Consumer {
             if len > self.ring.shape.longest() || offset + len > size as usize {
                 return Popped::Broken;
             }
-            // SAFETY: the body lies within the ring, just checked; it is the consumer's until it is released.
+            // SAFETY: the body lies within the ring, just checked; it is the consumer's until it is
+            // released.
             unsafe {
                 with_blocks(&self.ring, offset, len, |body| {
                     take([word0 & !STAMP, head1, head2], body, len)

@@ -11,7 +11,8 @@ pub struct HeapRing {
     shape: Shape,
 }
 
-// SAFETY: all parts are atomics, or cells that the protocol of producer and consumer hands from one side to the other.
+// SAFETY: all parts are atomics, or cells that the protocol of producer and consumer hands from one
+// side to the other.
 unsafe impl Sync for HeapRing {}
 
 impl HeapRing {

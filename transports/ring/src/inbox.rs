@@ -1,8 +1,9 @@
 //! One receiver and the rings of all its senders.
 //!
-//! A ring is *hot* (in the list that `poll` goes through, its flag set) or *cold* (parked, its flag clear, its sender raises a bit in
-//! the bell). It becomes hot when its bit is found, and cold in two cases: the receiver goes to sleep, or it has been silent
-//! for long while many rings are hot. Either way the order is: clear the flags, heavy fence, look once more.
+//! A ring is *hot* (in the list that `poll` goes through, its flag set) or *cold* (parked, its flag
+//! clear, its sender raises a bit in the bell). It becomes hot when its bit is found, and cold in
+//! two cases: the receiver goes to sleep, or it has been silent for long while many rings are hot.
+//! Either way the order is: clear the flags, heavy fence, look once more.
 
 use core::ptr::NonNull;
 
@@ -15,13 +16,15 @@ use crate::layout::Ring;
 const TURN: usize = 16;
 /// Frames taken in one poll.
 const POLL: usize = 64;
-/// Looks at rings between two sweeps for silent ones: a sweep costs a system call of microseconds, a look a nanosecond.
+/// Looks at rings between two sweeps for silent ones: a sweep costs a system call of microseconds,
+/// a look a nanosecond.
 const SWEEP: usize = if cfg!(loom) { 2 } else { 1 << 20 };
 
 /// Takes what an inbox finds.
 pub trait Receive {
-    /// A frame from sender `from`: three words of head, of which the first holds the length of the body in its upper
-    /// half, and the body, readable during the call only and possibly still writable by the sender.
+    /// A frame from sender `from`: three words of head, of which the first holds the length of the
+    /// body in its upper half, and the body, readable during the call only and possibly still
+    /// writable by the sender.
     fn frame(&mut self, from: u32, head: [u64; 3], body: *const u8, len: usize);
 
     /// The ring of sender `from` holds nonsense and is not looked at any more.
@@ -47,8 +50,8 @@ pub struct Inbox {
     words: usize,
     /// Cold rings by sender. `None`: hot, broken, or no such sender.
     parked: Vec<Option<Source>>,
-    /// Whether heavy fences work. Without them a ring that was hot once stays in `hot`, flag clear during sleep, and sleeps
-    /// must be short.
+    /// Whether heavy fences work. Without them a ring that was hot once stays in `hot`, flag clear
+    /// during sleep, and sleeps must be short.
     fenced: bool,
     looks: usize,
 }
@@ -57,8 +60,9 @@ pub struct Inbox {
 unsafe impl Send for Inbox {}
 
 impl Inbox {
-    /// The inbox of the rings of senders 0, 1, ...; `None` where there is no such sender. `fenced` is what
-    /// [`fence::register`] returned; if false, the receiver must not sleep for longer than it can bear a frame to be late.
+    /// The inbox of the rings of senders 0, 1, ...; `None` where there is no such sender. `fenced`
+    /// is what [`fence::register`] returned; if false, the receiver must not sleep for longer than
+    /// it can bear a frame to be late.
     ///
     /// # Safety
     /// `bell` and the memory of the rings outlive the inbox, and this is their only receiver ever.
@@ -96,8 +100,8 @@ impl Inbox {
         unsafe { self.bell.as_ref() }
     }
 
-    /// Hands frames that have arrived to `to`, from each sender in order, some dozens at most. Returns how many
-    /// frames (and broken rings) there were.
+    /// Hands frames that have arrived to `to`, from each sender in order, some dozens at most.
+    /// Returns how many frames (and broken rings) there were.
     #[inline]
     pub fn poll(&mut self, to: &mut impl Receive) -> usize {
         if self.bell().rung(self.words) {
@@ -185,18 +189,20 @@ impl Inbox {
         }
     }
 
-    /// Gets ready to sleep: makes all rings cold and arms the bell. Returns `false`, awake, if there is something to
-    /// poll. After `true` the caller sleeps in [`Bell::wait`] (or not) and then calls [`Inbox::awake`].
+    /// Gets ready to sleep: makes all rings cold and arms the bell. Returns `false`, awake, if
+    /// there is something to poll. After `true` the caller sleeps in [`Bell::wait`] (or not) and
+    /// then calls [`Inbox::awake`].
     ///
-    /// What another process stored before a light fence and a look at the bell is visible when this returns, unless that look
-    /// found the bell armed.
+    /// What another process stored before a light fence and a look at the bell is visible when this
+    /// returns, unless that look found the bell armed.
     pub fn prepare_sleep(&mut self) -> bool {
         self.hot
             .iter()
             .for_each(|source| source.consumer.set_hot(false));
         self.bell().arm();
         if self.fenced {
-            // Also where no ring is hot: whoever works with this process in other memory looks at the bell after a light fence.
+            // Also where no ring is hot: whoever works with this process in other memory looks at
+            // the bell after a light fence.
             fence::heavy();
         } else {
             // Pairs with the read-modify-write in `Bell::raise`, a full barrier by itself.
@@ -213,8 +219,9 @@ impl Inbox {
                 .iter()
                 .for_each(|source| source.consumer.set_hot(true));
         } else if self.fenced {
-            // All, even one that has a frame by now: its sender has seen the clear flag and wakes us. If its ring became hot
-            // again here, the sender could see that instead, and we would sleep.
+            // All, even one that has a frame by now: its sender has seen the clear flag and wakes
+            // us. If its ring became hot again here, the sender could see that instead, and we
+            // would sleep.
             self.park_if(|_| true);
         }
         !found

@@ -9,16 +9,19 @@ pub const SLOT: usize = 64;
 /// The longest body, in bytes, that travels within its slot.
 pub const INLINE: usize = 40;
 
-/// Bits of a slot's first word that tell whether the slot has been written in this lap. The consumer's own: a caller's
-/// `head[0]` has its bits 16 to 31 ignored by the producer and cleared by the consumer.
+/// Bits of a slot's first word that tell whether the slot has been written in this lap. The
+/// consumer's own: a caller's `head[0]` has its bits 16 to 31 ignored by the producer and cleared
+/// by the consumer.
 pub(crate) const STAMP: u64 = 0xffff << 16;
 /// Stamp of even laps. Never 0, which is what untouched memory holds.
 pub(crate) const EVEN: u64 = 1 << 16;
-/// `stamp ^ TURN` is the stamp of the next lap. Two stamps do: a slot holds that of this lap or of the one before.
+/// `stamp ^ TURN` is the stamp of the next lap. Two stamps do: a slot holds that of this lap or of
+/// the one before.
 pub(crate) const TURN: u64 = 3 << 16;
 
-/// A slot. The first word holds user bits 0..16, stamp 16..32, length of the body 32..64; words 1 and 2 are the user's; the other
-/// 40 bytes are the body, or in their first word the body's position in the ring of bytes.
+/// A slot. The first word holds user bits 0..16, stamp 16..32, length of the body 32..64; words 1
+/// and 2 are the user's; the other 40 bytes are the body, or in their first word the body's
+/// position in the ring of bytes.
 ///
 /// Slots hold headers and short bodies at fixed places, so old contents can never pass for a stamp.
 #[repr(C, align(64))]
@@ -27,7 +30,8 @@ pub(crate) struct Slot {
     pub(crate) rest: UnsafeCell<[u64; 7]>,
 }
 
-/// What the consumer writes and the producer reads. Alone in 128 bytes: processors fetch lines in pairs.
+/// What the consumer writes and the producer reads. Alone in 128 bytes: processors fetch lines in
+/// pairs.
 #[repr(C, align(128))]
 pub(crate) struct Control {
     /// Not 0 while the consumer polls the ring by itself.
@@ -71,8 +75,9 @@ impl Shape {
         128 + self.slots as usize * SLOT + self.body as usize
     }
 
-    /// The longest body, in bytes. A quarter of the ring of bytes: padding before the end, the body itself and what the consumer
-    /// has not yet told it released then always fit, so an idle consumer never owes the producer anything.
+    /// The longest body, in bytes. A quarter of the ring of bytes: padding before the end, the body
+    /// itself and what the consumer has not yet told it released then always fit, so an idle
+    /// consumer never owes the producer anything.
     pub const fn longest(self) -> usize {
         self.body as usize / 4
     }
@@ -94,7 +99,8 @@ impl Ring {
     /// The ring of `shape` at `memory`, which must be aligned to 128 bytes.
     ///
     /// # Safety
-    /// `memory` begins an allocation of at least `shape.bytes()` bytes, zero or already used as a ring of the same shape.
+    /// `memory` begins an allocation of at least `shape.bytes()` bytes, zero or already used as a
+    /// ring of the same shape.
     #[cfg(not(loom))]
     pub unsafe fn at(memory: *mut u8, shape: Shape) -> Ring {
         assert!(shape.valid() && memory.addr().is_multiple_of(128));

@@ -12,7 +12,8 @@ use crate::layout::{EVEN, INLINE, Ring, Slot, TURN};
 pub enum Pushed {
     /// In the ring; the consumer polls it.
     Hot,
-    /// In the ring, but the consumer does not look at it: raise this ring's bit in the consumer's [`crate::Bell`].
+    /// In the ring, but the consumer does not look at it: raise this ring's bit in the consumer's
+    /// [`crate::Bell`].
     Cold,
     /// No room. Nothing has changed.
     Full,
@@ -20,8 +21,9 @@ pub enum Pushed {
 
 /// The sending end of a ring.
 ///
-/// Invariants: slots from `slot` up to `until` have been released by the consumer and not been written since, and lie in
-/// the current lap; the same holds for bytes from `body_at` up to `body_limit`.
+/// Invariants: slots from `slot` up to `until` have been released by the consumer and not been
+/// written since, and lie in the current lap; the same holds for bytes from `body_at` up to
+/// `body_limit`.
 #[derive(Debug)]
 pub struct Producer {
     slot: *const Slot,
@@ -34,14 +36,16 @@ pub struct Producer {
     body_limit: u64,
 }
 
-// SAFETY: it points to memory that outlives it (see `new`) and is the only producer there, in whichever thread.
+// SAFETY: it points to memory that outlives it (see `new`) and is the only producer there, in
+// whichever thread.
 unsafe impl Send for Producer {}
 
 impl Producer {
     /// The producer of a ring.
     ///
     /// # Safety
-    /// The ring's memory outlives the producer, and this is the only producer that the memory ever had.
+    /// The ring's memory outlives the producer, and this is the only producer that the memory ever
+    /// had.
     pub unsafe fn new(ring: Ring) -> Producer {
         // SAFETY: the caller's promise covers the control block.
         let control = unsafe { &*ring.control };
@@ -57,8 +61,8 @@ impl Producer {
         }
     }
 
-    /// Answers `Cold` from now on, whatever the consumer says: for processes that cannot do asymmetric fences, because
-    /// raising a bit is a full barrier.
+    /// Answers `Cold` from now on, whatever the consumer says: for processes that cannot do
+    /// asymmetric fences, because raising a bit is a full barrier.
     pub fn always_cold(&mut self) {
         // SAFETY: see `new`.
         self.hot = unsafe { &(*self.ring.control).never };
@@ -69,7 +73,8 @@ impl Producer {
         self.ring.shape.longest()
     }
 
-    /// Sends a frame whose body fits the slot: `len` is at most [`INLINE`]. Bits 16 and up of `head[0]` are ignored.
+    /// Sends a frame whose body fits the slot: `len` is at most [`INLINE`]. Bits 16 and up of
+    /// `head[0]` are ignored.
     ///
     /// # Safety
     /// `body` is readable for `len` bytes.
@@ -79,7 +84,8 @@ impl Producer {
         if self.slot == self.until && !self.more_slots() {
             return Pushed::Full;
         }
-        // SAFETY: `slot` is ours to write until its stamp is stored, by the invariant of `Producer`; a short body fits.
+        // SAFETY: `slot` is ours to write until its stamp is stored, by the invariant of
+        // `Producer`; a short body fits.
         unsafe {
             (*self.slot).rest.with_mut(|rest| {
                 let rest = rest.cast::<u64>();
@@ -111,7 +117,8 @@ impl Producer {
         let Some(at) = self.place(len) else {
             return Pushed::Full;
         };
-        // SAFETY: the bytes and the slot are ours to write until the stamp is stored, by the invariant of `Producer`.
+        // SAFETY: the bytes and the slot are ours to write until the stamp is stored, by the
+        // invariant of `Producer`.
         unsafe {
             write_blocks(&self.ring, at, body, len);
             (*self.slot).rest.with_mut(|rest| {
@@ -133,7 +140,8 @@ impl Producer {
             // Pairs with the acquire load in `Consumer::pop`.
             (*self.slot).word0.store(word0, Ordering::Release);
             self.slot = self.slot.wrapping_add(1);
-            // Pairs with the heavy fence between a consumer's clearing of the flag and its last look at the ring.
+            // Pairs with the heavy fence between a consumer's clearing of the flag and its last
+            // look at the ring.
             fence::light();
             if (*self.hot).load(Ordering::Relaxed) != 0 {
                 Pushed::Hot
@@ -143,8 +151,8 @@ impl Producer {
         }
     }
 
-    /// Called when `slot` has reached `until`: turns into the next lap at the end of the ring, and looks how far the consumer
-    /// has come. Returns whether there is a slot to write.
+    /// Called when `slot` has reached `until`: turns into the next lap at the end of the ring, and
+    /// looks how far the consumer has come. Returns whether there is a slot to write.
     #[cold]
     fn more_slots(&mut self) -> bool {
         if self.slot == self.ring.end() {
@@ -155,7 +163,8 @@ impl Producer {
         let slots = u64::from(self.ring.shape.slots);
         let index = self.ring.index(self.slot);
         let sent = self.laps * slots + index;
-        // SAFETY: see `new`. Pairs with the release store in `Consumer::publish`: its reads of the slots are over.
+        // SAFETY: see `new`. Pairs with the release store in `Consumer::publish`: its reads of the
+        // slots are over.
         let released = unsafe { (*self.ring.control).slots.load(Ordering::Acquire) };
         // A value that cannot be (the consumer has gone wild) is as good as none.
         let free = slots.saturating_sub(sent.wrapping_sub(released));
@@ -175,7 +184,8 @@ impl Producer {
             self.body_at + to_end
         };
         if at + need > self.body_limit {
-            // SAFETY: see `new`. Pairs with the release store in `Consumer::release_body`: its reads of the bodies are over.
+            // SAFETY: see `new`. Pairs with the release store in `Consumer::release_body`: its
+            // reads of the bodies are over.
             let released = unsafe { (*self.ring.control).bytes.load(Ordering::Acquire) };
             // A value that cannot be (the consumer has gone wild) is as good as none.
             if self.body_at.wrapping_sub(released) > size {
@@ -194,10 +204,12 @@ impl Producer {
 /// Copies up to [`INLINE`] bytes.
 ///
 /// # Safety
-/// `from` is readable and `to` writable for `len` bytes, `len` is at most [`INLINE`], and they do not overlap.
+/// `from` is readable and `to` writable for `len` bytes, `len` is at most [`INLINE`], and they do
+/// not overlap.
 #[inline(always)]
 unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: every access lies within `len` bytes: two that overlap in the middle cover a length between powers of two.
+    // SAFETY: every access lies within `len` bytes: two that overlap in the middle cover a length
+    // between powers of two.
     unsafe {
         if len >= 16 {
             if len > 32 {
@@ -235,7 +247,8 @@ unsafe fn move_as<T>(from: *const u8, to: *mut u8, offset: usize) {
 /// Copies a body to its place in the ring of bytes.
 ///
 /// # Safety
-/// `from` is readable for `len` bytes, and the bytes at `at` lie in one piece within the ring and are the producer's.
+/// `from` is readable for `len` bytes, and the bytes at `at` lie in one piece within the ring and
+/// are the producer's.
 #[cfg(not(loom))]
 #[inline(always)]
 unsafe fn write_blocks(ring: &Ring, at: u64, from: *const u8, len: usize) {
@@ -245,7 +258,8 @@ unsafe fn write_blocks(ring: &Ring, at: u64, from: *const u8, len: usize) {
         let to = ring.blocks.cast::<u8>().add(offset).cast_mut();
         if len <= 2048 {
             for line in (0..len).step_by(64) {
-                core::arch::asm!("prefetchw [{}]", in(reg) to.add(line), options(nostack, preserves_flags));
+                core::arch::asm!("prefetchw \
+                    [{}]", in(reg) to.add(line), options(nostack, preserves_flags));
             }
         }
         copy_nonoverlapping(from, to, len)

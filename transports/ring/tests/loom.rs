@@ -1,4 +1,5 @@
-//! Every interleaving of small cases: `RUSTFLAGS="--cfg loom" cargo test -p ferrite-ring --release --test loom`.
+//! Every interleaving of small cases: `RUSTFLAGS="--cfg loom" cargo test -p ferrite-ring --release
+//! --test loom`.
 #![cfg(loom)]
 
 use core::ptr::NonNull;
@@ -109,7 +110,8 @@ impl Receive for Count {
     }
 }
 
-/// Senders send, the receiver sleeps whenever it finds nothing. A lost wake-up would leave it yielding for ever.
+/// Senders send, the receiver sleeps whenever it finds nothing. A lost wake-up would leave it
+/// yielding for ever.
 fn hand_over(senders: usize, frames: u64, preemptions: usize) {
     model(preemptions, move || {
         let bell = Arc::new(Bell::new());
@@ -161,7 +163,8 @@ fn no_wake_up_is_lost_with_two_senders() {
     hand_over(2, 1, 2);
 }
 
-/// Under loom an inbox sweeps for silent rings at every other poll. Whenever the frame comes, it is found.
+/// Under loom an inbox sweeps for silent rings at every other poll. Whenever the frame comes, it is
+/// found.
 #[test]
 fn a_ring_that_goes_cold_is_not_forgotten() {
     model(3, || {

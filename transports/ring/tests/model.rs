@@ -145,7 +145,8 @@ fn a_ring_that_is_silent_for_long_becomes_cold() {
         assert_eq!(inbox.poll(&mut count), 1);
     }
     assert_eq!(inbox.poll(&mut count), 0);
-    // Ring 0 is silent from now on, ring 2 is not. Two sweeps take some 350,000 polls of three rings each.
+    // Ring 0 is silent from now on, ring 2 is not. Two sweeps take some 350,000 polls of three
+    // rings each.
     for i in 0..1_000_000 {
         if i % 1000 == 0 {
             assert_eq!(push(2), Pushed::Hot, "an active ring stays hot");

@@ -1,7 +1,8 @@
-//! Threads that send while a receiver polls and sleeps. Meant for ThreadSanitizer as well, hence without libtest, whose own
-//! threads it would complain about (the standard library is not instrumented):
-//! `RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg full_fences" cargo +nightly test -p ferrite-ring
-//! --target x86_64-unknown-linux-gnu --test stress`.
+//! Threads that send while a receiver polls and sleeps. Meant for ThreadSanitizer as well, hence
+//! without libtest, whose own threads it would complain about (the standard library is not
+//! instrumented): `RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg
+//! full_fences" cargo +nightly test -p ferrite-ring --target x86_64-unknown-linux-gnu --test
+//! stress`.
 
 use core::ptr::NonNull;
 use std::sync::Arc;

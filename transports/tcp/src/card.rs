@@ -1,7 +1,8 @@
 //! How a process tells others where it listens: one line of text.
 //!
-//! `1,HOST,NODE,ADDRESS:PORT,[ADDRESS]:PORT...`: version, host name for people, a text that is equal for processes of one
-//! network stack, and the addresses. Loopback addresses are of use within that stack only.
+//! `1,HOST,NODE,ADDRESS:PORT,[ADDRESS]:PORT...`: version, host name for people, a text that is
+//! equal for processes of one network stack, and the addresses. Loopback addresses are of use
+//! within that stack only.
 
 use std::net::SocketAddr;
 
@@ -63,7 +64,8 @@ impl Card {
         }
     }
 
-    /// The addresses at which a process with the stack `own` can try to reach this one, the best first.
+    /// The addresses at which a process with the stack `own` can try to reach this one, the best
+    /// first.
     pub(crate) fn reachable_from(&self, own: &str) -> Vec<SocketAddr> {
         let same = self.stack == own;
         let mut addresses: Vec<SocketAddr> = self

@@ -1,7 +1,9 @@
-//! One attempt to reach a peer: its addresses in a race, until one of them leads to a process that knows the secret.
+//! One attempt to reach a peer: its addresses in a race, until one of them leads to a process that
+//! knows the secret.
 //!
-//! A new address is tried every [`STAGGER`], or at once when one has failed. The first that passes the handshake wins, the
-//! others are closed. When all have failed, everything begins anew after a pause, until [`DEADLINE`].
+//! A new address is tried every [`STAGGER`], or at once when one has failed. The first that passes
+//! the handshake wins, the others are closed. When all have failed, everything begins anew after a
+//! pause, until [`DEADLINE`].
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -260,7 +262,8 @@ impl Call {
             .map(|(address, why)| format!("{address}: {why}"))
             .collect();
         format!(
-            "no connection to it on {} within {} s ({}); is there a firewall between the hosts? FERRITE_PORT_RANGE chooses the ports \
+            "no connection to it on {} within {} s ({}); is there a firewall between the hosts? \
+             FERRITE_PORT_RANGE chooses the ports \
              to be opened in it, FERRITE_NETWORK the interfaces",
             card.host,
             DEADLINE.as_secs(),

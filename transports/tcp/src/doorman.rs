@@ -1,4 +1,5 @@
-//! Callers at the door: accepted sockets until they have proved that they are of the job, or have not.
+//! Callers at the door: accepted sockets until they have proved that they are of the job, or have
+//! not.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -13,10 +14,12 @@ use crate::sys::{self, Interest, Poller};
 /// How long a caller may take to prove itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Callers that may be at the door at the same time; with one more, the one that has stood there longest is sent away.
+/// Callers that may be at the door at the same time; with one more, the one that has stood there
+/// longest is sent away.
 const CROWD: usize = 256;
 
-/// Where no descriptor is left, more callers than these are taken for what holds them; with fewer, this process has too few.
+/// Where no descriptor is left, more callers than these are taken for what holds them; with fewer,
+/// this process has too few.
 const HANDFUL: usize = 8;
 
 /// An accepted socket.
@@ -50,7 +53,8 @@ impl Doorman {
     /// Accepts whoever calls. `key` makes keys.
     ///
     /// # Errors
-    /// A sentence when this process lacks what a connection takes, and callers that have proved nothing do not hold it.
+    /// A sentence when this process lacks what a connection takes, and callers that have proved
+    /// nothing do not hold it.
     pub(crate) fn open(
         &mut self,
         listener: &TcpListener,
@@ -107,7 +111,8 @@ impl Doorman {
         }
     }
 
-    /// Hears a guest of whom something has arrived. Returns it when it has proved itself. `None` also for keys of others.
+    /// Hears a guest of whom something has arrived. Returns it when it has proved itself. `None`
+    /// also for keys of others.
     pub(crate) fn hear(
         &mut self,
         key: u64,
@@ -127,7 +132,8 @@ impl Doorman {
             Err(why) => {
                 let guest = self.guests.remove(&key)?;
                 gate.remove(&guest.socket);
-                // A member that has reached this process by another address, or has been reached by it, hangs up.
+                // A member that has reached this process by another address, or has been reached by
+                // it, hangs up.
                 let has_hung_up = why == Refusal::Silent && matches!(guest.stage, Stage::Proof(_));
                 if !has_hung_up {
                     refusals.note(own.rank, guest.from, why);
@@ -193,7 +199,8 @@ impl Guest {
     }
 }
 
-/// Receives until `heard` holds `need` bytes, not one more: what follows is not the handshake's. `false`: not all is there yet.
+/// Receives until `heard` holds `need` bytes, not one more: what follows is not the handshake's.
+/// `false`: not all is there yet.
 pub(crate) fn fill(
     socket: &mut TcpStream,
     heard: &mut Vec<u8>,

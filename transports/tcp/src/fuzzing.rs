@@ -1,4 +1,5 @@
-//! Doors for fuzzers: what bytes of strangers reach, as functions of bytes. Not part of the interface.
+//! Doors for fuzzers: what bytes of strangers reach, as functions of bytes. Not part of the
+//! interface.
 #![doc(hidden)]
 
 use ferrite_fabric::{Secret, Sink};

@@ -7,8 +7,9 @@
 //! | caller | [`PROOF`] | a proof over everything so far |
 //! | callee | 1 | [`WELCOME`], or [`DUPLICATE`]: another connection of the pair is in use |
 //!
-//! A proof is a keyed hash (BLAKE3) with the job's secret. Both nonces are in it, so a recorded dialogue proves nothing a
-//! second time; each side's has a word of its own, so it cannot be reflected. Frames follow after the last byte.
+//! A proof is a keyed hash (BLAKE3) with the job's secret. Both nonces are in it, so a recorded
+//! dialogue proves nothing a second time; each side's has a word of its own, so it cannot be
+//! reflected. Frames follow after the last byte.
 //!
 //! Pure: no sockets, no clock.
 
@@ -53,7 +54,8 @@ pub(crate) enum Refusal {
     WrongProof,
     /// It closed in the middle of a word, or said nothing for too long.
     Silent,
-    /// It closed between two words, as a member does that has found another way, and a monitor that only knocks.
+    /// It closed between two words, as a member does that has found another way, and a monitor that
+    /// only knocks.
     Withdrawn,
     /// There are too many callers that have not proved anything.
     Crowd,

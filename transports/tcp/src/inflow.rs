@@ -1,7 +1,8 @@
 //! The bytes that arrive on one connection, cut into frames.
 //!
-//! Bytes come in two ways: into a scratch buffer, whose content is fed to [`Inflow::feed`], or straight to where the rest of a
-//! long body belongs ([`Inflow::rest`]). What is incomplete at the end of the scratch buffer is carried over.
+//! Bytes come in two ways: into a scratch buffer, whose content is fed to [`Inflow::feed`], or
+//! straight to where the rest of a long body belongs ([`Inflow::rest`]). What is incomplete at the
+//! end of the scratch buffer is carried over.
 //!
 //! Nothing that arrives is trusted: lengths are checked before they are used. Pure: no sockets.
 
@@ -10,7 +11,8 @@ use ferrite_fabric::{Header, Landing, OwnedBuf, RawBuf, RawBufMut, Sink};
 /// The longest body of a frame, in bytes.
 pub(crate) const FRAME: usize = 1 << 20;
 
-/// A body longer than this is asked a place for when it is not there yet; a shorter one is carried over.
+/// A body longer than this is asked a place for when it is not there yet; a shorter one is carried
+/// over.
 const LAND: usize = 4 << 10;
 
 /// In `Header::seq`, which is the transport's: nothing follows, the sender takes leave.
@@ -42,11 +44,13 @@ struct Body {
     own: Option<OwnedBuf>,
 }
 
-// SAFETY: `place` is writable until the frame has landed or the peer is down, whichever thread writes it (`Landing::At`).
+// SAFETY: `place` is writable until the frame has landed or the peer is down, whichever thread
+// writes it (`Landing::At`).
 unsafe impl Send for Inflow {}
 
 impl Inflow {
-    /// Where bytes should go that belong to a body on its way; empty when there is no such body, or no room for the rest of it.
+    /// Where bytes should go that belong to a body on its way; empty when there is no such body, or
+    /// no room for the rest of it.
     pub(crate) fn rest(&self) -> RawBufMut {
         match &self.body {
             Some(body) if body.done < body.place.len => {
@@ -56,12 +60,14 @@ impl Inflow {
         }
     }
 
-    /// Bytes carried over, which belong before what is received next. Call only when no body is on its way.
+    /// Bytes carried over, which belong before what is received next. Call only when no body is on
+    /// its way.
     pub(crate) fn carry(&mut self) -> &mut Vec<u8> {
         &mut self.carry
     }
 
-    /// The first `len` bytes of [`Inflow::rest`] have been filled. Returns the number of frames that are complete now.
+    /// The first `len` bytes of [`Inflow::rest`] have been filled. Returns the number of frames
+    /// that are complete now.
     pub(crate) fn filled(&mut self, peer: u32, len: usize, sink: &mut dyn Sink) -> usize {
         if let Some(body) = &mut self.body {
             body.done += len;
@@ -86,7 +92,8 @@ impl Inflow {
                 bytes = later;
                 frames += self.finish_body(peer, sink);
                 if self.body.is_some() {
-                    // What was carried over has been fed; it must not come again when the body finds no room.
+                    // What was carried over has been fed; it must not come again when the body
+                    // finds no room.
                     self.carry.clear();
                     return Ok(frames);
                 }

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use crate::sys::Interface;
 
-/// Reduces the interfaces that are up to those that `choice` names (`FERRITE_NETWORK`: names or `address/bits`, separated by
-/// commas); an empty choice leaves all. Addresses of which others could make nothing are left out. The error says what there is.
+/// Reduces the interfaces that are up to those that `choice` names (`FERRITE_NETWORK`: names or
+/// `address/bits`, separated by commas); an empty choice leaves all. Addresses of which others
+/// could make nothing are left out. The error says what there is.
 pub(crate) fn choose(mut up: Vec<Interface>, choice: &str) -> Result<Vec<Interface>, String> {
     // A link-local address means nothing without an interface of the host that uses it.
     up.retain(|interface| !is_link_local(&interface.address));

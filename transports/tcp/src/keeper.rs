@@ -1,8 +1,10 @@
-//! The thread that does what must go on while the program computes. It never calls the engine, and sleeps when nothing is due.
+//! The thread that does what must go on while the program computes. It never calls the engine, and
+//! sleeps when nothing is due.
 //!
-//! Simultaneous connections: the one that the lower rank has made is used. Its peer keeps its own attempt only until that one is
-//! in use; a caller of higher rank, once it has proved itself, is held until this process's own attempt is decided, so that a
-//! firewall that lets one direction through is no obstacle.
+//! Simultaneous connections: the one that the lower rank has made is used. Its peer keeps its own
+//! attempt only until that one is in use; a caller of higher rank, once it has proved itself, is
+//! held until this process's own attempt is decided, so that a firewall that lets one direction
+//! through is no obstacle.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -22,7 +24,8 @@ use crate::sys::{self, Interest, Ready};
 /// The key of `Shared::kick` in `Shared::gate`.
 const KICK: u64 = 0;
 
-/// A peer of whose kernel nothing is heard for so long is gone. A repeat after a lost packet may take 6.4 s.
+/// A peer of whose kernel nothing is heard for so long is gone. A repeat after a lost packet may
+/// take 6.4 s.
 const SILENT: Duration = Duration::from_millis(8_500);
 
 /// How often that is looked at.
@@ -322,7 +325,8 @@ impl Keeper {
             };
             if let Some(silence) = sys::silence(&socket).filter(|silence| *silence > SILENT) {
                 let reason = format!(
-                    "nothing has been heard of its host for {:.1} s, not even an acknowledgement: the host or the link to it is down",
+                    "nothing has been heard of its host for {:.1} s, not even an acknowledgement: \
+                     the host or the link to it is down",
                     silence.as_secs_f32()
                 );
                 connection.lose(&self.shared, reason);

@@ -1,14 +1,15 @@
 //! The TCP transport.
 //!
-//! A process listens on every interface that may be used and publishes the addresses as its card (`card`). A connection to a
-//! peer is made when there is something to send: all its addresses are tried in a race, and both ends prove that they know
-//! the job's secret (`handshake`) before anything else is read. One connection carries the frames of a pair in both
-//! directions.
+//! A process listens on every interface that may be used and publishes the addresses as its card
+//! (`card`). A connection to a peer is made when there is something to send: all its addresses are
+//! tried in a race, and both ends prove that they know the job's secret (`handshake`) before
+//! anything else is read. One connection carries the frames of a pair in both directions.
 //!
-//! Two threads share the work. The program's own thread, in calls of the engine, sends and receives on connections that are
-//! up (`link`, `port`). One thread of ours, the `keeper`, does what must go on while the program computes: it
-//! accepts, connects and shakes hands, sends what was kept back (`queue`), notices peers that have fallen silent, and rings when
-//! something arrives for a process that sleeps. It never calls the engine.
+//! Two threads share the work. The program's own thread, in calls of the engine, sends and receives
+//! on connections that are up (`link`, `port`). One thread of ours, the `keeper`, does what must go
+//! on while the program computes: it accepts, connects and shakes hands, sends what was kept back
+//! (`queue`), notices peers that have fallen silent, and rings when something arrives for a process
+//! that sleeps. It never calls the engine.
 //!
 //! The crate knows frames and headers, not what they mean.
 

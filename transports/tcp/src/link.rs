@@ -1,8 +1,10 @@
-//! Sending to one peer: at once if the connection is quiet, together with what follows if it is not.
+//! Sending to one peer: at once if the connection is quiet, together with what follows if it is
+//! not.
 //!
-//! The first frame after a poll of the port goes out in the calling thread. Frames that follow before the next poll are
-//! [kept back](crate::queue), short ones copied: a system call costs ten times as much as a short frame. They leave when there are
-//! enough of them, at the next poll or wait, or when the keeper finds that the program computes.
+//! The first frame after a poll of the port goes out in the calling thread. Frames that follow
+//! before the next poll are [kept back](crate::queue), short ones copied: a system call costs ten
+//! times as much as a short frame. They leave when there are enough of them, at the next poll or
+//! wait, or when the keeper finds that the program computes.
 
 use core::mem::MaybeUninit;
 use std::sync::Arc;
@@ -17,14 +19,15 @@ use crate::own_fault::end_if_bad_memory;
 use crate::shared::{Connection, Sending, Shared, State, why_lost};
 use crate::sys;
 
-/// Bodies up to this length, in bytes, are copied if they cannot leave at once; longer ones stay with their owner.
+/// Bodies up to this length, in bytes, are copied if they cannot leave at once; longer ones stay
+/// with their owner.
 pub(crate) const COPY: usize = 16 << 10;
 
 /// Copied bytes at which they leave without waiting for more.
 const ENOUGH: usize = 16 << 10;
 
-/// The same of lent ones. Messages of 64 KiB that leave four at a time pass twice as fast as one by one: each end of a write is a
-/// short segment of its own.
+/// The same of lent ones. Messages of 64 KiB that leave four at a time pass twice as fast as one by
+/// one: each end of a write is a short segment of its own.
 const ENOUGH_LENT: usize = 256 << 10;
 
 pub(crate) struct TcpLink {
@@ -72,7 +75,8 @@ impl TcpLink {
         body: RawBuf,
         token: Token,
     ) -> Sent {
-        /// A frame of up to this length is put together, which costs less than to hand over two pieces.
+        /// A frame of up to this length is put together, which costs less than to hand over two
+        /// pieces.
         const TOGETHER: usize = 1024;
         let State::Up(socket) = &sending.state else {
             unreachable!("called for a connection that is up");

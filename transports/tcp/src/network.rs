@@ -159,7 +159,8 @@ impl Network for TcpNetwork {
 
     fn sleep(&self, timeout: Option<Duration>) {
         self.shared.inbox.wait(timeout);
-        // Only here, by whom it was for: another thread that polls meanwhile must not take it away from one that is about to sleep.
+        // Only here, by whom it was for: another thread that polls meanwhile must not take it away
+        // from one that is about to sleep.
         self.shared.bell.reset();
     }
 
@@ -184,8 +185,8 @@ impl Network for TcpNetwork {
             // Who is gone already need not be told.
             let _ = socket.shutdown(std::net::Shutdown::Write);
         }
-        // A socket that is closed with something unread in it resets the connection, and the peer may lose the end of what was
-        // sent to it. So each is read until its peer has taken leave.
+        // A socket that is closed with something unread in it resets the connection, and the peer
+        // may lose the end of what was sent to it. So each is read until its peer has taken leave.
         let mut rest = vec![0; 64 << 10];
         while !open.is_empty() && Instant::now() < until {
             open.retain(|socket| {
@@ -251,12 +252,13 @@ fn listen(
         }
     }
     Err(format!(
-        "none of the ports {first} to {last} (FERRITE_PORT_RANGE) can be listened on: {why}; every rank of a host needs one"
+        "none of the ports {first} to {last} (FERRITE_PORT_RANGE) can be listened on: {why}; every \
+         rank of a host needs one"
     ))
 }
 
-/// A text that is equal for processes that share a loopback interface: the same boot of the same kernel, and the same network
-/// namespace.
+/// A text that is equal for processes that share a loopback interface: the same boot of the same
+/// kernel, and the same network namespace.
 fn stack() -> String {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let namespace = std::fs::read_link("/proc/self/ns/net").unwrap_or_default();

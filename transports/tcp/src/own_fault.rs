@@ -1,5 +1,5 @@
-//! What this process itself lacks, or was given wrongly by its program. No peer is to blame and no waiting mends it, so that
-//! the job ends at once, with a sentence that says what to do.
+//! What this process itself lacks, or was given wrongly by its program. No peer is to blame and no
+//! waiting mends it, so that the job ends at once, with a sentence that says what to do.
 
 use std::io;
 
@@ -7,7 +7,8 @@ use crate::handshake::Identity;
 use crate::shared::Shared;
 use crate::sys::{self, Lack};
 
-/// What the program must mend when the system could not do `what`, such as "accept a connection"; `None`: that was no shortage.
+/// What the program must mend when the system could not do `what`, such as "accept a connection";
+/// `None`: that was no shortage.
 pub(crate) fn shortage(e: &io::Error, what: &str, own: &Identity) -> Option<String> {
     let (cause, remedy) = match sys::lack(e)? {
         Lack::Descriptors => {
@@ -16,7 +17,8 @@ pub(crate) fn shortage(e: &io::Error, what: &str, own: &Identity) -> Option<Stri
             // One each, and those of calls that meet; what a program has open beside them.
             let enough = u64::from(own.size) * 2 + 64;
             let remedy = format!(
-                "its hard limit is {limit}; with {} ranks let it be {enough} or more (ulimit -Hn, LimitNOFILE), or have the program close \
+                "its hard limit is {limit}; with {} ranks let it be {enough} or more (ulimit -Hn, \
+                 LimitNOFILE), or have the program close \
                  what it does not need",
                 own.size
             );
@@ -41,14 +43,15 @@ pub(crate) fn shortage(e: &io::Error, what: &str, own: &Identity) -> Option<Stri
     Some(format!("cannot {what}: {cause}. To mend it: {remedy}"))
 }
 
-/// Ends the job if the system refused memory that the program named for a message: with `EFAULT`, where a processor would have raised
-/// SIGSEGV.
+/// Ends the job if the system refused memory that the program named for a message: with `EFAULT`,
+/// where a processor would have raised SIGSEGV.
 pub(crate) fn end_if_bad_memory(e: &io::Error, shared: &Shared, message: &str) {
     if sys::is_bad_memory(e) {
         shared.bootstrap.abort(
             1,
             &format!(
-                "{message} names memory that this process does not have (EFAULT): its buffer is shorter than its count and datatype say, \
+                "{message} names memory that this process does not have (EFAULT): its buffer is \
+                 shorter than its count and datatype say, \
                  or was freed before the message was complete"
             ),
         );

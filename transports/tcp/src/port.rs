@@ -15,7 +15,8 @@ use crate::sys::{self, Interest, Ready};
 /// Bytes received in one call, when short frames are expected.
 const SCRATCH: usize = 64 << 10;
 
-/// The same when the next frame is expected to be long: only what goes through this buffer is copied.
+/// The same when the next frame is expected to be long: only what goes through this buffer is
+/// copied.
 const GLANCE: usize = 2 << 10;
 
 /// Calls in one poll to receive from one connection.
@@ -161,7 +162,8 @@ impl TcpPort {
             };
             let free = RawBufMut::of(&mut self.scratch[carried..]);
             let free = free.part(0, size.min(free.len));
-            // SAFETY: a place that the sink named is writable until the body has landed; the scratch buffer is ours.
+            // SAFETY: a place that the sink named is writable until the body has landed; the
+            // scratch buffer is ours.
             let got = match unsafe { sys::receive(socket, direct, free) } {
                 Ok(0) if inflow.has_left => return Outcome::Left,
                 Ok(0) => {
@@ -206,7 +208,8 @@ impl TcpPort {
         self.shared.inbox.look(&mut ready);
         let mut events = 0;
         for ready in &ready {
-            // The bell, which is not for whoever polls; or a connection that is up, whose arrival has not been heard of.
+            // The bell, which is not for whoever polls; or a connection that is up, whose arrival
+            // has not been heard of.
             let Some(&place) = self.places.get(&(ready.key as u32)) else {
                 continue;
             };

@@ -65,8 +65,8 @@ impl Queue {
             return;
         }
         self.copied.reserve(bytes.len);
-        // SAFETY: there is room for `bytes.len` bytes behind the initialised ones, which are filled before they count; the
-        // caller's promise.
+        // SAFETY: there is room for `bytes.len` bytes behind the initialised ones, which are filled
+        // before they count; the caller's promise.
         unsafe {
             let end = self.copied.as_mut_ptr().add(self.copied.len());
             bytes.copy_to(end);

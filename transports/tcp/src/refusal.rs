@@ -1,4 +1,5 @@
-//! Callers that were refused are told to the user, each kind once: a port scanner must not fill the log.
+//! Callers that were refused are told to the user, each kind once: a port scanner must not fill the
+//! log.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -18,7 +19,8 @@ impl Refusals {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.insert(why) {
             eprintln!(
-                "ferrite: rank {rank} refused a connection from {caller}: {}; the job goes on, and more of this kind are not reported",
+                "ferrite: rank {rank} refused a connection from {caller}: {}; the job goes on, and \
+                 more of this kind are not reported",
                 why.reason()
             );
         }

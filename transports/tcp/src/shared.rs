@@ -1,7 +1,8 @@
-//! What the program's thread and the keeper share: the connections, and what each has for the other.
+//! What the program's thread and the keeper share: the connections, and what each has for the
+//! other.
 //!
-//! Locks: a connection's `sending`, then the leaves (`staged`, `news`, `orders`, `connections`). None is held during a call of the
-//! sink or of the launcher.
+//! Locks: a connection's `sending`, then the leaves (`staged`, `news`, `orders`, `connections`).
+//! None is held during a call of the sink or of the launcher.
 
 use std::collections::HashMap;
 use std::io;
@@ -165,7 +166,8 @@ impl Shared {
                 let mut staged = lock(&self.staged);
                 let next = staged.pop();
                 if next.is_none() {
-                    // Under the lock, as where it is set. Relaxed: who misses it is reminded by the keeper.
+                    // Under the lock, as where it is set. Relaxed: who misses it is reminded by the
+                    // keeper.
                     self.keeps_back.store(false, Ordering::Relaxed);
                 }
                 next
@@ -182,7 +184,8 @@ impl Shared {
         add(&mut lock(&self.news));
         // Release pairs with the acquire in `take_news`.
         self.has_news.store(true, Ordering::Release);
-        // Partner: the fence in `fall_asleep`. Either the sleeper sees the news, or this sees that it sleeps.
+        // Partner: the fence in `fall_asleep`. Either the sleeper sees the news, or this sees that
+        // it sleeps.
         fence(Ordering::SeqCst);
         if self.asleep.load(Ordering::Relaxed) {
             self.wake();
@@ -190,7 +193,8 @@ impl Shared {
     }
 
     pub(crate) fn take_news(&self) -> News {
-        // Acquire pairs with the release in `tell`; before the news are taken, so that later ones raise it again.
+        // Acquire pairs with the release in `tell`; before the news are taken, so that later ones
+        // raise it again.
         self.has_news.swap(false, Ordering::Acquire);
         std::mem::take(&mut *lock(&self.news))
     }
@@ -225,7 +229,8 @@ impl Connection {
         lock(&self.sending)
     }
 
-    /// Begins to use a socket on which both ends have proved themselves, unless there is another one already, or there was.
+    /// Begins to use a socket on which both ends have proved themselves, unless there is another
+    /// one already, or there was.
     ///
     /// # Errors
     /// When the system cannot wait for the socket.
@@ -297,7 +302,8 @@ impl Sending {
         staged.push(connection.clone());
         shared.keeps_back.store(true, Ordering::Relaxed);
         drop(staged);
-        // Partner: the fence in `Keeper::stop_watching`. Either the keeper sees what is staged, or this sees that it does not watch.
+        // Partner: the fence in `Keeper::stop_watching`. Either the keeper sees what is staged, or
+        // this sees that it does not watch.
         fence(Ordering::SeqCst);
         if !shared.is_watched.load(Ordering::Relaxed) {
             shared.kick.ring();
@@ -314,7 +320,8 @@ impl Sending {
             let mut front = [RawBuf::EMPTY; PIECES];
             let count = self.queue.front(&mut front);
             let wanted: usize = front[..count].iter().map(|piece| piece.len).sum();
-            // SAFETY: the queue's own bytes, and bodies that their owners keep until they are written.
+            // SAFETY: the queue's own bytes, and bodies that their owners keep until they are
+            // written.
             match unsafe { sys::send(socket, &front[..count]) } {
                 Ok(written) => {
                     let mut done = Vec::new();
@@ -366,7 +373,8 @@ impl Sending {
 
     fn watch(&self, shared: &Shared, peer: u32, interest: Interest) {
         if let State::Up(socket) = &self.state {
-            // It cannot fail for a descriptor that is in the set, and it is while the connection is up.
+            // It cannot fail for a descriptor that is in the set, and it is while the connection is
+            // up.
             let changed = shared.inbox.change(&**socket, peer.into(), interest);
             debug_assert!(changed.is_ok(), "{changed:?}");
         }

@@ -12,7 +12,8 @@ What this machine itself can do.
 Usage: ferrite-limits line
        ferrite-limits tcp WHAT BYTES...
 
-`line` prints how long a cache line takes from one core to another, one way, in nanoseconds. `tcp` shows what plain sockets do
+`line` prints how long a cache line takes from one core to another, one way, in nanoseconds. `tcp` \
+shows what plain sockets do
 between two processes, over loopback.
 
 WHAT:

@@ -118,7 +118,8 @@ impl<'a> End<'a> {
         Ok(())
     }
 
-    /// Receives `bytes` bytes of messages, each behind the one before, from the start again where the room ends.
+    /// Receives `bytes` bytes of messages, each behind the one before, from the start again where
+    /// the room ends.
     fn receive_stream(&mut self, bytes: usize) -> io::Result<()> {
         let mut room = std::mem::take(&mut self.incoming);
         let (mut received, mut place) = (0, 0);
@@ -181,8 +182,8 @@ impl<'a> End<'a> {
         }
     }
 
-    /// After a call that moved nothing. Yields now and then: where a hypervisor took the other core away, or both processes have
-    /// one core, this one is not needed.
+    /// After a call that moved nothing. Yields now and then: where a hypervisor took the other core
+    /// away, or both processes have one core, this one is not needed.
     fn wait(&mut self, error: io::Error) -> io::Result<usize> {
         match error.kind() {
             ErrorKind::WouldBlock => {

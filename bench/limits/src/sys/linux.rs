@@ -29,7 +29,8 @@ pub(crate) fn pin(core: usize) {
     }
 }
 
-/// The hardware threads of the core that `core` belongs to; only `core` where the system does not say.
+/// The hardware threads of the core that `core` belongs to; only `core` where the system does not
+/// say.
 pub(crate) fn siblings(core: usize) -> Vec<usize> {
     let path = format!("/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list");
     fs::read_to_string(path).map_or_else(|_| vec![core], |list| ranges(list.trim()))

@@ -132,7 +132,8 @@ pub(super) fn text(program: Program) -> String {
             small.iterations, small.warmup
         ),
         _ => format!(
-            "Without -i and -x: {} iterations after {}, and {} after {} for messages above {} bytes.\n",
+            "Without -i and -x: {} iterations after {}, and {} after {} for messages above {} \
+             bytes.\n",
             small.iterations,
             small.warmup,
             large.iterations,
@@ -143,7 +144,8 @@ pub(super) fn text(program: Program) -> String {
     text += match program {
         _ if program.kind() != Kind::Messages => "Runs on two processes or more.\n",
         Program::MessageRate => {
-            "Process n of the first half sends to process n of the second half: ranks in blocks place the halves\n\
+            "Process n of the first half sends to process n of the second half: ranks in blocks \
+             place the halves\n\
              on two nodes.\n"
         }
         _ => "Runs on exactly two processes.\n",

@@ -69,7 +69,8 @@ fn argument(letter: char) -> Argument {
     }
 }
 
-/// Splits a word into its option, an argument that is part of the word, and further options (`-fc`).
+/// Splits a word into its option, an argument that is part of the word, and further options
+/// (`-fc`).
 fn split(program: Program, word: &str) -> Result<(char, Option<&str>, &str), String> {
     let unknown = || format!("{word}: {} has no such option (try --help)", program.name());
     if let Some(long) = word.strip_prefix("--") {

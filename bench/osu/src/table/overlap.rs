@@ -14,7 +14,8 @@ pub struct OverlapTable<'a> {
 pub struct Overlap {
     /// Message size in bytes.
     pub bytes: usize,
-    /// From the start of the operation to the end of the wait for it, with the computation in between.
+    /// From the start of the operation to the end of the wait for it, with the computation in
+    /// between.
     pub overall: f64,
     /// The computation, with the calls of `MPI_Test` in it.
     pub compute: f64,
@@ -118,11 +119,13 @@ mod tests {
         let table = OverlapTable::new(Program::Iallreduce, &options);
         assert_eq!(
             table.preamble(),
-            "\n# OSU MPI Non-blocking Allreduce Latency Test v7.4\n# Overall = Coll. Init + Compute + MPI_Test + MPI_Wait\n\n"
+            "\n# OSU MPI Non-blocking Allreduce Latency Test v7.4\n# Overall = Coll. Init + \
+             Compute + MPI_Test + MPI_Wait\n\n"
         );
         assert_eq!(
             table.heading("MPI_CHAR"),
-            "# Datatype: MPI_CHAR.\n# Size           Overall(us)       Compute(us)    Pure Comm.(us)        Overlap(%)\n"
+            "# Datatype: MPI_CHAR.\n# Size           Overall(us)       Compute(us)    Pure \
+             Comm.(us)        Overlap(%)\n"
         );
         assert_eq!(
             table.row(&row),
@@ -132,7 +135,8 @@ mod tests {
         options.validation = Some(1);
         let table = OverlapTable::new(Program::Iallreduce, &options);
         assert!(table.heading("MPI_CHAR").ends_with(
-            "Overall(us)       Compute(us)    Coll. Init(us)      MPI_Test(us)      MPI_Wait(us)    Pure Comm.(us)     \
+            "Overall(us)       Compute(us)    Coll. Init(us)      MPI_Test(us)      \
+             MPI_Wait(us)    Pure Comm.(us)     \
              Min Comm.(us)     Max Comm.(us)        Overlap(%)        Validation\n"
         ));
         assert!(table.row(&row).ends_with(

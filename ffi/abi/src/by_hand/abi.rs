@@ -40,7 +40,8 @@ pub(crate) unsafe fn abi_get_info(to: *mut MPI_Info) -> Result<()> {
     unsafe { set_handle(to, made.0, "info") }
 }
 
-/// What the program, or a Fortran compiler's library, has told about Fortran's types (MPI 5.0, section 20.5).
+/// What the program, or a Fortran compiler's library, has told about Fortran's types (MPI 5.0,
+/// section 20.5).
 struct Fortran {
     /// A copy of the object that `MPI_Abi_set_fortran_info` got.
     info: Option<Info>,

@@ -35,7 +35,8 @@ pub(crate) unsafe fn comm_get_name(
     unsafe { set_text(name, MAX_OBJECT_NAME, &text, length, "comm_name") }
 }
 
-/// The duplicate gets what the copy functions of the attributes say; when one fails, there is no duplicate.
+/// The duplicate gets what the copy functions of the attributes say; when one fails, there is no
+/// duplicate.
 pub(crate) unsafe fn comm_dup(engine: &Engine, comm: MPI_Comm, to: *mut MPI_Comm) -> Result<()> {
     // SAFETY: as this function's.
     unsafe { comm_dup_with_info(engine, comm, crate::convert::widen(Info::NULL.0), to) }
@@ -113,7 +114,8 @@ pub(crate) unsafe fn comm_split_type(
     info: MPI_Info,
     to: *mut MPI_Comm,
 ) -> Result<()> {
-    // First, as in every call: what is wrong with the rest may follow from a program that was built with another header.
+    // First, as in every call: what is wrong with the rest may follow from a program that was built
+    // with another header.
     engine.comm(Comm(narrow(comm)))?;
     let kind = match kind {
         SHARED => SplitType::Node,
@@ -189,7 +191,8 @@ pub(crate) unsafe fn comm_get_attr(
     flag: *mut c_int,
 ) -> Result<()> {
     let found = engine.comm_get_attr(Comm(narrow(comm)), Keyval(keyval))?;
-    // SAFETY: the program's pointers; the value's is declared `void *`, but is the address of a pointer.
+    // SAFETY: the program's pointers; the value's is declared `void *`, but is the address of a
+    // pointer.
     unsafe {
         if let Some(found) = found {
             let found = attribute_out(Keyval(keyval), found);

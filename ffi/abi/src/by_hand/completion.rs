@@ -14,7 +14,8 @@ struct Requests {
 
 impl Requests {
     /// # Safety
-    /// `first` points to `length` handles that may be read and written while this lives, or `length` is not positive.
+    /// `first` points to `length` handles that may be read and written while this lives, or
+    /// `length` is not positive.
     unsafe fn new(first: *mut MPI_Request, length: c_int) -> Result<Requests> {
         match usize::try_from(length) {
             Ok(length) if length > 0 && first.is_null() => Err(null("array_of_requests")),
@@ -46,8 +47,8 @@ impl RequestArray for Requests {
     }
 }
 
-/// The program's array of statuses. `MPI_ERROR` is set if and only if the call returns `MPI_ERR_IN_STATUS`
-/// (MPI 5.0, section 3.2.5), so errors are kept until that is known.
+/// The program's array of statuses. `MPI_ERROR` is set if and only if the call returns
+/// `MPI_ERR_IN_STATUS` (MPI 5.0, section 3.2.5), so errors are kept until that is known.
 struct Statuses {
     first: *mut MPI_Status,
     stored: usize,
@@ -213,10 +214,12 @@ unsafe fn put_any(
     Ok(())
 }
 
-/// What `MPI_Waitsome` and its siblings share: `complete` tells number, place and status of each that is done.
+/// What `MPI_Waitsome` and its siblings share: `complete` tells number, place and status of each
+/// that is done.
 ///
 /// # Safety
-/// The pointers are null or point to what may be written: one count, and as many indices and statuses as requests.
+/// The pointers are null or point to what may be written: one count, and as many indices and
+/// statuses as requests.
 unsafe fn some(
     requests: usize,
     count: *mut c_int,
@@ -230,7 +233,8 @@ unsafe fn some(
     let mut statuses = Statuses::new(statuses);
     let mut told = 0;
     let result = complete(&mut |number, at, status| {
-        // SAFETY: `number` is less than the number of requests, and by the caller's promise there is a place for each.
+        // SAFETY: `number` is less than the number of requests, and by the caller's promise there
+        // is a place for each.
         unsafe {
             indices.add(number).write(place(at));
             statuses.put(number, &status);

@@ -1,4 +1,5 @@
-//! Datatypes as objects: sizes and bounds, committing and freeing, names, attributes, and how they were made (chapters 5, 7 and 19).
+//! Datatypes as objects: sizes and bounds, committing and freeing, names, attributes, and how they
+//! were made (chapters 5, 7 and 19).
 
 use ferrite_engine::attribute::Keyval;
 use ferrite_engine::datatype::{self, Class, Form, Recipe, Type};
@@ -167,7 +168,8 @@ pub(crate) unsafe fn type_get_attr(
 ) -> Result<()> {
     let attributes = &datatype::object(handle(datatype))?.attributes;
     let found = attributes.get(Keyval(keyval))?;
-    // SAFETY: the program's pointers; the value's is declared `void *`, but is the address of a pointer.
+    // SAFETY: the program's pointers; the value's is declared `void *`, but is the address of a
+    // pointer.
     unsafe {
         if let Some(found) = found {
             set(value.cast::<usize>(), found, "attribute_val")?;
@@ -205,7 +207,8 @@ fn check_form(recipe: &Recipe) -> Result<()> {
         Form::Int => Ok(()),
         Form::Large => Err(Error::new(
             ErrorClass::TYPE,
-            "the type was made by a large-count constructor: ask with MPI_Type_get_envelope_c and MPI_Type_get_contents_c",
+            "the type was made by a large-count constructor: ask with MPI_Type_get_envelope_c and \
+             MPI_Type_get_contents_c",
         )),
     }
 }
@@ -282,7 +285,8 @@ unsafe fn put<T>(
         return Err(Error::new(
             ErrorClass::ARG,
             format!(
-                "the type has {number} {what}, but there is room for {room}: ask MPI_Type_get_envelope for the numbers"
+                "the type has {number} {what}, but there is room for {room}: ask \
+                 MPI_Type_get_envelope for the numbers"
             ),
         ));
     }
@@ -325,7 +329,8 @@ pub(crate) unsafe fn type_get_contents(
     }
 }
 
-/// The integers that a type was made of: counts, and where the constructor takes them, distributions, their arguments and an order.
+/// The integers that a type was made of: counts, and where the constructor takes them,
+/// distributions, their arguments and an order.
 fn integers_of(recipe: &Recipe) -> Vec<c_int> {
     let argument = |value: &i64| match *value {
         datatype::DEFAULT_ARGUMENT => DEFAULT_ARGUMENT,

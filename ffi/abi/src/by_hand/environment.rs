@@ -92,7 +92,8 @@ pub(crate) unsafe fn get_processor_name(
     unsafe { set_text(name, MAX_PROCESSOR_NAME, &sys::host_name(), length, "name") }
 }
 
-/// Where the memory is that the program has got and not freed: another address is found out instead of freed.
+/// Where the memory is that the program has got and not freed: another address is found out instead
+/// of freed.
 static ALLOCATED: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
 
 fn allocated() -> MutexGuard<'static, BTreeSet<usize>> {
@@ -133,7 +134,8 @@ pub(crate) unsafe fn free_mem(_engine: &Engine, base: *mut c_void) -> Result<()>
     Ok(())
 }
 
-/// The kinds of resources that are known here, and of which this process has one instance to itself.
+/// The kinds of resources that are known here, and of which this process has one instance to
+/// itself.
 pub(crate) unsafe fn get_hw_resource_info(_engine: &Engine, to: *mut MPI_Info) -> Result<()> {
     if to.is_null() {
         return Err(null("hw_info"));

@@ -26,7 +26,8 @@ unsafe fn call(function: usize, object: u32, code: i32) {
 }
 
 /// # Safety
-/// `function` is null or an [`ErrorFunction`]; `to` is null or points to a handle that may be written.
+/// `function` is null or an [`ErrorFunction`]; `to` is null or points to a handle that may be
+/// written.
 unsafe fn create(owner: Owner, function: *const c_void, to: *mut MPI_Errhandler) -> Result<()> {
     if function.is_null() {
         return Err(null("the function"));

@@ -128,7 +128,8 @@ pub(crate) unsafe fn info_get(
     value: *mut c_char,
     flag: *mut c_int,
 ) -> Result<()> {
-    // SAFETY: the program's strings and pointers; the buffer has room for `length` bytes and a zero byte.
+    // SAFETY: the program's strings and pointers; the buffer has room for `length` bytes and a zero
+    // byte.
     unsafe {
         let found = info::get(of(handle), bytes(key, "key")?)?;
         if let Some(found) = &found {

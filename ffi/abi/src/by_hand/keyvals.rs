@@ -15,7 +15,8 @@ type CopyFunction =
 /// The C type of a delete function.
 type DeleteFunction = unsafe extern "C" fn(Handle, c_int, *mut c_void, *mut c_void) -> c_int;
 
-/// The address that stands for `MPI_COMM_NULL_COPY_FN`, `MPI_COMM_NULL_DELETE_FN` and their siblings.
+/// The address that stands for `MPI_COMM_NULL_COPY_FN`, `MPI_COMM_NULL_DELETE_FN` and their
+/// siblings.
 const NULL_FN: usize = 0;
 
 /// # Safety
@@ -72,7 +73,8 @@ unsafe fn call_delete(
 }
 
 /// # Safety
-/// The functions are of the types [`CopyFunction`] and [`DeleteFunction`], or one of the addresses with a meaning.
+/// The functions are of the types [`CopyFunction`] and [`DeleteFunction`], or one of the addresses
+/// with a meaning.
 unsafe fn create(
     owner: Owner,
     copy: *const c_void,

@@ -1,6 +1,7 @@
-//! Bodies that the generator cannot write: arrays of handles and statuses, callbacks, strings with a limit, and the few
-//! functions that need no engine. One file per subject. A function that returns an error code gets its arguments as the
-//! program passed them, after the engine unless it is legal at any time.
+//! Bodies that the generator cannot write: arrays of handles and statuses, callbacks, strings with
+//! a limit, and the few functions that need no engine. One file per subject. A function that
+//! returns an error code gets its arguments as the program passed them, after the engine unless it
+//! is legal at any time.
 
 mod abi;
 mod collectives;

@@ -1,4 +1,5 @@
-//! What only MPICH's binary interface has: statuses of Fortran, and bounds of types as MPI 1 asked for them.
+//! What only MPICH's binary interface has: statuses of Fortran, and bounds of types as MPI 1 asked
+//! for them.
 
 use ferrite_engine::{Engine, Result};
 
@@ -15,7 +16,8 @@ pub(crate) unsafe fn status_copy(from: *const MPI_Status, to: *mut MPI_Status) -
 }
 
 pub(crate) unsafe fn status_c2f(from: *const MPI_Status, to: *mut c_int) -> Result<()> {
-    // SAFETY: the program's array is as long as a status, or it is `MPI_F_STATUS_IGNORE`, which is no place.
+    // SAFETY: the program's array is as long as a status, or it is `MPI_F_STATUS_IGNORE`, which is
+    // no place.
     unsafe { status_copy(from, status_in(to.cast())) }
 }
 

@@ -47,7 +47,8 @@ unsafe fn call_small(
 }
 
 /// # Safety
-/// `function` is the address of a [`UserFunction`] of `MPI_Count`; the buffers are as its contract says.
+/// `function` is the address of a [`UserFunction`] of `MPI_Count`; the buffers are as its contract
+/// says.
 unsafe fn call_large(
     function: usize,
     input: *const u8,

@@ -1,4 +1,5 @@
-//! Packing and unpacking by the program, in the native and in the external representation (chapter 5).
+//! Packing and unpacking by the program, in the native and in the external representation (chapter
+//! 5).
 
 use ferrite_engine::datatype::{self, Type};
 use ferrite_engine::{Comm, Engine, Error, ErrorClass, Result};

@@ -1,4 +1,5 @@
-//! Beginning and end: this library is where engine, transports and launcher's client meet (chapter 11).
+//! Beginning and end: this library is where engine, transports and launcher's client meet (chapter
+//! 11).
 
 use ferrite_engine::{Comm, Discovered, Engine, Result, ThreadLevel};
 use ferrite_transports::NETWORKS;
@@ -57,7 +58,8 @@ pub(crate) unsafe fn init_thread(
     unsafe { set(provided, value_of(level), "provided") }
 }
 
-/// The attributes of `MPI_COMM_SELF` go first, while their delete functions may still call MPI (MPI 5.0, section 11.4.2).
+/// The attributes of `MPI_COMM_SELF` go first, while their delete functions may still call MPI (MPI
+/// 5.0, section 11.4.2).
 pub(crate) unsafe fn finalize(engine: &'static Engine) -> Result<()> {
     engine
         .comm(Comm::SELF)?
@@ -86,7 +88,8 @@ pub(crate) unsafe fn is_thread_main(engine: &Engine, flag: *mut c_int) -> Result
     unsafe { set(flag, c_int::from(engine.is_thread_main()), "flag") }
 }
 
-/// Ends the whole job, whatever the communicator: its other processes could not go on without these.
+/// Ends the whole job, whatever the communicator: its other processes could not go on without
+/// these.
 pub(crate) unsafe fn abort(engine: &Engine, comm: MPI_Comm, code: c_int) -> Result<()> {
     let name = match (Comm(narrow(comm)), engine.comm_get_name(Comm(narrow(comm)))) {
         (_, Ok(name)) if !name.is_empty() => name,

@@ -1,4 +1,5 @@
-//! Virtual topologies (chapter 8). Whether ranks may be reordered does not matter: they keep their order.
+//! Virtual topologies (chapter 8). Whether ranks may be reordered does not matter: they keep their
+//! order.
 
 use ferrite_engine::topology::{self, Adjacent, Topology};
 use ferrite_engine::{Comm, Edge, Engine, Error, ErrorClass, Result};
@@ -16,7 +17,8 @@ const DIST_GRAPH: c_int = 213;
 const UNWEIGHTED: usize = 10;
 const WEIGHTS_EMPTY: usize = 11;
 
-/// Gives the program a new communicator. The place is checked first, so that no communicator is lost.
+/// Gives the program a new communicator. The place is checked first, so that no communicator is
+/// lost.
 ///
 /// # Safety
 /// `to` is null or points to a handle that may be written.

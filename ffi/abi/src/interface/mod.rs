@@ -1,7 +1,7 @@
 //! The binary interface that the library has: one of these, chosen when it is built.
 //!
-//! Inside, everything is numbered as the standard ABI does. What goes in passes through `..._in`, `narrow` and `status_in`, what goes out
-//! through `..._out`, `widen` and [`MPI_Status::write`].
+//! Inside, everything is numbered as the standard ABI does. What goes in passes through `..._in`,
+//! `narrow` and `status_in`, what goes out through `..._out`, `widen` and [`MPI_Status::write`].
 
 #[cfg(mpich)]
 mod mpich;
@@ -15,7 +15,8 @@ pub(crate) use standard::*;
 
 use core::ffi::c_int;
 
-/// No object's handle, as the engine sees one that it cannot be: bit 31 of the engine's handles is zero.
+/// No object's handle, as the engine sees one that it cannot be: bit 31 of the engine's handles is
+/// zero.
 pub(crate) const INVALID: u32 = u32::MAX;
 
 /// The argument of a distribution; `None` for the default.

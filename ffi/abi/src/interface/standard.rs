@@ -1,4 +1,5 @@
-//! The MPI 5.0 standard ABI (chapter 20): its values are the engine's, so that nothing has to be converted.
+//! The MPI 5.0 standard ABI (chapter 20): its values are the engine's, so that nothing has to be
+//! converted.
 
 use core::ffi::c_int;
 
@@ -8,8 +9,8 @@ use ferrite_engine::{ErrorClass, Status};
 use super::INVALID;
 use crate::generated::names::MPICHS;
 
-/// A handle: in C a pointer to a structure that nobody defines. It is never followed. The low 32 bits are the engine's
-/// handle; the predefined ones have the engine's values by construction.
+/// A handle: in C a pointer to a structure that nobody defines. It is never followed. The low 32
+/// bits are the engine's handle; the predefined ones have the engine's values by construction.
 pub(crate) type Handle = usize;
 
 /// A handle of a file or of the tool interface.
@@ -28,7 +29,8 @@ pub(crate) const LIBRARY: &str = "libmpi_abi.so.1";
 pub(crate) const OTHER_HEADER: &str = "MPICH's mpi.h";
 pub(crate) const OTHER_LIBRARY: &str = "libmpi.so.12";
 
-/// The name of a predefined handle in the other header, which is wrong here with an error of this class.
+/// The name of a predefined handle in the other header, which is wrong here with an error of this
+/// class.
 pub(crate) fn name_in_other_header(class: ErrorClass, handle: u32) -> Option<&'static str> {
     let mut all = MPICHS.iter();
     let found = all.find(|(of, value, _)| (*of, *value) == (class, handle));
@@ -88,7 +90,8 @@ pub(crate) struct MPI_Status {
     error: c_int,
     /// Whether the operation was cancelled: 0 or 1.
     cancelled: c_int,
-    /// Bytes received: the low half, then the high half, because 64 bits would raise the structure's alignment.
+    /// Bytes received: the low half, then the high half, because 64 bits would raise the
+    /// structure's alignment.
     bytes: [u32; 2],
     reserved: [c_int; 2],
 }
@@ -104,8 +107,8 @@ impl MPI_Status {
         }
     }
 
-    /// The same without `MPI_ERROR`, which a single completion does not set: looking at it would be a use of memory that was
-    /// never written.
+    /// The same without `MPI_ERROR`, which a single completion does not set: looking at it would be
+    /// a use of memory that was never written.
     pub(crate) fn without_error(&self) -> Status {
         Status {
             source: self.source,

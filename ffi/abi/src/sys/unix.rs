@@ -1,4 +1,5 @@
-//! Unix: the monotonic clock, the host's name, strings of the system, and memory from the C library.
+//! Unix: the monotonic clock, the host's name, strings of the system, and memory from the C
+//! library.
 
 use core::ffi::{CStr, c_void};
 use core::mem::MaybeUninit;
@@ -21,7 +22,8 @@ fn read(clock: impl FnOnce(&mut libc::timespec)) -> f64 {
 /// Seconds since some moment that all processes of this host share. Not adjusted when the date is.
 #[inline]
 pub(crate) fn seconds() -> f64 {
-    // SAFETY: `time` is a timespec to write; this clock exists on every system that Rust's own `Instant` runs on.
+    // SAFETY: `time` is a timespec to write; this clock exists on every system that Rust's own
+    // `Instant` runs on.
     read(|time| unsafe {
         libc::clock_gettime(libc::CLOCK_MONOTONIC, time);
     })
@@ -44,10 +46,12 @@ pub(crate) fn host_name() -> String {
     String::from_utf8_lossy(&name[..length]).into_owned()
 }
 
-/// Memory that starts on a cache line; null when there is none. A size of 0 gives an address that may be freed.
+/// Memory that starts on a cache line; null when there is none. A size of 0 gives an address that
+/// may be freed.
 pub(crate) fn allocate(bytes: usize) -> *mut c_void {
     let mut memory = null_mut();
-    // SAFETY: `memory` may be written, and the alignment is a power of two and a multiple of a pointer's size.
+    // SAFETY: `memory` may be written, and the alignment is a power of two and a multiple of a
+    // pointer's size.
     match unsafe { libc::posix_memalign(&mut memory, LINE, bytes.max(1)) } {
         0 => memory,
         _ => null_mut(),
@@ -80,7 +84,8 @@ pub(crate) fn symbol_at(address: usize) -> Option<String> {
     if found.dli_sname.is_null() || found.dli_saddr as usize != address {
         return None;
     }
-    // SAFETY: not null, so a string of the dynamic linker's, which is there for as long as the file is loaded.
+    // SAFETY: not null, so a string of the dynamic linker's, which is there for as long as the file
+    // is loaded.
     let name = unsafe { CStr::from_ptr(found.dli_sname) };
     Some(name.to_string_lossy().into_owned())
 }
@@ -92,8 +97,8 @@ pub(crate) fn address_of(name: &CStr) -> Option<usize> {
     (!address.is_null()).then_some(address as usize)
 }
 
-/// The eight bytes at an address that may not be one, read without harm; `None` where there is no memory, or the system does
-/// not allow to ask.
+/// The eight bytes at an address that may not be one, read without harm; `None` where there is no
+/// memory, or the system does not allow to ask.
 pub(crate) fn word_at(address: usize) -> Option<u64> {
     let mut word = 0u64;
     let local = libc::iovec {
@@ -104,7 +109,8 @@ pub(crate) fn word_at(address: usize) -> Option<u64> {
         iov_base: address as *mut c_void,
         iov_len: size_of::<u64>(),
     };
-    // SAFETY: the kernel writes into `word`, which has the room, and checks the other address itself.
+    // SAFETY: the kernel writes into `word`, which has the room, and checks the other address
+    // itself.
     let read = unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
     (read == size_of::<u64>() as isize).then_some(word)
 }

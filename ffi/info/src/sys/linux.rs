@@ -20,7 +20,8 @@ pub(crate) fn memory_file() -> Result<(), String> {
     }
     ftruncate(&file, BYTES as u64).map_err(|error| format!("ftruncate: {error}"))?;
     let protection = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: a new mapping at a place of the kernel's choice, unmapped below and not used in between.
+    // SAFETY: a new mapping at a place of the kernel's choice, unmapped below and not used in
+    // between.
     unsafe {
         let memory = mmap(
             std::ptr::null_mut(),
@@ -35,7 +36,8 @@ pub(crate) fn memory_file() -> Result<(), String> {
     }
 }
 
-/// Whether a sleeper can have every other process's stores become visible, so that a sender needs no fence.
+/// Whether a sleeper can have every other process's stores become visible, so that a sender needs
+/// no fence.
 pub(crate) fn membarrier() -> Result<(), String> {
     // SAFETY: a query, which touches no memory of this process.
     let commands = unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_QUERY, 0, 0) };
@@ -49,8 +51,8 @@ pub(crate) fn membarrier() -> Result<(), String> {
     }
 }
 
-/// Whether processes can read and write each other's memory: tried between this process and a child of its own, which
-/// permits it to this one's descendants as ranks do to their launcher's.
+/// Whether processes can read and write each other's memory: tried between this process and a child
+/// of its own, which permits it to this one's descendants as ranks do to their launcher's.
 pub(crate) fn cross_memory_attach() -> Result<(), String> {
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|error| format!("pipe: {error}"));
     let (report, told) = pipe()?;
@@ -58,7 +60,8 @@ pub(crate) fn cross_memory_attach() -> Result<(), String> {
     let address = &raw mut word as usize;
     // SAFETY: asks for this process's own number.
     let parent = unsafe { libc::getpid() };
-    // SAFETY: permits access to this process's memory by its descendants; refusal means that nobody needs permission.
+    // SAFETY: permits access to this process's memory by its descendants; refusal means that nobody
+    // needs permission.
     unsafe { libc::prctl(libc::PR_SET_PTRACER, parent, 0, 0, 0) };
     // SAFETY: this program has one thread, and the child does nothing but system calls.
     let child = unsafe { libc::fork() };
@@ -66,7 +69,8 @@ pub(crate) fn cross_memory_attach() -> Result<(), String> {
         -1 => return Err(format!("fork: {}", io::Error::last_os_error())),
         0 => {
             let error = child_exchanges(parent, address);
-            // SAFETY: writes four bytes from the stack, then ends the child without running anything of the parent's.
+            // SAFETY: writes four bytes from the stack, then ends the child without running
+            // anything of the parent's.
             unsafe {
                 libc::write(
                     told.as_raw_fd(),
@@ -98,7 +102,8 @@ pub(crate) fn cross_memory_attach() -> Result<(), String> {
 /// What the child leaves in its parent's word.
 const CHANGED: u64 = 0x6665_7272_6974_6521;
 
-/// Reads the parent's word and writes another value to it. Returns 0 or the system's error number. Makes system calls only.
+/// Reads the parent's word and writes another value to it. Returns 0 or the system's error number.
+/// Makes system calls only.
 fn child_exchanges(parent: i32, address: usize) -> i32 {
     let mut before = 1u64;
     let mut after = CHANGED;
@@ -107,7 +112,8 @@ fn child_exchanges(parent: i32, address: usize) -> i32 {
         iov_len: size_of::<u64>(),
     };
     let remote = span(address as *mut u64);
-    // SAFETY: reads 8 bytes of the parent, whose word is alive while it waits for the child, into `before`.
+    // SAFETY: reads 8 bytes of the parent, whose word is alive while it waits for the child, into
+    // `before`.
     let read = unsafe { libc::process_vm_readv(parent, &span(&raw mut before), 1, &remote, 1, 0) };
     if read != 8 {
         return last_error();

@@ -1,7 +1,8 @@
 //! Questions and answers with a PMI-1 launcher, over a socket.
 //!
-//! One question is under way at a time; threads wait for each other. What ends the job waits for nobody: it is sent as one call of the
-//! kernel, which keeps a line together, while another thread may be waiting for its answer.
+//! One question is under way at a time; threads wait for each other. What ends the job waits for
+//! nobody: it is sent as one call of the kernel, which keeps a line together, while another thread
+//! may be waiting for its answer.
 
 use super::line::{Cut, Line, Lines};
 use crate::sys;
@@ -82,9 +83,10 @@ impl Conversation {
         self.receive(&mut inbox, name, Instant::now() + self.patience)
     }
 
-    /// Waits until every process of the job does, as long as that takes: another one may stand in a debugger. The end of the launcher
-    /// ends the wait. `meanwhile` is called until it returns `true`, which is to be when the socket has something to read or never will,
-    /// and not much later than the time it is given. `long`: called once when it takes long.
+    /// Waits until every process of the job does, as long as that takes: another one may stand in a
+    /// debugger. The end of the launcher ends the wait. `meanwhile` is called until it returns
+    /// `true`, which is to be when the socket has something to read or never will, and not much
+    /// later than the time it is given. `long`: called once when it takes long.
     pub(super) fn barrier(
         &self,
         mut meanwhile: impl FnMut(&OwnedFd, Instant) -> bool,
@@ -123,7 +125,8 @@ impl Conversation {
                 }
                 Some(Cut::Line(line) | Cut::TooLong(line)) => {
                     return Err(format!(
-                        "the PMI launcher's answer is no {name}: {}. Was this process started by something that speaks PMI-1?",
+                        "the PMI launcher's answer is no {name}: {}. Was this process started by \
+                         something that speaks PMI-1?",
                         shown(&line)
                     ));
                 }
@@ -132,7 +135,8 @@ impl Conversation {
             let left = deadline.saturating_duration_since(Instant::now());
             if !sys::readable_within(&self.socket, left).map_err(|e| gone(&e.to_string()))? {
                 return Err(format!(
-                    "the PMI launcher that started this process has not sent {name} for {} s. Is it stopped, or the machine \
+                    "the PMI launcher that started this process has not sent {name} for {} s. Is \
+                     it stopped, or the machine \
                      out of memory?",
                     self.patience.as_secs_f32()
                 ));

@@ -11,9 +11,10 @@
 //! every rank     reads the verdict, and what the ranks that it does not name have put themselves
 //! ```
 //!
-//! So all ranks of a node come to the same list. Which ranks are on one node is told by `PMI_process_mapping`; a launcher without it
-//! costs one barrier more, after which the ranks of one kernel are a node. A rank that cannot take the file, or whose leader has
-//! none, is alone, and everybody reaches it over a network.
+//! So all ranks of a node come to the same list. Which ranks are on one node is told by
+//! `PMI_process_mapping`; a launcher without it costs one barrier more, after which the ranks of
+//! one kernel are a node. A rank that cannot take the file, or whose leader has none, is alone, and
+//! everybody reaches it over a network.
 
 use super::launcher::Launcher;
 use super::mapping;
@@ -24,7 +25,8 @@ use crate::wire::{format_ranks, parse_ranks};
 use ferrite_fabric::{Job, Secret};
 use std::os::fd::OwnedFd;
 
-/// The largest job in which every rank reads the places of all, where the launcher does not tell who is on which node.
+/// The largest job in which every rank reads the places of all, where the launcher does not tell
+/// who is on which node.
 const MAX_UNMAPPED: u32 = 512;
 
 /// The ranks of this process's node.
@@ -131,7 +133,8 @@ fn key(what: &str, rank: u32) -> String {
 fn required(launcher: &Launcher, what: &str, rank: u32) -> Result<String, String> {
     launcher.get(&key(what, rank))?.ok_or_else(|| {
         format!(
-            "rank {rank} has not published where it runs: is its program linked with another MPI library?"
+            "rank {rank} has not published where it runs: is its program linked with another MPI \
+             library?"
         )
     })
 }
@@ -156,7 +159,8 @@ fn id_and_secret(launcher: &Launcher) -> Result<([u8; 16], Secret), String> {
     }
 }
 
-/// This process's node, and whether any node of the job has several ranks: all ranks come to the same answer.
+/// This process's node, and whether any node of the job has several ranks: all ranks come to the
+/// same answer.
 fn nodes(launcher: &Launcher) -> Result<(Node, bool), String> {
     let size = launcher.size as usize;
     let alone = || Node {
@@ -287,7 +291,8 @@ fn settle(
     }
     job.local = local;
     job.segment = file;
-    // A number that means something to a process that sees itself among those that the leader counted.
+    // A number that means something to a process that sees itself among those that the leader
+    // counted.
     if own.ancestors.contains(&verdict.launcher) {
         job.launcher = verdict.launcher;
     }

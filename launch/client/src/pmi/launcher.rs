@@ -1,8 +1,10 @@
-//! What a PMI-1 launcher offers: a place in the job, a store of keys and values that all its processes see, a barrier.
+//! What a PMI-1 launcher offers: a place in the job, a store of keys and values that all its
+//! processes see, a barrier.
 //!
-//! Others see what was put only after a barrier. Values are short and some launchers read whole lines into 1024 bytes, so a long
-//! value is cut: under its key stands `N:` and the first piece, under `key.1`, `key.2`, ... the others. Nothing is sent that
-//! the oldest launchers do not know: an unknown command ends the job under some and hangs it under others.
+//! Others see what was put only after a barrier. Values are short and some launchers read whole
+//! lines into 1024 bytes, so a long value is cut: under its key stands `N:` and the first piece,
+//! under `key.1`, `key.2`, ... the others. Nothing is sent that the oldest launchers do not know:
+//! an unknown command ends the job under some and hangs it under others.
 
 use super::conversation::{Conversation, MAX_LINE};
 use crate::sys;
@@ -67,7 +69,8 @@ impl Launcher {
             )
             .map_err(|why| {
                 format!(
-                    "{why}. If another MPI program has run in this process's place before, as in a script of several: each \
+                    "{why}. If another MPI program has run in this process's place before, as in a \
+                     script of several: each \
                      needs a start of its own"
                 )
             })?;
@@ -128,7 +131,8 @@ impl Launcher {
         let pieces = value.len().div_ceil(piece.max(1)).max(1);
         if piece == 0 || pieces > MAX_PIECES || key.len() + 4 > self.max_key {
             return Err(format!(
-                "the PMI launcher takes keys of {} bytes and values of {}, too short for what this job needs",
+                "the PMI launcher takes keys of {} bytes and values of {}, too short for what this \
+                 job needs",
                 self.max_key, self.max_value
             ));
         }
@@ -196,7 +200,8 @@ impl Launcher {
             // One of them is enough, unless it is the one that the others wait for.
             if self.rank < 2 {
                 sys::complain(&format!(
-                    "ferrite: rank {} has waited for a minute for all {} processes to call MPI_Init; the launcher does not tell \
+                    "ferrite: rank {} has waited for a minute for all {} processes to call \
+                     MPI_Init; the launcher does not tell \
                      which are missing, or whether they have ended\n",
                     self.rank, self.size
                 ));
@@ -211,7 +216,8 @@ impl Launcher {
             .map(drop)
     }
 
-    /// Asks to end the job, and waits for this long to be ended with it. Never waits for another thread.
+    /// Asks to end the job, and waits for this long to be ended with it. Never waits for another
+    /// thread.
     pub(super) fn abort(&self, code: i32, time: Duration) {
         if self
             .conversation

@@ -1,20 +1,24 @@
-//! Lines of PMI-1, which both ends of the dialogue read: `cmd=put kvsname=K key=k value=v`, fields separated by single spaces.
+//! Lines of PMI-1, which both ends of the dialogue read: `cmd=put kvsname=K key=k value=v`, fields
+//! separated by single spaces.
 //!
-//! A value ends at the next space, except where it is the last field of its message by definition (`value=` of a put, `port=`,
-//! `message=`): those are read with [`Line::rest`] and may contain anything but a newline.
+//! A value ends at the next space, except where it is the last field of its message by definition
+//! (`value=` of a put, `port=`, `message=`): those are read with [`Line::rest`] and may contain
+//! anything but a newline.
 
 /// A message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a>(&'a str);
 
 impl<'a> Line<'a> {
-    /// Reads a line without its newline. `None`: not text, or it does not begin with `cmd=` or `mcmd=`.
+    /// Reads a line without its newline. `None`: not text, or it does not begin with `cmd=` or
+    /// `mcmd=`.
     pub fn parse(line: &'a [u8]) -> Option<Line<'a>> {
         let text = core::str::from_utf8(line).ok()?;
         (text.starts_with("cmd=") || text.starts_with("mcmd=")).then_some(Line(text))
     }
 
-    /// Which message it is. For one that continues on further lines (`mcmd=`), the same without them.
+    /// Which message it is. For one that continues on further lines (`mcmd=`), the same without
+    /// them.
     pub fn command(&self) -> &'a str {
         let (_, command) = self.0.split_once('=').expect("checked by `parse`");
         command.split(' ').next().expect("the first part exists")

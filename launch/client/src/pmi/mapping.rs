@@ -1,16 +1,18 @@
 //! `PMI_process_mapping`: which ranks share a node, as PMI launchers write it.
 //!
-//! `(vector,(first,nodes,ranks),...)`: a block lays `ranks` ranks on each of `nodes` nodes, from node `first` on; when all blocks are
-//! used up before the ranks are, they begin anew. `(vector,(0,2,4))` is eight ranks, four on each of two nodes; for ranks dealt
-//! out in turn it is `(vector,(0,2,1))`.
+//! `(vector,(first,nodes,ranks),...)`: a block lays `ranks` ranks on each of `nodes` nodes, from
+//! node `first` on; when all blocks are used up before the ranks are, they begin anew.
+//! `(vector,(0,2,4))` is eight ranks, four on each of two nodes; for ranks dealt out in turn it is
+//! `(vector,(0,2,1))`.
 
 use core::fmt::Write;
 
-/// The longest text that is written out in full. Values of 1024 bytes are the most that every client takes.
+/// The longest text that is written out in full. Values of 1024 bytes are the most that every
+/// client takes.
 const IN_FULL: usize = 1000;
 
-/// The mapping of a job whose rank `i` runs on node `nodes[i]`. In full unless that is too long: Intel MPI does not know that
-/// blocks begin anew.
+/// The mapping of a job whose rank `i` runs on node `nodes[i]`. In full unless that is too long:
+/// Intel MPI does not know that blocks begin anew.
 pub fn format(nodes: &[u32]) -> String {
     match text(nodes) {
         full if full.len() <= IN_FULL => full,
@@ -27,7 +29,8 @@ fn text(nodes: &[u32]) -> String {
     text
 }
 
-/// The inverse of [`format()`]: the node of each of `size` ranks. `None` unless the text is a mapping that has a place for them all.
+/// The inverse of [`format()`]: the node of each of `size` ranks. `None` unless the text is a
+/// mapping that has a place for them all.
 pub fn parse(text: &str, size: usize) -> Option<Vec<u32>> {
     let mut blocks = Vec::new();
     let mut rest = text
@@ -63,9 +66,11 @@ pub fn parse(text: &str, size: usize) -> Option<Vec<u32>> {
     Some(places.take(size).collect())
 }
 
-/// The shortest beginning that the sequence repeats, of those that do not end amid the ranks of one node.
+/// The shortest beginning that the sequence repeats, of those that do not end amid the ranks of one
+/// node.
 fn period(nodes: &[u32]) -> usize {
-    // For each beginning, how long its longest proper beginning is that it also ends with (Knuth, Morris, Pratt).
+    // For each beginning, how long its longest proper beginning is that it also ends with (Knuth,
+    // Morris, Pratt).
     let mut border = vec![0; nodes.len()];
     for end in 1..nodes.len() {
         let mut length = border[end - 1];

@@ -1,9 +1,10 @@
-//! PMI-1, the dialogue between processes and a launcher that the MPICH family speaks: hydra's and Intel's mpiexec, `srun --mpi=pmi2`,
-//! Flux and more.
+//! PMI-1, the dialogue between processes and a launcher that the MPICH family speaks: hydra's and
+//! Intel's mpiexec, `srun --mpi=pmi2`, Flux and more.
 //!
-//! What both ends of it need is public: `line`s and the [`mapping`] of ranks to nodes; mpiexec's end builds on them. The rest is the
-//! process's end: questions and answers (`conversation`), what a launcher offers (`launcher`), how the processes of a job find
-//! each other through it (`join`) and how those of one node come by a common memory file (`place`, `offer`).
+//! What both ends of it need is public: `line`s and the [`mapping`] of ranks to nodes; mpiexec's
+//! end builds on them. The rest is the process's end: questions and answers (`conversation`), what
+//! a launcher offers (`launcher`), how the processes of a job find each other through it (`join`)
+//! and how those of one node come by a common memory file (`place`, `offer`).
 
 pub mod line;
 pub mod mapping;
@@ -67,7 +68,8 @@ fn take_socket(
 ) -> Result<(OwnedFd, Identity), String> {
     let number = |name: &str| -> Result<u32, String> {
         let value = environment(name).ok_or(format!(
-            "PMI_FD={descriptor} is set but {name} is not: no PMI launcher does that. To run the program alone: env -u PMI_FD \
+            "PMI_FD={descriptor} is set but {name} is not: no PMI launcher does that. To run the \
+             program alone: env -u PMI_FD \
              PROGRAM"
         ))?;
         value.trim().parse().map_err(|_| {
@@ -77,9 +79,12 @@ fn take_socket(
     let (rank, size) = (number("PMI_RANK")?, number("PMI_SIZE")?);
     let unusable = |why: &str| {
         format!(
-            "PMI_FD={descriptor} {why}. A PMI launcher has set this variable; the program inherits it with an open socket. If a \
-             process that has joined a job started this program, it cannot join the same job: run it with env -u PMI_FD -u \
-             PMI_RANK -u PMI_SIZE to have it alone. If a script closed the socket, let it leave that descriptor open"
+            "PMI_FD={descriptor} {why}. A PMI launcher has set this variable; the program inherits \
+             it with an open socket. If a \
+             process that has joined a job started this program, it cannot join the same job: run \
+             it with env -u PMI_FD -u \
+             PMI_RANK -u PMI_SIZE to have it alone. If a script closed the socket, let it leave \
+             that descriptor open"
         )
     };
     let number = descriptor.trim().parse().ok().filter(|&fd: &i32| fd >= 0);
@@ -143,7 +148,8 @@ impl Bootstrap for Member {
                 .all(|b| b.is_ascii_graphic() && b != b';' && b != b'=');
         if !fits {
             return Err(format!(
-                "a network's card of {} bytes is too long, or holds what no launcher can carry: {card:?}",
+                "a network's card of {} bytes is too long, or holds what no launcher can carry: \
+                 {card:?}",
                 card.len()
             ));
         }
@@ -176,7 +182,8 @@ impl Bootstrap for Member {
     }
 
     fn finalized(&self) {
-        // A launcher that is gone, or does not answer, cannot be told; and this process has done its work.
+        // A launcher that is gone, or does not answer, cannot be told; and this process has done
+        // its work.
         let _ = self.launcher.finalize();
     }
 

@@ -1,15 +1,18 @@
 //! How the ranks of a node come by one memory file when no common parent has opened it for them.
 //!
-//! The lowest rank, the leader, makes the file and publishes an [`Offer`]: how to find it and how to know it. The others try in this
-//! order: an abstract Unix socket, which is there in the leader's network namespace; the leader's entry in /proc, where
-//! process ids mean the same and access is granted; a Unix socket in a folder that both see. All three lead to the same file.
+//! The lowest rank, the leader, makes the file and publishes an [`Offer`]: how to find it and how
+//! to know it. The others try in this order: an abstract Unix socket, which is there in the
+//! leader's network namespace; the leader's entry in /proc, where process ids mean the same and
+//! access is granted; a Unix socket in a folder that both see. All three lead to the same file.
 //!
-//! Nothing is taken on trust. Who knocks at a socket ([`Door`]) shows a word that stands in the launcher's store, and is answered with
-//! another one: a stranger can neither get the file nor hand out one of its own. And the file must have the
-//! inode number of the offer and the name with 128 random bits that the leader has given it, so that a process id, a path or a
-//! number that means something else in another namespace leads nowhere.
+//! Nothing is taken on trust. Who knocks at a socket ([`Door`]) shows a word that stands in the
+//! launcher's store, and is answered with another one: a stranger can neither get the file nor hand
+//! out one of its own. And the file must have the inode number of the offer and the name with 128
+//! random bits that the leader has given it, so that a process id, a path or a number that means
+//! something else in another namespace leads nowhere.
 //!
-//! A socket in a folder is made only when the leader sees that a rank needs it, and is removed before start-up ends.
+//! A socket in a folder is made only when the leader sees that a rank needs it, and is removed
+//! before start-up ends.
 
 use super::place::Place;
 use crate::sys::{self, Name};
@@ -18,13 +21,16 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long a rank waits for what is sure to come: a connection's answer from a leader that may be swapped out.
+/// How long a rank waits for what is sure to come: a connection's answer from a leader that may be
+/// swapped out.
 pub(super) const SURE: Duration = Duration::from_secs(20);
 
-/// How long a rank waits for a socket to appear in a folder that the leader sees too. It makes one at once.
+/// How long a rank waits for a socket to appear in a folder that the leader sees too. It makes one
+/// at once.
 const APPEARS: Duration = Duration::from_secs(5);
 
-/// How long the leader waits for ranks that see its abstract socket, before it leaves the node's verdict to what they say themselves.
+/// How long the leader waits for ranks that see its abstract socket, before it leaves the node's
+/// verdict to what they say themselves.
 const KNOCKS: Duration = Duration::from_secs(5);
 
 /// Connections that have not shown the word, at most. The oldest goes first.
@@ -109,7 +115,8 @@ impl Offer {
             && sys::is_memory_file(file, &self.called()).unwrap_or(proven)
     }
 
-    /// Gets the file for `rank`, whose place is `own` and whose leader's is `theirs`. `None`: no way leads there.
+    /// Gets the file for `rank`, whose place is `own` and whose leader's is `theirs`. `None`: no
+    /// way leads there.
     pub(super) fn take(
         &self,
         ways: &[Way],
@@ -176,7 +183,8 @@ pub(super) struct Door {
     listeners: Vec<OwnedFd>,
     paths: Paths,
     visitors: Vec<Visitor>,
-    /// Ranks that have said that they hold the file, and ranks that have said that it is not the right one.
+    /// Ranks that have said that they hold the file, and ranks that have said that it is not the
+    /// right one.
     heard: Vec<(u32, bool)>,
 }
 
@@ -188,7 +196,8 @@ struct Visitor {
 }
 
 impl Door {
-    /// Makes the file and opens the door in the network namespace, if that is possible, for so many ranks.
+    /// Makes the file and opens the door in the network namespace, if that is possible, for so many
+    /// ranks.
     pub(super) fn open(ranks: usize) -> io::Result<Door> {
         let name: [u8; 16] = sys::random()?;
         let file = sys::memory_file(&format!("ferrite-{}", hex(&name)));
@@ -229,7 +238,8 @@ impl Door {
         Ok(())
     }
 
-    /// Serves until all of `expected` have taken the file or declined it, or have had the time for it.
+    /// Serves until all of `expected` have taken the file or declined it, or have had the time for
+    /// it.
     pub(super) fn serve_ranks(&mut self, expected: &[u32]) {
         let until = Instant::now() + KNOCKS;
         while !expected
@@ -242,7 +252,8 @@ impl Door {
         }
     }
 
-    /// Serves until a socket that is none of the door's has something to read, or will never have. `false`: the time is up.
+    /// Serves until a socket that is none of the door's has something to read, or will never have.
+    /// `false`: the time is up.
     pub(super) fn serve_until_readable(&mut self, socket: &OwnedFd, until: Instant) -> bool {
         loop {
             if sys::readable_within(socket, Duration::ZERO).unwrap_or(true) {
@@ -432,7 +443,8 @@ mod tests {
     fn who_does_not_know_the_answer_hands_out_nothing() {
         let real = Door::open(1).unwrap();
         let offer = real.offer().clone();
-        // Somebody who has heard the word of a rank, and has a file of their own or even the right one.
+        // Somebody who has heard the word of a rank, and has a file of their own or even the right
+        // one.
         for (answer, file) in [
             ([7; 16], sys::memory_file(&offer.called()).unwrap()),
             ([7; 16], real.file.try_clone().unwrap()),

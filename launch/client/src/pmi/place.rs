@@ -1,13 +1,15 @@
 //! Where a process runs, as far as others need to know to share memory with it.
 //!
-//! Process ids, names of sockets and paths mean something within one namespace only. So every process tells which ones it is in, and
-//! who wants to use a name of another process first looks whether it means the same to both.
+//! Process ids, names of sockets and paths mean something within one namespace only. So every
+//! process tells which ones it is in, and who wants to use a name of another process first looks
+//! whether it means the same to both.
 
 use crate::sys;
 use crate::wire::{format_ranks, parse_ranks};
 use std::path::{Path, PathBuf};
 
-/// The version of this text and of everything else that processes tell each other through a launcher's store.
+/// The version of this text and of everything else that processes tell each other through a
+/// launcher's store.
 pub(super) const VERSION: u32 = 1;
 
 /// The folders in which processes meet that share no network namespace.
@@ -31,7 +33,8 @@ pub(super) struct Place {
     pub(super) ancestors: Vec<u32>,
     /// Processors that it is bound to, ascending.
     pub(super) bound_to: Vec<u32>,
-    /// How many processors it could use if it were not bound: those of its cpuset, limited by its cgroup's quota.
+    /// How many processors it could use if it were not bound: those of its cpuset, limited by its
+    /// cgroup's quota.
     pub(super) processors: u32,
 }
 
@@ -136,7 +139,8 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').filter(|item| !item.is_empty())
 }
 
-/// The nearest process that all of them descend from; 0: there is none but init, or they do not all count processes alike.
+/// The nearest process that all of them descend from; 0: there is none but init, or they do not all
+/// count processes alike.
 pub(super) fn common_ancestor<'a>(places: impl Iterator<Item = &'a Place> + Clone) -> u32 {
     let Some(first) = places.clone().next() else {
         return 0;

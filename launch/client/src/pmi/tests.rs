@@ -455,7 +455,8 @@ fn a_broken_launcher_is_an_error_in_time() {
 
 #[test]
 fn values_that_others_have_put_are_not_believed() {
-    let begin = "cmd=response_to_init rc=0 pmi_version=1\ncmd=maxes\ncmd=appnum\ncmd=my_kvsname kvsname=k\n";
+    let begin = "cmd=response_to_init rc=0 pmi_version=1\ncmd=maxes\ncmd=appnum\ncmd=my_kvsname \
+        kvsname=k\n";
     for value in [
         "",
         "x",
@@ -500,7 +501,8 @@ fn ranks_of_other_libraries_are_named() {
 
 #[test]
 fn an_abort_does_not_wait_behind_a_question() {
-    let begin = "cmd=response_to_init rc=0 pmi_version=1\ncmd=maxes\ncmd=appnum\ncmd=my_kvsname kvsname=k\n";
+    let begin = "cmd=response_to_init rc=0 pmi_version=1\ncmd=maxes\ncmd=appnum\ncmd=my_kvsname \
+        kvsname=k\n";
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     ours.write_all(begin.as_bytes()).unwrap();
     let identity = Identity::Rank { rank: 0, size: 2 };
@@ -528,7 +530,8 @@ fn an_abort_does_not_wait_behind_a_question() {
 #[test]
 fn a_launcher_that_listens_tells_rank_and_size() {
     let begin = "cmd=initack rc=0 rank=9 size=9\ncmd=set size=3\ncmd=set rank=1\ncmd=set debug=0\n\
-                 cmd=response_to_init rc=0 pmi_version=1\ncmd=maxes\ncmd=appnum\ncmd=my_kvsname kvsname=k\n";
+                 cmd=response_to_init rc=0 pmi_version=1\ncmd=maxes\ncmd=appnum\ncmd=my_kvsname \
+                 kvsname=k\n";
     let id = Identity::Id("1".into());
     let patience = Duration::from_millis(200);
     let launcher = Launcher::greet(hostile(begin.as_bytes(), true), &id, patience).unwrap();

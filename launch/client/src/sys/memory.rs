@@ -13,15 +13,16 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// An empty memory file with this name, which proves nothing but tells it apart: no other file may have it at the same time. The error
-/// names the call that failed.
+/// An empty memory file with this name, which proves nothing but tells it apart: no other file may
+/// have it at the same time. The error names the call that failed.
 pub fn memory_file(name: &str) -> Result<OwnedFd, String> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let mut why = match rustix::fs::memfd_create(name, flags) {
         Ok(file) => return Ok(file),
         Err(e) => vec![format!("memfd_create: {e}")],
     };
-    // A kernel or a filter of system calls without them: a file that nobody else can find does as well.
+    // A kernel or a filter of system calls without them: a file that nobody else can find does as
+    // well.
     let temporary = std::env::var_os("TMPDIR").unwrap_or_else(|| "/tmp".into());
     let folders = [PathBuf::from("/dev/shm"), temporary.into()];
     for folder in folders {
@@ -67,8 +68,9 @@ pub(crate) fn is_memory_file(file: &OwnedFd, name: &str) -> Option<bool> {
         .then(|| is_called(&link, name))
 }
 
-/// Opens the memory file of this name that process `pid` has open as `number`. Looks before it opens: in another namespace of
-/// process ids these are something else, and to open a pipe or a device has consequences.
+/// Opens the memory file of this name that process `pid` has open as `number`. Looks before it
+/// opens: in another namespace of process ids these are something else, and to open a pipe or a
+/// device has consequences.
 pub(crate) fn open_memory_file_of(pid: u32, number: i32, name: &str) -> Option<OwnedFd> {
     let link = PathBuf::from(format!("/proc/{pid}/fd/{number}"));
     if !is_called(&link, name) {

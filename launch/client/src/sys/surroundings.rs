@@ -47,7 +47,8 @@ pub(crate) fn bound_to() -> Vec<u32> {
         .collect()
 }
 
-/// How many processors this process could use if it were not bound: those of its cpuset, and no more than its cgroup's quota grants.
+/// How many processors this process could use if it were not bound: those of its cpuset, and no
+/// more than its cgroup's quota grants.
 pub(crate) fn processors_when_unbound() -> u32 {
     let available = || std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
     // Binding belongs to a thread, so one that is gone at once can free itself and look around.

@@ -33,11 +33,12 @@ impl NotASocket {
 /// Whether this process has made an `OwnedFd` of the inherited descriptor.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Takes possession of a descriptor that the environment names, and closes it on exec from now on. `unix`: it must be a Unix socket.
+/// Takes possession of a descriptor that the environment names, and closes it on exec from now on.
+/// `unix`: it must be a Unix socket.
 #[allow(unsafe_code)]
 pub(crate) fn take_inherited_socket(number: i32, unix: bool) -> Result<OwnedFd, NotASocket> {
-    // SAFETY: the borrow ends before this function does. If the number is not open, calls on it fail with EBADF; if it is
-    // something else's, the calls below only look at it.
+    // SAFETY: the borrow ends before this function does. If the number is not open, calls on it
+    // fail with EBADF; if it is something else's, the calls below only look at it.
     let inherited = unsafe { BorrowedFd::borrow_raw(number) };
     let domain = match rustix::net::sockopt::socket_domain(inherited) {
         Err(Errno::BADF) => return Err(NotASocket::Closed),
@@ -53,7 +54,8 @@ pub(crate) fn take_inherited_socket(number: i32, unix: bool) -> Result<OwnedFd, 
     if TAKEN.swap(true, Ordering::Relaxed) {
         return Err(NotASocket::TakenBefore);
     }
-    // SAFETY: mpiexec opened the descriptor for this process, and `TAKEN` proves that nothing here owns it yet.
+    // SAFETY: mpiexec opened the descriptor for this process, and `TAKEN` proves that nothing here
+    // owns it yet.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
@@ -88,7 +90,8 @@ pub(crate) fn readable_within(socket: &OwnedFd, time: Duration) -> io::Result<bo
 
 /// Waits until the peer has closed, but not longer than this.
 pub(crate) fn wait_for_hangup(socket: &OwnedFd, time: Duration) {
-    // HUP is reported without being asked for. Whether it came or the time is up makes no difference to the caller.
+    // HUP is reported without being asked for. Whether it came or the time is up makes no
+    // difference to the caller.
     let _ = wait(socket, PollFlags::empty(), time);
 }
 
@@ -129,7 +132,8 @@ pub(crate) fn complain(text: &str) {
     let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
 }
 
-/// Ends the process at once with the low 8 bits of the code, or with 1 if the code is not 0 but they are.
+/// Ends the process at once with the low 8 bits of the code, or with 1 if the code is not 0 but
+/// they are.
 #[allow(unsafe_code)]
 pub(crate) fn exit_now(code: i32) -> ! {
     let status = if code != 0 && code & 0xff == 0 {
@@ -137,6 +141,7 @@ pub(crate) fn exit_now(code: i32) -> ! {
     } else {
         code & 0xff
     };
-    // SAFETY: `_exit` has no precondition; exit handlers are skipped on purpose, the process may be in any state.
+    // SAFETY: `_exit` has no precondition; exit handlers are skipped on purpose, the process may be
+    // in any state.
     unsafe { libc::_exit(status) }
 }

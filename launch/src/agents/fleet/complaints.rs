@@ -1,4 +1,5 @@
-//! What a remote shell writes to standard error, in lines: its own complaints, and those of the agent behind it.
+//! What a remote shell writes to standard error, in lines: its own complaints, and those of the
+//! agent behind it.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;

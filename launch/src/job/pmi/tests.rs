@@ -302,7 +302,14 @@ fn what_cannot_be_done_is_refused_by_name() {
 #[test]
 fn an_abort_overtakes_what_waits() {
     let mut server = Server::new(&[0, 0]);
-    server.feed(0, format!("cmd=barrier_in\ncmd=get kvsname={KVS} key=x\ncmd=abort exitcode=7 message=out of luck\n").as_bytes());
+    server.feed(
+        0,
+        format!(
+            "cmd=barrier_in\ncmd=get kvsname={KVS} key=x\ncmd=abort exitcode=7 \
+        message=out of luck\n"
+        )
+        .as_bytes(),
+    );
     let abort = Action::Abort {
         code: 7,
         message: "out of luck".into(),

@@ -1,4 +1,5 @@
-//! What `ci/api-instructions.sh` counts: small messages through this crate, and the same ones by the engine that it stands on.
+//! What `ci/api-instructions.sh` counts: small messages through this crate, and the same ones by
+//! the engine that it stands on.
 //!
 //! A program has no use for it: the engine is not part of the API.
 

@@ -13,7 +13,8 @@ pub(crate) fn barrier() {
     let _ = membarrier(MembarrierCommand::GlobalExpedited);
 }
 
-/// Sleeps while `word` holds `value`, until a wake, a signal or the end of `timeout`; may return early.
+/// Sleeps while `word` holds `value`, until a wake, a signal or the end of `timeout`; may return
+/// early.
 pub(crate) fn wait(word: &AtomicU32, value: u32, timeout: Option<Duration>) {
     let timeout = timeout.map(|t| Timespec {
         tv_sec: i64::try_from(t.as_secs()).unwrap_or(i64::MAX),

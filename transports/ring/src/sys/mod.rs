@@ -1,4 +1,5 @@
-//! System calls of this crate: process-wide memory barrier, and sleep and wake on a word of shared memory.
+//! System calls of this crate: process-wide memory barrier, and sleep and wake on a word of shared
+//! memory.
 
 #[cfg(loom)]
 mod model;

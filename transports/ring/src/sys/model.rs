@@ -8,8 +8,8 @@ pub(crate) fn register_barrier() -> bool {
 
 pub(crate) fn barrier() {}
 
-/// A futex as loom sees it: the thread does not go on before the word has changed. A lost wake-up is a thread that yields
-/// for ever, which loom reports.
+/// A futex as loom sees it: the thread does not go on before the word has changed. A lost wake-up
+/// is a thread that yields for ever, which loom reports.
 pub(crate) fn wait(word: &AtomicU32, value: u32, _timeout: Option<Duration>) {
     while word.load(Ordering::SeqCst) == value {
         loom::thread::yield_now();

@@ -55,7 +55,8 @@ const BACKLOG: i32 = 4096;
 /// Listens on an address; port 0: any port.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(&address)?;
-    // Ports of a range come free only minutes after their last connections otherwise. Two listeners still exclude each other.
+    // Ports of a range come free only minutes after their last connections otherwise. Two listeners
+    // still exclude each other.
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(&socket, true)?;
@@ -105,15 +106,17 @@ pub(crate) fn tune(socket: &TcpStream) -> io::Result<()> {
     {
         sockopt::set_socket_send_buffer_size(socket, WITHIN)?;
     }
-    // Repeats of what was lost come ever more rarely otherwise, and a link that is up again stays unused for seconds. The second
-    // serves kernels without the first (6.15), and short streams only.
+    // Repeats of what was lost come ever more rarely otherwise, and a link that is up again stays
+    // unused for seconds. The second serves kernels without the first (6.15), and short streams
+    // only.
     set_option(socket, TCP_RTO_MAX_MS, PROBE.as_millis() as i32);
     set_option(socket, libc::TCP_THIN_LINEAR_TIMEOUTS, 1);
     Ok(())
 }
 
-/// Bytes under way between two processes of one host. What is under way there lies in the processor's cache, if there is not too
-/// much of it: with the kernel's own choice, a few megabytes, a message of 1 MiB took twice as long.
+/// Bytes under way between two processes of one host. What is under way there lies in the
+/// processor's cache, if there is not too much of it: with the kernel's own choice, a few
+/// megabytes, a message of 1 MiB took twice as long.
 const WITHIN: usize = 512 << 10;
 
 /// From linux/tcp.h; libc lacks it.
@@ -133,7 +136,8 @@ fn set_option(socket: &TcpStream, option: libc::c_int, value: libc::c_int) {
     };
 }
 
-/// How long nothing at all has come from the peer's kernel, not even an acknowledgement; `None` if the connection is over.
+/// How long nothing at all has come from the peer's kernel, not even an acknowledgement; `None` if
+/// the connection is over.
 pub(crate) fn silence(socket: &TcpStream) -> Option<Duration> {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
@@ -354,7 +358,8 @@ impl Doorbell {
         if let Ok(bell) = eventfd(0, flags) {
             return Ok(Doorbell { bell, rope: None });
         }
-        // A kernel or a filter of system calls without it. Whatever else it was, a pipe meets with as well.
+        // A kernel or a filter of system calls without it. Whatever else it was, a pipe meets with
+        // as well.
         let (bell, rope) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let rope = Some(rope);
         Ok(Doorbell { bell, rope })
@@ -392,7 +397,8 @@ pub(crate) fn wait_readable(sockets: &[&TcpStream], timeout: Duration) {
     let _ = poll(&mut fds, Some(&timeout));
 }
 
-/// What a thread of ours needs that the program's have not: no signals, which are the program's, and timers that keep their time.
+/// What a thread of ours needs that the program's have not: no signals, which are the program's,
+/// and timers that keep their time.
 pub(crate) fn settle_thread() {
     // SAFETY: a set that is filled before it is used; this thread's own mask and slack.
     unsafe {
@@ -403,7 +409,8 @@ pub(crate) fn settle_thread() {
     }
 }
 
-/// Raises this process's limit of descriptors so that there is room for `more` of them, as far as it may be raised.
+/// Raises this process's limit of descriptors so that there is room for `more` of them, as far as
+/// it may be raised.
 pub(crate) fn make_room_for_descriptors(more: u64) {
     let limit = rustix::process::getrlimit(Resource::Nofile);
     let wanted = limit.current.map(|current| current.max(more + 256));
@@ -447,7 +454,8 @@ pub(crate) fn is_bad_memory(e: &io::Error) -> bool {
     e.raw_os_error() == Some(libc::EFAULT)
 }
 
-/// How many descriptors this process may have at most, whatever it does; `None`: as many as it likes.
+/// How many descriptors this process may have at most, whatever it does; `None`: as many as it
+/// likes.
 pub(crate) fn limit_of_descriptors() -> Option<u64> {
     rustix::process::getrlimit(Resource::Nofile).maximum
 }

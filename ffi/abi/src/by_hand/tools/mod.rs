@@ -1,4 +1,5 @@
-//! Tool support (chapter 15). Outputs that a tool does not want are null pointers in the functions that inform; elsewhere they are errors.
+//! Tool support (chapter 15). Outputs that a tool does not want are null pointers in the functions
+//! that inform; elsewhere they are errors.
 
 mod categories;
 mod controls;
@@ -125,7 +126,8 @@ unsafe fn given<T: Copy>(from: *const T, name: &str) -> Result<T> {
     unsafe { super::read(from, name) }.map_err(invalid)
 }
 
-/// Stores a text, cut to the room that `length` says, and there how much room it needs (MPI 5.0, section 15.3.3).
+/// Stores a text, cut to the room that `length` says, and there how much room it needs (MPI 5.0,
+/// section 15.3.3).
 ///
 /// # Safety
 /// `length` is as in [`wish`]; `to` is null or points to as many bytes as it says.

@@ -7,7 +7,8 @@ use core::sync::atomic::AtomicUsize;
 
 use crate::types::SUCCESS;
 
-/// Weights that have a meaning. What matters is the address that the program finds here: it is the one of the standard ABI.
+/// Weights that have a meaning. What matters is the address that the program finds here: it is the
+/// one of the standard ABI.
 #[unsafe(no_mangle)]
 pub(crate) static MPI_UNWEIGHTED: usize = 10;
 #[unsafe(no_mangle)]

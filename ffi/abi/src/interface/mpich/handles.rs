@@ -18,14 +18,15 @@ pub(crate) type Handle = c_int;
 /// A handle of a file or of the tool interface: a pointer that is never followed.
 pub(crate) type PointerHandle = usize;
 
-/// What the handles of the program's objects have more than the engine's, which lie between 0x0800_0000 and 0x6000_0000. No predefined
-/// handle is that large.
+/// What the handles of the program's objects have more than the engine's, which lie between
+/// 0x0800_0000 and 0x6000_0000. No predefined handle is that large.
 const OBJECTS: u32 = 0xa000_0000;
 
 /// The engine's predefined handles lie below.
 const PREDEFINED: usize = 0x300;
 
-/// Outside, a predefined handle's kind is in the six bits from 26 on, and its number among those of its kind in the lowest seven.
+/// Outside, a predefined handle's kind is in the six bits from 26 on, and its number among those of
+/// its kind in the lowest seven.
 const PLACES: usize = 1 << 13;
 
 /// Those thirteen bits.
@@ -57,7 +58,8 @@ struct Predefined {
     inside: u32,
 }
 
-/// By their place. Where two are one outside, the null request and the null message, it is the request.
+/// By their place. Where two are one outside, the null request and the null message, it is the
+/// request.
 static INSIDE: [Predefined; PLACES] = {
     let nothing = Predefined {
         outside: INVALID,

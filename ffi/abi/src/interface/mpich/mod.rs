@@ -1,4 +1,5 @@
-//! MPICH's binary interface, `libmpi.so.12`, which Intel MPI and others have, too: handles are `int`, and most numbers are its own.
+//! MPICH's binary interface, `libmpi.so.12`, which Intel MPI and others have, too: handles are
+//! `int`, and most numbers are its own.
 
 mod exports;
 mod handles;
@@ -28,8 +29,8 @@ pub(crate) const LIBRARY: &str = "libmpi.so.12";
 pub(crate) const OTHER_HEADER: &str = "the mpi.h of the standard ABI";
 pub(crate) const OTHER_LIBRARY: &str = "libmpi_abi.so.1";
 
-/// The name of a predefined handle in the other header. All of them are below what any handle is here, so the error's class
-/// tells no more.
+/// The name of a predefined handle in the other header. All of them are below what any handle is
+/// here, so the error's class tells no more.
 pub(crate) fn name_in_other_header(_class: ErrorClass, handle: u32) -> Option<&'static str> {
     predefined(handle)
 }
@@ -40,7 +41,8 @@ pub(crate) const ABI_VERSION: [c_int; 2] = [-1, -1];
 /// `MPI_MAX_PROCESSOR_NAME`
 pub(crate) const MAX_PROCESSOR_NAME: usize = 128;
 
-/// Whether an address stands for copying an attribute's value: `MPI_COMM_DUP_FN` and its siblings are a function here, which is called.
+/// Whether an address stands for copying an attribute's value: `MPI_COMM_DUP_FN` and its siblings
+/// are a function here, which is called.
 pub(crate) fn stands_for_dup(_function: usize) -> bool {
     false
 }
@@ -69,8 +71,8 @@ impl MPI_Status {
         }
     }
 
-    /// The same without `MPI_ERROR`, which a single completion does not set: looking at it would be a use of memory that was
-    /// never written.
+    /// The same without `MPI_ERROR`, which a single completion does not set: looking at it would be
+    /// a use of memory that was never written.
     pub(crate) fn without_error(&self) -> Status {
         Status {
             source: rank_in(self.source),
@@ -121,7 +123,8 @@ impl MPI_Status {
 /// No rank, tag or other number with a meaning.
 const NONE: c_int = c_int::MIN;
 
-/// Ranks and tags: those that are not negative are the same on both sides, the others are enumerated.
+/// Ranks and tags: those that are not negative are the same on both sides, the others are
+/// enumerated.
 macro_rules! mostly_same {
     ($($into:ident, $out:ident: $special_in:ident, $special_out:ident;)*) => {$(
         #[inline(always)]
@@ -140,10 +143,12 @@ mostly_same! {
     tag_in, tag_out: special_tag_in, special_tag_out;
 }
 
-/// `MPI_ERR_LASTCODE`, inside and outside. Classes and codes that the program or the library made lie above.
+/// `MPI_ERR_LASTCODE`, inside and outside. Classes and codes that the program or the library made
+/// lie above.
 const LASTCODE: (c_int, c_int) = numbers::LASTCODE[0];
 
-/// What a number that is no error class outside has more inside, so that it is none there, and comes back as it was.
+/// What a number that is no error class outside has more inside, so that it is none there, and
+/// comes back as it was.
 const NO_CLASS: c_int = 0x4000_0000;
 
 /// An error class or code.
@@ -173,8 +178,8 @@ pub(crate) fn error_out(code: c_int) -> c_int {
     found.map_or(code, |(_, outside)| *outside)
 }
 
-/// The value of an attribute. Of the predefined ones some point to numbers with a meaning: what they point to is the program's
-/// number then.
+/// The value of an attribute. Of the predefined ones some point to numbers with a meaning: what
+/// they point to is the program's number then.
 pub(crate) fn attribute_out(keyval: Keyval, value: usize) -> usize {
     static IO: AtomicI32 = AtomicI32::new(0);
     static HOST: AtomicI32 = AtomicI32::new(0);
@@ -192,7 +197,8 @@ pub(crate) fn attribute_out(keyval: Keyval, value: usize) -> usize {
     shown.as_ptr() as usize
 }
 
-/// Numbers of an enumeration. What is no member stays what it is, unless that is a member on the other side.
+/// Numbers of an enumeration. What is no member stays what it is, unless that is a member on the
+/// other side.
 macro_rules! enumerated {
     ($($into:ident, $out:ident: $table:ident;)*) => {$(
         #[cold]
@@ -236,7 +242,8 @@ enumerated! {
 /// `MPI_DISTRIBUTE_DFLT_DARG`
 pub(crate) const DEFAULT_ARGUMENT: c_int = numbers::ARGUMENT[0].1;
 
-/// What the attribute keys of the program have more than the engine's, which lie between 0x6000_0000 and 0x6800_0000.
+/// What the attribute keys of the program have more than the engine's, which lie between
+/// 0x6000_0000 and 0x6800_0000.
 const KEYS: c_int = 0x2000_0000;
 
 /// An attribute key.
@@ -299,7 +306,8 @@ impl Pointer for *mut c_void {
     }
 }
 
-/// A buffer, or `MPI_BOTTOM`, `MPI_IN_PLACE` or `MPI_BUFFER_AUTOMATIC`: the last two are negative here.
+/// A buffer, or `MPI_BOTTOM`, `MPI_IN_PLACE` or `MPI_BUFFER_AUTOMATIC`: the last two are negative
+/// here.
 #[inline(always)]
 pub(crate) fn buffer_in<P: Pointer>(buffer: P) -> P {
     let number = buffer.number();
