@@ -3,7 +3,7 @@
 /// A collective function, whatever its form (blocking, nonblocking, persistent). The values travel in frames.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Function {
+pub(crate) enum Function {
     /// `MPI_Barrier`
     Barrier,
     /// `MPI_Bcast`

@@ -10,64 +10,37 @@
 //!   instead ([`fused`]).
 //!
 //! To add an algorithm: write its generator, name it in [`schedule::Algorithm`], choose it in `select`, and add it to the
-//! list in `case_list`; `check` proves for every size up to 64 that no message is left over, that no order of delivery
+//! list in `proofs::case_list`; `check` proves for every size up to 64 that no message is left over, that no order of delivery
 //! deadlocks even with the smallest window, that no two unordered operations touch the same bytes, and that the result
 //! is right.
 
-pub mod across;
-pub mod allgather;
-pub mod allreduce;
-pub mod alltoall;
-mod api;
-mod api_across;
-mod api_reduce;
-mod api_v;
-mod arguments;
-pub mod barrier;
-pub mod bcast;
-pub mod board;
-mod call;
-#[cfg(test)]
-mod case;
-#[cfg(test)]
-mod case_list;
-#[cfg(test)]
-mod check;
-pub mod exchange;
+pub(crate) mod algorithms;
+pub(crate) mod boards;
+pub(crate) mod call;
 mod function;
-pub mod fused;
-pub mod gather;
-mod laid;
-mod neighbours;
-pub mod nodes;
-pub mod operation;
-pub mod reduce;
-pub mod reduce_scatter;
-mod run;
-pub mod scan;
-pub mod scatter;
-pub mod schedule;
-mod scratch;
-pub mod select;
-mod shape;
+pub(crate) mod operation;
 #[cfg(test)]
-mod simulate;
-mod unequal;
+mod proofs;
+mod run;
+pub(crate) mod schedule;
+mod scratch;
+pub(crate) mod select;
+mod shape;
 
-pub use api::Waits;
-pub use api_reduce::check_reduce_local;
-pub use board::What;
+pub(crate) use algorithms::by_nodes::{Nodes, by_nodes};
+pub(crate) use algorithms::exchange::Block;
+pub(crate) use algorithms::reduce_scatter::Parts;
+pub(crate) use boards::fused::{Turn, Watch};
+pub(crate) use boards::on_board::What;
+pub(crate) use boards::unequal::{Unequal, Way};
 pub use call::Call;
-pub(crate) use exchange::Block;
-pub use function::Function;
-pub use laid::{Types, Vectors};
-pub use operation::{Action, Buffer, Id, Operation, Place};
-pub use run::{Operands, Running, Wire};
-pub use schedule::{Operations, Schedule};
-pub use scratch::Scratch;
+pub(crate) use function::Function;
+pub(crate) use operation::Place;
+pub(crate) use run::{Operands, Running, Wire};
+pub(crate) use schedule::Schedule;
+pub(crate) use scratch::Scratch;
 pub use select::Thresholds;
-pub use shape::Shape;
-pub(crate) use unequal::Unequal;
+pub(crate) use shape::Shape;
 
 /// `MPI_IN_PLACE`: given instead of a send buffer, says that the data are in the receive buffer already.
 pub const IN_PLACE: *const u8 = core::ptr::without_provenance(1);

@@ -13,11 +13,11 @@ use core::ops::Range;
 
 /// The number of an operation within its rank's schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Id(pub u32);
+pub(crate) struct Id(pub u32);
 
 impl Id {
     /// No operation: always finished.
-    pub const NONE: Id = Id(0);
+    pub(crate) const NONE: Id = Id(0);
 
     /// This operation, or `other` when this one was left out because it had nothing to move.
     pub(super) fn or(self, other: Id) -> Id {
@@ -27,7 +27,7 @@ impl Id {
 
 /// The memory that a collective works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Buffer {
+pub(crate) enum Buffer {
     /// The send buffer, never written. The same memory as `Output` when the call is in place.
     Input,
     /// The receive buffer, or the only buffer of a broadcast.
@@ -47,7 +47,7 @@ pub enum Buffer {
 
 /// Where an operand begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// Which memory.
     pub buffer: Buffer,
     /// Bytes from its beginning.
@@ -56,7 +56,7 @@ pub struct Place {
 
 impl Place {
     /// A place in the send buffer.
-    pub const fn input(offset: usize) -> Place {
+    pub(crate) const fn input(offset: usize) -> Place {
         Place {
             buffer: Buffer::Input,
             offset,
@@ -64,7 +64,7 @@ impl Place {
     }
 
     /// A place in the receive buffer.
-    pub const fn output(offset: usize) -> Place {
+    pub(crate) const fn output(offset: usize) -> Place {
         Place {
             buffer: Buffer::Output,
             offset,
@@ -84,7 +84,7 @@ impl Place {
     }
 
     /// A place in the scratch memory.
-    pub const fn scratch(offset: usize) -> Place {
+    pub(crate) const fn scratch(offset: usize) -> Place {
         Place {
             buffer: Buffer::Scratch,
             offset,
@@ -94,7 +94,7 @@ impl Place {
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Send to a rank of the communicator.
     Send {
         /// The receiver.
@@ -170,7 +170,7 @@ const PREDECESSORS: usize = 4;
 
 /// One step of a rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Operation {
+pub(crate) struct Operation {
     /// Its number.
     pub id: Id,
     /// What to do.
@@ -186,7 +186,7 @@ const ROUND: usize = 6;
 ///
 /// Invariant: `operations[taken..filled]` are initialised; the rest is not, so that an empty round costs nothing to make.
 #[derive(Clone, Copy, Debug)]
-pub struct Round {
+pub(crate) struct Round {
     operations: [MaybeUninit<Operation>; ROUND],
     taken: usize,
     filled: usize,

@@ -9,15 +9,15 @@ use core::ptr::copy_nonoverlapping;
 
 use ferrite_fabric::{RawBuf, RawBufMut};
 
-use super::board::{IN_DISAGREEMENT, in_agreement};
 use super::operation::{Action, Buffer, Id, Operation, Place};
 use super::schedule::{Operations, Schedule};
+use crate::collective::boards::on_board::{IN_DISAGREEMENT, in_agreement};
 use crate::error::{Error, ErrorClass, Result};
 use crate::op::Reduction;
 
 /// What a schedule needs of the engine: messages between the ranks of one communicator, apart from the user's, that
 /// arrive between two ranks in the order of `send`, and are matched by `peer` and `tag` in the order of `recv`.
-pub trait Wire {
+pub(crate) trait Wire {
     /// A message that has not finished yet.
     type Request;
 
@@ -70,7 +70,7 @@ pub trait Wire {
 
 /// The memory and the reduction that a schedule is applied to.
 #[derive(Clone, Copy)]
-pub struct Operands {
+pub(crate) struct Operands {
     /// The send buffer. When the call is in place: the receive buffer.
     pub input: RawBuf,
     /// The receive buffer.
@@ -91,7 +91,7 @@ pub struct Operands {
 /// `first` have finished. Bit `s` of `started` and `finished` is about the operation in slot `s`, and 0 for an empty one.
 /// `window` is initialised in the slots of `first..next`, the rest is not, so that little is written for a small
 /// collective. A slot has a request while its operation is a message that has started and not finished.
-pub struct Running<R, const WINDOW: usize = 16> {
+pub(crate) struct Running<R, const WINDOW: usize = 16> {
     operations: Operations,
     operands: Operands,
     window: [MaybeUninit<Operation>; WINDOW],
@@ -117,7 +117,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
     /// The buffers of `operands` are valid for what the schedule's shape says, do not overlap (but for `input` in
     /// place), and nobody else touches them until [`Running::step`] has said that the collective is finished or failed.
     /// The value is not dropped before then, and all steps get the same wire.
-    pub unsafe fn new(schedule: &Schedule, operands: Operands) -> Self {
+    pub(crate) unsafe fn new(schedule: &Schedule, operands: Operands) -> Self {
         let () = Self::FITS;
         assert!(
             operands.scratch.len >= schedule.scratch_bytes(),
@@ -141,7 +141,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
 
     /// Does all that can be done without waiting. Returns whether the collective has finished. After an error nothing of
     /// it is under way any more, and it cannot be continued.
-    pub fn step<W: Wire<Request = R>>(&mut self, wire: &mut W) -> Result<bool> {
+    pub(crate) fn step<W: Wire<Request = R>>(&mut self, wire: &mut W) -> Result<bool> {
         if self.failed {
             return Err(Error::new(
                 ErrorClass::OTHER,
@@ -433,7 +433,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
 
     /// Ends a collective that is under way: see [`Running::step`] after an error.
     #[cold]
-    pub fn give_up<W: Wire<Request = R>>(&mut self, wire: &mut W) {
+    pub(crate) fn give_up<W: Wire<Request = R>>(&mut self, wire: &mut W) {
         self.withdraw(wire);
     }
 

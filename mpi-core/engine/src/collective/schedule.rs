@@ -2,29 +2,29 @@
 
 use core::fmt;
 
-use super::across::{ReduceAcross, TellBoth};
-use super::allgather::{Dissemination as Gossip, Ring, UnequalRing};
-use super::allreduce::{Halving, RecursiveDoubling};
-use super::alltoall::Pairwise;
-use super::barrier::Dissemination;
-use super::bcast::{PipelinedTree, ScatterRing};
-use super::board::{OnBoard, What};
-use super::exchange::Exchange;
-use super::gather::{Linear, SubtreeGather};
-use super::nodes::Staged;
 use super::operation::{Operation, Round};
-use super::reduce::TreeReduce;
-use super::reduce_scatter::ReduceScatter;
-use super::scan::{Exscan, Scan};
-use super::scatter::{LinearScatter, SubtreeScatter};
 use super::shape::Shape;
+use crate::collective::algorithms::across::{ReduceAcross, TellBoth};
+use crate::collective::algorithms::allgather::{Dissemination as Gossip, Ring, UnequalRing};
+use crate::collective::algorithms::allreduce::{Halving, RecursiveDoubling};
+use crate::collective::algorithms::alltoall::Pairwise;
+use crate::collective::algorithms::barrier::Dissemination;
+use crate::collective::algorithms::bcast::{PipelinedTree, ScatterRing};
+use crate::collective::algorithms::by_nodes::Staged;
+use crate::collective::algorithms::exchange::Exchange;
+use crate::collective::algorithms::gather::{Linear, SubtreeGather};
+use crate::collective::algorithms::reduce::TreeReduce;
+use crate::collective::algorithms::reduce_scatter::ReduceScatter;
+use crate::collective::algorithms::scan::{Exscan, Scan};
+use crate::collective::algorithms::scatter::{LinearScatter, SubtreeScatter};
+use crate::collective::boards::on_board::{OnBoard, What};
 
 /// An algorithm in the state in which it has generated some of its operations.
 #[derive(Clone, Debug)]
-pub enum Algorithm {
+pub(crate) enum Algorithm {
     /// Nothing to do, or nothing to move.
     Nothing,
-    /// Barrier: [`super::barrier`].
+    /// Barrier: [`crate::collective::algorithms::barrier`].
     Dissemination(Dissemination),
     /// Broadcast: a binomial tree, in segments.
     PipelinedTree(PipelinedTree),
@@ -54,7 +54,7 @@ pub enum Algorithm {
     Pairwise(Pairwise),
     /// Blocks between any ranks.
     Exchange(Exchange),
-    /// Reduce-scatter: [`super::reduce_scatter`].
+    /// Reduce-scatter: [`crate::collective::algorithms::reduce_scatter`].
     ReduceScatter(ReduceScatter),
     /// Inclusive scan.
     Scan(Scan),
@@ -75,7 +75,7 @@ pub enum Algorithm {
 /// It is a value: it can be kept (persistent collectives), executed ([`super::Running`]), printed, or walked through
 /// without any communicator.
 #[derive(Clone, Debug)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     algorithm: Algorithm,
     shape: Shape,
 }
@@ -87,7 +87,7 @@ impl Schedule {
     }
 
     /// The call that it is for.
-    pub fn shape(&self) -> &Shape {
+    pub(crate) fn shape(&self) -> &Shape {
         &self.shape
     }
 
@@ -97,7 +97,7 @@ impl Schedule {
     }
 
     /// The algorithm's name.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self.algorithm {
             Algorithm::Nothing => "nothing",
             Algorithm::Dissemination(_) => "barrier by dissemination",
@@ -126,7 +126,7 @@ impl Schedule {
     }
 
     /// Bytes of scratch memory that the operations refer to. Needs the alignment of [`super::Scratch`].
-    pub fn scratch_bytes(&self) -> usize {
+    pub(crate) fn scratch_bytes(&self) -> usize {
         match &self.algorithm {
             Algorithm::TreeReduce(a) => a.scratch_bytes(&self.shape),
             Algorithm::RecursiveDoubling(a) => a.scratch_bytes(&self.shape),
@@ -155,7 +155,7 @@ impl Schedule {
     }
 
     /// Turns of the communicator's board that the operations take; 0 when they need no board.
-    pub fn turns(&self) -> u64 {
+    pub(crate) fn turns(&self) -> u64 {
         match &self.algorithm {
             Algorithm::OnBoard(a) => a.turns(&self.shape),
             Algorithm::Staged(a) => a.turns(),
@@ -165,7 +165,7 @@ impl Schedule {
 
     /// What is done on the board, if anything.
     #[inline]
-    pub fn on_board(&self) -> Option<What> {
+    pub(crate) fn on_board(&self) -> Option<What> {
         match &self.algorithm {
             Algorithm::OnBoard(a) => Some(a.what()),
             _ => None,
@@ -174,7 +174,7 @@ impl Schedule {
 
     /// What is done on the board, if it takes one turn and nobody reduces slices.
     #[inline]
-    pub fn in_one_turn(&self) -> Option<What> {
+    pub(crate) fn in_one_turn(&self) -> Option<What> {
         match &self.algorithm {
             Algorithm::OnBoard(a) => a.in_one_turn(&self.shape),
             _ => None,
@@ -182,7 +182,7 @@ impl Schedule {
     }
 
     /// The operations, from the first.
-    pub fn operations(&self) -> Operations {
+    pub(crate) fn operations(&self) -> Operations {
         Operations {
             algorithm: self.algorithm.clone(),
             shape: self.shape,
@@ -193,7 +193,7 @@ impl Schedule {
 
 /// Generates the operations of a schedule, a round at a time: its memory does not depend on their number.
 #[derive(Clone, Debug)]
-pub struct Operations {
+pub(crate) struct Operations {
     algorithm: Algorithm,
     shape: Shape,
     round: Round,

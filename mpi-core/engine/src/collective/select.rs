@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use super::across::{ReduceAcross, TellBoth};
-use super::allgather::{Dissemination as Gossip, Ring, UnequalRing};
-use super::allreduce::{Halving, RecursiveDoubling};
-use super::alltoall::Pairwise;
-use super::barrier::Dissemination;
-use super::bcast::{PipelinedTree, ScatterRing};
-use super::board::{OnBoard, What};
-use super::exchange::{Block, Exchange};
-use super::gather::{Linear, SubtreeGather};
-use super::reduce::TreeReduce;
-use super::reduce_scatter::{Parts, ReduceScatter};
-use super::scan::{Exscan, Scan};
-use super::scatter::{LinearScatter, SubtreeScatter};
 use super::schedule::{Algorithm, Schedule};
 use super::shape::Shape;
+use crate::collective::algorithms::across::{ReduceAcross, TellBoth};
+use crate::collective::algorithms::allgather::{Dissemination as Gossip, Ring, UnequalRing};
+use crate::collective::algorithms::allreduce::{Halving, RecursiveDoubling};
+use crate::collective::algorithms::alltoall::Pairwise;
+use crate::collective::algorithms::barrier::Dissemination;
+use crate::collective::algorithms::bcast::{PipelinedTree, ScatterRing};
+use crate::collective::algorithms::exchange::{Block, Exchange};
+use crate::collective::algorithms::gather::{Linear, SubtreeGather};
+use crate::collective::algorithms::reduce::TreeReduce;
+use crate::collective::algorithms::reduce_scatter::{Parts, ReduceScatter};
+use crate::collective::algorithms::scan::{Exscan, Scan};
+use crate::collective::algorithms::scatter::{LinearScatter, SubtreeScatter};
+use crate::collective::boards::on_board::{OnBoard, What};
 
 /// Where one algorithm gives way to another, in bytes. The same on all ranks of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,14 +197,14 @@ fn board_or(
 }
 
 /// A barrier.
-pub fn barrier(shape: Shape, limits: &Thresholds) -> Schedule {
+pub(crate) fn barrier(shape: Shape, limits: &Thresholds) -> Schedule {
     board_or(What::Barrier, shape, limits, || {
         Algorithm::Dissemination(Dissemination::START)
     })
 }
 
 /// A broadcast of `shape.bytes()` from the root; the buffer is the output on all ranks.
-pub fn bcast(shape: Shape, limits: &Thresholds) -> Schedule {
+pub(crate) fn bcast(shape: Shape, limits: &Thresholds) -> Schedule {
     board_or(What::Bcast, shape, limits, || {
         let (bytes, size) = (shape.bytes(), shape.size as usize);
         if bytes == 0 || size == 1 {
@@ -221,14 +221,14 @@ pub fn bcast(shape: Shape, limits: &Thresholds) -> Schedule {
 }
 
 /// A reduction of `shape.count` elements to the root.
-pub fn reduce(shape: Shape, limits: &Thresholds) -> Schedule {
+pub(crate) fn reduce(shape: Shape, limits: &Thresholds) -> Schedule {
     board_or(What::Reduce, shape, limits, || {
         Algorithm::TreeReduce(TreeReduce::new(limits.reduce_segment, &shape))
     })
 }
 
 /// A reduction of `shape.count` elements whose result every rank gets.
-pub fn allreduce(shape: Shape, limits: &Thresholds) -> Schedule {
+pub(crate) fn allreduce(shape: Shape, limits: &Thresholds) -> Schedule {
     board_or(What::Allreduce, shape, limits, || {
         if shape.count == 0 {
             Algorithm::Nothing
@@ -241,7 +241,7 @@ pub fn allreduce(shape: Shape, limits: &Thresholds) -> Schedule {
 }
 
 /// Every rank's `shape.bytes()` to the root, whose output has them in the order of ranks.
-pub fn gather(shape: Shape, limits: &Thresholds) -> Schedule {
+pub(crate) fn gather(shape: Shape, limits: &Thresholds) -> Schedule {
     board_or(What::Gather, shape, limits, || {
         if shape.bytes() == 0 {
             Algorithm::Nothing
@@ -254,7 +254,7 @@ pub fn gather(shape: Shape, limits: &Thresholds) -> Schedule {
 }
 
 /// A block of `shape.bytes()` from the root's input for each rank, in the order of ranks.
-pub fn scatter(shape: Shape, limits: &Thresholds) -> Schedule {
+pub(crate) fn scatter(shape: Shape, limits: &Thresholds) -> Schedule {
     board_or(What::Scatter, shape, limits, || {
         if shape.bytes() == 0 {
             Algorithm::Nothing
@@ -267,31 +267,31 @@ pub fn scatter(shape: Shape, limits: &Thresholds) -> Schedule {
 }
 
 /// A block of `shape.bytes()` from every rank for every rank. Not in place.
-pub fn alltoall(shape: Shape, limits: &Thresholds) -> Schedule {
+pub(crate) fn alltoall(shape: Shape, limits: &Thresholds) -> Schedule {
     board_or(What::Alltoall, shape, limits, || {
         Algorithm::Pairwise(Pairwise::START)
     })
 }
 
 /// What is done already.
-pub(super) fn nothing(shape: Shape) -> Schedule {
+pub(crate) fn nothing(shape: Shape) -> Schedule {
     Schedule::new(Algorithm::Nothing, shape)
 }
 
 /// These blocks from any rank to any other.
-pub fn exchange(shape: Shape, sends: Vec<Block>, receives: Vec<Block>) -> Schedule {
+pub(crate) fn exchange(shape: Shape, sends: Vec<Block>, receives: Vec<Block>) -> Schedule {
     let exchange = Exchange::new(shape.rank, shape.size, sends, receives);
     Schedule::new(Algorithm::Exchange(exchange), shape)
 }
 
 /// These blocks from any rank of one group to any of another. `shape.size` is the size of the larger one.
-pub fn exchange_across(shape: Shape, sends: Vec<Block>, receives: Vec<Block>) -> Schedule {
+pub(crate) fn exchange_across(shape: Shape, sends: Vec<Block>, receives: Vec<Block>) -> Schedule {
     let exchange = Exchange::across(shape.rank, shape.size, sends, receives);
     Schedule::new(Algorithm::Exchange(exchange), shape)
 }
 
 /// A reduction of what the other group sends: see [`ReduceAcross::new`].
-pub(super) fn reduce_across(
+pub(crate) fn reduce_across(
     shape: Shape,
     group: u32,
     sends: Vec<(u32, usize, usize)>,
@@ -302,18 +302,18 @@ pub(super) fn reduce_across(
 }
 
 /// What one group's rank 0 says for both groups.
-pub(super) fn tell_both(shape: Shape, is_origin: bool, others: u32) -> Schedule {
+pub(crate) fn tell_both(shape: Shape, is_origin: bool, others: u32) -> Schedule {
     let telling = TellBoth::new(is_origin, others);
     Schedule::new(Algorithm::TellBoth(telling), shape)
 }
 
 /// Every rank's block of these bytes {offset, length in the output} for all.
-pub fn allgatherv(shape: Shape, blocks: Arc<[(usize, usize)]>) -> Schedule {
+pub(crate) fn allgatherv(shape: Shape, blocks: Arc<[(usize, usize)]>) -> Schedule {
     Schedule::new(Algorithm::UnequalRing(UnequalRing::new(blocks)), shape)
 }
 
 /// A reduction whose result is dealt out. Not in place.
-pub fn reduce_scatter(shape: Shape, parts: Parts, limits: &Thresholds) -> Schedule {
+pub(crate) fn reduce_scatter(shape: Shape, parts: Parts, limits: &Thresholds) -> Schedule {
     if let Parts::Equal = parts
         && let Some(schedule) = on_board(What::ReduceScatter, &shape, limits)
     {
@@ -323,19 +323,19 @@ pub fn reduce_scatter(shape: Shape, parts: Parts, limits: &Thresholds) -> Schedu
 }
 
 /// For each rank the reduction of the ranks up to it.
-pub fn scan(shape: Shape, limits: &Thresholds) -> Schedule {
+pub(crate) fn scan(shape: Shape, limits: &Thresholds) -> Schedule {
     board_or(What::Scan, shape, limits, || Algorithm::Scan(Scan::START))
 }
 
 /// For each rank but the first the reduction of the ranks below it.
-pub fn exscan(shape: Shape, limits: &Thresholds) -> Schedule {
+pub(crate) fn exscan(shape: Shape, limits: &Thresholds) -> Schedule {
     board_or(What::Exscan, shape, limits, || {
         Algorithm::Exscan(Exscan::START)
     })
 }
 
 /// Every rank's `shape.bytes()` to every rank, in the order of ranks.
-pub fn allgather(shape: Shape, limits: &Thresholds) -> Schedule {
+pub(crate) fn allgather(shape: Shape, limits: &Thresholds) -> Schedule {
     board_or(What::Allgather, shape, limits, || {
         if shape.bytes() == 0 {
             Algorithm::Nothing

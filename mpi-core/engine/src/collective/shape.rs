@@ -5,7 +5,7 @@ use core::ops::Range;
 /// One rank's view of a collective call. Everything but `rank`, `in_place` and the split of a block's bytes into `count`
 /// and `width` is equal on all ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// This rank.
     pub rank: u32,
     /// Ranks of the communicator, at least 1.
@@ -27,7 +27,7 @@ pub struct Shape {
 impl Shape {
     /// Bytes that each rank contributes, or that the root broadcasts.
     #[inline]
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.count * self.width
     }
 

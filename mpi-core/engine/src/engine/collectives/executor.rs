@@ -5,9 +5,9 @@ use std::sync::Arc;
 use ferrite_fabric::{RawBuf, RawBufMut};
 use ferrite_shm::Board;
 
-use crate::collective::fused::{Turn, Watch};
 use crate::collective::{
-    Call, Function, Operands, Running, Schedule, Shape, Thresholds, Unequal, What, Wire, select,
+    Call, Function, Operands, Running, Schedule, Shape, Thresholds, Turn, Unequal, Watch, What,
+    Wire, select,
 };
 use crate::engine::Engine;
 use crate::engine::communicators::{Arguments, Calls, CommData};

@@ -7,9 +7,10 @@
 use core::mem;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use super::calls::Waits;
 use super::executor::CollectiveWire;
 use crate::Result;
-use crate::collective::{Call, Operands, Running, Scratch, Waits};
+use crate::collective::{Call, Operands, Running, Scratch};
 use crate::engine::Engine;
 use crate::engine::communicators::{Arguments, CommData};
 use crate::engine::matching::Envelope;

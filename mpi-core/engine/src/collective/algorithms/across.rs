@@ -1,0 +1,131 @@
+//! What goes from one group to another: reductions, and a number for both groups. (Other collectives of intercommunicators are an
+//! [`exchange`](super::exchange).)
+
+use std::sync::Arc;
+
+use crate::collective::operation::{Id, Place, Round};
+use crate::collective::scratch::LINE;
+use crate::collective::shape::Shape;
+
+/// Operands that can be on their way at the same time.
+const SLOTS: usize = 4;
+
+/// A reduction of the vectors of the other group, directly: whoever wants the result receives all of them, from the last rank to the first, so
+/// that each goes to the left of what there is.
+///
+/// Rank `i` of `n` sends to rank `j` of the other group at the time `n - 1 - i + j`. That is in ascending order for the sender as for the
+/// receiver, and at any time a rank has at most one to send to and one to receive from: no window is too small.
+#[derive(Clone, Debug)]
+pub(crate) struct ReduceAcross {
+    /// Where what each receiver gets begins in the input, and its bytes.
+    sends: Arc<[(u32, usize, usize)]>,
+    /// Ranks of the other group; 0 where nothing is received.
+    operands: u32,
+    /// Times of the first send to rank 0 and of the first receive.
+    first: (u32, u32),
+    sent: usize,
+    received: u32,
+    /// The last operation on each slot, and on the result.
+    slots: [Id; SLOTS],
+    result: Id,
+}
+
+impl ReduceAcross {
+    /// For rank `shape.rank` of `group`, which sends {receiver, offset in the input, bytes} in the order of receivers, and receives `operands` vectors as the
+    /// shape describes them.
+    pub(in crate::collective) fn new(
+        shape: &Shape,
+        group: u32,
+        sends: Vec<(u32, usize, usize)>,
+        operands: u32,
+    ) -> ReduceAcross {
+        ReduceAcross {
+            sends: sends.into(),
+            operands,
+            first: (group - 1 - shape.rank, shape.rank),
+            sent: 0,
+            received: 0,
+            slots: [Id::NONE; SLOTS],
+            result: Id::NONE,
+        }
+    }
+
+    pub(in crate::collective) fn scratch_bytes(&self, shape: &Shape) -> usize {
+        let slots = (self.operands.saturating_sub(1) as usize).min(SLOTS);
+        slots * shape.bytes().next_multiple_of(LINE)
+    }
+
+    pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
+        let send = self.sends.get(self.sent);
+        let send_at = send.map(|(to, ..)| u64::from(self.first.0) + u64::from(*to));
+        let receives = self.received < self.operands;
+        let receive_at = receives.then_some(u64::from(self.first.1) + u64::from(self.received));
+        match (send, receive_at) {
+            (Some((to, offset, bytes)), _) if receive_at.is_none_or(|at| send_at <= Some(at)) => {
+                out.send(*to, Place::input(*offset), *bytes, &[]);
+                self.sent += 1;
+            }
+            (_, Some(_)) => self.receive(shape, out),
+            _ => return false,
+        }
+        true
+    }
+
+    fn receive(&mut self, shape: &Shape, out: &mut Round) {
+        let from = self.operands - 1 - self.received;
+        let (result, bytes) = (Place::output(0), shape.bytes());
+        if self.received == 0 {
+            self.result = out.recv(from, result, bytes, &[]);
+        } else {
+            let slot = (self.received as usize - 1) % SLOTS;
+            let place = Place::scratch(slot * bytes.next_multiple_of(LINE));
+            let received = out.recv(from, place, bytes, &[self.slots[slot]]);
+            self.result = out.reduce(place, result, shape.count, &[received, self.result]);
+            self.slots[slot] = self.result;
+        }
+        self.received += 1;
+    }
+}
+
+/// The output of one group's rank 0 for all members of both: it tells the other group, whose rank 0 tells this one's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TellBoth {
+    /// This rank's group has the one who tells.
+    is_origin: bool,
+    /// Ranks of the other group.
+    others: u32,
+    /// The next to be told.
+    next: u32,
+    got: Id,
+    began: bool,
+}
+
+impl TellBoth {
+    pub(in crate::collective) fn new(is_origin: bool, others: u32) -> TellBoth {
+        TellBoth {
+            is_origin,
+            others,
+            // The origin knows.
+            next: u32::from(!is_origin),
+            got: Id::NONE,
+            began: false,
+        }
+    }
+
+    pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
+        let (place, bytes, is_first) = (Place::output(0), shape.bytes(), shape.rank == 0);
+        if !self.began {
+            self.began = true;
+            if !(self.is_origin && is_first) {
+                self.got = out.recv(0, place, bytes, &[]);
+            }
+            return true;
+        }
+        if !is_first || self.next >= self.others {
+            return false;
+        }
+        out.send(self.next, place, bytes, &[self.got]);
+        self.next += 1;
+        true
+    }
+}

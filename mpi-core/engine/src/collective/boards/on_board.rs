@@ -1,0 +1,462 @@
+//! Collectives of a node's ranks over a [board](ferrite_shm::Board): memory that all of them reach, instead of messages.
+//!
+//! A call is cut into chunks that fit a member's slot, with blocks for all members into chunks of each block; each takes one turn of the board, and several may be under way. In a turn every
+//! member that contributes puts its chunk into its slot and posts it; whoever needs it waits for that and reads. Vectors of some length that all
+//! want are reduced in slices, each member its own, and collected in a second step; others by everybody who wants the result.
+//!
+//! A member takes its own operand from its own memory, but in place: reading a slot that others read at the same time was measured to be slower.
+//!
+//! Operands are combined in the order of rank, or each slice by one member only, so that every rank gets the same bits.
+
+use crate::collective::operation::{Id, Place, Round};
+use crate::collective::shape::Shape;
+use crate::{Error, ErrorClass, Result};
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// Nobody leaves before all have come.
+    Barrier,
+    /// The root's vector for all.
+    Bcast,
+    /// All vectors, combined, for the root.
+    Reduce,
+    /// All vectors, combined, for all.
+    Allreduce,
+    /// Each one's block for the root.
+    Gather,
+    /// Each one's block for all.
+    Allgather,
+    /// The root's blocks, one for each.
+    Scatter,
+    /// Each one's blocks, one for each.
+    Alltoall,
+    /// All vectors, combined, a block for each.
+    ReduceScatter,
+    /// The vectors of the ranks up to each one, combined.
+    Scan,
+    /// The vectors of the ranks below each one, combined; nothing for rank 0.
+    Exscan,
+}
+
+impl What {
+    /// Whether one member gives or gets everything.
+    #[inline]
+    pub(crate) fn has_root(self) -> bool {
+        matches!(
+            self,
+            What::Bcast | What::Scatter | What::Gather | What::Reduce
+        )
+    }
+
+    /// Whether whoever fills a slot has a block for each member.
+    #[inline]
+    pub(in crate::collective) fn has_blocks(self) -> bool {
+        matches!(self, What::Scatter | What::Alltoall | What::ReduceScatter)
+    }
+
+    /// Of how many members, from the first on, this rank combines the vectors.
+    #[inline]
+    pub(in crate::collective) fn operands(self, shape: &Shape) -> u32 {
+        match self {
+            What::Allreduce | What::ReduceScatter => shape.size,
+            What::Reduce if shape.rank == shape.root => shape.size,
+            What::Scan => shape.rank + 1,
+            What::Exscan => shape.rank,
+            _ => 0,
+        }
+    }
+
+    /// Whether this rank fills its slot.
+    fn fills(self, is_root: bool) -> bool {
+        is_root || !matches!(self, What::Bcast | What::Scatter)
+    }
+}
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OnBoard {
+    what: What,
+    /// Elements of a chunk.
+    chunk: usize,
+    /// The chunk fits the lines.
+    in_line: bool,
+    /// Members reduce slices.
+    sliced: bool,
+    turn: u32,
+    /// The first element of the current chunk.
+    first: usize,
+    phase: Phase,
+    last: Id,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Fill,
+    /// Put the part of the block for this member into the slot.
+    FillBlock(u32),
+    /// The slot is filled: tell the others.
+    Filled,
+    /// Wait for this member, and take what it has.
+    Take(u32),
+    /// Combine what this member has with this rank's slice, counted from the one above it, from this element of the slice on.
+    Slice(usize, u32),
+    /// Fetch this member's slice, counted from this rank.
+    Collect(u32),
+    End,
+}
+
+/// First step of a turn: the chunk is in the slot.
+pub(in crate::collective) const FILLED: u8 = 1;
+/// Second step: the slice is reduced.
+const REDUCED: u8 = 2;
+
+/// Bytes that all operands are combined for before the next ones: the result stays in the nearest cache.
+pub(in crate::collective) const BLOCK: usize = if cfg!(test) { 32 } else { 8 << 10 };
+
+impl OnBoard {
+    /// For a board whose slots have `payload` bytes. Vectors of up to `flat` bytes are combined by everybody who wants the result. `None` if
+    /// there is nobody else, an element for each member does not fit, or the call is better done by messages.
+    pub(in crate::collective) fn new(
+        what: What,
+        shape: &Shape,
+        payload: usize,
+        flat: usize,
+    ) -> Option<OnBoard> {
+        let share = if what.has_blocks() {
+            payload / shape.size as usize
+        } else {
+            payload
+        };
+        let chunk = share / shape.width;
+        let sliced = what == What::Allreduce
+            && shape.size > 2
+            && shape.bytes() > flat
+            && shape.count >= shape.size as usize;
+        if shape.size == 1 || chunk == 0 || sliced && !shape.commutative {
+            return None;
+        }
+        Some(OnBoard {
+            what,
+            chunk,
+            in_line: fits_line(what, shape),
+            sliced,
+            turn: 0,
+            first: 0,
+            phase: Phase::Fill,
+            last: Id::NONE,
+        })
+    }
+
+    pub(in crate::collective) fn name(&self) -> &'static str {
+        match self.what {
+            What::Barrier => "barrier on the board",
+            What::Bcast => "broadcast on the board",
+            What::Reduce => "reduction on the board",
+            What::Allreduce => "allreduce on the board",
+            What::Gather => "gather on the board",
+            What::Allgather => "allgather on the board",
+            What::Scatter => "scatter on the board",
+            What::Alltoall => "alltoall on the board",
+            What::ReduceScatter => "reduce-scatter on the board",
+            What::Scan => "scan on the board",
+            What::Exscan => "exscan on the board",
+        }
+    }
+
+    pub(in crate::collective) fn what(&self) -> What {
+        self.what
+    }
+
+    /// What is done, if it takes one turn and nobody reduces slices.
+    #[inline]
+    pub(in crate::collective) fn in_one_turn(&self, shape: &Shape) -> Option<What> {
+        (!self.sliced && self.turns(shape) == 1).then_some(self.what)
+    }
+
+    /// Turns of the board that the call takes.
+    pub(in crate::collective) fn turns(&self, shape: &Shape) -> u64 {
+        match self.what {
+            What::Barrier => 1,
+            _ => shape.count.div_ceil(self.chunk) as u64,
+        }
+    }
+
+    pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
+        let count = self.chunk.min(shape.count - self.first);
+        if self.what == What::Barrier {
+            return self.barrier(out, shape);
+        }
+        if count == 0 {
+            return false;
+        }
+        let (own, at, bytes) = (shape.rank, self.first * shape.width, count * shape.width);
+        let is_root = own == shape.root;
+        match self.phase {
+            Phase::Fill => {
+                self.last = Id::NONE;
+                if !self.what.fills(is_root) {
+                    self.phase = Phase::Take(1);
+                    return true;
+                }
+                self.last = out.enter(self.turn);
+                if self.what.has_blocks() && count < shape.count {
+                    self.phase = Phase::FillBlock(0);
+                    return true;
+                }
+                self.phase = Phase::Filled;
+                let (from, bytes) = match self.what {
+                    What::Bcast => (Place::output(at), bytes),
+                    // In place, a gathering rank's block lies in its output.
+                    What::Gather | What::Allgather if shape.in_place => {
+                        (Place::output(own as usize * shape.bytes() + at), bytes)
+                    }
+                    what if what.has_blocks() => (Place::input(0), shape.size as usize * bytes),
+                    _ => (Place::input(at), bytes),
+                };
+                // What this member keeps for itself, nobody else needs.
+                let kept = match self.what {
+                    _ if self.sliced => {
+                        let (first, slice) = slice_of(own, shape.size, count);
+                        first * shape.width..(first + slice) * shape.width
+                    }
+                    what if what.has_blocks() => {
+                        own as usize * shape.bytes()..(own as usize + 1) * shape.bytes()
+                    }
+                    _ => 0..0,
+                };
+                let before = out.copy(from, self.slot(own, 0), kept.start, &[self.last]);
+                self.last = before.or(self.last);
+                let from = Place {
+                    offset: from.offset + kept.end,
+                    ..from
+                };
+                let into = self.slot(own, kept.end);
+                let behind = out.copy(from, into, bytes - kept.end, &[self.last]);
+                self.last = behind.or(self.last);
+            }
+            Phase::FillBlock(member) => {
+                let from = Place::input(member as usize * shape.bytes() + at);
+                let into = self.slot(own, member as usize * bytes);
+                if member != own {
+                    self.last = out.copy(from, into, bytes, &[self.last]);
+                }
+                self.phase = match member + 1 == shape.size {
+                    true => Phase::Filled,
+                    false => Phase::FillBlock(member + 1),
+                };
+            }
+            Phase::Filled => {
+                self.last = out.post(self.turn, FILLED, &[self.last]);
+                self.keep_own(shape, at, bytes, out);
+                self.phase = match self.what {
+                    What::Allreduce if self.sliced => {
+                        let all = 0..shape.size;
+                        self.last = out.wait_for(self.turn, FILLED, all, &[self.last]);
+                        Phase::Slice(0, 0)
+                    }
+                    what if what.operands(shape) > 0 => {
+                        let operands = what.operands(shape);
+                        let all = 0..operands;
+                        self.last = out.wait_for(self.turn, FILLED, all, &[self.last]);
+                        // The first two are combined at once.
+                        Phase::Take((operands - 1).max(1))
+                    }
+                    What::Allgather | What::Alltoall if shape.size > 1 => {
+                        Phase::Take(shape.size - 1)
+                    }
+                    What::Gather if is_root && shape.size > 1 => Phase::Take(shape.size - 1),
+                    _ => Phase::End,
+                };
+            }
+            Phase::Take(left) => {
+                self.take(shape, left, at, count, out);
+                self.phase = if left == 1 {
+                    Phase::End
+                } else {
+                    Phase::Take(left - 1)
+                };
+            }
+            Phase::Slice(done, step) => {
+                let (first, slice) = slice_of(own, shape.size, count);
+                let block = (BLOCK / shape.width).max(1).min(slice - done);
+                let offset = (first + done) * shape.width;
+                let (input, result) = (Place::input(at + offset), Place::output(at + offset));
+                let from = self.slot(shape.above(step + 1), offset);
+                let with = match step {
+                    0 if !shape.in_place => input,
+                    _ => result,
+                };
+                let reduced = out.combine((from, with), result, block, &[self.last]);
+                self.last = reduced.or(self.last);
+                self.phase = Phase::Slice(done, step + 1);
+                if step + 2 == shape.size {
+                    let copied = out.copy(
+                        result,
+                        self.slot(own, offset),
+                        block * shape.width,
+                        &[self.last],
+                    );
+                    self.last = copied.or(self.last);
+                    self.phase = Phase::Slice(done + block, 0);
+                    if done + block == slice {
+                        self.last = out.post(self.turn, REDUCED, &[self.last]);
+                        self.phase = Phase::Collect(1);
+                    }
+                }
+            }
+            Phase::Collect(step) => {
+                let member = shape.above(step);
+                let (first, slice) = slice_of(member, shape.size, count);
+                let offset = first * shape.width;
+                let ready = out.wait_for(self.turn, REDUCED, member..member + 1, &[self.last]);
+                let (from, into) = (self.slot(member, offset), Place::output(at + offset));
+                self.last = out
+                    .copy(from, into, slice * shape.width, &[ready])
+                    .or(ready);
+                self.phase = if step + 1 == shape.size {
+                    Phase::End
+                } else {
+                    Phase::Collect(step + 1)
+                };
+            }
+            Phase::End => {
+                out.finish(self.turn, &[self.last]);
+                self.turn += 1;
+                self.first += count;
+                self.phase = Phase::Fill;
+            }
+        }
+        true
+    }
+
+    /// Copies this rank's block to where it is wanted, if it is.
+    fn keep_own(&self, shape: &Shape, at: usize, bytes: usize, out: &mut Round) {
+        let block = shape.rank as usize * shape.bytes() + at;
+        let (from, into) = match self.what {
+            _ if shape.in_place => return,
+            What::Gather if shape.rank == shape.root => (at, block),
+            What::Allgather => (at, block),
+            What::Scatter => (block, at),
+            What::Alltoall => (block, block),
+            _ => return,
+        };
+        out.copy(Place::input(from), Place::output(into), bytes, &[]);
+    }
+
+    /// Takes what a member has filled in; `left` counts the members down.
+    fn take(&mut self, shape: &Shape, left: u32, at: usize, count: usize, out: &mut Round) {
+        let bytes = count * shape.width;
+        // Where this rank's block begins in another's slot.
+        let mine = match self.what.has_blocks() {
+            true => shape.rank as usize * bytes,
+            false => 0,
+        };
+        match self.what {
+            What::Bcast | What::Scatter => {
+                let root = shape.root;
+                let ready = out.wait_for(self.turn, FILLED, root..root + 1, &[]);
+                self.last = out.copy(self.slot(root, mine), Place::output(at), bytes, &[ready]);
+            }
+            What::Gather | What::Allgather | What::Alltoall => {
+                // Each begins with another one.
+                let member = shape.below(left);
+                let ready = out.wait_for(self.turn, FILLED, member..member + 1, &[self.last]);
+                let into = Place::output(member as usize * shape.bytes() + at);
+                self.last = out.copy(self.slot(member, mine), into, bytes, &[ready]);
+            }
+            _ => {
+                // From the last rank to the first: each operand goes to the left of what there is.
+                let operand = |member| match member == shape.rank && !shape.in_place {
+                    // Nobody else looks at it: that is faster than one's own slot, which others are reading.
+                    true if self.what.has_blocks() => {
+                        Place::input(shape.rank as usize * shape.bytes() + at)
+                    }
+                    true => Place::input(at),
+                    false => self.slot(member, mine),
+                };
+                let (from, into) = (operand(left - 1), Place::output(at));
+                self.last = match self.what.operands(shape) {
+                    // It is there already.
+                    1 if shape.in_place && shape.rank == 0 => return,
+                    1 => out.copy(from, into, bytes, &[self.last]),
+                    operands if left + 1 == operands => {
+                        out.combine((from, operand(left)), into, count, &[self.last])
+                    }
+                    _ => out.reduce(from, into, count, &[self.last]),
+                };
+            }
+        }
+    }
+
+    fn barrier(&mut self, out: &mut Round, shape: &Shape) -> bool {
+        if self.turn == 1 {
+            return false;
+        }
+        let here = out.post(self.turn, FILLED, &[]);
+        let all = out.wait_for(self.turn, FILLED, 0..shape.size, &[here]);
+        out.finish(self.turn, &[all]);
+        self.turn += 1;
+        true
+    }
+
+    fn slot(&self, member: u32, offset: usize) -> Place {
+        Place::slot(member, self.turn, self.in_line, offset)
+    }
+}
+
+/// Whether the data of a call fit the lines.
+#[inline]
+pub(in crate::collective) fn fits_line(what: What, shape: &Shape) -> bool {
+    let blocks = if what.has_blocks() {
+        shape.size as usize
+    } else {
+        1
+    };
+    shape.bytes() * blocks <= ferrite_shm::IN_LINE
+}
+
+/// What a member announces that has found counts not to agree: no call has so many bytes.
+pub(in crate::collective) const IN_DISAGREEMENT: u64 = u64::MAX;
+
+/// Whether a member that has filled its slot means a call of as many bytes as this one does. A call without data, such as a
+/// barrier, fills none.
+#[inline]
+pub(in crate::collective) fn in_agreement(
+    shape: &Shape,
+    member: u32,
+    announced: u64,
+) -> Result<()> {
+    let bytes = shape.bytes() as u64;
+    if bytes == 0 || announced == bytes {
+        return Ok(());
+    }
+    Err(disagreement(shape, member, announced))
+}
+
+#[cold]
+fn disagreement(shape: &Shape, member: u32, announced: u64) -> Error {
+    let bytes = shape.bytes() as u64;
+    let class = if announced > bytes {
+        ErrorClass::TRUNCATE
+    } else {
+        ErrorClass::COUNT
+    };
+    if announced == IN_DISAGREEMENT {
+        let sentence =
+            format!("rank {member} has found that the counts of some ranks do not agree");
+        return Error::new(class, sentence);
+    }
+    let sentence = format!(
+        "rank {member} takes part with {announced} bytes, this rank ({}) with {bytes}: counts and types must describe as much on all \
+         ranks",
+        shape.rank
+    );
+    Error::new(class, sentence)
+}
+
+/// First element and number of elements of a member's slice of a vector.
+fn slice_of(member: u32, size: u32, count: usize) -> (usize, usize) {
+    let at = |member: u32| (count as u64 * u64::from(member) / u64::from(size)) as usize;
+    (at(member), at(member + 1) - at(member))
+}
