@@ -31,7 +31,6 @@ pub(crate) use algorithms::by_nodes::{Nodes, by_nodes};
 pub(crate) use algorithms::exchange::Block;
 pub(crate) use algorithms::reduce_scatter::Parts;
 pub(crate) use boards::fused::{Turn, Watch};
-pub(crate) use boards::on_board::What;
 pub(crate) use boards::unequal::{Unequal, Way};
 pub use call::Call;
 pub(crate) use function::Function;
@@ -40,7 +39,7 @@ pub(crate) use run::{Operands, Running, Wire};
 pub(crate) use schedule::Schedule;
 pub(crate) use scratch::Scratch;
 pub use select::Thresholds;
-pub(crate) use shape::Shape;
+pub(crate) use shape::{Collective, Shape};
 
 /// `MPI_IN_PLACE`: given instead of a send buffer, says that the data are in the receive buffer already.
 pub const IN_PLACE: *const u8 = core::ptr::without_provenance(1);

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::operation::{Operation, Round};
-use super::shape::Shape;
+use super::shape::{Collective, Shape};
 use crate::collective::algorithms::across::{ReduceAcross, TellBoth};
 use crate::collective::algorithms::allgather::{Dissemination as Gossip, Ring, UnequalRing};
 use crate::collective::algorithms::allreduce::{Halving, RecursiveDoubling};
@@ -17,7 +17,7 @@ use crate::collective::algorithms::reduce::TreeReduce;
 use crate::collective::algorithms::reduce_scatter::ReduceScatter;
 use crate::collective::algorithms::scan::{Exscan, Scan};
 use crate::collective::algorithms::scatter::{LinearScatter, SubtreeScatter};
-use crate::collective::boards::on_board::{OnBoard, What};
+use crate::collective::boards::on_board::OnBoard;
 
 /// An algorithm in the state in which it has generated some of its operations.
 #[derive(Clone, Debug)]
@@ -165,16 +165,16 @@ impl Schedule {
 
     /// What is done on the board, if anything.
     #[inline]
-    pub(crate) fn on_board(&self) -> Option<What> {
+    pub(crate) fn on_board(&self) -> Option<Collective> {
         match &self.algorithm {
-            Algorithm::OnBoard(a) => Some(a.what()),
+            Algorithm::OnBoard(a) => Some(a.collective()),
             _ => None,
         }
     }
 
     /// What is done on the board, if it takes one turn and nobody reduces slices.
     #[inline]
-    pub(crate) fn in_one_turn(&self) -> Option<What> {
+    pub(crate) fn in_one_turn(&self) -> Option<Collective> {
         match &self.algorithm {
             Algorithm::OnBoard(a) => a.in_one_turn(&self.shape),
             _ => None,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::schedule::{Algorithm, Schedule};
-use super::shape::Shape;
+use super::shape::{Collective, Shape};
 use crate::collective::algorithms::across::{ReduceAcross, TellBoth};
 use crate::collective::algorithms::allgather::{Dissemination as Gossip, Ring, UnequalRing};
 use crate::collective::algorithms::allreduce::{Halving, RecursiveDoubling};
@@ -16,7 +16,7 @@ use crate::collective::algorithms::reduce::TreeReduce;
 use crate::collective::algorithms::reduce_scatter::{Parts, ReduceScatter};
 use crate::collective::algorithms::scan::{Exscan, Scan};
 use crate::collective::algorithms::scatter::{LinearScatter, SubtreeScatter};
-use crate::collective::boards::on_board::{OnBoard, What};
+use crate::collective::boards::on_board::OnBoard;
 
 /// Where one algorithm gives way to another, in bytes. The same on all ranks of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,18 +120,18 @@ pub struct BoardLimits {
 }
 
 impl BoardLimits {
-    pub(super) fn of(&self, what: What, size: u32) -> usize {
-        let limits = match what {
-            What::Barrier => return usize::MAX,
-            What::Bcast => self.bcast,
-            What::Reduce => self.reduce,
-            What::Allreduce => self.allreduce,
-            What::Gather => self.gather,
-            What::Allgather => self.allgather,
-            What::Scatter => self.scatter,
-            What::Alltoall => self.alltoall,
-            What::ReduceScatter => self.reduce_scatter,
-            What::Scan | What::Exscan => self.scan,
+    pub(super) fn of(&self, collective: Collective, size: u32) -> usize {
+        let limits = match collective {
+            Collective::Barrier => return usize::MAX,
+            Collective::Bcast => self.bcast,
+            Collective::Reduce => self.reduce,
+            Collective::Allreduce => self.allreduce,
+            Collective::Gather => self.gather,
+            Collective::Allgather => self.allgather,
+            Collective::Scatter => self.scatter,
+            Collective::Alltoall => self.alltoall,
+            Collective::ReduceScatter => self.reduce_scatter,
+            Collective::Scan | Collective::Exscan => self.scan,
         };
         limits[usize::from(size > 2) + usize::from(size > 4)]
     }
@@ -168,18 +168,20 @@ impl Thresholds {
 }
 
 /// The call over the communicator's board, if it has one and the call is for it.
-fn on_board(what: What, shape: &Shape, limits: &Thresholds) -> Option<Schedule> {
+fn on_board(collective: Collective, shape: &Shape, limits: &Thresholds) -> Option<Schedule> {
     let payload = shape.board?;
-    let blocks = if what.has_blocks() {
+    let blocks = if collective.has_blocks() {
         shape.size as usize
     } else {
         1
     };
     let bytes = shape.bytes().saturating_mul(blocks);
-    if bytes > limits.board.of(what, shape.size) || shape.count == 0 && what != What::Barrier {
+    if bytes > limits.board.of(collective, shape.size)
+        || shape.count == 0 && collective != Collective::Barrier
+    {
         return None;
     }
-    let algorithm = OnBoard::new(what, shape, payload, limits.board_flat)?;
+    let algorithm = OnBoard::new(collective, shape, payload, limits.board_flat)?;
     if algorithm.turns(shape) > limits.board_turns as u64 {
         return None;
     }
@@ -188,24 +190,24 @@ fn on_board(what: What, shape: &Shape, limits: &Thresholds) -> Option<Schedule> 
 
 /// The call over the board, or by messages.
 fn board_or(
-    what: What,
+    collective: Collective,
     shape: Shape,
     limits: &Thresholds,
     messages: impl FnOnce() -> Algorithm,
 ) -> Schedule {
-    on_board(what, &shape, limits).unwrap_or_else(|| Schedule::new(messages(), shape))
+    on_board(collective, &shape, limits).unwrap_or_else(|| Schedule::new(messages(), shape))
 }
 
 /// A barrier.
 pub(crate) fn barrier(shape: Shape, limits: &Thresholds) -> Schedule {
-    board_or(What::Barrier, shape, limits, || {
+    board_or(Collective::Barrier, shape, limits, || {
         Algorithm::Dissemination(Dissemination::START)
     })
 }
 
 /// A broadcast of `shape.bytes()` from the root; the buffer is the output on all ranks.
 pub(crate) fn bcast(shape: Shape, limits: &Thresholds) -> Schedule {
-    board_or(What::Bcast, shape, limits, || {
+    board_or(Collective::Bcast, shape, limits, || {
         let (bytes, size) = (shape.bytes(), shape.size as usize);
         if bytes == 0 || size == 1 {
             Algorithm::Nothing
@@ -222,14 +224,14 @@ pub(crate) fn bcast(shape: Shape, limits: &Thresholds) -> Schedule {
 
 /// A reduction of `shape.count` elements to the root.
 pub(crate) fn reduce(shape: Shape, limits: &Thresholds) -> Schedule {
-    board_or(What::Reduce, shape, limits, || {
+    board_or(Collective::Reduce, shape, limits, || {
         Algorithm::TreeReduce(TreeReduce::new(limits.reduce_segment, &shape))
     })
 }
 
 /// A reduction of `shape.count` elements whose result every rank gets.
 pub(crate) fn allreduce(shape: Shape, limits: &Thresholds) -> Schedule {
-    board_or(What::Allreduce, shape, limits, || {
+    board_or(Collective::Allreduce, shape, limits, || {
         if shape.count == 0 {
             Algorithm::Nothing
         } else if shape.bytes() >= limits.allreduce_halving && shape.count >= shape.size as usize {
@@ -242,7 +244,7 @@ pub(crate) fn allreduce(shape: Shape, limits: &Thresholds) -> Schedule {
 
 /// Every rank's `shape.bytes()` to the root, whose output has them in the order of ranks.
 pub(crate) fn gather(shape: Shape, limits: &Thresholds) -> Schedule {
-    board_or(What::Gather, shape, limits, || {
+    board_or(Collective::Gather, shape, limits, || {
         if shape.bytes() == 0 {
             Algorithm::Nothing
         } else if shape.bytes() >= limits.gather_linear {
@@ -255,7 +257,7 @@ pub(crate) fn gather(shape: Shape, limits: &Thresholds) -> Schedule {
 
 /// A block of `shape.bytes()` from the root's input for each rank, in the order of ranks.
 pub(crate) fn scatter(shape: Shape, limits: &Thresholds) -> Schedule {
-    board_or(What::Scatter, shape, limits, || {
+    board_or(Collective::Scatter, shape, limits, || {
         if shape.bytes() == 0 {
             Algorithm::Nothing
         } else if shape.bytes() >= limits.scatter_linear {
@@ -268,7 +270,7 @@ pub(crate) fn scatter(shape: Shape, limits: &Thresholds) -> Schedule {
 
 /// A block of `shape.bytes()` from every rank for every rank. Not in place.
 pub(crate) fn alltoall(shape: Shape, limits: &Thresholds) -> Schedule {
-    board_or(What::Alltoall, shape, limits, || {
+    board_or(Collective::Alltoall, shape, limits, || {
         Algorithm::Pairwise(Pairwise::START)
     })
 }
@@ -315,7 +317,7 @@ pub(crate) fn allgatherv(shape: Shape, blocks: Arc<[(usize, usize)]>) -> Schedul
 /// A reduction whose result is dealt out. Not in place.
 pub(crate) fn reduce_scatter(shape: Shape, parts: Parts, limits: &Thresholds) -> Schedule {
     if let Parts::Equal = parts
-        && let Some(schedule) = on_board(What::ReduceScatter, &shape, limits)
+        && let Some(schedule) = on_board(Collective::ReduceScatter, &shape, limits)
     {
         return schedule;
     }
@@ -324,19 +326,21 @@ pub(crate) fn reduce_scatter(shape: Shape, parts: Parts, limits: &Thresholds) ->
 
 /// For each rank the reduction of the ranks up to it.
 pub(crate) fn scan(shape: Shape, limits: &Thresholds) -> Schedule {
-    board_or(What::Scan, shape, limits, || Algorithm::Scan(Scan::START))
+    board_or(Collective::Scan, shape, limits, || {
+        Algorithm::Scan(Scan::START)
+    })
 }
 
 /// For each rank but the first the reduction of the ranks below it.
 pub(crate) fn exscan(shape: Shape, limits: &Thresholds) -> Schedule {
-    board_or(What::Exscan, shape, limits, || {
+    board_or(Collective::Exscan, shape, limits, || {
         Algorithm::Exscan(Exscan::START)
     })
 }
 
 /// Every rank's `shape.bytes()` to every rank, in the order of ranks.
 pub(crate) fn allgather(shape: Shape, limits: &Thresholds) -> Schedule {
-    board_or(What::Allgather, shape, limits, || {
+    board_or(Collective::Allgather, shape, limits, || {
         if shape.bytes() == 0 {
             Algorithm::Nothing
         } else if shape.bytes() >= limits.allgather_ring {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::binomial::log2_ceil;
 use crate::collective::operation::{Id, Place, Round};
-use crate::collective::shape::{Shape, log2_ceil};
+use crate::collective::shape::Shape;
 
 /// The beginning of an allgather: this rank's block to its place. Returns what the block's readers wait for.
 fn own_block(shape: &Shape, out: &mut Round) -> Id {

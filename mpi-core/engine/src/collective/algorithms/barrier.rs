@@ -1,8 +1,9 @@
 //! Barrier by dissemination: in round k every rank signals the rank 2^k above and waits for the one 2^k below, so that
 //! after ceil(log2 size) rounds each has heard of all.
 
+use super::binomial::log2_ceil;
 use crate::collective::operation::{Id, Round};
-use crate::collective::shape::{Shape, log2_ceil};
+use crate::collective::shape::Shape;
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,8 @@
 //! Broadcast. The buffer is `Output` on all ranks; ranks are counted from the root.
 
+use super::binomial::Node;
 use crate::collective::operation::{Id, Place, Round};
-use crate::collective::shape::{Node, Shape};
+use crate::collective::shape::Shape;
 
 /// A binomial tree through which the message flows in segments, so that a rank passes on what it has while the rest is
 /// still coming. With one segment it is the plain binomial tree.

@@ -6,12 +6,11 @@
 
 use std::sync::Arc;
 
-use crate::collective::boards::on_board::What;
 use crate::collective::operation::{Buffer, Place, Round};
 use crate::collective::schedule::{Algorithm, Schedule, generate};
 use crate::collective::scratch::LINE;
 use crate::collective::select::{self, Thresholds};
-use crate::collective::shape::Shape;
+use crate::collective::shape::{Collective, Shape};
 
 /// Where the members of a communicator are. The same on all of them.
 #[derive(Debug)]
@@ -297,26 +296,26 @@ const OUTPUT: Place = Place::output(0);
 /// The call by nodes, where that is how it is done: the order of operands must be kept where it matters, and the blocks of a node follow one
 /// another where they are gathered.
 pub(crate) fn by_nodes(
-    what: What,
+    collective: Collective,
     shape: &Shape,
     place: Where<'_>,
     limits: &Thresholds,
 ) -> Option<Schedule> {
     let in_order = shape.commutative || place.0.consecutive;
-    let bytes = match what {
-        What::Allgather => shape.bytes().saturating_mul(shape.size as usize),
+    let bytes = match collective {
+        Collective::Allgather => shape.bytes().saturating_mul(shape.size as usize),
         _ => shape.bytes(),
     };
-    let is_empty = bytes == 0 && what != What::Barrier;
+    let is_empty = bytes == 0 && collective != Collective::Barrier;
     if bytes > limits.by_nodes || is_empty {
         return None;
     }
-    match what {
-        What::Barrier => Some(barrier(shape, place, limits)),
-        What::Bcast => Some(bcast(shape, place, limits)),
-        What::Reduce if in_order => Some(reduce(shape, place, limits)),
-        What::Allreduce if in_order => Some(allreduce(shape, place, limits)),
-        What::Allgather if place.0.consecutive => Some(allgather(shape, place, limits)),
+    match collective {
+        Collective::Barrier => Some(barrier(shape, place, limits)),
+        Collective::Bcast => Some(bcast(shape, place, limits)),
+        Collective::Reduce if in_order => Some(reduce(shape, place, limits)),
+        Collective::Allreduce if in_order => Some(allreduce(shape, place, limits)),
+        Collective::Allgather if place.0.consecutive => Some(allgather(shape, place, limits)),
         _ => None,
     }
 }

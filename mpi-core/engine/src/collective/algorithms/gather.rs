@@ -1,7 +1,8 @@
 //! Gather. Every block lands in the root's buffer at its final place.
 
+use super::binomial::Node;
 use crate::collective::operation::{Id, Place, Round};
-use crate::collective::shape::{Node, Shape};
+use crate::collective::shape::Shape;
 
 /// The root's own block, unless it is there already.
 fn own_block(shape: &Shape, out: &mut Round) {

@@ -6,6 +6,7 @@ pub(in crate::collective) mod allreduce;
 pub(in crate::collective) mod alltoall;
 pub(in crate::collective) mod barrier;
 pub(in crate::collective) mod bcast;
+pub(in crate::collective) mod binomial;
 pub(in crate::collective) mod by_nodes;
 pub(in crate::collective) mod exchange;
 pub(in crate::collective) mod gather;

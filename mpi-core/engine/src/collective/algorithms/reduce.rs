@@ -1,8 +1,9 @@
 //! Reduction to a root.
 
+use super::binomial::Node;
 use crate::collective::operation::{Buffer, Id, Place, Round};
 use crate::collective::scratch::LINE;
-use crate::collective::shape::{Node, Shape};
+use crate::collective::shape::Shape;
 
 /// How many partial results from children can be on their way at the same time.
 const SLOTS: usize = 4;

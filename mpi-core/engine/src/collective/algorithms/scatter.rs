@@ -1,8 +1,9 @@
 //! Scatter. Every block leaves the root's buffer from its place.
 
+use super::binomial::Node;
 use super::gather::pieces;
 use crate::collective::operation::{Id, Place, Round};
-use crate::collective::shape::{Node, Shape};
+use crate::collective::shape::Shape;
 
 /// The root's own block, unless it is to stay where it is.
 fn own_block(shape: &Shape, out: &mut Round) {

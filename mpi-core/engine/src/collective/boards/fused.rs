@@ -8,9 +8,9 @@ use core::ptr::copy_nonoverlapping;
 use ferrite_fabric::{RawBuf, RawBufMut};
 use ferrite_shm::Board;
 
-use super::on_board::{BLOCK, FILLED, What, fits_line, in_agreement};
+use super::on_board::{BLOCK, FILLED, fits_line, in_agreement};
 use crate::Result;
-use crate::collective::shape::Shape;
+use crate::collective::shape::{Collective, Shape};
 use crate::op::Reduction;
 
 /// Who waits for what others do in memory, and does useful things meanwhile.
@@ -51,15 +51,15 @@ impl<W: Watch> Turn<'_, W> {
     ///
     /// # Safety
     /// The buffers are valid for what the shape says and do not overlap, but for `input` in place. All members play the turn with the
-    /// same `what`. No lock is held.
+    /// same collective. No lock is held.
     pub(crate) unsafe fn play(
         &self,
-        what: What,
+        collective: Collective,
         buffers: (RawBuf, RawBufMut),
         reduction: Option<&Reduction>,
     ) -> Result<()> {
         // SAFETY: the caller's promise.
-        let done = unsafe { self.exchange(what, buffers, reduction) };
+        let done = unsafe { self.exchange(collective, buffers, reduction) };
         self.board.finish(self.number);
         done
     }
@@ -69,7 +69,7 @@ impl<W: Watch> Turn<'_, W> {
     #[inline]
     unsafe fn exchange(
         &self,
-        what: What,
+        collective: Collective,
         (input, output): (RawBuf, RawBufMut),
         reduction: Option<&Reduction>,
     ) -> Result<()> {
@@ -79,47 +79,50 @@ impl<W: Watch> Turn<'_, W> {
         // Where this rank's block lies among those for all.
         let mine = shape.rank as usize * block;
         let slot = Slot {
-            in_line: fits_line(what, shape),
-            offset: if what.has_blocks() { mine } else { 0 },
+            in_line: fits_line(collective, shape),
+            offset: if collective.has_blocks() { mine } else { 0 },
         };
         // SAFETY: the caller's promise; slots are written once they may be, and read after their members have posted.
         unsafe {
-            match what {
-                What::Barrier => {
+            match collective {
+                Collective::Barrier => {
                     self.board.post(self.number, FILLED);
                     return self.wait_for_all();
                 }
-                What::Bcast if is_root => self.fill(slot, output.ptr, block)?,
-                What::Bcast => return self.take(slot, shape.root, output.ptr),
-                What::Reduce | What::Allreduce | What::Scan | What::Exscan => {
+                Collective::Bcast if is_root => self.fill(slot, output.ptr, block)?,
+                Collective::Bcast => return self.take(slot, shape.root, output.ptr),
+                Collective::Reduce
+                | Collective::Allreduce
+                | Collective::Scan
+                | Collective::Exscan => {
                     self.fill(slot, input.ptr, block)?;
-                    return self.combine(what, slot, input.ptr, output.ptr, reduction);
+                    return self.combine(collective, slot, input.ptr, output.ptr, reduction);
                 }
-                What::ReduceScatter => {
+                Collective::ReduceScatter => {
                     self.fill_for_others(slot, input.ptr)?;
                     let own = input.ptr.wrapping_add(mine);
-                    return self.combine(what, slot, own, output.ptr, reduction);
+                    return self.combine(collective, slot, own, output.ptr, reduction);
                 }
-                What::Scatter if is_root => {
+                Collective::Scatter if is_root => {
                     self.fill_for_others(slot, input.ptr)?;
                     if !shape.in_place {
                         copy_nonoverlapping(input.ptr.wrapping_add(mine), output.ptr, block);
                     }
                 }
-                What::Scatter => return self.take(slot, shape.root, output.ptr),
-                What::Gather if !is_root => self.fill(slot, input.ptr, block)?,
-                What::Alltoall => {
+                Collective::Scatter => return self.take(slot, shape.root, output.ptr),
+                Collective::Gather if !is_root => self.fill(slot, input.ptr, block)?,
+                Collective::Alltoall => {
                     self.fill_for_others(slot, input.ptr)?;
                     let own = output.ptr.wrapping_add(mine);
                     copy_nonoverlapping(input.ptr.wrapping_add(mine), own, block);
                     return self.collect(slot, output.ptr);
                 }
-                What::Gather | What::Allgather => {
+                Collective::Gather | Collective::Allgather => {
                     let own = output.ptr.wrapping_add(mine);
                     if !shape.in_place {
                         copy_nonoverlapping(input.ptr, own, block);
                     }
-                    if what == What::Allgather {
+                    if collective == Collective::Allgather {
                         self.fill(slot, own, block)?;
                     }
                     return self.collect(slot, output.ptr);
@@ -229,13 +232,13 @@ impl<W: Watch> Turn<'_, W> {
     #[inline]
     unsafe fn combine(
         &self,
-        what: What,
+        collective: Collective,
         slot: Slot,
         own: *const u8,
         into: *mut u8,
         reduction: Option<&Reduction>,
     ) -> Result<()> {
-        let operands = what.operands(self.shape);
+        let operands = collective.operands(self.shape);
         (0..operands).try_for_each(|member| self.wait_for(member))?;
         let reduction = reduction.expect("a call that reduces has an operation");
         let shape = self.shape;

@@ -9,74 +9,13 @@
 //! Operands are combined in the order of rank, or each slice by one member only, so that every rank gets the same bits.
 
 use crate::collective::operation::{Id, Place, Round};
-use crate::collective::shape::Shape;
+use crate::collective::shape::{Collective, Shape};
 use crate::{Error, ErrorClass, Result};
-
-/// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum What {
-    /// Nobody leaves before all have come.
-    Barrier,
-    /// The root's vector for all.
-    Bcast,
-    /// All vectors, combined, for the root.
-    Reduce,
-    /// All vectors, combined, for all.
-    Allreduce,
-    /// Each one's block for the root.
-    Gather,
-    /// Each one's block for all.
-    Allgather,
-    /// The root's blocks, one for each.
-    Scatter,
-    /// Each one's blocks, one for each.
-    Alltoall,
-    /// All vectors, combined, a block for each.
-    ReduceScatter,
-    /// The vectors of the ranks up to each one, combined.
-    Scan,
-    /// The vectors of the ranks below each one, combined; nothing for rank 0.
-    Exscan,
-}
-
-impl What {
-    /// Whether one member gives or gets everything.
-    #[inline]
-    pub(crate) fn has_root(self) -> bool {
-        matches!(
-            self,
-            What::Bcast | What::Scatter | What::Gather | What::Reduce
-        )
-    }
-
-    /// Whether whoever fills a slot has a block for each member.
-    #[inline]
-    pub(in crate::collective) fn has_blocks(self) -> bool {
-        matches!(self, What::Scatter | What::Alltoall | What::ReduceScatter)
-    }
-
-    /// Of how many members, from the first on, this rank combines the vectors.
-    #[inline]
-    pub(in crate::collective) fn operands(self, shape: &Shape) -> u32 {
-        match self {
-            What::Allreduce | What::ReduceScatter => shape.size,
-            What::Reduce if shape.rank == shape.root => shape.size,
-            What::Scan => shape.rank + 1,
-            What::Exscan => shape.rank,
-            _ => 0,
-        }
-    }
-
-    /// Whether this rank fills its slot.
-    fn fills(self, is_root: bool) -> bool {
-        is_root || !matches!(self, What::Bcast | What::Scatter)
-    }
-}
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OnBoard {
-    what: What,
+    collective: Collective,
     /// Elements of a chunk.
     chunk: usize,
     /// The chunk fits the lines.
@@ -118,18 +57,18 @@ impl OnBoard {
     /// For a board whose slots have `payload` bytes. Vectors of up to `flat` bytes are combined by everybody who wants the result. `None` if
     /// there is nobody else, an element for each member does not fit, or the call is better done by messages.
     pub(in crate::collective) fn new(
-        what: What,
+        collective: Collective,
         shape: &Shape,
         payload: usize,
         flat: usize,
     ) -> Option<OnBoard> {
-        let share = if what.has_blocks() {
+        let share = if collective.has_blocks() {
             payload / shape.size as usize
         } else {
             payload
         };
         let chunk = share / shape.width;
-        let sliced = what == What::Allreduce
+        let sliced = collective == Collective::Allreduce
             && shape.size > 2
             && shape.bytes() > flat
             && shape.count >= shape.size as usize;
@@ -137,9 +76,9 @@ impl OnBoard {
             return None;
         }
         Some(OnBoard {
-            what,
+            collective,
             chunk,
-            in_line: fits_line(what, shape),
+            in_line: fits_line(collective, shape),
             sliced,
             turn: 0,
             first: 0,
@@ -149,42 +88,42 @@ impl OnBoard {
     }
 
     pub(in crate::collective) fn name(&self) -> &'static str {
-        match self.what {
-            What::Barrier => "barrier on the board",
-            What::Bcast => "broadcast on the board",
-            What::Reduce => "reduction on the board",
-            What::Allreduce => "allreduce on the board",
-            What::Gather => "gather on the board",
-            What::Allgather => "allgather on the board",
-            What::Scatter => "scatter on the board",
-            What::Alltoall => "alltoall on the board",
-            What::ReduceScatter => "reduce-scatter on the board",
-            What::Scan => "scan on the board",
-            What::Exscan => "exscan on the board",
+        match self.collective {
+            Collective::Barrier => "barrier on the board",
+            Collective::Bcast => "broadcast on the board",
+            Collective::Reduce => "reduction on the board",
+            Collective::Allreduce => "allreduce on the board",
+            Collective::Gather => "gather on the board",
+            Collective::Allgather => "allgather on the board",
+            Collective::Scatter => "scatter on the board",
+            Collective::Alltoall => "alltoall on the board",
+            Collective::ReduceScatter => "reduce-scatter on the board",
+            Collective::Scan => "scan on the board",
+            Collective::Exscan => "exscan on the board",
         }
     }
 
-    pub(in crate::collective) fn what(&self) -> What {
-        self.what
+    pub(in crate::collective) fn collective(&self) -> Collective {
+        self.collective
     }
 
     /// What is done, if it takes one turn and nobody reduces slices.
     #[inline]
-    pub(in crate::collective) fn in_one_turn(&self, shape: &Shape) -> Option<What> {
-        (!self.sliced && self.turns(shape) == 1).then_some(self.what)
+    pub(in crate::collective) fn in_one_turn(&self, shape: &Shape) -> Option<Collective> {
+        (!self.sliced && self.turns(shape) == 1).then_some(self.collective)
     }
 
     /// Turns of the board that the call takes.
     pub(in crate::collective) fn turns(&self, shape: &Shape) -> u64 {
-        match self.what {
-            What::Barrier => 1,
+        match self.collective {
+            Collective::Barrier => 1,
             _ => shape.count.div_ceil(self.chunk) as u64,
         }
     }
 
     pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
         let count = self.chunk.min(shape.count - self.first);
-        if self.what == What::Barrier {
+        if self.collective == Collective::Barrier {
             return self.barrier(out, shape);
         }
         if count == 0 {
@@ -195,32 +134,34 @@ impl OnBoard {
         match self.phase {
             Phase::Fill => {
                 self.last = Id::NONE;
-                if !self.what.fills(is_root) {
+                if !self.collective.fills(is_root) {
                     self.phase = Phase::Take(1);
                     return true;
                 }
                 self.last = out.enter(self.turn);
-                if self.what.has_blocks() && count < shape.count {
+                if self.collective.has_blocks() && count < shape.count {
                     self.phase = Phase::FillBlock(0);
                     return true;
                 }
                 self.phase = Phase::Filled;
-                let (from, bytes) = match self.what {
-                    What::Bcast => (Place::output(at), bytes),
+                let (from, bytes) = match self.collective {
+                    Collective::Bcast => (Place::output(at), bytes),
                     // In place, a gathering rank's block lies in its output.
-                    What::Gather | What::Allgather if shape.in_place => {
+                    Collective::Gather | Collective::Allgather if shape.in_place => {
                         (Place::output(own as usize * shape.bytes() + at), bytes)
                     }
-                    what if what.has_blocks() => (Place::input(0), shape.size as usize * bytes),
+                    collective if collective.has_blocks() => {
+                        (Place::input(0), shape.size as usize * bytes)
+                    }
                     _ => (Place::input(at), bytes),
                 };
                 // What this member keeps for itself, nobody else needs.
-                let kept = match self.what {
+                let kept = match self.collective {
                     _ if self.sliced => {
                         let (first, slice) = slice_of(own, shape.size, count);
                         first * shape.width..(first + slice) * shape.width
                     }
-                    what if what.has_blocks() => {
+                    collective if collective.has_blocks() => {
                         own as usize * shape.bytes()..(own as usize + 1) * shape.bytes()
                     }
                     _ => 0..0,
@@ -249,23 +190,23 @@ impl OnBoard {
             Phase::Filled => {
                 self.last = out.post(self.turn, FILLED, &[self.last]);
                 self.keep_own(shape, at, bytes, out);
-                self.phase = match self.what {
-                    What::Allreduce if self.sliced => {
+                self.phase = match self.collective {
+                    Collective::Allreduce if self.sliced => {
                         let all = 0..shape.size;
                         self.last = out.wait_for(self.turn, FILLED, all, &[self.last]);
                         Phase::Slice(0, 0)
                     }
-                    what if what.operands(shape) > 0 => {
-                        let operands = what.operands(shape);
+                    collective if collective.operands(shape) > 0 => {
+                        let operands = collective.operands(shape);
                         let all = 0..operands;
                         self.last = out.wait_for(self.turn, FILLED, all, &[self.last]);
                         // The first two are combined at once.
                         Phase::Take((operands - 1).max(1))
                     }
-                    What::Allgather | What::Alltoall if shape.size > 1 => {
+                    Collective::Allgather | Collective::Alltoall if shape.size > 1 => {
                         Phase::Take(shape.size - 1)
                     }
-                    What::Gather if is_root && shape.size > 1 => Phase::Take(shape.size - 1),
+                    Collective::Gather if is_root && shape.size > 1 => Phase::Take(shape.size - 1),
                     _ => Phase::End,
                 };
             }
@@ -333,12 +274,12 @@ impl OnBoard {
     /// Copies this rank's block to where it is wanted, if it is.
     fn keep_own(&self, shape: &Shape, at: usize, bytes: usize, out: &mut Round) {
         let block = shape.rank as usize * shape.bytes() + at;
-        let (from, into) = match self.what {
+        let (from, into) = match self.collective {
             _ if shape.in_place => return,
-            What::Gather if shape.rank == shape.root => (at, block),
-            What::Allgather => (at, block),
-            What::Scatter => (block, at),
-            What::Alltoall => (block, block),
+            Collective::Gather if shape.rank == shape.root => (at, block),
+            Collective::Allgather => (at, block),
+            Collective::Scatter => (block, at),
+            Collective::Alltoall => (block, block),
             _ => return,
         };
         out.copy(Place::input(from), Place::output(into), bytes, &[]);
@@ -348,17 +289,17 @@ impl OnBoard {
     fn take(&mut self, shape: &Shape, left: u32, at: usize, count: usize, out: &mut Round) {
         let bytes = count * shape.width;
         // Where this rank's block begins in another's slot.
-        let mine = match self.what.has_blocks() {
+        let mine = match self.collective.has_blocks() {
             true => shape.rank as usize * bytes,
             false => 0,
         };
-        match self.what {
-            What::Bcast | What::Scatter => {
+        match self.collective {
+            Collective::Bcast | Collective::Scatter => {
                 let root = shape.root;
                 let ready = out.wait_for(self.turn, FILLED, root..root + 1, &[]);
                 self.last = out.copy(self.slot(root, mine), Place::output(at), bytes, &[ready]);
             }
-            What::Gather | What::Allgather | What::Alltoall => {
+            Collective::Gather | Collective::Allgather | Collective::Alltoall => {
                 // Each begins with another one.
                 let member = shape.below(left);
                 let ready = out.wait_for(self.turn, FILLED, member..member + 1, &[self.last]);
@@ -369,14 +310,14 @@ impl OnBoard {
                 // From the last rank to the first: each operand goes to the left of what there is.
                 let operand = |member| match member == shape.rank && !shape.in_place {
                     // Nobody else looks at it: that is faster than one's own slot, which others are reading.
-                    true if self.what.has_blocks() => {
+                    true if self.collective.has_blocks() => {
                         Place::input(shape.rank as usize * shape.bytes() + at)
                     }
                     true => Place::input(at),
                     false => self.slot(member, mine),
                 };
                 let (from, into) = (operand(left - 1), Place::output(at));
-                self.last = match self.what.operands(shape) {
+                self.last = match self.collective.operands(shape) {
                     // It is there already.
                     1 if shape.in_place && shape.rank == 0 => return,
                     1 => out.copy(from, into, bytes, &[self.last]),
@@ -407,8 +348,8 @@ impl OnBoard {
 
 /// Whether the data of a call fit the lines.
 #[inline]
-pub(in crate::collective) fn fits_line(what: What, shape: &Shape) -> bool {
-    let blocks = if what.has_blocks() {
+pub(in crate::collective) fn fits_line(collective: Collective, shape: &Shape) -> bool {
+    let blocks = if collective.has_blocks() {
         shape.size as usize
     } else {
         1

@@ -14,11 +14,11 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 use ferrite_shm::IN_LINE;
 
 use super::fused::{Turn, Watch};
-use super::on_board::{FILLED, What};
+use super::on_board::FILLED;
 use crate::collective::algorithms::exchange::Block;
 use crate::collective::operation::{Buffer, Place};
 use crate::collective::select::Thresholds;
-use crate::collective::shape::Shape;
+use crate::collective::shape::{Collective, Shape};
 use crate::{Error, ErrorClass, Result};
 
 /// A block's length in a table; a longer block than it can tell is a message.
@@ -30,7 +30,7 @@ const ALIGNED: usize = 64;
 /// How blocks go over a board: what all ranks know.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
-    what: What,
+    collective: Collective,
     /// A member's lengths of blocks are in its line.
     in_line: bool,
     /// Bytes of a slot before the shares, where the lengths are otherwise.
@@ -45,7 +45,7 @@ impl Way {
     /// The way for a gather, allgather, scatter or alltoall. `longest` is what everybody knows to be the length of the longest
     /// block, in an allgather. `None` where there is no board, nobody else, too little room, or known to be.
     pub(crate) fn new(
-        what: What,
+        collective: Collective,
         shape: &Shape,
         longest: Option<usize>,
         limits: &Thresholds,
@@ -54,7 +54,7 @@ impl Way {
         let size = shape.size as usize;
         let lengths = size * size_of::<Length>();
         let in_line = lengths <= IN_LINE;
-        let (table, room) = if what.has_blocks() {
+        let (table, room) = if collective.has_blocks() {
             let table = if in_line {
                 0
             } else {
@@ -66,7 +66,7 @@ impl Way {
             (0, payload)
         };
         let way = Way {
-            what,
+            collective,
             in_line,
             table,
             room,
@@ -81,7 +81,7 @@ impl Way {
 
     /// Where in a block the part of a turn begins, and how long it is.
     fn part(&self, block: &Block, turn: usize) -> (usize, usize) {
-        if self.what == What::Gather && block.bytes > self.room {
+        if self.collective == Collective::Gather && block.bytes > self.room {
             return (0, 0);
         }
         let at = block.bytes.min(turn * self.room);
@@ -90,15 +90,15 @@ impl Way {
 
     /// How many turns the call takes, if the longest block has so many bytes. 1: longer ones than there is room for are messages.
     fn turns(&self, longest: u64, shape: &Shape, limits: &Thresholds) -> u64 {
-        let blocks = if self.what.has_blocks() {
+        let blocks = if self.collective.has_blocks() {
             u64::from(shape.size)
         } else {
             1
         };
-        let most = limits.board.of(self.what, shape.size) as u64;
+        let most = limits.board.of(self.collective, shape.size) as u64;
         let turns = longest.div_ceil(self.room as u64).max(1);
         let few = longest.saturating_mul(blocks) <= most && turns <= limits.board_turns as u64;
-        if few && self.what != What::Gather {
+        if few && self.collective != Collective::Gather {
             turns
         } else {
             1
@@ -134,7 +134,7 @@ impl Unequal {
         let own = take_own(&mut sends).zip(take_own(&mut receives));
         let own = own.map(|(from, into)| (from.place, into.place, from.bytes.min(into.bytes)));
         receives.sort_by_key(|block| shape.below(block.peer));
-        if way.what == What::Allgather {
+        if way.collective == Collective::Allgather {
             sends.truncate(1);
         }
         Unequal {
@@ -145,9 +145,9 @@ impl Unequal {
         }
     }
 
-    /// As of [`What::has_root`].
+    /// As of [`Collective::has_root`].
     pub(crate) fn has_root(&self) -> bool {
-        self.way.what.has_root()
+        self.way.collective.has_root()
     }
 
     /// Whether this rank has blocks that a turn has no room for.
@@ -172,9 +172,9 @@ impl Unequal {
 
     /// Whether this rank fills its slot.
     fn fills(&self, shape: &Shape) -> bool {
-        match self.way.what {
-            What::Gather => shape.rank != shape.root,
-            What::Scatter => shape.rank == shape.root,
+        match self.way.collective {
+            Collective::Gather => shape.rank != shape.root,
+            Collective::Scatter => shape.rank == shape.root,
             _ => true,
         }
     }
@@ -208,10 +208,10 @@ impl<W: Watch> Turn<'_, W> {
             self.wait_for_post(member)?;
             Ok(self.board.announced(member as usize, self.number))
         };
-        match call.way.what {
+        match call.way.collective {
             _ if turn > 0 => Ok(0),
-            What::Scatter => told(self.shape.root),
-            What::Alltoall => {
+            Collective::Scatter => told(self.shape.root),
+            Collective::Alltoall => {
                 (0..self.shape.size).try_fold(0, |longest, member| Ok(longest.max(told(member)?)))
             }
             _ => Ok(call.way.longest.unwrap_or(0) as u64),
@@ -238,7 +238,7 @@ impl<W: Watch> Turn<'_, W> {
         unsafe {
             if call.fills(self.shape) {
                 self.watch.watch(|| self.board.is_free(self.number))?;
-                if call.way.what.has_blocks() && turn == 0 {
+                if call.way.collective.has_blocks() && turn == 0 {
                     for member in 0..self.shape.size {
                         self.length(call, rank, member).write(0);
                     }
@@ -247,7 +247,7 @@ impl<W: Watch> Turn<'_, W> {
                     let (at, bytes) = call.way.part(block, turn);
                     let to = self.place(call, rank, block.peer, block.bytes);
                     copy_nonoverlapping(from(block.place).wrapping_add(at), to, bytes);
-                    if call.way.what.has_blocks() && turn == 0 {
+                    if call.way.collective.has_blocks() && turn == 0 {
                         let length = Length::try_from(block.bytes).unwrap_or(Length::MAX);
                         self.length(call, rank, block.peer).write(length);
                     }
@@ -286,7 +286,7 @@ impl<W: Watch> Turn<'_, W> {
     /// Where in `member`'s slot the data for `reader` are, of a block of so many bytes.
     fn place(&self, call: &Unequal, member: u32, reader: u32, bytes: usize) -> *mut u8 {
         let member = member as usize;
-        if !call.way.what.has_blocks() {
+        if !call.way.collective.has_blocks() {
             let in_line = bytes <= IN_LINE;
             return self.board.bytes(member, self.number, in_line);
         }
@@ -304,7 +304,7 @@ impl<W: Watch> Turn<'_, W> {
     /// # Safety
     /// The block's sender has posted the call's first turn.
     unsafe fn check_length(&self, call: &Unequal, block: &Block) -> Result<()> {
-        let sent = if call.way.what.has_blocks() {
+        let sent = if call.way.collective.has_blocks() {
             // SAFETY: the caller's promise; tables are aligned.
             let sent = unsafe { self.length(call, block.peer, self.shape.rank).read() };
             if sent == Length::MAX && block.bytes >= sent as usize {

@@ -11,11 +11,11 @@ use crate::collective::algorithms::gather::{Linear, SubtreeGather};
 use crate::collective::algorithms::reduce::TreeReduce;
 use crate::collective::algorithms::reduce_scatter::Parts;
 use crate::collective::algorithms::scatter::{LinearScatter, SubtreeScatter};
-use crate::collective::boards::on_board::{OnBoard, What};
+use crate::collective::boards::on_board::OnBoard;
 use crate::collective::operation::Place;
 use crate::collective::schedule::{Algorithm, Schedule};
 use crate::collective::select::{self, BoardLimits, Thresholds};
-use crate::collective::shape::Shape;
+use crate::collective::shape::{Collective, Shape};
 
 type Choose = fn(Shape) -> Schedule;
 
@@ -178,43 +178,45 @@ const ALGORITHMS: &[(Kind, Choose)] = &[
     }),
     (Kind::Scan, |s| select::scan(s, &TINY)),
     (Kind::Exscan, |s| select::exscan(s, &TINY)),
-    (Kind::Barrier, |s| on_board(What::Barrier, s, 0)),
-    (Kind::Bcast, |s| on_board(What::Bcast, s, 0)),
-    (Kind::Reduce, |s| on_board(What::Reduce, s, 1 << 20)),
-    (Kind::Allreduce, |s| on_board(What::Allreduce, s, 1 << 20)),
-    (Kind::Allreduce, |s| on_board(What::Allreduce, s, 0)),
-    (Kind::Gather, |s| on_board(What::Gather, s, 0)),
-    (Kind::Allgather, |s| on_board(What::Allgather, s, 0)),
-    (Kind::Scatter, |s| on_board(What::Scatter, s, 0)),
-    (Kind::Alltoall, |s| on_board(What::Alltoall, s, 0)),
-    (Kind::Scan, |s| on_board(What::Scan, s, 0)),
-    (Kind::Exscan, |s| on_board(What::Exscan, s, 0)),
+    (Kind::Barrier, |s| on_board(Collective::Barrier, s, 0)),
+    (Kind::Bcast, |s| on_board(Collective::Bcast, s, 0)),
+    (Kind::Reduce, |s| on_board(Collective::Reduce, s, 1 << 20)),
+    (Kind::Allreduce, |s| {
+        on_board(Collective::Allreduce, s, 1 << 20)
+    }),
+    (Kind::Allreduce, |s| on_board(Collective::Allreduce, s, 0)),
+    (Kind::Gather, |s| on_board(Collective::Gather, s, 0)),
+    (Kind::Allgather, |s| on_board(Collective::Allgather, s, 0)),
+    (Kind::Scatter, |s| on_board(Collective::Scatter, s, 0)),
+    (Kind::Alltoall, |s| on_board(Collective::Alltoall, s, 0)),
+    (Kind::Scan, |s| on_board(Collective::Scan, s, 0)),
+    (Kind::Exscan, |s| on_board(Collective::Exscan, s, 0)),
     (Kind::ReduceScatterBlock, |s| {
-        on_board(What::ReduceScatter, s, 0)
+        on_board(Collective::ReduceScatter, s, 0)
     }),
 ];
 
 /// Over a board, or by messages what a board is not for: nobody else, or an allreduce whose operation does not commute.
-fn on_board(what: What, shape: Shape, flat_bytes: usize) -> Schedule {
-    match OnBoard::new(what, &shape, PAYLOAD, flat_bytes) {
+fn on_board(collective: Collective, shape: Shape, flat_bytes: usize) -> Schedule {
+    match OnBoard::new(collective, &shape, PAYLOAD, flat_bytes) {
         Some(algorithm) => Schedule::new(Algorithm::OnBoard(algorithm), shape),
-        None => flat(what, shape),
+        None => flat(collective, shape),
     }
 }
 
-fn flat(what: What, shape: Shape) -> Schedule {
-    match what {
-        What::Barrier => select::barrier(shape, &TINY),
-        What::Bcast => select::bcast(shape, &TINY),
-        What::Reduce => select::reduce(shape, &TINY),
-        What::Allreduce => select::allreduce(shape, &TINY),
-        What::Gather => select::gather(shape, &TINY),
-        What::Allgather => select::allgather(shape, &TINY),
-        What::Scatter => select::scatter(shape, &TINY),
-        What::Alltoall => select::alltoall(shape, &TINY),
-        What::ReduceScatter => select::reduce_scatter(shape, Parts::Equal, &TINY),
-        What::Scan => select::scan(shape, &TINY),
-        What::Exscan => select::exscan(shape, &TINY),
+fn flat(collective: Collective, shape: Shape) -> Schedule {
+    match collective {
+        Collective::Barrier => select::barrier(shape, &TINY),
+        Collective::Bcast => select::bcast(shape, &TINY),
+        Collective::Reduce => select::reduce(shape, &TINY),
+        Collective::Allreduce => select::allreduce(shape, &TINY),
+        Collective::Gather => select::gather(shape, &TINY),
+        Collective::Allgather => select::allgather(shape, &TINY),
+        Collective::Scatter => select::scatter(shape, &TINY),
+        Collective::Alltoall => select::alltoall(shape, &TINY),
+        Collective::ReduceScatter => select::reduce_scatter(shape, Parts::Equal, &TINY),
+        Collective::Scan => select::scan(shape, &TINY),
+        Collective::Exscan => select::exscan(shape, &TINY),
     }
 }
 
@@ -226,45 +228,45 @@ const DEALT: Placed = |rank, _| rank % 3;
 /// Collectives that go by nodes, with boards and without.
 const BY_NODES: &[(Kind, Placed, Choose)] = &[
     (Kind::Barrier, THREES, |s| {
-        by_nodes(What::Barrier, s, THREES, false)
+        by_nodes(Collective::Barrier, s, THREES, false)
     }),
     (Kind::Barrier, DEALT, |s| {
-        by_nodes(What::Barrier, s, DEALT, true)
+        by_nodes(Collective::Barrier, s, DEALT, true)
     }),
     (Kind::Bcast, GROWING, |s| {
-        by_nodes(What::Bcast, s, GROWING, false)
+        by_nodes(Collective::Bcast, s, GROWING, false)
     }),
     (Kind::Bcast, DEALT, |s| {
-        by_nodes(What::Bcast, s, DEALT, true)
+        by_nodes(Collective::Bcast, s, DEALT, true)
     }),
     (Kind::Reduce, GROWING, |s| {
-        by_nodes(What::Reduce, s, GROWING, false)
+        by_nodes(Collective::Reduce, s, GROWING, false)
     }),
     (Kind::Reduce, DEALT, |s| {
-        by_nodes(What::Reduce, s, DEALT, false)
+        by_nodes(Collective::Reduce, s, DEALT, false)
     }),
     (Kind::Reduce, THREES, |s| {
-        by_nodes(What::Reduce, s, THREES, true)
+        by_nodes(Collective::Reduce, s, THREES, true)
     }),
     (Kind::Allreduce, THREES, |s| {
-        by_nodes(What::Allreduce, s, THREES, false)
+        by_nodes(Collective::Allreduce, s, THREES, false)
     }),
     (Kind::Allreduce, DEALT, |s| {
-        by_nodes(What::Allreduce, s, DEALT, true)
+        by_nodes(Collective::Allreduce, s, DEALT, true)
     }),
     (Kind::Allreduce, GROWING, |s| {
-        by_nodes(What::Allreduce, s, GROWING, true)
+        by_nodes(Collective::Allreduce, s, GROWING, true)
     }),
     (Kind::Allgather, THREES, |s| {
-        by_nodes(What::Allgather, s, THREES, false)
+        by_nodes(Collective::Allgather, s, THREES, false)
     }),
     (Kind::Allgather, GROWING, |s| {
-        by_nodes(What::Allgather, s, GROWING, true)
+        by_nodes(Collective::Allgather, s, GROWING, true)
     }),
 ];
 
 /// By nodes, or flat what nodes are not for.
-fn by_nodes(what: What, shape: Shape, placed: Placed, with_board: bool) -> Schedule {
+fn by_nodes(collective: Collective, shape: Shape, placed: Placed, with_board: bool) -> Schedule {
     let nodes = Nodes::new((0..shape.size).map(|rank| placed(rank, shape.size)));
     let limits = match with_board {
         true => Thresholds {
@@ -274,8 +276,9 @@ fn by_nodes(what: What, shape: Shape, placed: Placed, with_board: bool) -> Sched
         false => TINY,
     };
     let board = with_board.then_some(PAYLOAD);
-    let found = nodes.and_then(|nodes| by_nodes::by_nodes(what, &shape, (&nodes, board), &limits));
-    found.unwrap_or_else(|| flat(what, shape))
+    let found =
+        nodes.and_then(|nodes| by_nodes::by_nodes(collective, &shape, (&nodes, board), &limits));
+    found.unwrap_or_else(|| flat(collective, shape))
 }
 
 /// Whatever the length.

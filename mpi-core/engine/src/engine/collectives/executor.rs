@@ -6,8 +6,8 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 use ferrite_shm::Board;
 
 use crate::collective::{
-    Call, Function, Operands, Running, Schedule, Shape, Thresholds, Turn, Unequal, Watch, What,
-    Wire, select,
+    Call, Collective, Function, Operands, Running, Schedule, Shape, Thresholds, Turn, Unequal,
+    Watch, Wire, select,
 };
 use crate::engine::Engine;
 use crate::engine::communicators::{Arguments, Calls, CommData};
@@ -128,8 +128,8 @@ impl Engine {
         (input, output): (RawBuf, RawBufMut),
         reduction: Option<Reduction>,
     ) -> Result<()> {
-        let had_root = data.replace_rooted(schedule.on_board().is_some_and(What::has_root));
-        if let Some(what) = schedule.in_one_turn() {
+        let had_root = data.replace_rooted(schedule.on_board().is_some_and(Collective::has_root));
+        if let Some(collective) = schedule.in_one_turn() {
             let turn = Turn {
                 board: data.expect_board(),
                 number: data.next_turns(1),
@@ -137,9 +137,9 @@ impl Engine {
                 watch: call,
             };
             // Whoever comes last to a barrier has waited most for the call before it, and would for the next one of its kind.
-            let gives_way = had_root && what == What::Barrier && turn.is_last();
+            let gives_way = had_root && collective == Collective::Barrier && turn.is_last();
             // SAFETY: the caller's promise.
-            let done = unsafe { turn.play(what, (input, output), reduction.as_ref()) };
+            let done = unsafe { turn.play(collective, (input, output), reduction.as_ref()) };
             if gives_way {
                 self.give_way();
             }

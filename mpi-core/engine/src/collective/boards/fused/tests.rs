@@ -112,7 +112,7 @@ impl Member<'_> {
         let reduction = Some(Reduction::new(Op::SUM, Datatype::UINT64_T)?);
         let number = self.turn.replace(self.turn.get() + schedule.turns());
         let (board, shape) = (self.board, schedule.shape());
-        if let Some(what) = schedule.in_one_turn().filter(|_| straight) {
+        if let Some(collective) = schedule.in_one_turn().filter(|_| straight) {
             let turn = Turn {
                 board,
                 number,
@@ -120,7 +120,7 @@ impl Member<'_> {
                 watch: &Yield,
             };
             // SAFETY: the caller's buffers are as long as the shape says, and all members make the same call.
-            return unsafe { turn.play(what, buffers, reduction.as_ref()) };
+            return unsafe { turn.play(collective, buffers, reduction.as_ref()) };
         }
         let operands = Operands {
             input: buffers.0,
@@ -141,34 +141,34 @@ impl Member<'_> {
     }
 }
 
-const CALLS: [What; 11] = [
-    What::Barrier,
-    What::Bcast,
-    What::Reduce,
-    What::Allreduce,
-    What::Gather,
-    What::Allgather,
-    What::Scatter,
-    What::Alltoall,
-    What::ReduceScatter,
-    What::Scan,
-    What::Exscan,
+const CALLS: [Collective; 11] = [
+    Collective::Barrier,
+    Collective::Bcast,
+    Collective::Reduce,
+    Collective::Allreduce,
+    Collective::Gather,
+    Collective::Allgather,
+    Collective::Scatter,
+    Collective::Alltoall,
+    Collective::ReduceScatter,
+    Collective::Scan,
+    Collective::Exscan,
 ];
 
-fn schedule(what: What, shape: Shape) -> Schedule {
+fn schedule(collective: Collective, shape: Shape) -> Schedule {
     let limits = &Thresholds::DEFAULT;
-    match what {
-        What::Barrier => select::barrier(shape, limits),
-        What::Bcast => select::bcast(shape, limits),
-        What::Reduce => select::reduce(shape, limits),
-        What::Allreduce => select::allreduce(shape, limits),
-        What::Gather => select::gather(shape, limits),
-        What::Allgather => select::allgather(shape, limits),
-        What::Scatter => select::scatter(shape, limits),
-        What::Alltoall => select::alltoall(shape, limits),
-        What::ReduceScatter => select::reduce_scatter(shape, Parts::Equal, limits),
-        What::Scan => select::scan(shape, limits),
-        What::Exscan => select::exscan(shape, limits),
+    match collective {
+        Collective::Barrier => select::barrier(shape, limits),
+        Collective::Bcast => select::bcast(shape, limits),
+        Collective::Reduce => select::reduce(shape, limits),
+        Collective::Allreduce => select::allreduce(shape, limits),
+        Collective::Gather => select::gather(shape, limits),
+        Collective::Allgather => select::allgather(shape, limits),
+        Collective::Scatter => select::scatter(shape, limits),
+        Collective::Alltoall => select::alltoall(shape, limits),
+        Collective::ReduceScatter => select::reduce_scatter(shape, Parts::Equal, limits),
+        Collective::Scan => select::scan(shape, limits),
+        Collective::Exscan => select::exscan(shape, limits),
     }
 }
 
@@ -181,28 +181,29 @@ fn element(call: u64, rank: u32, at: usize) -> u64 {
 fn random_call(member: &Member<'_>, rank: u32, size: u32, call: u64, seed: u64) {
     // All members draw the same call.
     let mut random = Random::new(seed ^ call);
-    let what = CALLS[random.below(CALLS.len())];
+    let collective = CALLS[random.below(CALLS.len())];
     let root = random.below(size as usize) as u32;
-    let most = match what.has_blocks() {
+    let most = match collective.has_blocks() {
         // A block for each fits a slot.
         true => [4, 50, 256][random.below(3)],
         false => [4, 100, 512][random.below(3)],
     };
-    let count = match what {
-        What::Barrier => 0,
+    let count = match collective {
+        Collective::Barrier => 0,
         _ => 1 + random.below(most),
     };
     let rooted = matches!(
-        what,
-        What::Bcast | What::Reduce | What::Gather | What::Scatter
+        collective,
+        Collective::Bcast | Collective::Reduce | Collective::Gather | Collective::Scatter
     );
     let never = [
-        What::Barrier,
-        What::Bcast,
-        What::Alltoall,
-        What::ReduceScatter,
+        Collective::Barrier,
+        Collective::Bcast,
+        Collective::Alltoall,
+        Collective::ReduceScatter,
     ];
-    let in_place = random.below(2) == 0 && !never.contains(&what) && (!rooted || rank == root);
+    let in_place =
+        random.below(2) == 0 && !never.contains(&collective) && (!rooted || rank == root);
     let shape = Shape {
         rank,
         size,
@@ -214,13 +215,16 @@ fn random_call(member: &Member<'_>, rank: u32, size: u32, call: u64, seed: u64) 
         board: Some(member.board.payload_bytes()),
     };
     let straight = Random::new(seed ^ call << 20 ^ u64::from(rank)).below(2) == 0;
-    let sent = if what.has_blocks() {
+    let sent = if collective.has_blocks() {
         count * size as usize
     } else {
         count
     };
     let own: Vec<u64> = (0..sent).map(|at| element(call, rank, at)).collect();
-    let gathers = matches!(what, What::Gather | What::Allgather | What::Alltoall);
+    let gathers = matches!(
+        collective,
+        Collective::Gather | Collective::Allgather | Collective::Alltoall
+    );
     let mut output = vec![
         u64::MAX;
         if gathers {
@@ -230,7 +234,9 @@ fn random_call(member: &Member<'_>, rank: u32, size: u32, call: u64, seed: u64) 
         }
     ];
     let place = if gathers { rank as usize * count } else { 0 };
-    if in_place && what != What::Scatter || what == What::Bcast && rank == root {
+    if in_place && collective != Collective::Scatter
+        || collective == Collective::Bcast && rank == root
+    {
         output[place..place + count].copy_from_slice(&own);
     }
     let bytes = |words: &[u64]| RawBuf {
@@ -241,38 +247,38 @@ fn random_call(member: &Member<'_>, rank: u32, size: u32, call: u64, seed: u64) 
         ptr: output.as_mut_ptr().cast(),
         len: size_of_val(&output[..]),
     };
-    let input = match in_place && what != What::Scatter {
+    let input = match in_place && collective != Collective::Scatter {
         true => into.as_buf(),
         false => bytes(&own),
     };
-    let schedule = schedule(what, shape);
+    let schedule = schedule(collective, shape);
     assert!(schedule.turns() > 0, "a call that is not for a board");
     member
         .call(&schedule, straight, (input, into))
-        .unwrap_or_else(|error| panic!("{error}, {what:?}, {shape:?}, seed {seed:#x}"));
+        .unwrap_or_else(|error| panic!("{error}, {collective:?}, {shape:?}, seed {seed:#x}"));
     let (everybody, mine) = (0..size, rank as usize * count);
-    let expected: Vec<u64> = match what {
-        What::Barrier => Vec::new(),
-        What::Bcast => (0..count).map(|at| element(call, root, at)).collect(),
-        What::Reduce | What::Allreduce | What::Scan | What::Exscan => {
-            let combined = match what {
-                What::Scan => 0..rank + 1,
-                What::Exscan => 0..rank,
+    let expected: Vec<u64> = match collective {
+        Collective::Barrier => Vec::new(),
+        Collective::Bcast => (0..count).map(|at| element(call, root, at)).collect(),
+        Collective::Reduce | Collective::Allreduce | Collective::Scan | Collective::Exscan => {
+            let combined = match collective {
+                Collective::Scan => 0..rank + 1,
+                Collective::Exscan => 0..rank,
                 _ => everybody,
             };
             let of = |at| combined.clone().map(move |from| element(call, from, at));
             (0..count).map(|at| of(at).sum()).collect()
         }
-        What::Gather | What::Allgather => everybody
+        Collective::Gather | Collective::Allgather => everybody
             .flat_map(|from| (0..count).map(move |at| element(call, from, at)))
             .collect(),
-        What::Scatter => (0..count)
+        Collective::Scatter => (0..count)
             .map(|at| element(call, root, mine + at))
             .collect(),
-        What::Alltoall => everybody
+        Collective::Alltoall => everybody
             .flat_map(|from| (0..count).map(move |at| element(call, from, mine + at)))
             .collect(),
-        What::ReduceScatter => (0..count)
+        Collective::ReduceScatter => (0..count)
             .map(|at| {
                 everybody
                     .clone()
@@ -281,16 +287,16 @@ fn random_call(member: &Member<'_>, rank: u32, size: u32, call: u64, seed: u64) 
             })
             .collect(),
     };
-    let is_told = match what {
-        What::Reduce | What::Gather => rank == root,
-        What::Scatter => !in_place,
-        What::Exscan => rank > 0,
+    let is_told = match collective {
+        Collective::Reduce | Collective::Gather => rank == root,
+        Collective::Scatter => !in_place,
+        Collective::Exscan => rank > 0,
         _ => true,
     };
     if is_told {
         assert!(
             output == expected,
-            "wrong result, straight {straight}, call {call}, {what:?}, {shape:?}, seed {seed:#x}"
+            "wrong result, straight {straight}, call {call}, {collective:?}, {shape:?}, seed {seed:#x}"
         );
     }
 }

@@ -11,7 +11,9 @@ use super::between_groups;
 use super::builder::{Builder, Items};
 use crate::Result;
 use crate::collective::Call;
-use crate::collective::{Function, IN_PLACE, Schedule, Shape, Thresholds, What, by_nodes, select};
+use crate::collective::{
+    Collective, Function, IN_PLACE, Schedule, Shape, Thresholds, by_nodes, select,
+};
 use crate::datatype::Argument;
 use crate::engine::{CommData, Engine};
 use crate::handle::{Comm, Datatype};
@@ -96,7 +98,7 @@ impl Engine {
     /// The algorithm of a call: by nodes if the communicator spans some, or flat.
     pub(super) fn choose(
         &self,
-        what: What,
+        collective: Collective,
         (comm, waits): (&CommData, Waits),
         shape: Shape,
         flat: impl Fn(Shape, &Thresholds) -> Schedule,
@@ -106,7 +108,7 @@ impl Engine {
                 Waits::Here => comm.any_board().map(|board| board.payload_bytes()),
                 Waits::Later => None,
             };
-            by_nodes(what, &shape, (nodes, board), self.limits())
+            by_nodes(collective, &shape, (nodes, board), self.limits())
         });
         by_nodes.unwrap_or_else(|| flat(shape, self.limits()))
     }
@@ -118,7 +120,7 @@ impl Engine {
             return Ok(between_groups::barrier(c));
         }
         let shape = shape(c, waits, 0, 0);
-        let schedule = self.choose(What::Barrier, (c, waits), shape, select::barrier);
+        let schedule = self.choose(Collective::Barrier, (c, waits), shape, select::barrier);
         Ok(Builder::new(Function::Barrier).call(schedule, RawBuf::EMPTY, RawBufMut::EMPTY, None))
     }
 
@@ -145,7 +147,7 @@ impl Engine {
             _ => builder.receive(&items),
         };
         let shape = shape(c, waits, root, items.bytes);
-        let schedule = self.choose(What::Bcast, (c, waits), shape, select::bcast);
+        let schedule = self.choose(Collective::Bcast, (c, waits), shape, select::bcast);
         Ok(builder.call(schedule, RawBuf::EMPTY, output, None))
     }
 
@@ -160,7 +162,7 @@ impl Engine {
         unsafe { place.0.write(own) };
         let shape = shape(c, Waits::Later, 0, output.len);
         let schedule = match c.as_origin() {
-            None => self.choose(What::Bcast, (c, Waits::Later), shape, select::bcast),
+            None => self.choose(Collective::Bcast, (c, Waits::Later), shape, select::bcast),
             Some(is_origin) => select::tell_both(shape, is_origin, c.peers() as u32),
         };
         Ok((builder.call(schedule, RawBuf::EMPTY, output, None), place))
@@ -229,7 +231,7 @@ impl Engine {
         let sent = (sendbuf, sendcount, sendtype);
         let received = (recvbuf, recvcount, recvtype);
         let (shape, input, output) = blocks(&mut builder, c, waits, sent, received, true)?;
-        let schedule = self.choose(What::Allgather, (c, waits), shape, select::allgather);
+        let schedule = self.choose(Collective::Allgather, (c, waits), shape, select::allgather);
         Ok(builder.call(schedule, input, output, None))
     }
 

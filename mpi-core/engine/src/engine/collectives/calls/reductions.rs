@@ -13,7 +13,7 @@ use super::equal_blocks::shape;
 use super::operand::Operand;
 use crate::collective::Call;
 use crate::collective::Parts;
-use crate::collective::{Function, IN_PLACE, Schedule, Shape, Thresholds, What, select};
+use crate::collective::{Collective, Function, IN_PLACE, Schedule, Shape, Thresholds, select};
 use crate::datatype::Argument;
 use crate::engine::{CommData, Engine, check_intra};
 use crate::handle::{Comm, Datatype, Op};
@@ -50,7 +50,7 @@ impl Engine {
             check_buffer("send buffer", sendbuf, operand.bytes())?;
             (operand.send(&mut builder, sendbuf), RawBufMut::EMPTY, false)
         };
-        let kind = (What::Reduce, select::reduce as Flat);
+        let kind = (Collective::Reduce, select::reduce as Flat);
         Ok(self.reduction(builder, (c, waits, root), &operand, buffers, kind))
     }
 
@@ -61,13 +61,13 @@ impl Engine {
         (comm, waits, root): (&CommData, Waits, u32),
         operand: &Operand,
         (input, output, in_place): (RawBuf, RawBufMut, bool),
-        (what, flat): (What, Flat),
+        (collective, flat): (Collective, Flat),
     ) -> Call {
         let shape = Shape {
             in_place,
             ..operand.shape(shape(comm, waits, root, 0))
         };
-        let schedule = self.choose(what, (comm, operand.waits(waits)), shape, flat);
+        let schedule = self.choose(collective, (comm, operand.waits(waits)), shape, flat);
         builder.call(schedule, input, output, Some(operand.reduction))
     }
 
@@ -90,7 +90,7 @@ impl Engine {
         }
         let mut builder = Builder::new(Function::Allreduce);
         let buffers = operands(&mut builder, &operand, sendbuf, recvbuf)?;
-        let kind = (What::Allreduce, select::allreduce as Flat);
+        let kind = (Collective::Allreduce, select::allreduce as Flat);
         Ok(self.reduction(builder, (c, waits, 0), &operand, buffers, kind))
     }
 
@@ -111,7 +111,7 @@ impl Engine {
         let operand = Operand::new(count, dt, op)?;
         let mut builder = Builder::new(Function::Scan);
         let buffers = operands(&mut builder, &operand, sendbuf, recvbuf)?;
-        let kind = (What::Scan, select::scan as Flat);
+        let kind = (Collective::Scan, select::scan as Flat);
         Ok(self.reduction(builder, (c, waits, 0), &operand, buffers, kind))
     }
 
@@ -146,7 +146,7 @@ impl Engine {
             }
             (operand.send(&mut builder, sendbuf), RawBufMut::EMPTY, false)
         };
-        let kind = (What::Exscan, select::exscan as Flat);
+        let kind = (Collective::Exscan, select::exscan as Flat);
         Ok(self.reduction(builder, (c, waits, 0), &operand, buffers, kind))
     }
 

@@ -13,7 +13,9 @@ use crate::collective::Block;
 use crate::collective::Call;
 use crate::collective::Place;
 use crate::collective::Way;
-use crate::collective::{Function, IN_PLACE, Schedule, Shape, Thresholds, Unequal, What, select};
+use crate::collective::{
+    Collective, Function, IN_PLACE, Schedule, Shape, Thresholds, Unequal, select,
+};
 use crate::engine::Engine;
 use crate::handle::{Comm, Datatype};
 
@@ -21,12 +23,12 @@ use crate::handle::{Comm, Datatype};
 /// the longest block, where everybody knows.
 fn exchange(
     (builder, limits): (&mut Builder, &Thresholds),
-    what: What,
+    collective: Collective,
     shape: Shape,
     longest: Option<usize>,
     (sends, receives): (Vec<Block>, Vec<Block>),
 ) -> Schedule {
-    let Some(way) = Way::new(what, &shape, longest, limits) else {
+    let Some(way) = Way::new(collective, &shape, longest, limits) else {
         return select::exchange(shape, sends, receives);
     };
     let unequal = Unequal::new(way, &shape, sends, receives);
@@ -75,7 +77,7 @@ impl Engine {
             let blocks = (sends, Vec::new());
             let schedule = exchange(
                 (&mut builder, self.limits()),
-                What::Gather,
+                Collective::Gather,
                 shape,
                 None,
                 blocks,
@@ -100,7 +102,7 @@ impl Engine {
         let blocks = (sends, receives);
         let schedule = exchange(
             (&mut builder, self.limits()),
-            What::Gather,
+            Collective::Gather,
             shape,
             None,
             blocks,
@@ -134,7 +136,7 @@ impl Engine {
             let blocks = (Vec::new(), receives);
             let schedule = exchange(
                 (&mut builder, self.limits()),
-                What::Scatter,
+                Collective::Scatter,
                 shape,
                 None,
                 blocks,
@@ -157,7 +159,7 @@ impl Engine {
         let blocks = (list(0..c.size(), &laid, Place::input), receives);
         let schedule = exchange(
             (&mut builder, self.limits()),
-            What::Scatter,
+            Collective::Scatter,
             shape,
             None,
             blocks,
@@ -211,7 +213,7 @@ impl Engine {
             ..shape(c, waits, 0, if is_equal { bytes } else { 0 })
         };
         if is_equal {
-            let schedule = self.choose(What::Allgather, (c, waits), shape, select::allgather);
+            let schedule = self.choose(Collective::Allgather, (c, waits), shape, select::allgather);
             return Ok(builder.call(schedule, input, laid.buffer, None));
         }
         let total: usize = laid.blocks.iter().map(|(_, bytes)| bytes).sum();
@@ -229,7 +231,7 @@ impl Engine {
             let blocks = (sends, receives);
             exchange(
                 (&mut builder, self.limits()),
-                What::Allgather,
+                Collective::Allgather,
                 shape,
                 longest,
                 blocks,
@@ -279,7 +281,7 @@ impl Engine {
         let (shape, blocks) = (shape(c, waits, 0, 0), (sends, receives));
         let schedule = exchange(
             (&mut builder, self.limits()),
-            What::Alltoall,
+            Collective::Alltoall,
             shape,
             None,
             blocks,
