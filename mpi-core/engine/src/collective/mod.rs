@@ -14,32 +14,32 @@
 //! deadlocks even with the smallest window, that no two unordered operations touch the same bytes, and that the result
 //! is right.
 
-pub(crate) mod algorithms;
-pub(crate) mod boards;
+mod algorithms;
+mod boards;
 pub(crate) mod call;
 mod function;
-pub(crate) mod operation;
+mod nodes;
+mod operation;
 #[cfg(test)]
 mod proofs;
 mod run;
-pub(crate) mod schedule;
+mod schedule;
 mod scratch;
 pub(crate) mod select;
 mod shape;
+mod thresholds;
 
-pub(crate) use algorithms::by_nodes::{Nodes, by_nodes};
-pub(crate) use algorithms::exchange::Block;
-pub(crate) use algorithms::reduce_scatter::Parts;
-pub(crate) use boards::fused::{Turn, Watch};
-pub(crate) use boards::unequal::{Unequal, Way};
+pub(crate) use algorithms::{Block, Parts};
+pub(crate) use boards::{Turn, Unequal, Watch};
 pub use call::Call;
 pub(crate) use function::Function;
+pub(crate) use nodes::Nodes;
 pub(crate) use operation::Place;
 pub(crate) use run::{Operands, Running, Wire};
 pub(crate) use schedule::Schedule;
 pub(crate) use scratch::Scratch;
-pub use select::Thresholds;
 pub(crate) use shape::{Collective, Shape};
+pub use thresholds::{BoardLengths, BoardThresholds, MessageThresholds, Thresholds};
 
 /// `MPI_IN_PLACE`: given instead of a send buffer, says that the data are in the receive buffer already.
 pub const IN_PLACE: *const u8 = core::ptr::without_provenance(1);

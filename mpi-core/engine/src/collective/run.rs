@@ -11,7 +11,7 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 
 use super::operation::{Action, Buffer, Id, Operation, Place};
 use super::schedule::{Operations, Schedule};
-use crate::collective::boards::on_board::{IN_DISAGREEMENT, in_agreement};
+use crate::collective::boards::{IN_DISAGREEMENT, in_agreement};
 use crate::error::{Error, ErrorClass, Result};
 use crate::op::Reduction;
 

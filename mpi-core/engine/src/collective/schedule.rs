@@ -2,74 +2,9 @@
 
 use core::fmt;
 
+use super::algorithms::{Algorithm, Generator};
 use super::operation::{Operation, Round};
 use super::shape::{Collective, Shape};
-use crate::collective::algorithms::across::{ReduceAcross, TellBoth};
-use crate::collective::algorithms::allgather::{Dissemination as Gossip, Ring, UnequalRing};
-use crate::collective::algorithms::allreduce::{Halving, RecursiveDoubling};
-use crate::collective::algorithms::alltoall::Pairwise;
-use crate::collective::algorithms::barrier::Dissemination;
-use crate::collective::algorithms::bcast::{PipelinedTree, ScatterRing};
-use crate::collective::algorithms::by_nodes::Staged;
-use crate::collective::algorithms::exchange::Exchange;
-use crate::collective::algorithms::gather::{Linear, SubtreeGather};
-use crate::collective::algorithms::reduce::TreeReduce;
-use crate::collective::algorithms::reduce_scatter::ReduceScatter;
-use crate::collective::algorithms::scan::{Exscan, Scan};
-use crate::collective::algorithms::scatter::{LinearScatter, SubtreeScatter};
-use crate::collective::boards::on_board::OnBoard;
-
-/// An algorithm in the state in which it has generated some of its operations.
-#[derive(Clone, Debug)]
-pub(crate) enum Algorithm {
-    /// Nothing to do, or nothing to move.
-    Nothing,
-    /// Barrier: [`crate::collective::algorithms::barrier`].
-    Dissemination(Dissemination),
-    /// Broadcast: a binomial tree, in segments.
-    PipelinedTree(PipelinedTree),
-    /// Broadcast: scatter down a binomial tree, then a ring.
-    ScatterRing(ScatterRing),
-    /// Reduction up a binomial tree, in segments.
-    TreeReduce(TreeReduce),
-    /// Allreduce: exchange of whole vectors at doubling distance.
-    RecursiveDoubling(RecursiveDoubling),
-    /// Allreduce: reduce-scatter by halving vectors, then allgather by doubling.
-    Halving(Halving),
-    /// Gather up a binomial tree.
-    SubtreeGather(SubtreeGather),
-    /// Gather from everybody directly.
-    Linear(Linear),
-    /// Allgather at doubling distance.
-    Gossip(Gossip),
-    /// Allgather around a ring.
-    Ring(Ring),
-    /// Allgather of unequal blocks around a ring.
-    UnequalRing(UnequalRing),
-    /// Scatter down a binomial tree.
-    SubtreeScatter(SubtreeScatter),
-    /// Scatter to everybody directly.
-    LinearScatter(LinearScatter),
-    /// Alltoall of equal blocks.
-    Pairwise(Pairwise),
-    /// Blocks between any ranks.
-    Exchange(Exchange),
-    /// Reduce-scatter: [`crate::collective::algorithms::reduce_scatter`].
-    ReduceScatter(ReduceScatter),
-    /// Inclusive scan.
-    Scan(Scan),
-    /// Exclusive scan.
-    Exscan(Exscan),
-    /// Between two groups: a reduction.
-    ReduceAcross(ReduceAcross),
-    /// Between two groups: what one process says for all.
-    TellBoth(TellBoth),
-    /// Anything, in memory that all members reach.
-    OnBoard(OnBoard),
-    /// Several algorithms, one after the other, within nodes and between them.
-    Staged(Box<Staged>),
-}
-
 /// What one rank does in one collective call.
 ///
 /// It is a value: it can be kept (persistent collectives), executed ([`super::Running`]), printed, or walked through
@@ -98,69 +33,19 @@ impl Schedule {
 
     /// The algorithm's name.
     pub(crate) fn name(&self) -> &'static str {
-        match self.algorithm {
-            Algorithm::Nothing => "nothing",
-            Algorithm::Dissemination(_) => "barrier by dissemination",
-            Algorithm::PipelinedTree(_) => "broadcast down a pipelined binomial tree",
-            Algorithm::ScatterRing(_) => "broadcast by scatter and ring",
-            Algorithm::TreeReduce(_) => "reduction up a pipelined binomial tree",
-            Algorithm::RecursiveDoubling(_) => "allreduce by recursive doubling",
-            Algorithm::Halving(_) => "allreduce by recursive halving and doubling",
-            Algorithm::SubtreeGather(_) => "gather up a binomial tree",
-            Algorithm::Linear(_) => "linear gather",
-            Algorithm::Gossip(_) => "allgather by dissemination",
-            Algorithm::Ring(_) => "allgather around a ring",
-            Algorithm::UnequalRing(_) => "allgather of unequal blocks around a ring",
-            Algorithm::SubtreeScatter(_) => "scatter down a binomial tree",
-            Algorithm::LinearScatter(_) => "linear scatter",
-            Algorithm::Pairwise(_) => "pairwise alltoall",
-            Algorithm::Exchange(_) => "direct exchange",
-            Algorithm::ReduceScatter(_) => "pairwise reduce-scatter",
-            Algorithm::Scan(_) => "scan by doubling",
-            Algorithm::Exscan(_) => "exscan by doubling",
-            Algorithm::ReduceAcross(_) => "direct reduction of another group's vectors",
-            Algorithm::TellBoth(_) => "broadcast to two groups",
-            Algorithm::OnBoard(a) => a.name(),
-            Algorithm::Staged(_) => "within and between nodes",
-        }
+        self.algorithm.name()
     }
 
     /// Bytes of scratch memory that the operations refer to. Needs the alignment of [`super::Scratch`].
+    #[inline]
     pub(crate) fn scratch_bytes(&self) -> usize {
-        match &self.algorithm {
-            Algorithm::TreeReduce(a) => a.scratch_bytes(&self.shape),
-            Algorithm::RecursiveDoubling(a) => a.scratch_bytes(&self.shape),
-            Algorithm::Halving(a) => a.scratch_bytes(&self.shape),
-            Algorithm::SubtreeGather(a) => a.scratch_bytes(&self.shape),
-            Algorithm::SubtreeScatter(a) => a.scratch_bytes(&self.shape),
-            Algorithm::ReduceScatter(a) => a.scratch_bytes(&self.shape),
-            Algorithm::Scan(a) => a.scratch_bytes(&self.shape),
-            Algorithm::Exscan(a) => a.scratch_bytes(&self.shape),
-            Algorithm::ReduceAcross(a) => a.scratch_bytes(&self.shape),
-            Algorithm::Staged(a) => a.scratch_bytes(),
-            Algorithm::Nothing
-            | Algorithm::Dissemination(_)
-            | Algorithm::PipelinedTree(_)
-            | Algorithm::ScatterRing(_)
-            | Algorithm::Linear(_)
-            | Algorithm::Gossip(_)
-            | Algorithm::Ring(_)
-            | Algorithm::UnequalRing(_)
-            | Algorithm::LinearScatter(_)
-            | Algorithm::Pairwise(_)
-            | Algorithm::Exchange(_)
-            | Algorithm::TellBoth(_)
-            | Algorithm::OnBoard(_) => 0,
-        }
+        self.algorithm.scratch_bytes(&self.shape)
     }
 
     /// Turns of the communicator's board that the operations take; 0 when they need no board.
+    #[inline]
     pub(crate) fn turns(&self) -> u64 {
-        match &self.algorithm {
-            Algorithm::OnBoard(a) => a.turns(&self.shape),
-            Algorithm::Staged(a) => a.turns(),
-            _ => 0,
-        }
+        self.algorithm.turns(&self.shape)
     }
 
     /// What is done on the board, if anything.
@@ -204,7 +89,7 @@ impl Operations {
     #[inline]
     pub(super) fn shape(&self) -> &Shape {
         match &self.algorithm {
-            Algorithm::Staged(a) => a.shape(),
+            Algorithm::ByNodes(a) => a.shape(),
             _ => &self.shape,
         }
     }
@@ -219,40 +104,10 @@ impl Iterator for Operations {
             if let Some(operation) = self.round.take() {
                 return Some(operation);
             }
-            if !generate(&mut self.algorithm, &self.shape, &mut self.round) {
+            if !self.algorithm.generate(&self.shape, &mut self.round) {
                 return None;
             }
         }
-    }
-}
-
-/// The next operations of an algorithm. Returns whether there may be more.
-#[inline]
-pub(super) fn generate(algorithm: &mut Algorithm, shape: &Shape, out: &mut Round) -> bool {
-    match algorithm {
-        Algorithm::Nothing => false,
-        Algorithm::Dissemination(a) => a.generate(shape, out),
-        Algorithm::PipelinedTree(a) => a.generate(shape, out),
-        Algorithm::ScatterRing(a) => a.generate(shape, out),
-        Algorithm::TreeReduce(a) => a.generate(shape, out),
-        Algorithm::RecursiveDoubling(a) => a.generate(shape, out),
-        Algorithm::Halving(a) => a.generate(shape, out),
-        Algorithm::SubtreeGather(a) => a.generate(shape, out),
-        Algorithm::Linear(a) => a.generate(shape, out),
-        Algorithm::Gossip(a) => a.generate(shape, out),
-        Algorithm::Ring(a) => a.generate(shape, out),
-        Algorithm::UnequalRing(a) => a.generate(shape, out),
-        Algorithm::SubtreeScatter(a) => a.generate(shape, out),
-        Algorithm::LinearScatter(a) => a.generate(shape, out),
-        Algorithm::Pairwise(a) => a.generate(shape, out),
-        Algorithm::Exchange(a) => a.generate(out),
-        Algorithm::ReduceScatter(a) => a.generate(shape, out),
-        Algorithm::Scan(a) => a.generate(shape, out),
-        Algorithm::Exscan(a) => a.generate(shape, out),
-        Algorithm::ReduceAcross(a) => a.generate(shape, out),
-        Algorithm::TellBoth(a) => a.generate(shape, out),
-        Algorithm::OnBoard(a) => a.generate(shape, out),
-        Algorithm::Staged(a) => a.generate(out),
     }
 }
 
@@ -268,6 +123,9 @@ impl fmt::Display for Schedule {
             in_place,
             board: _,
         } = self.shape;
+        if let Some(collective) = self.on_board() {
+            write!(f, "{collective} ")?;
+        }
         writeln!(
             f,
             "{}: rank {rank} of {size}, root {root}, {count} elements of {width} B{}{}, {} B of scratch",

@@ -1,5 +1,7 @@
 //! What an algorithm may know about a call.
 
+use core::fmt;
+
 /// One rank's view of a collective call. Everything but `rank`, `in_place` and the split of a block's bytes into `count`
 /// and `width` is equal on all ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +98,22 @@ pub(crate) enum Collective {
 }
 
 impl Collective {
+    /// All of them.
+    #[cfg(test)]
+    pub(super) const ALL: [Collective; 11] = [
+        Collective::Barrier,
+        Collective::Bcast,
+        Collective::Reduce,
+        Collective::Allreduce,
+        Collective::Gather,
+        Collective::Allgather,
+        Collective::Scatter,
+        Collective::Alltoall,
+        Collective::ReduceScatter,
+        Collective::Scan,
+        Collective::Exscan,
+    ];
+
     /// Whether one member gives or gets everything.
     #[inline]
     pub(crate) fn has_root(self) -> bool {
@@ -129,5 +147,23 @@ impl Collective {
     /// Whether this rank fills its slot.
     pub(super) fn fills(self, is_root: bool) -> bool {
         is_root || !matches!(self, Collective::Bcast | Collective::Scatter)
+    }
+}
+
+impl fmt::Display for Collective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Collective::Barrier => "barrier",
+            Collective::Bcast => "broadcast",
+            Collective::Reduce => "reduction",
+            Collective::Allreduce => "allreduce",
+            Collective::Gather => "gather",
+            Collective::Allgather => "allgather",
+            Collective::Scatter => "scatter",
+            Collective::Alltoall => "alltoall",
+            Collective::ReduceScatter => "reduce-scatter",
+            Collective::Scan => "scan",
+            Collective::Exscan => "exscan",
+        })
     }
 }

@@ -6,69 +6,22 @@
 
 use std::sync::Arc;
 
+use super::{Algorithm, Generator, Nothing};
+use crate::collective::nodes::Nodes;
 use crate::collective::operation::{Buffer, Place, Round};
-use crate::collective::schedule::{Algorithm, Schedule, generate};
+use crate::collective::schedule::Schedule;
 use crate::collective::scratch::LINE;
-use crate::collective::select::{self, Thresholds};
+use crate::collective::select;
 use crate::collective::shape::{Collective, Shape};
-
-/// Where the members of a communicator are. The same on all of them.
-#[derive(Debug)]
-pub(crate) struct Nodes {
-    /// By rank: its node. Nodes are counted in the order of their first ranks.
-    of: Box<[u32]>,
-    /// By node: its ranks, ascending.
-    members: Box<[Arc<[u32]>]>,
-    /// The ranks of each node follow one another.
-    consecutive: bool,
-}
-
-impl Nodes {
-    /// `places`: for each rank any number that is its node's alone. `None` unless there are several nodes, one of them with several ranks.
-    pub(crate) fn new(places: impl Iterator<Item = u32>) -> Option<Nodes> {
-        let mut members: Vec<Vec<u32>> = Vec::new();
-        let mut numbers = std::collections::HashMap::new();
-        let of: Box<[u32]> = (0..)
-            .zip(places)
-            .map(|(rank, place)| {
-                let next = members.len() as u32;
-                let node = *numbers.entry(place).or_insert(next);
-                if node == next {
-                    members.push(Vec::new());
-                }
-                members[node as usize].push(rank);
-                node
-            })
-            .collect();
-        if members.len() < 2 || members.len() == of.len() {
-            return None;
-        }
-        Some(Nodes {
-            consecutive: of.is_sorted(),
-            of,
-            members: members.into_iter().map(Arc::from).collect(),
-        })
-    }
-
-    /// The ranks on a rank's node, ascending.
-    pub(crate) fn around(&self, rank: u32) -> &Arc<[u32]> {
-        &self.members[self.node(rank)]
-    }
-
-    fn node(&self, rank: u32) -> usize {
-        self.of[rank as usize] as usize
-    }
-
-    /// Bytes of a node's blocks of an allgather, and where they begin.
-    fn block(&self, node: usize, bytes: usize) -> (usize, usize) {
-        let members = &self.members[node];
-        (members[0] as usize * bytes, members.len() * bytes)
-    }
-}
+use crate::collective::thresholds::Thresholds;
 
 /// A call on its way through its stages.
 #[derive(Clone, Debug)]
-pub(crate) struct Staged {
+pub(in crate::collective) struct ByNodes(Box<Stages>);
+
+/// The stages, and how far the call is. Apart from [`ByNodes`], which would make every schedule as large.
+#[derive(Clone, Debug)]
+struct Stages {
     stages: Arc<[Stage]>,
     at: usize,
     /// The current stage's algorithm, in the state in which it is.
@@ -98,39 +51,47 @@ impl Stage {
     }
 }
 
-impl Staged {
+impl ByNodes {
     fn schedule(shape: &Shape, stages: Vec<Stage>) -> Schedule {
         let algorithm = match stages.first() {
-            Some(first) => Algorithm::Staged(Box::new(Staged {
+            Some(first) => Algorithm::ByNodes(ByNodes(Box::new(Stages {
                 algorithm: first.begun(),
                 stages: stages.into(),
                 at: 0,
                 turns: 0,
                 ended: false,
-            })),
-            None => Algorithm::Nothing,
+            }))),
+            None => Algorithm::Nothing(Nothing),
         };
         Schedule::new(algorithm, *shape)
     }
 
-    pub(in crate::collective) fn scratch_bytes(&self) -> usize {
-        let ends = self
-            .stages
-            .iter()
-            .map(|stage| stage.scratch + stage.schedule.scratch_bytes());
+    /// What the stage that is under way is for.
+    pub(in crate::collective) fn shape(&self) -> &Shape {
+        let Stages { stages, at, .. } = &*self.0;
+        stages[*at].schedule.shape()
+    }
+}
+
+impl Generator for ByNodes {
+    fn generate(&mut self, _: &Shape, out: &mut Round) -> bool {
+        self.0.generate(out)
+    }
+
+    fn scratch_bytes(&self, _: &Shape) -> usize {
+        let stages = self.0.stages.iter();
+        let ends = stages.map(|stage| stage.scratch + stage.schedule.scratch_bytes());
         ends.max().unwrap_or(0)
     }
 
-    pub(in crate::collective) fn turns(&self) -> u64 {
-        self.stages.iter().map(|stage| stage.schedule.turns()).sum()
+    fn turns(&self, _: &Shape) -> u64 {
+        let stages = self.0.stages.iter();
+        stages.map(|stage| stage.schedule.turns()).sum()
     }
+}
 
-    /// What the stage that is under way is for.
-    pub(in crate::collective) fn shape(&self) -> &Shape {
-        self.stages[self.at].schedule.shape()
-    }
-
-    pub(in crate::collective) fn generate(&mut self, out: &mut Round) -> bool {
+impl Stages {
+    fn generate(&mut self, out: &mut Round) -> bool {
         if self.ended {
             let Some(next) = self.stages.get(self.at + 1) else {
                 return false;
@@ -141,7 +102,7 @@ impl Staged {
             self.ended = false;
         }
         let stage = &self.stages[self.at];
-        if generate(&mut self.algorithm, stage.schedule.shape(), out) {
+        if self.algorithm.generate(stage.schedule.shape(), out) {
             out.relocate(
                 |rank| stage.ranks[rank as usize],
                 |buffer| match buffer {
@@ -163,7 +124,7 @@ impl Staged {
 }
 
 /// The nodes, and the bytes of each slot of this node's board, where it has one that the call may use.
-pub(crate) type Where<'a> = (&'a Nodes, Option<usize>);
+pub(in crate::collective) type Where<'a> = (&'a Nodes, Option<usize>);
 
 /// Puts the stages of a call together.
 struct Plan<'a> {
@@ -281,12 +242,12 @@ impl<'a> Plan<'a> {
             count,
             ..self.within()
         };
-        let schedule = select::bcast(shape, self.limits);
+        let schedule = select::flat(Collective::Bcast, shape, self.limits);
         self.add_within(schedule, OUTPUT, OUTPUT, 0);
     }
 
     fn schedule(self) -> Schedule {
-        Staged::schedule(self.shape, self.stages)
+        ByNodes::schedule(self.shape, self.stages)
     }
 }
 
@@ -295,7 +256,7 @@ const OUTPUT: Place = Place::output(0);
 
 /// The call by nodes, where that is how it is done: the order of operands must be kept where it matters, and the blocks of a node follow one
 /// another where they are gathered.
-pub(crate) fn by_nodes(
+pub(in crate::collective) fn by_nodes(
     collective: Collective,
     shape: &Shape,
     place: Where<'_>,
@@ -323,16 +284,36 @@ pub(crate) fn by_nodes(
 fn barrier(shape: &Shape, place: Where<'_>, limits: &Thresholds) -> Schedule {
     let mut plan = Plan::new(shape, place, limits, false);
     let (within, between) = (plan.within(), plan.between(0));
-    plan.add_within(select::barrier(within, limits), INPUT, OUTPUT, 0);
-    plan.add_between(select::barrier(between, limits), INPUT, OUTPUT, 0);
-    plan.add_within(select::barrier(within, limits), INPUT, OUTPUT, 0);
+    plan.add_within(
+        select::flat(Collective::Barrier, within, limits),
+        INPUT,
+        OUTPUT,
+        0,
+    );
+    plan.add_between(
+        select::flat(Collective::Barrier, between, limits),
+        INPUT,
+        OUTPUT,
+        0,
+    );
+    plan.add_within(
+        select::flat(Collective::Barrier, within, limits),
+        INPUT,
+        OUTPUT,
+        0,
+    );
     plan.schedule()
 }
 
 fn bcast(shape: &Shape, place: Where<'_>, limits: &Thresholds) -> Schedule {
     let mut plan = Plan::new(shape, place, limits, true);
     let between = plan.between(place.0.node(shape.root));
-    plan.add_between(select::bcast(between, limits), OUTPUT, OUTPUT, 0);
+    plan.add_between(
+        select::flat(Collective::Bcast, between, limits),
+        OUTPUT,
+        OUTPUT,
+        0,
+    );
     plan.spread(shape.count);
     plan.schedule()
 }
@@ -349,14 +330,24 @@ fn reduce(shape: &Shape, place: Where<'_>, limits: &Thresholds) -> Schedule {
         in_place: shape.in_place && is_root,
         ..plan.within()
     };
-    plan.add_within(select::reduce(within, limits), INPUT, partial, scratch);
+    plan.add_within(
+        select::flat(Collective::Reduce, within, limits),
+        INPUT,
+        partial,
+        scratch,
+    );
     let alone = plan.is_alone();
     let between = Shape {
         in_place: is_root && (shape.in_place || !alone),
         ..plan.between(place.0.node(shape.root))
     };
     let from = if alone { INPUT } else { partial };
-    plan.add_between(select::reduce(between, limits), from, OUTPUT, scratch);
+    plan.add_between(
+        select::flat(Collective::Reduce, between, limits),
+        from,
+        OUTPUT,
+        scratch,
+    );
     plan.schedule()
 }
 
@@ -366,14 +357,24 @@ fn allreduce(shape: &Shape, place: Where<'_>, limits: &Thresholds) -> Schedule {
         in_place: shape.in_place && plan.leads(),
         ..plan.within()
     };
-    plan.add_within(select::reduce(within, limits), INPUT, OUTPUT, 0);
+    plan.add_within(
+        select::flat(Collective::Reduce, within, limits),
+        INPUT,
+        OUTPUT,
+        0,
+    );
     let alone = plan.is_alone();
     let between = Shape {
         in_place: shape.in_place || !alone,
         ..plan.between(0)
     };
     let from = if alone { INPUT } else { OUTPUT };
-    plan.add_between(select::allreduce(between, limits), from, OUTPUT, 0);
+    plan.add_between(
+        select::flat(Collective::Allreduce, between, limits),
+        from,
+        OUTPUT,
+        0,
+    );
     plan.spread(shape.count);
     plan.schedule()
 }
@@ -393,7 +394,7 @@ fn allgather(shape: &Shape, place: Where<'_>, limits: &Thresholds) -> Schedule {
         false => INPUT,
     };
     plan.add_within(
-        select::gather(within, limits),
+        select::flat(Collective::Gather, within, limits),
         from,
         Place::output(first),
         0,
@@ -410,10 +411,10 @@ fn allgather(shape: &Shape, place: Where<'_>, limits: &Thresholds) -> Schedule {
         .iter()
         .all(|members| members.len() == nodes.members[own].len());
     let schedule = if equal {
-        select::allgather(between, limits)
+        select::flat(Collective::Allgather, between, limits)
     } else {
         let blocks = (0..nodes.members.len()).map(|node| nodes.block(node, bytes));
-        select::allgatherv(between, blocks.collect())
+        select::allgatherv_ring(between, blocks.collect())
     };
     plan.add_between(schedule, from, OUTPUT, 0);
     plan.spread(shape.size as usize * shape.count);

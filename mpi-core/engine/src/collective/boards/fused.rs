@@ -8,7 +8,7 @@ use core::ptr::copy_nonoverlapping;
 use ferrite_fabric::{RawBuf, RawBufMut};
 use ferrite_shm::Board;
 
-use super::on_board::{BLOCK, FILLED, fits_line, in_agreement};
+use super::on_board::{FILLED, STRIP, fits_line, in_agreement};
 use crate::Result;
 use crate::collective::shape::{Collective, Shape};
 use crate::op::Reduction;
@@ -257,9 +257,9 @@ impl<W: Watch> Turn<'_, W> {
             }
             operands => operands - 1,
         };
-        let block = (BLOCK / shape.width).max(1);
-        for first in (0..shape.count).step_by(block) {
-            let (items, at) = (block.min(shape.count - first), first * shape.width);
+        let strip = (STRIP / shape.width).max(1);
+        for first in (0..shape.count).step_by(strip) {
+            let (items, at) = (strip.min(shape.count - first), first * shape.width);
             let result = into.wrapping_add(at);
             let operand = |member| operand(member).wrapping_add(at);
             // SAFETY: the caller's promise; all slots are written and stay so until this turn is finished.

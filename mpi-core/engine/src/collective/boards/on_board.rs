@@ -8,6 +8,7 @@
 //!
 //! Operands are combined in the order of rank, or each slice by one member only, so that every rank gets the same bits.
 
+use crate::collective::algorithms::Generator;
 use crate::collective::operation::{Id, Place, Round};
 use crate::collective::shape::{Collective, Shape};
 use crate::{Error, ErrorClass, Result};
@@ -51,7 +52,7 @@ pub(in crate::collective) const FILLED: u8 = 1;
 const REDUCED: u8 = 2;
 
 /// Bytes that all operands are combined for before the next ones: the result stays in the nearest cache.
-pub(in crate::collective) const BLOCK: usize = if cfg!(test) { 32 } else { 8 << 10 };
+pub(in crate::collective) const STRIP: usize = if cfg!(test) { 32 } else { 8 << 10 };
 
 impl OnBoard {
     /// For a board whose slots have `payload` bytes. Vectors of up to `flat` bytes are combined by everybody who wants the result. `None` if
@@ -87,22 +88,6 @@ impl OnBoard {
         })
     }
 
-    pub(in crate::collective) fn name(&self) -> &'static str {
-        match self.collective {
-            Collective::Barrier => "barrier on the board",
-            Collective::Bcast => "broadcast on the board",
-            Collective::Reduce => "reduction on the board",
-            Collective::Allreduce => "allreduce on the board",
-            Collective::Gather => "gather on the board",
-            Collective::Allgather => "allgather on the board",
-            Collective::Scatter => "scatter on the board",
-            Collective::Alltoall => "alltoall on the board",
-            Collective::ReduceScatter => "reduce-scatter on the board",
-            Collective::Scan => "scan on the board",
-            Collective::Exscan => "exscan on the board",
-        }
-    }
-
     pub(in crate::collective) fn collective(&self) -> Collective {
         self.collective
     }
@@ -112,16 +97,10 @@ impl OnBoard {
     pub(in crate::collective) fn in_one_turn(&self, shape: &Shape) -> Option<Collective> {
         (!self.sliced && self.turns(shape) == 1).then_some(self.collective)
     }
+}
 
-    /// Turns of the board that the call takes.
-    pub(in crate::collective) fn turns(&self, shape: &Shape) -> u64 {
-        match self.collective {
-            Collective::Barrier => 1,
-            _ => shape.count.div_ceil(self.chunk) as u64,
-        }
-    }
-
-    pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
+impl Generator for OnBoard {
+    fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
         let count = self.chunk.min(shape.count - self.first);
         if self.collective == Collective::Barrier {
             return self.barrier(out, shape);
@@ -132,50 +111,7 @@ impl OnBoard {
         let (own, at, bytes) = (shape.rank, self.first * shape.width, count * shape.width);
         let is_root = own == shape.root;
         match self.phase {
-            Phase::Fill => {
-                self.last = Id::NONE;
-                if !self.collective.fills(is_root) {
-                    self.phase = Phase::Take(1);
-                    return true;
-                }
-                self.last = out.enter(self.turn);
-                if self.collective.has_blocks() && count < shape.count {
-                    self.phase = Phase::FillBlock(0);
-                    return true;
-                }
-                self.phase = Phase::Filled;
-                let (from, bytes) = match self.collective {
-                    Collective::Bcast => (Place::output(at), bytes),
-                    // In place, a gathering rank's block lies in its output.
-                    Collective::Gather | Collective::Allgather if shape.in_place => {
-                        (Place::output(own as usize * shape.bytes() + at), bytes)
-                    }
-                    collective if collective.has_blocks() => {
-                        (Place::input(0), shape.size as usize * bytes)
-                    }
-                    _ => (Place::input(at), bytes),
-                };
-                // What this member keeps for itself, nobody else needs.
-                let kept = match self.collective {
-                    _ if self.sliced => {
-                        let (first, slice) = slice_of(own, shape.size, count);
-                        first * shape.width..(first + slice) * shape.width
-                    }
-                    collective if collective.has_blocks() => {
-                        own as usize * shape.bytes()..(own as usize + 1) * shape.bytes()
-                    }
-                    _ => 0..0,
-                };
-                let before = out.copy(from, self.slot(own, 0), kept.start, &[self.last]);
-                self.last = before.or(self.last);
-                let from = Place {
-                    offset: from.offset + kept.end,
-                    ..from
-                };
-                let into = self.slot(own, kept.end);
-                let behind = out.copy(from, into, bytes - kept.end, &[self.last]);
-                self.last = behind.or(self.last);
-            }
+            Phase::Fill => self.fill(shape, at, count, out),
             Phase::FillBlock(member) => {
                 let from = Place::input(member as usize * shape.bytes() + at);
                 let into = self.slot(own, member as usize * bytes);
@@ -218,34 +154,7 @@ impl OnBoard {
                     Phase::Take(left - 1)
                 };
             }
-            Phase::Slice(done, step) => {
-                let (first, slice) = slice_of(own, shape.size, count);
-                let block = (BLOCK / shape.width).max(1).min(slice - done);
-                let offset = (first + done) * shape.width;
-                let (input, result) = (Place::input(at + offset), Place::output(at + offset));
-                let from = self.slot(shape.above(step + 1), offset);
-                let with = match step {
-                    0 if !shape.in_place => input,
-                    _ => result,
-                };
-                let reduced = out.combine((from, with), result, block, &[self.last]);
-                self.last = reduced.or(self.last);
-                self.phase = Phase::Slice(done, step + 1);
-                if step + 2 == shape.size {
-                    let copied = out.copy(
-                        result,
-                        self.slot(own, offset),
-                        block * shape.width,
-                        &[self.last],
-                    );
-                    self.last = copied.or(self.last);
-                    self.phase = Phase::Slice(done + block, 0);
-                    if done + block == slice {
-                        self.last = out.post(self.turn, REDUCED, &[self.last]);
-                        self.phase = Phase::Collect(1);
-                    }
-                }
-            }
+            Phase::Slice(done, step) => self.slice((done, step), shape, at, count, out),
             Phase::Collect(step) => {
                 let member = shape.above(step);
                 let (first, slice) = slice_of(member, shape.size, count);
@@ -269,6 +178,99 @@ impl OnBoard {
             }
         }
         true
+    }
+
+    /// Turns of the board that the call takes.
+    fn turns(&self, shape: &Shape) -> u64 {
+        match self.collective {
+            Collective::Barrier => 1,
+            _ => shape.count.div_ceil(self.chunk) as u64,
+        }
+    }
+}
+
+impl OnBoard {
+    /// Begins to fill this rank's slot with the chunk, or to wait for the root's.
+    fn fill(&mut self, shape: &Shape, at: usize, count: usize, out: &mut Round) {
+        let (own, bytes) = (shape.rank, count * shape.width);
+        self.last = Id::NONE;
+        if !self.collective.fills(own == shape.root) {
+            self.phase = Phase::Take(1);
+            return;
+        }
+        self.last = out.enter(self.turn);
+        if self.collective.has_blocks() && count < shape.count {
+            self.phase = Phase::FillBlock(0);
+            return;
+        }
+        self.phase = Phase::Filled;
+        let (from, bytes) = match self.collective {
+            Collective::Bcast => (Place::output(at), bytes),
+            // In place, a gathering rank's block lies in its output.
+            Collective::Gather | Collective::Allgather if shape.in_place => {
+                (Place::output(own as usize * shape.bytes() + at), bytes)
+            }
+            collective if collective.has_blocks() => (Place::input(0), shape.size as usize * bytes),
+            _ => (Place::input(at), bytes),
+        };
+        // What this member keeps for itself, nobody else needs.
+        let kept = match self.collective {
+            _ if self.sliced => {
+                let (first, slice) = slice_of(own, shape.size, count);
+                first * shape.width..(first + slice) * shape.width
+            }
+            collective if collective.has_blocks() => {
+                own as usize * shape.bytes()..(own as usize + 1) * shape.bytes()
+            }
+            _ => 0..0,
+        };
+        let before = out.copy(from, self.slot(own, 0), kept.start, &[self.last]);
+        self.last = before.or(self.last);
+        let from = Place {
+            offset: from.offset + kept.end,
+            ..from
+        };
+        let into = self.slot(own, kept.end);
+        let behind = out.copy(from, into, bytes - kept.end, &[self.last]);
+        self.last = behind.or(self.last);
+    }
+
+    /// Combines what the member `step + 1` ranks above has with a strip of this rank's slice, from element `done` of the slice on.
+    fn slice(
+        &mut self,
+        (done, step): (usize, u32),
+        shape: &Shape,
+        at: usize,
+        count: usize,
+        out: &mut Round,
+    ) {
+        let own = shape.rank;
+        let (first, slice) = slice_of(own, shape.size, count);
+        let strip = (STRIP / shape.width).max(1).min(slice - done);
+        let offset = (first + done) * shape.width;
+        let (input, result) = (Place::input(at + offset), Place::output(at + offset));
+        let from = self.slot(shape.above(step + 1), offset);
+        let with = match step {
+            0 if !shape.in_place => input,
+            _ => result,
+        };
+        let reduced = out.combine((from, with), result, strip, &[self.last]);
+        self.last = reduced.or(self.last);
+        self.phase = Phase::Slice(done, step + 1);
+        if step + 2 == shape.size {
+            let copied = out.copy(
+                result,
+                self.slot(own, offset),
+                strip * shape.width,
+                &[self.last],
+            );
+            self.last = copied.or(self.last);
+            self.phase = Phase::Slice(done + strip, 0);
+            if done + strip == slice {
+                self.last = out.post(self.turn, REDUCED, &[self.last]);
+                self.phase = Phase::Collect(1);
+            }
+        }
     }
 
     /// Copies this rank's block to where it is wanted, if it is.

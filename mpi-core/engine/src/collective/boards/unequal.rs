@@ -15,10 +15,10 @@ use ferrite_shm::IN_LINE;
 
 use super::fused::{Turn, Watch};
 use super::on_board::FILLED;
-use crate::collective::algorithms::exchange::Block;
+use crate::collective::algorithms::Block;
 use crate::collective::operation::{Buffer, Place};
-use crate::collective::select::Thresholds;
 use crate::collective::shape::{Collective, Shape};
+use crate::collective::thresholds::Thresholds;
 use crate::{Error, ErrorClass, Result};
 
 /// A block's length in a table; a longer block than it can tell is a message.
@@ -95,9 +95,9 @@ impl Way {
         } else {
             1
         };
-        let most = limits.board.of(self.collective, shape.size) as u64;
+        let most = limits.board.longest.of(self.collective, shape.size) as u64;
         let turns = longest.div_ceil(self.room as u64).max(1);
-        let few = longest.saturating_mul(blocks) <= most && turns <= limits.board_turns as u64;
+        let few = longest.saturating_mul(blocks) <= most && turns <= limits.board.turns as u64;
         if few && self.collective != Collective::Gather {
             turns
         } else {

@@ -4,8 +4,9 @@ use core::ops::Range;
 use std::sync::Arc;
 
 use super::simulate::combine;
+use crate::collective::algorithms::{MessageThresholds, Row};
 use crate::collective::schedule::Schedule;
-use crate::collective::shape::Shape;
+use crate::collective::shape::{Collective, Shape};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::collective) enum Kind {
@@ -30,6 +31,24 @@ pub(in crate::collective) enum Kind {
     ReduceScatterAcross,
     AlltoallvAcross,
     TellBoth,
+}
+
+impl From<Collective> for Kind {
+    fn from(collective: Collective) -> Kind {
+        match collective {
+            Collective::Barrier => Kind::Barrier,
+            Collective::Bcast => Kind::Bcast,
+            Collective::Reduce => Kind::Reduce,
+            Collective::Allreduce => Kind::Allreduce,
+            Collective::Gather => Kind::Gather,
+            Collective::Allgather => Kind::Allgather,
+            Collective::Scatter => Kind::Scatter,
+            Collective::Alltoall => Kind::Alltoall,
+            Collective::ReduceScatter => Kind::ReduceScatterBlock,
+            Collective::Scan => Kind::Scan,
+            Collective::Exscan => Kind::Exscan,
+        }
+    }
 }
 
 /// One rank's view of the ranks as two groups, the first of `1 + root % (size - 1)` ranks.
@@ -88,14 +107,28 @@ impl Sides {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::collective) struct Case {
     pub(in crate::collective) kind: Kind,
-    pub(in crate::collective) choose: fn(Shape) -> Schedule,
+    pub(in crate::collective) choice: Choice,
     pub(in crate::collective) size: u32,
     pub(in crate::collective) root: u32,
     pub(in crate::collective) count: usize,
     pub(in crate::collective) commutative: bool,
     pub(in crate::collective) in_place: bool,
-    /// Where boards reach no further than a node: the node of a rank, by rank and size.
-    pub(in crate::collective) placed: Option<Placed>,
+}
+
+/// How a schedule for a case is found.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::collective) enum Choice {
+    /// By this algorithm, with these thresholds.
+    Algorithm(&'static Row, &'static MessageThresholds),
+    /// By messages, as the thresholds say.
+    Messages(Collective),
+    /// Over a board; vectors of up to this many bytes are combined by everybody.
+    Board(Collective, usize),
+    /// By nodes: the node of a rank, by rank and size; over boards, too, or by messages only. Boards reach no further than
+    /// a node.
+    Nodes(Collective, Placed, bool),
+    /// By what needs more than a shape.
+    Special(fn(Shape) -> Schedule),
 }
 
 /// The node of a rank.
@@ -192,7 +225,15 @@ impl Case {
         if self.reduces() { WIDTH } else { 1 }
     }
 
-    fn shape(&self, rank: u32) -> Shape {
+    /// Where the ranks are, if that makes a difference.
+    pub(in crate::collective) fn placed(&self) -> Option<Placed> {
+        match self.choice {
+            Choice::Nodes(_, placed, _) => Some(placed),
+            _ => None,
+        }
+    }
+
+    pub(in crate::collective) fn shape(&self, rank: u32) -> Shape {
         Shape {
             rank,
             size: self.size,
@@ -207,7 +248,7 @@ impl Case {
 
     /// The members of the board that a rank uses, and which of them the rank is.
     pub(in crate::collective) fn around(&self, rank: u32) -> (u32, Vec<u32>) {
-        let node = |rank| self.placed.map_or(0, |placed| placed(rank, self.size));
+        let node = |rank| self.placed().map_or(0, |placed| placed(rank, self.size));
         let members = (0..self.size).filter(|other| node(*other) == node(rank));
         let members: Vec<u32> = members.collect();
         let own = members.iter().position(|member| *member == rank);
@@ -215,7 +256,7 @@ impl Case {
     }
 
     pub(in crate::collective) fn schedule(&self, rank: u32) -> Schedule {
-        (self.choose)(self.shape(rank))
+        self.choice.schedule(self.shape(rank))
     }
 
     /// Whether the send buffer of a rank is its receive buffer.

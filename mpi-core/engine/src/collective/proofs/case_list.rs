@@ -1,70 +1,85 @@
 //! The list that the checks go through: every algorithm with small and large, equal and unequal, empty and in-place blocks.
+//!
+//! Most of it follows from the table of algorithms: each of its rows, and the choice among them, for every
+//! collective. What is special has its cases here, one by one.
 
-use super::case::{Case, Kind, Placed, Sides, edges, starts, unequal};
+use super::case::{Case, Choice, Kind, Placed, Sides, edges, starts, unequal};
 use super::simulate::PAYLOAD;
-use crate::collective::algorithms::allgather::{Dissemination as Gossip, Ring, UnequalRing};
-use crate::collective::algorithms::allreduce::{Halving, RecursiveDoubling};
-use crate::collective::algorithms::bcast::{PipelinedTree, ScatterRing};
-use crate::collective::algorithms::by_nodes::{self, Nodes};
-use crate::collective::algorithms::exchange::Block;
-use crate::collective::algorithms::gather::{Linear, SubtreeGather};
-use crate::collective::algorithms::reduce::TreeReduce;
-use crate::collective::algorithms::reduce_scatter::Parts;
-use crate::collective::algorithms::scatter::{LinearScatter, SubtreeScatter};
-use crate::collective::boards::on_board::OnBoard;
+use crate::collective::algorithms::{Algorithm, Block, MessageThresholds, Parts, by_nodes};
+use crate::collective::boards::{BoardLengths, BoardThresholds, OnBoard};
+use crate::collective::nodes::Nodes;
 use crate::collective::operation::Place;
-use crate::collective::schedule::{Algorithm, Schedule};
-use crate::collective::select::{self, BoardLimits, Thresholds};
+use crate::collective::schedule::Schedule;
+use crate::collective::select;
 use crate::collective::shape::{Collective, Shape};
+use crate::collective::thresholds::Thresholds;
 
-type Choose = fn(Shape) -> Schedule;
+/// Thresholds that the counts of these tests lie on both sides of.
+pub(in crate::collective) const TINY: Thresholds = Thresholds {
+    messages: MessageThresholds::all(5),
+    board: BoardThresholds {
+        longest: BoardLengths::all(0),
+        turns: usize::MAX,
+        flat: 0,
+        flat_crowded: 0,
+    },
+    by_nodes: usize::MAX,
+};
 
-/// Every algorithm, whatever the thresholds say, and the selection itself.
-const ALGORITHMS: &[(Kind, Choose)] = &[
-    (Kind::Barrier, |s| select::barrier(s, &TINY)),
-    (Kind::Bcast, |s| {
-        Schedule::new(Algorithm::PipelinedTree(PipelinedTree::new(1 << 20)), s)
-    }),
-    (Kind::Bcast, |s| {
-        Schedule::new(Algorithm::PipelinedTree(PipelinedTree::new(5)), s)
-    }),
-    (Kind::Bcast, |s| {
-        Schedule::new(Algorithm::ScatterRing(ScatterRing::START), s)
-    }),
-    (Kind::Bcast, |s| select::bcast(s, &TINY)),
-    (Kind::Reduce, |s| {
-        Schedule::new(Algorithm::TreeReduce(TreeReduce::new(1 << 20, &s)), s)
-    }),
-    (Kind::Reduce, |s| {
-        Schedule::new(Algorithm::TreeReduce(TreeReduce::new(24, &s)), s)
-    }),
-    (Kind::Reduce, |s| select::reduce(s, &TINY)),
-    (Kind::Allreduce, |s| {
-        Schedule::new(Algorithm::RecursiveDoubling(RecursiveDoubling::START), s)
-    }),
-    (Kind::Allreduce, |s| {
-        Schedule::new(Algorithm::Halving(Halving::START), s)
-    }),
-    (Kind::Allreduce, |s| select::allreduce(s, &TINY)),
-    (Kind::Gather, |s| {
-        Schedule::new(Algorithm::SubtreeGather(SubtreeGather::START), s)
-    }),
-    (Kind::Gather, |s| {
-        Schedule::new(Algorithm::Linear(Linear::START), s)
-    }),
-    (Kind::Gather, |s| select::gather(s, &TINY)),
-    (Kind::Allgather, |s| {
-        Schedule::new(Algorithm::Gossip(Gossip::START), s)
-    }),
-    (Kind::Allgather, |s| {
-        Schedule::new(Algorithm::Ring(Ring::START), s)
-    }),
-    (Kind::Allgather, |s| select::allgather(s, &TINY)),
+/// Thresholds that algorithms start with: segments of a few bytes, of several elements, and of everything.
+static STARTS: [MessageThresholds; 3] = [
+    TINY.messages,
+    MessageThresholds::all(24),
+    MessageThresholds::DEFAULT,
+];
+
+impl Choice {
+    pub(in crate::collective) fn schedule(self, shape: Shape) -> Schedule {
+        match self {
+            Choice::Algorithm(row, limits) => Schedule::new((row.start)(&shape, limits), shape),
+            Choice::Messages(collective) => select::flat(collective, shape, &TINY),
+            Choice::Board(collective, flat) => over_board(collective, shape, flat),
+            Choice::Nodes(collective, placed, with_board) => {
+                among_nodes(collective, shape, placed, with_board)
+            }
+            Choice::Special(choose) => choose(shape),
+        }
+    }
+}
+
+/// Over a board, or by messages what a board is not for: nobody else, or an allreduce whose operation does not commute.
+fn over_board(collective: Collective, shape: Shape, flat: usize) -> Schedule {
+    match OnBoard::new(collective, &shape, PAYLOAD, flat) {
+        Some(on_board) => Schedule::new(Algorithm::OnBoard(on_board), shape),
+        None => select::flat(collective, shape, &TINY),
+    }
+}
+
+/// By nodes, or flat what nodes are not for.
+fn among_nodes(collective: Collective, shape: Shape, placed: Placed, with_board: bool) -> Schedule {
+    let nodes = Nodes::new((0..shape.size).map(|rank| placed(rank, shape.size)));
+    let longest = match with_board {
+        true => BoardLengths::all(usize::MAX),
+        false => BoardLengths::all(0),
+    };
+    let limits = Thresholds {
+        board: BoardThresholds {
+            longest,
+            ..TINY.board
+        },
+        ..TINY
+    };
+    let board = with_board.then_some(PAYLOAD);
+    let found = nodes.and_then(|nodes| by_nodes(collective, &shape, (&nodes, board), &limits));
+    found.unwrap_or_else(|| select::flat(collective, shape, &TINY))
+}
+
+/// What needs more than a shape.
+const SPECIAL: &[(Kind, fn(Shape) -> Schedule)] = &[
     (Kind::Allgatherv, |s| {
         let starts = starts((0..s.size).map(|from| unequal(s.count, from, 0)));
         let blocks = starts.windows(2).map(|pair| (pair[0], pair[1] - pair[0]));
-        let ring = UnequalRing::new(blocks.collect());
-        Schedule::new(Algorithm::UnequalRing(ring), s)
+        select::allgatherv_ring(s, blocks.collect())
     }),
     (Kind::Allgatherv, |s| {
         let starts = starts((0..s.size).map(|from| unequal(s.count, from, 0)));
@@ -83,16 +98,8 @@ const ALGORITHMS: &[(Kind, Choose)] = &[
             let (place, bytes) = block(peer);
             Block { peer, place, bytes }
         });
-        select::exchange(s, sends.collect(), receives.collect())
+        select::direct_exchange(s, sends.collect(), receives.collect())
     }),
-    (Kind::Scatter, |s| {
-        Schedule::new(Algorithm::SubtreeScatter(SubtreeScatter::START), s)
-    }),
-    (Kind::Scatter, |s| {
-        Schedule::new(Algorithm::LinearScatter(LinearScatter::START), s)
-    }),
-    (Kind::Scatter, |s| select::scatter(s, &TINY)),
-    (Kind::Alltoall, |s| select::alltoall(s, &TINY)),
     (Kind::Alltoallv, |s| {
         let sent = starts((0..s.size).map(|to| unequal(s.count, s.rank, to)));
         let received = starts((0..s.size).map(|from| unequal(s.count, from, s.rank)));
@@ -105,7 +112,7 @@ const ALGORITHMS: &[(Kind, Choose)] = &[
             });
             blocks.collect()
         };
-        select::exchange(
+        select::direct_exchange(
             s,
             blocks(&sent, Place::input),
             blocks(&received, Place::output),
@@ -130,10 +137,7 @@ const ALGORITHMS: &[(Kind, Choose)] = &[
         };
         let sends = blocks(edges, Place::input);
         let receives = blocks(|to, from| edges(from, to), Place::output);
-        select::exchange(s, sends, receives)
-    }),
-    (Kind::ReduceScatterBlock, |s| {
-        select::reduce_scatter(s, Parts::Equal, &TINY)
+        select::direct_exchange(s, sends, receives)
     }),
     (Kind::ReduceScatter, |s| {
         let starts = starts((0..s.size).map(|to| unequal(s.count, to, 0)));
@@ -142,7 +146,7 @@ const ALGORITHMS: &[(Kind, Choose)] = &[
     (Kind::AllreduceAcross, |s| {
         let sides = Sides::of(&s);
         let sends = (0..sides.others).map(|to| (to, 0, s.bytes()));
-        select::reduce_across(sides.shape(s), sides.group, sends.collect(), sides.others)
+        select::intergroup_reduce(sides.shape(s), sides.group, sends.collect(), sides.others)
     }),
     (Kind::ReduceScatterAcross, |s| {
         let sides = Sides::of(&s);
@@ -152,7 +156,7 @@ const ALGORITHMS: &[(Kind, Choose)] = &[
             count: sides.dealt(s.count),
             ..sides.shape(s)
         };
-        select::reduce_across(shape, sides.group, sends.collect(), sides.others)
+        select::intergroup_reduce(shape, sides.group, sends.collect(), sides.others)
     }),
     (Kind::AlltoallvAcross, |s| {
         let sides = Sides::of(&s);
@@ -170,55 +174,13 @@ const ALGORITHMS: &[(Kind, Choose)] = &[
             &|from| unequal(s.count, sides.peer(from), s.rank),
             Place::output,
         );
-        select::exchange_across(sides.shape(s), sends, receives)
+        select::intergroup_exchange(sides.shape(s), sends, receives)
     }),
     (Kind::TellBoth, |s| {
         let sides = Sides::of(&s);
-        select::tell_both(sides.shape(s), sides.is_first, sides.others)
-    }),
-    (Kind::Scan, |s| select::scan(s, &TINY)),
-    (Kind::Exscan, |s| select::exscan(s, &TINY)),
-    (Kind::Barrier, |s| on_board(Collective::Barrier, s, 0)),
-    (Kind::Bcast, |s| on_board(Collective::Bcast, s, 0)),
-    (Kind::Reduce, |s| on_board(Collective::Reduce, s, 1 << 20)),
-    (Kind::Allreduce, |s| {
-        on_board(Collective::Allreduce, s, 1 << 20)
-    }),
-    (Kind::Allreduce, |s| on_board(Collective::Allreduce, s, 0)),
-    (Kind::Gather, |s| on_board(Collective::Gather, s, 0)),
-    (Kind::Allgather, |s| on_board(Collective::Allgather, s, 0)),
-    (Kind::Scatter, |s| on_board(Collective::Scatter, s, 0)),
-    (Kind::Alltoall, |s| on_board(Collective::Alltoall, s, 0)),
-    (Kind::Scan, |s| on_board(Collective::Scan, s, 0)),
-    (Kind::Exscan, |s| on_board(Collective::Exscan, s, 0)),
-    (Kind::ReduceScatterBlock, |s| {
-        on_board(Collective::ReduceScatter, s, 0)
+        select::intergroup_bcast(sides.shape(s), sides.is_first, sides.others)
     }),
 ];
-
-/// Over a board, or by messages what a board is not for: nobody else, or an allreduce whose operation does not commute.
-fn on_board(collective: Collective, shape: Shape, flat_bytes: usize) -> Schedule {
-    match OnBoard::new(collective, &shape, PAYLOAD, flat_bytes) {
-        Some(algorithm) => Schedule::new(Algorithm::OnBoard(algorithm), shape),
-        None => flat(collective, shape),
-    }
-}
-
-fn flat(collective: Collective, shape: Shape) -> Schedule {
-    match collective {
-        Collective::Barrier => select::barrier(shape, &TINY),
-        Collective::Bcast => select::bcast(shape, &TINY),
-        Collective::Reduce => select::reduce(shape, &TINY),
-        Collective::Allreduce => select::allreduce(shape, &TINY),
-        Collective::Gather => select::gather(shape, &TINY),
-        Collective::Allgather => select::allgather(shape, &TINY),
-        Collective::Scatter => select::scatter(shape, &TINY),
-        Collective::Alltoall => select::alltoall(shape, &TINY),
-        Collective::ReduceScatter => select::reduce_scatter(shape, Parts::Equal, &TINY),
-        Collective::Scan => select::scan(shape, &TINY),
-        Collective::Exscan => select::exscan(shape, &TINY),
-    }
-}
 
 /// Nodes of three ranks, of more and more, and ranks dealt out to three.
 const THREES: Placed = |rank, _| rank / 3;
@@ -226,115 +188,73 @@ const GROWING: Placed = |rank, _| rank.isqrt();
 const DEALT: Placed = |rank, _| rank % 3;
 
 /// Collectives that go by nodes, with boards and without.
-const BY_NODES: &[(Kind, Placed, Choose)] = &[
-    (Kind::Barrier, THREES, |s| {
-        by_nodes(Collective::Barrier, s, THREES, false)
-    }),
-    (Kind::Barrier, DEALT, |s| {
-        by_nodes(Collective::Barrier, s, DEALT, true)
-    }),
-    (Kind::Bcast, GROWING, |s| {
-        by_nodes(Collective::Bcast, s, GROWING, false)
-    }),
-    (Kind::Bcast, DEALT, |s| {
-        by_nodes(Collective::Bcast, s, DEALT, true)
-    }),
-    (Kind::Reduce, GROWING, |s| {
-        by_nodes(Collective::Reduce, s, GROWING, false)
-    }),
-    (Kind::Reduce, DEALT, |s| {
-        by_nodes(Collective::Reduce, s, DEALT, false)
-    }),
-    (Kind::Reduce, THREES, |s| {
-        by_nodes(Collective::Reduce, s, THREES, true)
-    }),
-    (Kind::Allreduce, THREES, |s| {
-        by_nodes(Collective::Allreduce, s, THREES, false)
-    }),
-    (Kind::Allreduce, DEALT, |s| {
-        by_nodes(Collective::Allreduce, s, DEALT, true)
-    }),
-    (Kind::Allreduce, GROWING, |s| {
-        by_nodes(Collective::Allreduce, s, GROWING, true)
-    }),
-    (Kind::Allgather, THREES, |s| {
-        by_nodes(Collective::Allgather, s, THREES, false)
-    }),
-    (Kind::Allgather, GROWING, |s| {
-        by_nodes(Collective::Allgather, s, GROWING, true)
-    }),
+const BY_NODES: &[(Collective, Placed, bool)] = &[
+    (Collective::Barrier, THREES, false),
+    (Collective::Barrier, DEALT, true),
+    (Collective::Bcast, GROWING, false),
+    (Collective::Bcast, DEALT, true),
+    (Collective::Reduce, GROWING, false),
+    (Collective::Reduce, DEALT, false),
+    (Collective::Reduce, THREES, true),
+    (Collective::Allreduce, THREES, false),
+    (Collective::Allreduce, DEALT, true),
+    (Collective::Allreduce, GROWING, true),
+    (Collective::Allgather, THREES, false),
+    (Collective::Allgather, GROWING, true),
 ];
 
-/// By nodes, or flat what nodes are not for.
-fn by_nodes(collective: Collective, shape: Shape, placed: Placed, with_board: bool) -> Schedule {
-    let nodes = Nodes::new((0..shape.size).map(|rank| placed(rank, shape.size)));
-    let limits = match with_board {
-        true => Thresholds {
-            board: ALWAYS,
-            ..TINY
-        },
-        false => TINY,
-    };
-    let board = with_board.then_some(PAYLOAD);
-    let found =
-        nodes.and_then(|nodes| by_nodes::by_nodes(collective, &shape, (&nodes, board), &limits));
-    found.unwrap_or_else(|| flat(collective, shape))
+/// Everything that is checked.
+fn choices() -> Vec<(Kind, Choice)> {
+    let mut choices = Vec::new();
+    for row in Algorithm::CANDIDATES {
+        let starts = STARTS.iter().map(|limits| Choice::Algorithm(row, limits));
+        choices.extend(starts.map(|choice| (row.collective.into(), choice)));
+    }
+    for collective in Collective::ALL {
+        let kind = collective.into();
+        choices.push((kind, Choice::Messages(collective)));
+        // An allreduce in slices, and as everything else is done.
+        choices.push((kind, Choice::Board(collective, 0)));
+        if collective == Collective::Allreduce {
+            choices.push((kind, Choice::Board(collective, 1 << 20)));
+        }
+    }
+    let by_nodes = BY_NODES.iter().map(|&(collective, placed, with_board)| {
+        let choice = Choice::Nodes(collective, placed, with_board);
+        (collective.into(), choice)
+    });
+    let special = SPECIAL
+        .iter()
+        .map(|&(kind, choose)| (kind, Choice::Special(choose)));
+    choices.extend(by_nodes.chain(special));
+    choices
 }
 
-/// Whatever the length.
-const ALWAYS: BoardLimits = BoardLimits {
-    bcast: [usize::MAX; 3],
-    reduce: [usize::MAX; 3],
-    allreduce: [usize::MAX; 3],
-    gather: [usize::MAX; 3],
-    allgather: [usize::MAX; 3],
-    scatter: [usize::MAX; 3],
-    alltoall: [usize::MAX; 3],
-    reduce_scatter: [usize::MAX; 3],
-    scan: [usize::MAX; 3],
-};
-
-/// Thresholds that the counts of these tests lie on both sides of.
-pub(in crate::collective) const TINY: Thresholds = Thresholds {
-    bcast_scatter: 16,
-    bcast_block: 2,
-    bcast_segment: 4,
-    reduce_segment: 16,
-    allreduce_halving: 24,
-    gather_linear: 5,
-    scatter_linear: 5,
-    allgather_ring: 5,
-    board: BoardLimits {
-        bcast: [0; 3],
-        reduce: [0; 3],
-        allreduce: [0; 3],
-        gather: [0; 3],
-        allgather: [0; 3],
-        scatter: [0; 3],
-        alltoall: [0; 3],
-        reduce_scatter: [0; 3],
-        scan: [0; 3],
-    },
-    board_turns: usize::MAX,
-    by_nodes: usize::MAX,
-    board_flat: 0,
-    board_flat_crowded: 0,
-};
+impl Case {
+    /// Whether there is anything to check: the call can mean something, and its algorithm is for it and differs from those that
+    /// other thresholds start.
+    fn is_worthwhile(&self) -> bool {
+        if !self.commutative && !self.reduces() || self.in_place && !self.may_be_in_place() {
+            return false;
+        }
+        let Choice::Algorithm(row, limits) = self.choice else {
+            return true;
+        };
+        let shape = self.shape(0);
+        let start = |limits| format!("{:?}", (row.start)(&shape, limits));
+        let mut earlier = STARTS.iter().take_while(|other| *other != limits);
+        (row.suits)(&shape, &MessageThresholds::all(0))
+            && !earlier.any(|other| start(other) == start(limits))
+    }
+}
 
 /// Calls of this size, from small to large; `counts` and `roots` are made distinct here.
 pub(in crate::collective) fn cases(size: u32, counts: &[usize], roots: &[u32]) -> Vec<Case> {
     let mut cases = Vec::new();
-    let flat = ALGORITHMS
-        .iter()
-        .map(|&(kind, choose)| (kind, choose, None));
-    let by_nodes = BY_NODES
-        .iter()
-        .map(|&(kind, placed, choose)| (kind, choose, Some(placed)));
-    for (kind, choose, placed) in flat.chain(by_nodes) {
+    for (kind, choice) in choices() {
         let mut base = Case {
             kind,
-            choose,
-            placed,
+            choice,
             size,
             root: 0,
             count: 0,
@@ -362,16 +282,14 @@ pub(in crate::collective) fn cases(size: u32, counts: &[usize], roots: &[u32]) -
             for &root in &roots {
                 for commutative in [true, false] {
                     for in_place in [false, true] {
-                        let meaningless =
-                            !commutative && !base.reduces() || in_place && !base.may_be_in_place();
-                        if !meaningless {
-                            base = Case {
-                                root,
-                                count,
-                                commutative,
-                                in_place,
-                                ..base
-                            };
+                        base = Case {
+                            root,
+                            count,
+                            commutative,
+                            in_place,
+                            ..base
+                        };
+                        if base.is_worthwhile() {
                             cases.push(base);
                         }
                     }

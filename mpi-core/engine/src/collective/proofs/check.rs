@@ -2,15 +2,17 @@
 //! process. Cases are tried from small to large, so the first failure is close to the smallest one.
 
 use core::ops::Range;
+use std::collections::BTreeSet;
 
 use super::case::{Case, Kind};
 use super::case_list::cases;
 use super::simulate::{Random, simulate};
-use crate::collective::algorithms::allreduce::RecursiveDoubling;
+use crate::collective::algorithms::Algorithm;
 use crate::collective::operation::{Action, Buffer, Id, Operation, Place};
-use crate::collective::schedule::{Algorithm, Schedule};
-use crate::collective::select::{self, Thresholds};
-use crate::collective::shape::Shape;
+use crate::collective::schedule::Schedule;
+use crate::collective::select;
+use crate::collective::shape::{Collective, Shape};
+use crate::collective::thresholds::Thresholds;
 
 impl Case {
     /// Checks the schedules without running them.
@@ -338,7 +340,7 @@ fn what_nodes_are_for_goes_by_nodes() {
     // Otherwise the other tests would check flat algorithms in their place.
     let mut with_board = 0;
     for case in cases(9, &[1, 40], &[0, 4]) {
-        if case.placed.is_some() && case.commutative {
+        if case.placed().is_some() && case.commutative {
             let schedules: Vec<Schedule> = (0..9).map(|rank| case.schedule(rank)).collect();
             for schedule in &schedules {
                 assert_eq!(schedule.name(), "within and between nodes", "{case:?}");
@@ -365,25 +367,54 @@ fn selection_switches_algorithms_where_the_thresholds_say() {
         board: None,
     };
     let limits = &Thresholds::DEFAULT;
-    let names = |choose: fn(Shape, &Thresholds) -> Schedule, below: usize| {
-        [below - 1, below].map(|count| choose(Shape { count, ..shape }, limits).name())
-    };
-    assert_ne!(
-        names(select::bcast, 64 << 10)[0],
-        names(select::bcast, 64 << 10)[1]
-    );
-    assert_ne!(
-        names(select::allreduce, 8 << 10)[0],
-        names(select::allreduce, 8 << 10)[1]
-    );
-    assert_ne!(
-        names(select::gather, 4 << 10)[0],
-        names(select::gather, 4 << 10)[1]
-    );
-    assert_ne!(
-        names(select::allgather, 4 << 10)[0],
-        names(select::allgather, 4 << 10)[1]
-    );
+    for (collective, from) in [
+        (Collective::Bcast, 64 << 10),
+        (Collective::Allreduce, 8 << 10),
+        (Collective::Gather, 4 << 10),
+        (Collective::Scatter, 4 << 10),
+        (Collective::Allgather, 4 << 10),
+    ] {
+        let [below, at] = [from - 1, from].map(|count| {
+            let shape = Shape { count, ..shape };
+            select::flat(collective, shape, limits).name()
+        });
+        assert_ne!(below, at, "{collective}");
+    }
+}
+
+#[test]
+fn every_algorithm_is_chosen_for_some_call_and_checked() {
+    let limits = &Thresholds::DEFAULT;
+    for row in Algorithm::CANDIDATES {
+        let mut shapes = [2, 3, 8].into_iter().flat_map(|size| {
+            (0..24).map(move |log| Shape {
+                rank: 0,
+                size,
+                root: 0,
+                count: 1 << log,
+                width: 1,
+                commutative: true,
+                in_place: false,
+                board: None,
+            })
+        });
+        let is_chosen = |shape| select::flat(row.collective, shape, limits).name() == row.name;
+        assert!(
+            shapes.any(is_chosen),
+            "{}: never chosen, as the algorithms above it suit all calls",
+            row.name
+        );
+    }
+    let checked: BTreeSet<&str> = cases(9, &[0, 1, 40], &[0])
+        .iter()
+        .map(|case| case.schedule(0).name())
+        .collect();
+    for name in Algorithm::NAMES {
+        assert!(
+            checked.contains(name),
+            "{name}: no case is checked. A special algorithm needs one in `case_list`"
+        );
+    }
 }
 
 #[test]
@@ -403,16 +434,16 @@ fn a_million_ranks_need_a_logarithm_of_operations() {
     for rank in [0, 7, 8, 524_287, 524_288, size - 1] {
         let shape = Shape { rank, ..shape };
         for schedule in [
-            select::barrier(shape, limits),
-            select::bcast(shape, limits),
-            select::reduce(shape, limits),
-            select::allreduce(shape, limits),
-            select::gather(shape, limits),
-            select::allgather(shape, limits),
+            select::flat(Collective::Barrier, shape, limits),
+            select::flat(Collective::Bcast, shape, limits),
+            select::flat(Collective::Reduce, shape, limits),
+            select::flat(Collective::Allreduce, shape, limits),
+            select::flat(Collective::Gather, shape, limits),
+            select::flat(Collective::Allgather, shape, limits),
         ] {
             assert!(schedule.operations().count() <= 4 * 20 + 2, "{schedule}");
         }
-        assert!(select::reduce(shape, limits).scratch_bytes() <= 256);
+        assert!(select::flat(Collective::Reduce, shape, limits).scratch_bytes() <= 256);
     }
 }
 
@@ -428,11 +459,8 @@ fn a_schedule_prints_its_operations() {
         in_place: false,
         board: None,
     };
-    let text = Schedule::new(
-        Algorithm::RecursiveDoubling(RecursiveDoubling::START),
-        shape,
-    )
-    .to_string();
+    let schedule = select::flat(Collective::Allreduce, shape, &Thresholds::DEFAULT);
+    let text = schedule.to_string();
     let expected = "allreduce by recursive doubling: rank 1 of 2, root 0, 3 elements of 8 B, in order, 24 B of scratch
   #1 copy input+0 to output+0, 24 B
   #2 send output+0, 24 B, to 0 after #1

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ferrite_fabric::{RawBuf, RawBufMut};
 
-use super::case::{Case, Kind, WIDTH};
+use super::case::{Case, Choice, Kind, WIDTH};
 use crate::callback::Callback;
 use crate::collective::run::{Operands, Running, Wire};
 use crate::collective::scratch::Scratch;
-use crate::collective::{Thresholds, select};
+use crate::collective::shape::Collective;
 use crate::error::{Error, ErrorClass, Result};
 use crate::handle::Datatype;
 use crate::op::{self, Reduction};
@@ -537,8 +537,7 @@ pub(in crate::collective) fn simulate<const WINDOW: usize>(cases: &[Case], seed:
 fn after_an_error_nothing_is_under_way() {
     let case = Case {
         kind: Kind::Bcast,
-        choose: |shape| select::bcast(shape, &Thresholds::DEFAULT),
-        placed: None,
+        choice: Choice::Messages(Collective::Bcast),
         size: 64,
         root: 0,
         count: 100,

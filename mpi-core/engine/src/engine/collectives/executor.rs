@@ -279,7 +279,7 @@ impl Engine {
         bytes: &mut [u8],
     ) -> Result<()> {
         let shape = self.shape_of_some(&members, bytes.len());
-        let schedule = select::bcast(shape, self.limits());
+        let schedule = select::flat(Collective::Bcast, shape, self.limits());
         let buffers = (RawBuf::EMPTY, RawBufMut::of(bytes));
         // SAFETY: the buffer is as long as the shape says.
         unsafe { self.run_among(comm, &members, &schedule, buffers, tag) }
@@ -297,7 +297,7 @@ impl Engine {
     ) -> Result<()> {
         assert_eq!(all.len(), members.size() as usize);
         let shape = self.shape_of_some(&members, N);
-        let schedule = select::allgather(shape, self.limits());
+        let schedule = select::flat(Collective::Allgather, shape, self.limits());
         let buffers = (RawBuf::of(&mine), RawBufMut::of(all.as_flattened_mut()));
         // SAFETY: the buffers are as long as the shape says.
         unsafe { self.run_among(comm, &members, &schedule, buffers, tag) }
@@ -347,7 +347,7 @@ impl Engine {
 
     /// Waits until all members of a communicator have come here.
     pub(crate) fn meet(&self, comm: &CommData) -> Result<()> {
-        let schedule = select::barrier(shape(comm, 0), self.limits());
+        let schedule = select::flat(Collective::Barrier, shape(comm, 0), self.limits());
         let buffers = (RawBuf::EMPTY, RawBufMut::EMPTY);
         // SAFETY: a barrier has no buffers.
         unsafe { self.run_collective(comm, Function::Finalize, &schedule, buffers) }
@@ -369,7 +369,7 @@ impl Engine {
             root: root as u32,
             ..shape(comm, bytes.len())
         };
-        let schedule = select::bcast(shape, self.limits());
+        let schedule = select::flat(Collective::Bcast, shape, self.limits());
         let buffers = (RawBuf::EMPTY, RawBufMut::of(bytes));
         // SAFETY: the buffer is as long as the shape says.
         unsafe { self.run_collective(comm, Function::Making, &schedule, buffers) }
@@ -384,7 +384,7 @@ impl Engine {
     ) -> Result<()> {
         let shape = shape(comm, mine.len());
         assert_eq!(all.len(), mine.len() * shape.size as usize);
-        let schedule = select::allgather(shape, self.limits());
+        let schedule = select::flat(Collective::Allgather, shape, self.limits());
         let buffers = (RawBuf::of(mine), RawBufMut::of(all));
         // SAFETY: the buffers are as long as the shape says.
         unsafe { self.run_collective(comm, Function::Making, &schedule, buffers) }

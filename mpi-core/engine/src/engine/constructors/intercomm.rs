@@ -168,7 +168,7 @@ impl Engine {
         };
         let sends = block(Place::input(0), mine.len());
         let receives = block(Place::output(0), theirs.len());
-        let schedule = select::exchange_across(shape, sends, receives);
+        let schedule = select::intergroup_exchange(shape, sends, receives);
         let wire = CollectiveWire {
             engine: self,
             comm,

@@ -10,7 +10,6 @@ use ferrite_shm::{Attachment, Board, ShmConfig, attach};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::*;
-use crate::collective::algorithms::reduce_scatter::Parts;
 use crate::collective::proofs::simulate::Random;
 use crate::collective::{Operands, Running, Schedule, Thresholds, Wire, select};
 use crate::handle::{Datatype, Op};
@@ -141,37 +140,6 @@ impl Member<'_> {
     }
 }
 
-const CALLS: [Collective; 11] = [
-    Collective::Barrier,
-    Collective::Bcast,
-    Collective::Reduce,
-    Collective::Allreduce,
-    Collective::Gather,
-    Collective::Allgather,
-    Collective::Scatter,
-    Collective::Alltoall,
-    Collective::ReduceScatter,
-    Collective::Scan,
-    Collective::Exscan,
-];
-
-fn schedule(collective: Collective, shape: Shape) -> Schedule {
-    let limits = &Thresholds::DEFAULT;
-    match collective {
-        Collective::Barrier => select::barrier(shape, limits),
-        Collective::Bcast => select::bcast(shape, limits),
-        Collective::Reduce => select::reduce(shape, limits),
-        Collective::Allreduce => select::allreduce(shape, limits),
-        Collective::Gather => select::gather(shape, limits),
-        Collective::Allgather => select::allgather(shape, limits),
-        Collective::Scatter => select::scatter(shape, limits),
-        Collective::Alltoall => select::alltoall(shape, limits),
-        Collective::ReduceScatter => select::reduce_scatter(shape, Parts::Equal, limits),
-        Collective::Scan => select::scan(shape, limits),
-        Collective::Exscan => select::exscan(shape, limits),
-    }
-}
-
 /// Element `at` of what a rank contributes to a call.
 fn element(call: u64, rank: u32, at: usize) -> u64 {
     (call << 40) + (u64::from(rank) << 20) + at as u64
@@ -181,7 +149,7 @@ fn element(call: u64, rank: u32, at: usize) -> u64 {
 fn random_call(member: &Member<'_>, rank: u32, size: u32, call: u64, seed: u64) {
     // All members draw the same call.
     let mut random = Random::new(seed ^ call);
-    let collective = CALLS[random.below(CALLS.len())];
+    let collective = Collective::ALL[random.below(Collective::ALL.len())];
     let root = random.below(size as usize) as u32;
     let most = match collective.has_blocks() {
         // A block for each fits a slot.
@@ -251,7 +219,7 @@ fn random_call(member: &Member<'_>, rank: u32, size: u32, call: u64, seed: u64) 
         true => into.as_buf(),
         false => bytes(&own),
     };
-    let schedule = schedule(collective, shape);
+    let schedule = select::flat(collective, shape, &Thresholds::DEFAULT);
     assert!(schedule.turns() > 0, "a call that is not for a board");
     member
         .call(&schedule, straight, (input, into))
@@ -350,7 +318,7 @@ fn nobody_leaves_a_barrier_before_all_have_come() {
             let buffers = (RawBuf::EMPTY, RawBufMut::EMPTY);
             member
                 .call(
-                    &select::barrier(shape, &Thresholds::DEFAULT),
+                    &select::flat(Collective::Barrier, shape, &Thresholds::DEFAULT),
                     straight,
                     buffers,
                 )
@@ -387,7 +355,7 @@ fn members_that_disagree_are_told() {
                     len: 8 * count,
                 },
             );
-            let schedule = select::allreduce(shape, &Thresholds::DEFAULT);
+            let schedule = select::flat(Collective::Allreduce, shape, &Thresholds::DEFAULT);
             let told: Error = member
                 .call(&schedule, straight, buffers)
                 .expect_err("24 bytes are not 32");

@@ -103,7 +103,7 @@ fn exchange(
     sent: (RawBuf, Vec<Block>),
     received: (RawBufMut, Vec<Block>),
 ) -> Call {
-    let schedule = select::exchange_across(shape(comm), sent.1, received.1);
+    let schedule = select::intergroup_exchange(shape(comm), sent.1, received.1);
     builder.call(schedule, sent.0, received.0, None)
 }
 
@@ -370,7 +370,7 @@ fn reduction_of(
 ) -> Call {
     let sends = sends.into_iter().filter(|(.., bytes)| *bytes > 0).collect();
     let operands = if shape.bytes() == 0 { 0 } else { operands };
-    let schedule = select::reduce_across(shape, comm.size() as u32, sends, operands);
+    let schedule = select::intergroup_reduce(shape, comm.size() as u32, sends, operands);
     builder.call(schedule, input, output, Some(operand.reduction))
 }
 

@@ -11,9 +11,7 @@ use super::between_groups;
 use super::builder::{Builder, Items};
 use crate::Result;
 use crate::collective::Call;
-use crate::collective::{
-    Collective, Function, IN_PLACE, Schedule, Shape, Thresholds, by_nodes, select,
-};
+use crate::collective::{Collective, Function, IN_PLACE, Schedule, Shape, select};
 use crate::datatype::Argument;
 use crate::engine::{CommData, Engine};
 use crate::handle::{Comm, Datatype};
@@ -95,22 +93,21 @@ fn receive_blocks(
 }
 
 impl Engine {
-    /// The algorithm of a call: by nodes if the communicator spans some, or flat.
+    /// The schedule of a call: by nodes if the communicator spans some, or flat.
     pub(super) fn choose(
         &self,
         collective: Collective,
         (comm, waits): (&CommData, Waits),
         shape: Shape,
-        flat: impl Fn(Shape, &Thresholds) -> Schedule,
     ) -> Schedule {
-        let by_nodes = comm.nodes(&self.job.nodes).and_then(|nodes| {
+        let nodes = comm.nodes(&self.job.nodes).map(|nodes| {
             let board = match waits {
                 Waits::Here => comm.any_board().map(|board| board.payload_bytes()),
                 Waits::Later => None,
             };
-            by_nodes(collective, &shape, (nodes, board), self.limits())
+            (&**nodes, board)
         });
-        by_nodes.unwrap_or_else(|| flat(shape, self.limits()))
+        select::schedule(collective, shape, nodes, self.limits())
     }
 
     /// `MPI_Barrier`
@@ -120,7 +117,7 @@ impl Engine {
             return Ok(between_groups::barrier(c));
         }
         let shape = shape(c, waits, 0, 0);
-        let schedule = self.choose(Collective::Barrier, (c, waits), shape, select::barrier);
+        let schedule = self.choose(Collective::Barrier, (c, waits), shape);
         Ok(Builder::new(Function::Barrier).call(schedule, RawBuf::EMPTY, RawBufMut::EMPTY, None))
     }
 
@@ -147,7 +144,7 @@ impl Engine {
             _ => builder.receive(&items),
         };
         let shape = shape(c, waits, root, items.bytes);
-        let schedule = self.choose(Collective::Bcast, (c, waits), shape, select::bcast);
+        let schedule = self.choose(Collective::Bcast, (c, waits), shape);
         Ok(builder.call(schedule, RawBuf::EMPTY, output, None))
     }
 
@@ -162,8 +159,8 @@ impl Engine {
         unsafe { place.0.write(own) };
         let shape = shape(c, Waits::Later, 0, output.len);
         let schedule = match c.as_origin() {
-            None => self.choose(Collective::Bcast, (c, Waits::Later), shape, select::bcast),
-            Some(is_origin) => select::tell_both(shape, is_origin, c.peers() as u32),
+            None => self.choose(Collective::Bcast, (c, Waits::Later), shape),
+            Some(is_origin) => select::intergroup_bcast(shape, is_origin, c.peers() as u32),
         };
         Ok((builder.call(schedule, RawBuf::EMPTY, output, None), place))
     }
@@ -196,13 +193,17 @@ impl Engine {
         let mut builder = Builder::new(Function::Gather);
         if c.rank() as u32 != root {
             let input = send(&mut builder, sendbuf, sendcount, sendtype)?;
-            let schedule = select::gather(shape(c, waits, root, input.len), self.limits());
+            let schedule = select::flat(
+                Collective::Gather,
+                shape(c, waits, root, input.len),
+                self.limits(),
+            );
             return Ok(builder.call(schedule, input, RawBufMut::EMPTY, None));
         }
         let sent = (sendbuf, sendcount, sendtype);
         let received = (recvbuf, recvcount, recvtype);
         let (shape, input, output) = blocks(&mut builder, c, waits, sent, received, false)?;
-        let schedule = select::gather(Shape { root, ..shape }, self.limits());
+        let schedule = select::flat(Collective::Gather, Shape { root, ..shape }, self.limits());
         Ok(builder.call(schedule, input, output, None))
     }
 
@@ -231,7 +232,7 @@ impl Engine {
         let sent = (sendbuf, sendcount, sendtype);
         let received = (recvbuf, recvcount, recvtype);
         let (shape, input, output) = blocks(&mut builder, c, waits, sent, received, true)?;
-        let schedule = self.choose(Collective::Allgather, (c, waits), shape, select::allgather);
+        let schedule = self.choose(Collective::Allgather, (c, waits), shape);
         Ok(builder.call(schedule, input, output, None))
     }
 
@@ -263,7 +264,11 @@ impl Engine {
         let mut builder = Builder::new(Function::Scatter);
         if c.rank() as u32 != root {
             let output = receive(&mut builder, recvbuf, recvcount, recvtype)?;
-            let schedule = select::scatter(shape(c, waits, root, output.len), self.limits());
+            let schedule = select::flat(
+                Collective::Scatter,
+                shape(c, waits, root, output.len),
+                self.limits(),
+            );
             return Ok(builder.call(schedule, RawBuf::EMPTY, output, None));
         }
         check_buffer("send buffer", sendbuf, 0)?;
@@ -284,7 +289,12 @@ impl Engine {
             in_place,
             ..shape(c, waits, root, block)
         };
-        Ok(builder.call(select::scatter(shape, self.limits()), input, output, None))
+        Ok(builder.call(
+            select::flat(Collective::Scatter, shape, self.limits()),
+            input,
+            output,
+            None,
+        ))
     }
 
     /// `MPI_Alltoall`: counts are for one rank. `sendbuf` may be [`IN_PLACE`], on all ranks.
@@ -323,7 +333,12 @@ impl Engine {
             input
         };
         let shape = shape(c, waits, 0, received.bytes / c.size() as usize);
-        Ok(builder.call(select::alltoall(shape, self.limits()), input, output, None))
+        Ok(builder.call(
+            select::flat(Collective::Alltoall, shape, self.limits()),
+            input,
+            output,
+            None,
+        ))
     }
 }
 

@@ -190,5 +190,5 @@ fn between(shape: Shape, with: &Neighbours, from: &Laid, into: &Laid) -> Result<
         let bytes = |own: &[usize]| own.get(at).copied().unwrap_or(0);
         check_own(bytes(&sent), bytes(&received))?;
     }
-    Ok(select::exchange(shape, sends, receives))
+    Ok(select::direct_exchange(shape, sends, receives))
 }

@@ -13,14 +13,11 @@ use super::equal_blocks::shape;
 use super::operand::Operand;
 use crate::collective::Call;
 use crate::collective::Parts;
-use crate::collective::{Collective, Function, IN_PLACE, Schedule, Shape, Thresholds, select};
+use crate::collective::{Collective, Function, IN_PLACE, Shape, select};
 use crate::datatype::Argument;
 use crate::engine::{CommData, Engine, check_intra};
 use crate::handle::{Comm, Datatype, Op};
 use crate::{Error, ErrorClass, Result};
-
-/// Chooses the algorithm for those who take all ranks for equally far.
-type Flat = fn(Shape, &Thresholds) -> Schedule;
 
 impl Engine {
     /// `MPI_Reduce`: `recvbuf` counts at the root only, where `sendbuf` may be [`IN_PLACE`].
@@ -50,8 +47,13 @@ impl Engine {
             check_buffer("send buffer", sendbuf, operand.bytes())?;
             (operand.send(&mut builder, sendbuf), RawBufMut::EMPTY, false)
         };
-        let kind = (Collective::Reduce, select::reduce as Flat);
-        Ok(self.reduction(builder, (c, waits, root), &operand, buffers, kind))
+        Ok(self.reduction(
+            builder,
+            (c, waits, root),
+            &operand,
+            buffers,
+            Collective::Reduce,
+        ))
     }
 
     /// A reduction of whole vectors with these buffers {input, output, whether they are one}, by nodes or flat.
@@ -61,13 +63,13 @@ impl Engine {
         (comm, waits, root): (&CommData, Waits, u32),
         operand: &Operand,
         (input, output, in_place): (RawBuf, RawBufMut, bool),
-        (collective, flat): (Collective, Flat),
+        collective: Collective,
     ) -> Call {
         let shape = Shape {
             in_place,
             ..operand.shape(shape(comm, waits, root, 0))
         };
-        let schedule = self.choose(collective, (comm, operand.waits(waits)), shape, flat);
+        let schedule = self.choose(collective, (comm, operand.waits(waits)), shape);
         builder.call(schedule, input, output, Some(operand.reduction))
     }
 
@@ -90,8 +92,13 @@ impl Engine {
         }
         let mut builder = Builder::new(Function::Allreduce);
         let buffers = operands(&mut builder, &operand, sendbuf, recvbuf)?;
-        let kind = (Collective::Allreduce, select::allreduce as Flat);
-        Ok(self.reduction(builder, (c, waits, 0), &operand, buffers, kind))
+        Ok(self.reduction(
+            builder,
+            (c, waits, 0),
+            &operand,
+            buffers,
+            Collective::Allreduce,
+        ))
     }
 
     /// `MPI_Scan`: `sendbuf` may be [`IN_PLACE`].
@@ -111,8 +118,7 @@ impl Engine {
         let operand = Operand::new(count, dt, op)?;
         let mut builder = Builder::new(Function::Scan);
         let buffers = operands(&mut builder, &operand, sendbuf, recvbuf)?;
-        let kind = (Collective::Scan, select::scan as Flat);
-        Ok(self.reduction(builder, (c, waits, 0), &operand, buffers, kind))
+        Ok(self.reduction(builder, (c, waits, 0), &operand, buffers, Collective::Scan))
     }
 
     /// `MPI_Exscan`: `sendbuf` may be [`IN_PLACE`]. Rank 0's `recvbuf` stays as it is.
@@ -146,8 +152,13 @@ impl Engine {
             }
             (operand.send(&mut builder, sendbuf), RawBufMut::EMPTY, false)
         };
-        let kind = (Collective::Exscan, select::exscan as Flat);
-        Ok(self.reduction(builder, (c, waits, 0), &operand, buffers, kind))
+        Ok(self.reduction(
+            builder,
+            (c, waits, 0),
+            &operand,
+            buffers,
+            Collective::Exscan,
+        ))
     }
 
     /// `MPI_Reduce_scatter_block`: `recvcount` is for one rank. `sendbuf` may be [`IN_PLACE`], on all ranks; then the operand is at
@@ -200,7 +211,7 @@ impl Engine {
             let input = operand.send(&mut builder, from);
             let output = operand.receive_part(&mut builder, recvbuf, own.0, own.1);
             let shape = operand.shape(shape(c, waits, 0, 0));
-            let schedule = select::allreduce(shape, self.limits());
+            let schedule = select::flat(Collective::Allreduce, shape, self.limits());
             return Ok(builder.call(schedule, input, output, reduction));
         }
         let len = own.1 as usize * operand.width;

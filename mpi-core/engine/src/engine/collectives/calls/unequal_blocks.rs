@@ -12,38 +12,22 @@ use crate::Result;
 use crate::collective::Block;
 use crate::collective::Call;
 use crate::collective::Place;
-use crate::collective::Way;
-use crate::collective::{
-    Collective, Function, IN_PLACE, Schedule, Shape, Thresholds, Unequal, select,
-};
+use crate::collective::{Collective, Function, IN_PLACE, Schedule, Shape, Thresholds, select};
 use crate::engine::Engine;
 use crate::handle::{Comm, Datatype};
 
-/// Blocks over the board, if there is one, as far as its turns have room for them, and by messages. `longest` is the length of
-/// the longest block, where everybody knows.
-fn exchange(
+/// Chooses how these blocks {to send, to receive} go: see [`select::unequal_blocks`].
+fn choose_unequal(
     (builder, limits): (&mut Builder, &Thresholds),
     collective: Collective,
     shape: Shape,
     longest: Option<usize>,
-    (sends, receives): (Vec<Block>, Vec<Block>),
+    blocks: (Vec<Block>, Vec<Block>),
 ) -> Schedule {
-    let Some(way) = Way::new(collective, &shape, longest, limits) else {
-        return select::exchange(shape, sends, receives);
-    };
-    let unequal = Unequal::new(way, &shape, sends, receives);
-    let schedule = match unequal.long() {
-        Some((sends, receives)) => select::exchange(shape, sends, receives),
-        None => select::nothing(shape),
-    };
-    builder.unequal = Some(Box::new(unequal));
+    let (over_board, schedule) = select::unequal_blocks(collective, shape, longest, blocks, limits);
+    builder.unequal = over_board.map(Box::new);
     schedule
 }
-
-/// At most this many ranks send each other short blocks directly instead of around a ring.
-const DIRECT_RANKS: i32 = 32;
-/// Longer blocks than this, on average, go around the ring.
-const DIRECT_BYTES: usize = 4 << 10;
 
 impl Engine {
     /// `MPI_Gatherv`: the receive arguments count at the root only, where `sendbuf` may be [`IN_PLACE`].
@@ -75,7 +59,7 @@ impl Engine {
             let input = send(&mut builder, sendbuf, sendcount, sendtype)?;
             let sends = to_root(root, input.len, Place::input(0));
             let blocks = (sends, Vec::new());
-            let schedule = exchange(
+            let schedule = choose_unequal(
                 (&mut builder, self.limits()),
                 Collective::Gather,
                 shape,
@@ -100,7 +84,7 @@ impl Engine {
         laid.check_apart(input)?;
         let receives = list(0..c.size(), &laid, Place::output);
         let blocks = (sends, receives);
-        let schedule = exchange(
+        let schedule = choose_unequal(
             (&mut builder, self.limits()),
             Collective::Gather,
             shape,
@@ -134,7 +118,7 @@ impl Engine {
             let output = receive(&mut builder, recvbuf, recvcount, recvtype)?;
             let receives = to_root(root, output.len, Place::output(0));
             let blocks = (Vec::new(), receives);
-            let schedule = exchange(
+            let schedule = choose_unequal(
                 (&mut builder, self.limits()),
                 Collective::Scatter,
                 shape,
@@ -157,7 +141,7 @@ impl Engine {
         let laid = lay_sent(&mut builder, sent);
         laid.check_apart(output.as_buf())?;
         let blocks = (list(0..c.size(), &laid, Place::input), receives);
-        let schedule = exchange(
+        let schedule = choose_unequal(
             (&mut builder, self.limits()),
             Collective::Scatter,
             shape,
@@ -213,12 +197,12 @@ impl Engine {
             ..shape(c, waits, 0, if is_equal { bytes } else { 0 })
         };
         if is_equal {
-            let schedule = self.choose(Collective::Allgather, (c, waits), shape, select::allgather);
+            let schedule = self.choose(Collective::Allgather, (c, waits), shape);
             return Ok(builder.call(schedule, input, laid.buffer, None));
         }
         let total: usize = laid.blocks.iter().map(|(_, bytes)| bytes).sum();
-        let few = c.size() <= DIRECT_RANKS && total / laid.blocks.len() <= DIRECT_BYTES;
-        let schedule = if few || shape.board.is_some() {
+        let is_direct = select::is_direct_allgatherv(shape.size, total);
+        let schedule = if is_direct || shape.board.is_some() {
             let (offset, bytes) = laid.blocks[own];
             let place = match in_place {
                 true => Place::output(offset),
@@ -229,7 +213,7 @@ impl Engine {
             let receives = list(0..c.size(), &laid, Place::output);
             let longest = laid.blocks.iter().map(|(_, bytes)| *bytes).max();
             let blocks = (sends, receives);
-            exchange(
+            choose_unequal(
                 (&mut builder, self.limits()),
                 Collective::Allgather,
                 shape,
@@ -237,7 +221,7 @@ impl Engine {
                 blocks,
             )
         } else {
-            select::allgatherv(shape, laid.blocks.into())
+            select::allgatherv_ring(shape, laid.blocks.into())
         };
         Ok(builder.call(schedule, input, laid.buffer, None))
     }
@@ -279,7 +263,7 @@ impl Engine {
         let sends = list(peers.clone(), &from, Place::input);
         let receives = list(peers, &into, Place::output);
         let (shape, blocks) = (shape(c, waits, 0, 0), (sends, receives));
-        let schedule = exchange(
+        let schedule = choose_unequal(
             (&mut builder, self.limits()),
             Collective::Alltoall,
             shape,

@@ -1,12 +1,13 @@
-//! Scatter. Every block leaves the root's buffer from its place.
+//! Scatter down a binomial tree. Every block leaves the root's buffer from its place.
 
 use super::binomial::Node;
-use super::gather::pieces;
+use super::gather_tree::pieces;
+use super::{Candidate, Generator, MessageThresholds};
 use crate::collective::operation::{Id, Place, Round};
 use crate::collective::shape::Shape;
 
 /// The root's own block, unless it is to stay where it is.
-fn own_block(shape: &Shape, out: &mut Round) {
+pub(super) fn own_block(shape: &Shape, out: &mut Round) {
     if !shape.in_place {
         let block = shape.bytes();
         let from = Place::input(shape.rank as usize * block);
@@ -17,29 +18,25 @@ fn own_block(shape: &Shape, out: &mut Round) {
 /// A binomial tree counted from the root: an inner rank receives the blocks of its subtree together and passes on those of its
 /// children. From the root a subtree that passes the highest rank is two messages.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SubtreeScatter {
+pub(in crate::collective) struct ScatterTree {
     /// The children below this number are still to be served; none yet.
     left: Option<u32>,
     received: Id,
     done: bool,
 }
 
-impl SubtreeScatter {
-    pub(in crate::collective) const START: SubtreeScatter = SubtreeScatter {
-        left: None,
-        received: Id::NONE,
-        done: false,
-    };
-
-    pub(in crate::collective) fn scratch_bytes(&self, shape: &Shape) -> usize {
-        let node = Node::new(shape.relative(), shape.size);
-        match (node.parent(), node.subtree().len()) {
-            (None, _) | (_, 1) => 0,
-            (Some(_), blocks) => blocks * shape.bytes(),
+impl Candidate for ScatterTree {
+    fn start(_: &Shape, _: &MessageThresholds) -> ScatterTree {
+        ScatterTree {
+            left: None,
+            received: Id::NONE,
+            done: false,
         }
     }
+}
 
-    pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
+impl Generator for ScatterTree {
+    fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
         if self.done {
             return false;
         }
@@ -87,6 +84,16 @@ impl SubtreeScatter {
         true
     }
 
+    fn scratch_bytes(&self, shape: &Shape) -> usize {
+        let node = Node::new(shape.relative(), shape.size);
+        match (node.parent(), node.subtree().len()) {
+            (None, _) | (_, 1) => 0,
+            (Some(_), blocks) => blocks * shape.bytes(),
+        }
+    }
+}
+
+impl ScatterTree {
     fn receive(&mut self, shape: &Shape, node: Node, parent: u32, out: &mut Round) {
         let block = shape.bytes();
         let into = |at: u32| match node.children() {
@@ -105,35 +112,5 @@ impl SubtreeScatter {
             let received = out.recv(from, into(first), blocks as usize * block, &after);
             self.received = received.or(self.received);
         }
-    }
-}
-
-/// The root sends to everybody directly.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LinearScatter {
-    distance: u32,
-}
-
-impl LinearScatter {
-    pub(in crate::collective) const START: LinearScatter = LinearScatter { distance: 0 };
-
-    pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
-        let block = shape.bytes();
-        if self.distance == shape.size {
-            return false;
-        }
-        if shape.rank != shape.root {
-            out.recv(shape.root, Place::output(0), block, &[]);
-            self.distance = shape.size;
-            return true;
-        }
-        if self.distance == 0 {
-            own_block(shape, out);
-        } else {
-            let to = shape.above(self.distance);
-            out.send(to, Place::input(to as usize * block), block, &[]);
-        }
-        self.distance += 1;
-        true
     }
 }

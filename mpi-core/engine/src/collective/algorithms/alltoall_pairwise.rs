@@ -1,19 +1,24 @@
 //! Alltoall of equal blocks: every rank sends to the rank above and receives from the one below, at distance 1, 2, 3..., each block
 //! from its place to its place. Nothing waits for anything, so a window full of messages is under way at any time.
 
+use super::{Candidate, Generator, MessageThresholds};
 use crate::collective::operation::{Place, Round};
 use crate::collective::shape::Shape;
 
 /// See the module. In place is not possible: what is received would take the place of what is still to be sent.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pairwise {
+pub(in crate::collective) struct AlltoallPairwise {
     distance: u32,
 }
 
-impl Pairwise {
-    pub(in crate::collective) const START: Pairwise = Pairwise { distance: 0 };
+impl Candidate for AlltoallPairwise {
+    fn start(_: &Shape, _: &MessageThresholds) -> AlltoallPairwise {
+        AlltoallPairwise { distance: 0 }
+    }
+}
 
-    pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
+impl Generator for AlltoallPairwise {
+    fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
         if self.distance >= shape.size {
             return false;
         }

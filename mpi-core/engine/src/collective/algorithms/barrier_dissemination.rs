@@ -2,23 +2,28 @@
 //! after ceil(log2 size) rounds each has heard of all.
 
 use super::binomial::log2_ceil;
+use super::{Candidate, Generator, MessageThresholds};
 use crate::collective::operation::{Id, Round};
 use crate::collective::shape::Shape;
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Dissemination {
+pub(in crate::collective) struct BarrierDissemination {
     round: u32,
     heard: Id,
 }
 
-impl Dissemination {
-    pub(in crate::collective) const START: Dissemination = Dissemination {
-        round: 0,
-        heard: Id::NONE,
-    };
+impl Candidate for BarrierDissemination {
+    fn start(_: &Shape, _: &MessageThresholds) -> BarrierDissemination {
+        BarrierDissemination {
+            round: 0,
+            heard: Id::NONE,
+        }
+    }
+}
 
-    pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
+impl Generator for BarrierDissemination {
+    fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
         if self.round >= log2_ceil(shape.size) {
             return false;
         }

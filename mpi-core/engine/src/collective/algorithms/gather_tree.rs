@@ -1,11 +1,12 @@
-//! Gather. Every block lands in the root's buffer at its final place.
+//! Gather up a binomial tree. Every block lands in the root's buffer at its final place.
 
 use super::binomial::Node;
+use super::{Candidate, Generator, MessageThresholds};
 use crate::collective::operation::{Id, Place, Round};
 use crate::collective::shape::Shape;
 
 /// The root's own block, unless it is there already.
-fn own_block(shape: &Shape, out: &mut Round) {
+pub(super) fn own_block(shape: &Shape, out: &mut Round) {
     if !shape.in_place {
         let block = shape.bytes();
         out.copy(
@@ -20,7 +21,7 @@ fn own_block(shape: &Shape, out: &mut Round) {
 /// A binomial tree counted from the root: an inner rank collects the blocks of its subtree and sends them up together.
 /// To the root a subtree that passes the highest rank is two messages, since its blocks are not neighbours there.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SubtreeGather {
+pub(in crate::collective) struct GatherTree {
     child: u32,
     /// The receives of an inner rank are chained, so that the last one stands for all.
     received: Id,
@@ -28,23 +29,19 @@ pub(crate) struct SubtreeGather {
     done: bool,
 }
 
-impl SubtreeGather {
-    pub(in crate::collective) const START: SubtreeGather = SubtreeGather {
-        child: 0,
-        received: Id::NONE,
-        own: Id::NONE,
-        done: false,
-    };
-
-    pub(in crate::collective) fn scratch_bytes(&self, shape: &Shape) -> usize {
-        let node = Node::new(shape.relative(), shape.size);
-        match (node.parent(), node.subtree().len()) {
-            (None, _) | (_, 1) => 0,
-            (Some(_), blocks) => blocks * shape.bytes(),
+impl Candidate for GatherTree {
+    fn start(_: &Shape, _: &MessageThresholds) -> GatherTree {
+        GatherTree {
+            child: 0,
+            received: Id::NONE,
+            own: Id::NONE,
+            done: false,
         }
     }
+}
 
-    pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
+impl Generator for GatherTree {
+    fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
         if self.done {
             return false;
         }
@@ -56,6 +53,16 @@ impl SubtreeGather {
         true
     }
 
+    fn scratch_bytes(&self, shape: &Shape) -> usize {
+        let node = Node::new(shape.relative(), shape.size);
+        match (node.parent(), node.subtree().len()) {
+            (None, _) | (_, 1) => 0,
+            (Some(_), blocks) => blocks * shape.bytes(),
+        }
+    }
+}
+
+impl GatherTree {
     fn at_root(&mut self, shape: &Shape, node: Node, out: &mut Round) {
         let block = shape.bytes();
         if self.child == node.children() {
@@ -124,38 +131,4 @@ pub(in crate::collective) fn pieces(shape: &Shape, node: Node) -> [(u32, u32); 2
         (subtree.start, wrap - subtree.start),
         (wrap, subtree.end - wrap),
     ]
-}
-
-/// Everybody sends to the root, which receives in the order of ranks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Linear {
-    rank: u32,
-}
-
-impl Linear {
-    pub(in crate::collective) const START: Linear = Linear { rank: 0 };
-
-    pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
-        let block = shape.bytes();
-        if self.rank == shape.size {
-            return false;
-        }
-        if shape.rank != shape.root {
-            out.send(shape.root, Place::input(0), block, &[]);
-            self.rank = shape.size;
-            return true;
-        }
-        if self.rank == shape.root {
-            own_block(shape, out);
-        } else {
-            out.recv(
-                self.rank,
-                Place::output(self.rank as usize * block),
-                block,
-                &[],
-            );
-        }
-        self.rank += 1;
-        true
-    }
 }

@@ -8,7 +8,9 @@
 
 use std::sync::Arc;
 
+use super::Generator;
 use crate::collective::operation::{Place, Round};
+use crate::collective::shape::Shape;
 
 /// What one rank sends to, or receives from, another.
 #[derive(Clone, Copy, Debug)]
@@ -50,30 +52,35 @@ fn in_order(mut blocks: Vec<Block>, distance: impl Fn(&Block) -> u32) -> Box<[Or
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub(crate) struct Exchange {
+pub(in crate::collective) struct DirectExchange {
     blocks: Arc<Blocks>,
     sent: usize,
     received: usize,
     copied: usize,
 }
 
-impl Exchange {
+impl DirectExchange {
     /// The exchange of rank `rank` of `size`. What a rank sends to itself has a receive of the same length.
-    pub(crate) fn new(rank: u32, size: u32, sends: Vec<Block>, receives: Vec<Block>) -> Exchange {
-        let is_own = |block: &&Block| block.peer == rank;
-        let own = sends.iter().filter(is_own).count();
-        debug_assert_eq!(own, receives.iter().filter(is_own).count());
-        Exchange::ordered(rank, size, sends, receives, own)
-    }
-
-    /// The exchange of rank `rank` of one group with the ranks of another; `size` is the size of the larger one.
-    pub(crate) fn across(
+    pub(in crate::collective) fn new(
         rank: u32,
         size: u32,
         sends: Vec<Block>,
         receives: Vec<Block>,
-    ) -> Exchange {
-        Exchange::ordered(rank, size, sends, receives, 0)
+    ) -> DirectExchange {
+        let is_own = |block: &&Block| block.peer == rank;
+        let own = sends.iter().filter(is_own).count();
+        debug_assert_eq!(own, receives.iter().filter(is_own).count());
+        DirectExchange::ordered(rank, size, sends, receives, own)
+    }
+
+    /// The exchange of rank `rank` of one group with the ranks of another; `size` is the size of the larger one.
+    pub(in crate::collective) fn between_groups(
+        rank: u32,
+        size: u32,
+        sends: Vec<Block>,
+        receives: Vec<Block>,
+    ) -> DirectExchange {
+        DirectExchange::ordered(rank, size, sends, receives, 0)
     }
 
     fn ordered(
@@ -82,10 +89,10 @@ impl Exchange {
         sends: Vec<Block>,
         receives: Vec<Block>,
         own: usize,
-    ) -> Exchange {
+    ) -> DirectExchange {
         let sends = in_order(sends, |block| (block.peer + size - rank) % size);
         let receives = in_order(receives, |block| (rank + size - block.peer) % size);
-        Exchange {
+        DirectExchange {
             blocks: Arc::new(Blocks {
                 sends,
                 receives,
@@ -96,8 +103,10 @@ impl Exchange {
             copied: 0,
         }
     }
+}
 
-    pub(in crate::collective) fn generate(&mut self, out: &mut Round) -> bool {
+impl Generator for DirectExchange {
+    fn generate(&mut self, _: &Shape, out: &mut Round) -> bool {
         let blocks = &*self.blocks;
         if self.copied < blocks.own {
             let from = blocks.sends[self.copied].1;

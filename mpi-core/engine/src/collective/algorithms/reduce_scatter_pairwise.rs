@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::{Candidate, Generator, MessageThresholds};
 use crate::collective::operation::{Id, Place, Round};
 use crate::collective::scratch::LINE;
 use crate::collective::shape::Shape;
@@ -38,7 +39,7 @@ impl Parts {
 
 /// See the module. The input is never the output.
 #[derive(Clone, Debug)]
-pub(crate) struct ReduceScatter {
+pub(in crate::collective) struct ReduceScatterPairwise {
     parts: Parts,
     distance: u32,
     /// The last operation on the lower part and on the upper one.
@@ -48,27 +49,14 @@ pub(crate) struct ReduceScatter {
     done: bool,
 }
 
-impl ReduceScatter {
-    pub(in crate::collective) fn new(parts: Parts) -> ReduceScatter {
-        ReduceScatter {
-            parts,
-            distance: 0,
-            lower: Id::NONE,
-            upper: Id::NONE,
-            slots: [Id::NONE; SLOTS],
-            done: false,
-        }
+impl Candidate for ReduceScatterPairwise {
+    fn start(_: &Shape, _: &MessageThresholds) -> ReduceScatterPairwise {
+        ReduceScatterPairwise::new(Parts::Equal)
     }
+}
 
-    fn slot_bytes(&self, shape: &Shape) -> usize {
-        (self.parts.of(shape.rank, shape).1 * shape.width).next_multiple_of(LINE)
-    }
-
-    pub(in crate::collective) fn scratch_bytes(&self, shape: &Shape) -> usize {
-        (SLOTS + 1) * self.slot_bytes(shape)
-    }
-
-    pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
+impl Generator for ReduceScatterPairwise {
+    fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
         if self.done {
             return false;
         }
@@ -111,5 +99,26 @@ impl ReduceScatter {
         }
         self.distance += 1;
         true
+    }
+
+    fn scratch_bytes(&self, shape: &Shape) -> usize {
+        (SLOTS + 1) * self.slot_bytes(shape)
+    }
+}
+
+impl ReduceScatterPairwise {
+    pub(in crate::collective) fn new(parts: Parts) -> ReduceScatterPairwise {
+        ReduceScatterPairwise {
+            parts,
+            distance: 0,
+            lower: Id::NONE,
+            upper: Id::NONE,
+            slots: [Id::NONE; SLOTS],
+            done: false,
+        }
+    }
+
+    fn slot_bytes(&self, shape: &Shape) -> usize {
+        (self.parts.of(shape.rank, shape).1 * shape.width).next_multiple_of(LINE)
     }
 }

@@ -1,8 +1,8 @@
-//! What goes from one group to another: reductions, and a number for both groups. (Other collectives of intercommunicators are an
-//! [`exchange`](super::exchange).)
+//! Reduction of what another group has. (Other collectives of intercommunicators are a [direct exchange](super::direct_exchange).)
 
 use std::sync::Arc;
 
+use super::Generator;
 use crate::collective::operation::{Id, Place, Round};
 use crate::collective::scratch::LINE;
 use crate::collective::shape::Shape;
@@ -16,7 +16,7 @@ const SLOTS: usize = 4;
 /// Rank `i` of `n` sends to rank `j` of the other group at the time `n - 1 - i + j`. That is in ascending order for the sender as for the
 /// receiver, and at any time a rank has at most one to send to and one to receive from: no window is too small.
 #[derive(Clone, Debug)]
-pub(crate) struct ReduceAcross {
+pub(in crate::collective) struct IntergroupReduce {
     /// Where what each receiver gets begins in the input, and its bytes.
     sends: Arc<[(u32, usize, usize)]>,
     /// Ranks of the other group; 0 where nothing is received.
@@ -30,7 +30,7 @@ pub(crate) struct ReduceAcross {
     result: Id,
 }
 
-impl ReduceAcross {
+impl IntergroupReduce {
     /// For rank `shape.rank` of `group`, which sends {receiver, offset in the input, bytes} in the order of receivers, and receives `operands` vectors as the
     /// shape describes them.
     pub(in crate::collective) fn new(
@@ -38,8 +38,8 @@ impl ReduceAcross {
         group: u32,
         sends: Vec<(u32, usize, usize)>,
         operands: u32,
-    ) -> ReduceAcross {
-        ReduceAcross {
+    ) -> IntergroupReduce {
+        IntergroupReduce {
             sends: sends.into(),
             operands,
             first: (group - 1 - shape.rank, shape.rank),
@@ -48,27 +48,6 @@ impl ReduceAcross {
             slots: [Id::NONE; SLOTS],
             result: Id::NONE,
         }
-    }
-
-    pub(in crate::collective) fn scratch_bytes(&self, shape: &Shape) -> usize {
-        let slots = (self.operands.saturating_sub(1) as usize).min(SLOTS);
-        slots * shape.bytes().next_multiple_of(LINE)
-    }
-
-    pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
-        let send = self.sends.get(self.sent);
-        let send_at = send.map(|(to, ..)| u64::from(self.first.0) + u64::from(*to));
-        let receives = self.received < self.operands;
-        let receive_at = receives.then_some(u64::from(self.first.1) + u64::from(self.received));
-        match (send, receive_at) {
-            (Some((to, offset, bytes)), _) if receive_at.is_none_or(|at| send_at <= Some(at)) => {
-                out.send(*to, Place::input(*offset), *bytes, &[]);
-                self.sent += 1;
-            }
-            (_, Some(_)) => self.receive(shape, out),
-            _ => return false,
-        }
-        true
     }
 
     fn receive(&mut self, shape: &Shape, out: &mut Round) {
@@ -87,45 +66,25 @@ impl ReduceAcross {
     }
 }
 
-/// The output of one group's rank 0 for all members of both: it tells the other group, whose rank 0 tells this one's.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TellBoth {
-    /// This rank's group has the one who tells.
-    is_origin: bool,
-    /// Ranks of the other group.
-    others: u32,
-    /// The next to be told.
-    next: u32,
-    got: Id,
-    began: bool,
-}
-
-impl TellBoth {
-    pub(in crate::collective) fn new(is_origin: bool, others: u32) -> TellBoth {
-        TellBoth {
-            is_origin,
-            others,
-            // The origin knows.
-            next: u32::from(!is_origin),
-            got: Id::NONE,
-            began: false,
+impl Generator for IntergroupReduce {
+    fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
+        let send = self.sends.get(self.sent);
+        let send_at = send.map(|(to, ..)| u64::from(self.first.0) + u64::from(*to));
+        let receives = self.received < self.operands;
+        let receive_at = receives.then_some(u64::from(self.first.1) + u64::from(self.received));
+        match (send, receive_at) {
+            (Some((to, offset, bytes)), _) if receive_at.is_none_or(|at| send_at <= Some(at)) => {
+                out.send(*to, Place::input(*offset), *bytes, &[]);
+                self.sent += 1;
+            }
+            (_, Some(_)) => self.receive(shape, out),
+            _ => return false,
         }
+        true
     }
 
-    pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
-        let (place, bytes, is_first) = (Place::output(0), shape.bytes(), shape.rank == 0);
-        if !self.began {
-            self.began = true;
-            if !(self.is_origin && is_first) {
-                self.got = out.recv(0, place, bytes, &[]);
-            }
-            return true;
-        }
-        if !is_first || self.next >= self.others {
-            return false;
-        }
-        out.send(self.next, place, bytes, &[self.got]);
-        self.next += 1;
-        true
+    fn scratch_bytes(&self, shape: &Shape) -> usize {
+        let slots = (self.operands.saturating_sub(1) as usize).min(SLOTS);
+        slots * shape.bytes().next_multiple_of(LINE)
     }
 }

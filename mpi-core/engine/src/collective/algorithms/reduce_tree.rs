@@ -1,6 +1,7 @@
 //! Reduction to a root.
 
 use super::binomial::Node;
+use super::{Candidate, Generator, MessageThresholds};
 use crate::collective::operation::{Buffer, Id, Place, Round};
 use crate::collective::scratch::LINE;
 use crate::collective::shape::Shape;
@@ -15,7 +16,7 @@ const SLOTS: usize = 4;
 /// the operands keep their order. For an operation that does not commute the tree hangs from rank 0, so that the order is
 /// the canonical one, and rank 0 passes the result on to the root; for all others it hangs from the root.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TreeReduce {
+pub(in crate::collective) struct ReduceTree {
     /// Elements of a segment.
     segment: usize,
     /// The first element of the current segment.
@@ -30,11 +31,10 @@ pub(crate) struct TreeReduce {
     slots: [Id; SLOTS],
 }
 
-impl TreeReduce {
-    /// With segments of about this many bytes.
-    pub(in crate::collective) fn new(segment_bytes: usize, shape: &Shape) -> TreeReduce {
-        TreeReduce {
-            segment: (segment_bytes / shape.width).max(1),
+impl Candidate for ReduceTree {
+    fn start(shape: &Shape, limits: &MessageThresholds) -> ReduceTree {
+        ReduceTree {
+            segment: (limits.reduce_segment / shape.width).max(1),
             first: 0,
             child: 0,
             sofar: Place::input(0),
@@ -43,31 +43,10 @@ impl TreeReduce {
             slots: [Id::NONE; SLOTS],
         }
     }
+}
 
-    fn slot_bytes(&self, shape: &Shape) -> usize {
-        (self.segment.min(shape.count) * shape.width).next_multiple_of(LINE)
-    }
-
-    fn node(shape: &Shape) -> Node {
-        Node::new(
-            if shape.commutative {
-                shape.relative()
-            } else {
-                shape.rank
-            },
-            shape.size,
-        )
-    }
-
-    pub(in crate::collective) fn scratch_bytes(&self, shape: &Shape) -> usize {
-        if Self::node(shape).children() == 0 {
-            0
-        } else {
-            SLOTS * self.slot_bytes(shape)
-        }
-    }
-
-    pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
+impl Generator for ReduceTree {
+    fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
         let count = self.segment.min(shape.count - self.first);
         if count == 0 {
             return false;
@@ -87,6 +66,31 @@ impl TreeReduce {
             self.child = 0;
         }
         true
+    }
+
+    fn scratch_bytes(&self, shape: &Shape) -> usize {
+        if Self::node(shape).children() == 0 {
+            0
+        } else {
+            SLOTS * self.slot_bytes(shape)
+        }
+    }
+}
+
+impl ReduceTree {
+    fn slot_bytes(&self, shape: &Shape) -> usize {
+        (self.segment.min(shape.count) * shape.width).next_multiple_of(LINE)
+    }
+
+    fn node(shape: &Shape) -> Node {
+        Node::new(
+            if shape.commutative {
+                shape.relative()
+            } else {
+                shape.rank
+            },
+            shape.size,
+        )
     }
 
     /// Receives from the next child and reduces.

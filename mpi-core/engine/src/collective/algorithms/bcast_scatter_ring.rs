@@ -1,67 +1,15 @@
-//! Broadcast. The buffer is `Output` on all ranks; ranks are counted from the root.
+//! Broadcast by scatter and ring. The buffer is `Output` on all ranks; ranks are counted from the root.
 
 use super::binomial::Node;
+use super::{Candidate, Generator, MessageThresholds};
 use crate::collective::operation::{Id, Place, Round};
 use crate::collective::shape::Shape;
-
-/// A binomial tree through which the message flows in segments, so that a rank passes on what it has while the rest is
-/// still coming. With one segment it is the plain binomial tree.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PipelinedTree {
-    segment: usize,
-    offset: usize,
-    /// What comes next in this segment: the receive, or the child of this number (counted down).
-    next: Option<u32>,
-    received: Id,
-}
-
-impl PipelinedTree {
-    /// With segments of this many bytes, at least 1.
-    pub(in crate::collective) fn new(segment: usize) -> PipelinedTree {
-        PipelinedTree {
-            segment,
-            offset: 0,
-            next: None,
-            received: Id::NONE,
-        }
-    }
-
-    pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
-        let node = Node::new(shape.relative(), shape.size);
-        let place = Place::output(self.offset);
-        let bytes = self.segment.min(shape.bytes() - self.offset);
-        if bytes == 0 {
-            return false;
-        }
-        let left = match self.next {
-            None => {
-                if let Some(parent) = node.parent() {
-                    self.received = out.recv(shape.absolute(parent), place, bytes, &[]);
-                }
-                node.children()
-            }
-            // The child with the largest subtree first.
-            Some(left) => {
-                let child = node.child(left - 1);
-                out.send(shape.absolute(child.at()), place, bytes, &[self.received]);
-                left - 1
-            }
-        };
-        if left == 0 {
-            self.offset += bytes;
-            self.next = None;
-        } else {
-            self.next = Some(left);
-        }
-        true
-    }
-}
 
 /// Van de Geijn's broadcast: one block for each rank is scattered down a binomial tree, then the blocks travel around a
 /// ring. Every rank sends and receives the message about once, however many there are. A rank inside the tree keeps the
 /// blocks of its whole subtree, which the ring leaves out.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ScatterRing {
+pub(in crate::collective) struct BcastScatterRing {
     phase: Phase,
     scattered: Id,
     received: Id,
@@ -76,14 +24,23 @@ enum Phase {
     Ring(u32),
 }
 
-impl ScatterRing {
-    pub(in crate::collective) const START: ScatterRing = ScatterRing {
-        phase: Phase::Receive,
-        scattered: Id::NONE,
-        received: Id::NONE,
-    };
+impl Candidate for BcastScatterRing {
+    fn suits(shape: &Shape, limits: &MessageThresholds) -> bool {
+        let (bytes, size) = (shape.bytes(), shape.size as usize);
+        size > 2 && bytes >= limits.bcast_scatter && bytes / size >= limits.bcast_block
+    }
 
-    pub(in crate::collective) fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
+    fn start(_: &Shape, _: &MessageThresholds) -> BcastScatterRing {
+        BcastScatterRing {
+            phase: Phase::Receive,
+            scattered: Id::NONE,
+            received: Id::NONE,
+        }
+    }
+}
+
+impl Generator for BcastScatterRing {
+    fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
         let size = shape.size;
         let node = Node::new(shape.relative(), size);
         let block = shape.bytes().div_ceil(size as usize);
