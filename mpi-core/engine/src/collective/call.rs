@@ -31,29 +31,29 @@ unsafe impl Send for Call {}
 /// Memory between the program's buffers and the schedule's.
 #[derive(Default)]
 pub(crate) struct Staging {
-    pub(crate) memory: Vec<Scratch>,
-    pub(crate) before: Vec<Move>,
-    pub(crate) after: Vec<Move>,
+    memory: Vec<Scratch>,
+    before: Vec<StagedItems>,
+    after: Vec<StagedItems>,
 }
 
 /// Data of the program and where they are for the schedule.
-pub(crate) struct Move {
+pub(crate) struct StagedItems {
     pub(crate) items: Type,
     pub(crate) count: usize,
     pub(crate) user: *mut u8,
-    pub(crate) own: Own,
+    pub(crate) staged: Staged,
 }
 
 /// The call's own place for some items.
 #[derive(Clone, Copy)]
-pub(crate) enum Own {
+pub(crate) enum Staged {
     /// Packed.
     Packed(*mut u8),
     /// As in the program's buffer, the first item at this address.
-    Same(*mut u8),
+    Unpacked(*mut u8),
 }
 
-impl Move {
+impl StagedItems {
     fn bytes(&self) -> usize {
         self.items.size() as usize * self.count
     }
@@ -64,9 +64,9 @@ impl Move {
         let (count, bytes) = (self.count, self.bytes());
         // SAFETY: the caller's promise; `packed` has room for the items.
         unsafe {
-            match self.own {
-                Own::Packed(to) => self.items.pack(count, self.user, 0..bytes, to),
-                Own::Same(to) => relay(&self.items, count, self.user, to),
+            match self.staged {
+                Staged::Packed(to) => self.items.pack(count, self.user, 0..bytes, to),
+                Staged::Unpacked(to) => relay(&self.items, count, self.user, to),
             }
         }
     }
@@ -77,9 +77,9 @@ impl Move {
         let (count, bytes) = (self.count, self.bytes());
         // SAFETY: the caller's promise; `packed` holds the items.
         unsafe {
-            match self.own {
-                Own::Packed(from) => self.items.unpack(count, self.user, 0..bytes, from),
-                Own::Same(from) => relay(&self.items, count, from, self.user),
+            match self.staged {
+                Staged::Packed(from) => self.items.unpack(count, self.user, 0..bytes, from),
+                Staged::Unpacked(from) => relay(&self.items, count, from, self.user),
             }
         }
     }
@@ -100,6 +100,24 @@ unsafe fn relay(items: &Type, count: usize, from: *const u8, to: *mut u8) {
 }
 
 impl Staging {
+    /// More memory, for as long as the call lives.
+    pub(crate) fn memory(&mut self, bytes: usize) -> RawBufMut {
+        let mut memory = Scratch::default();
+        let ptr = memory.reserve(bytes).ptr;
+        self.memory.push(memory);
+        RawBufMut { ptr, len: bytes }
+    }
+
+    /// Items to be moved before the schedule starts.
+    pub(crate) fn add_before(&mut self, items: StagedItems) {
+        self.before.push(items);
+    }
+
+    /// Items to be moved after the schedule has ended well.
+    pub(crate) fn add_after(&mut self, items: StagedItems) {
+        self.after.push(items);
+    }
+
     /// Before the schedule starts.
     ///
     /// # Safety

@@ -2,7 +2,7 @@
 //!
 //! Blocking, nonblocking and persistent collectives are the same [`Running`]: what differs is who calls [`Running::step`].
 //! At most `WINDOW` operations are looked at at a time, so memory depends neither on the number of ranks nor on the
-//! length of the message. What a message is, how it is matched and who waits is the [`Wire`]'s business.
+//! length of the message. What a message is, how it is matched and who waits is the [`Carrier`]'s business.
 
 use core::mem::MaybeUninit;
 use core::ptr::copy_nonoverlapping;
@@ -17,7 +17,7 @@ use crate::op::Reduction;
 
 /// What a schedule needs of the engine: messages between the ranks of one communicator, apart from the user's, that
 /// arrive between two ranks in the order of `send`, and are matched by `peer` and `tag` in the order of `recv`.
-pub(crate) trait Wire {
+pub(crate) trait Carrier {
     /// A message that has not finished yet.
     type Request;
 
@@ -116,7 +116,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
     /// # Safety
     /// The buffers of `operands` are valid for what the schedule's shape says, do not overlap (but for `input` in
     /// place), and nobody else touches them until [`Running::step`] has said that the collective is finished or failed.
-    /// The value is not dropped before then, and all steps get the same wire.
+    /// The value is not dropped before then, and all steps get the same carrier.
     pub(crate) unsafe fn new(schedule: &Schedule, operands: Operands) -> Self {
         let () = Self::FITS;
         assert!(
@@ -141,7 +141,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
 
     /// Does all that can be done without waiting. Returns whether the collective has finished. After an error nothing of
     /// it is under way any more, and it cannot be continued.
-    pub(crate) fn step<W: Wire<Request = R>>(&mut self, wire: &mut W) -> Result<bool> {
+    pub(crate) fn step<W: Carrier<Request = R>>(&mut self, carrier: &mut W) -> Result<bool> {
         if self.failed {
             return Err(Error::new(
                 ErrorClass::OTHER,
@@ -159,11 +159,11 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                     }
                 };
             }
-            match self.pass(wire) {
+            match self.pass(carrier) {
                 Ok(true) => {}
                 Ok(false) => return Ok(false),
                 Err(error) => {
-                    self.withdraw(wire);
+                    self.withdraw(carrier);
                     return Err(error);
                 }
             }
@@ -187,7 +187,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
 
     /// Looks at every operation of the window once. Returns whether the window has moved on.
     #[inline]
-    fn pass<W: Wire<Request = R>>(&mut self, wire: &mut W) -> Result<bool> {
+    fn pass<W: Carrier<Request = R>>(&mut self, carrier: &mut W) -> Result<bool> {
         for number in self.first..self.next {
             let slot = number as usize % WINDOW;
             let bit = 1 << slot;
@@ -197,7 +197,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
             let done = if self.started & bit != 0 {
                 let request = &mut self.requests[slot];
                 let done = match request {
-                    Some(request) => wire.poll(request),
+                    Some(request) => carrier.poll(request),
                     None => Ok(true),
                 };
                 if !matches!(done, Ok(false)) {
@@ -209,13 +209,13 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                 if !self.may_start(number, &operation) {
                     continue;
                 }
-                if !self.is_ready(wire, &operation.action)? {
+                if !self.is_ready(carrier, &operation.action)? {
                     continue;
                 }
                 self.started |= bit;
                 let request = match self.disagreement {
-                    None => self.start(wire, &operation.action),
-                    Some(_) => self.start_anyway(wire, &operation.action),
+                    None => self.start(carrier, &operation.action),
+                    Some(_) => self.start_anyway(carrier, &operation.action),
                 };
                 let request = self.go_on(request, None)?;
                 let done = request.is_none();
@@ -253,22 +253,22 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
 
     /// As [`Running::start`], where the data are not what they should be.
     #[cold]
-    fn start_anyway<W: Wire<Request = R>>(
+    fn start_anyway<W: Carrier<Request = R>>(
         &self,
-        wire: &mut W,
+        carrier: &mut W,
         action: &Action,
     ) -> Result<Option<R>> {
         match action {
             // SAFETY: nothing is read.
             Action::Send { to, .. } => unsafe {
-                wire.send(*to as i32, self.operands.tag, RawBuf::EMPTY)
+                carrier.send(*to as i32, self.operands.tag, RawBuf::EMPTY)
             },
             Action::Reduce { .. } | Action::Copy { .. } => Ok(None),
             Action::Post { turn, .. } => {
-                wire.announce(self.turn(*turn), IN_DISAGREEMENT);
-                self.start(wire, action)
+                carrier.announce(self.turn(*turn), IN_DISAGREEMENT);
+                self.start(carrier, action)
             }
-            _ => self.start(wire, action),
+            _ => self.start(carrier, action),
         }
     }
 
@@ -312,9 +312,9 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
 
     /// Whether the other members have done what an operation waits for. An error if they mean another call than this one.
     #[inline]
-    fn is_ready<W: Wire<Request = R>>(&self, wire: &W, action: &Action) -> Result<bool> {
+    fn is_ready<W: Carrier<Request = R>>(&self, carrier: &W, action: &Action) -> Result<bool> {
         match *action {
-            Action::Enter { turn } => Ok(wire.is_free(self.turn(turn))),
+            Action::Enter { turn } => Ok(carrier.is_free(self.turn(turn))),
             Action::Await {
                 turn,
                 step,
@@ -322,13 +322,13 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                 end,
             } => {
                 let turn = self.turn(turn);
-                if !(first..end).all(|member| wire.has_posted(member, turn, step)) {
+                if !(first..end).all(|member| carrier.has_posted(member, turn, step)) {
                     return Ok(false);
                 }
                 let shape = self.operations.shape();
                 (first..end)
                     .try_for_each(|member| {
-                        in_agreement(shape, member, wire.announced(member, turn))
+                        in_agreement(shape, member, carrier.announced(member, turn))
                     })
                     .map(|()| true)
             }
@@ -342,7 +342,11 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
     }
 
     #[inline]
-    fn start<W: Wire<Request = R>>(&self, wire: &mut W, action: &Action) -> Result<Option<R>> {
+    fn start<W: Carrier<Request = R>>(
+        &self,
+        carrier: &mut W,
+        action: &Action,
+    ) -> Result<Option<R>> {
         let Operands {
             ref reduction, tag, ..
         } = self.operands;
@@ -351,19 +355,19 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
         // it writes (proven for every algorithm by the tests of this module).
         unsafe {
             match *action {
-                Action::Send { to, from, bytes } => wire.send(
+                Action::Send { to, from, bytes } => carrier.send(
                     to as i32,
                     tag,
                     RawBuf {
-                        ptr: self.source(wire, from),
+                        ptr: self.source(carrier, from),
                         len: bytes,
                     },
                 ),
-                Action::Recv { from, into, bytes } => wire.recv(
+                Action::Recv { from, into, bytes } => carrier.recv(
                     from as i32,
                     tag,
                     RawBufMut {
-                        ptr: self.target(wire, into),
+                        ptr: self.target(carrier, into),
                         len: bytes,
                     },
                 ),
@@ -376,31 +380,35 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                     let reduction = reduction
                         .as_ref()
                         .expect("a schedule that reduces has an operation");
-                    let (left, result) = (self.source(wire, from), self.target(wire, into));
+                    let (left, result) = (self.source(carrier, from), self.target(carrier, into));
                     if with == into {
                         reduction.apply(left, result, count);
                     } else {
                         let items = (count, self.operations.shape().width);
-                        reduction.combine(left, self.source(wire, with), result, items);
+                        reduction.combine(left, self.source(carrier, with), result, items);
                     }
                     Ok(None)
                 }
                 Action::Copy { from, into, bytes } => {
-                    copy_nonoverlapping(self.source(wire, from), self.target(wire, into), bytes);
+                    copy_nonoverlapping(
+                        self.source(carrier, from),
+                        self.target(carrier, into),
+                        bytes,
+                    );
                     Ok(None)
                 }
                 Action::Post { turn, step } => {
-                    wire.post(self.turn(turn), step);
+                    carrier.post(self.turn(turn), step);
                     Ok(None)
                 }
                 Action::Finish { turn } => {
-                    wire.finish_turn(self.turn(turn));
+                    carrier.finish_turn(self.turn(turn));
                     Ok(None)
                 }
                 // What they wait for has happened: see `is_ready`.
                 Action::Enter { turn } => {
                     let bytes = self.operations.shape().bytes();
-                    wire.announce(self.turn(turn), bytes as u64);
+                    carrier.announce(self.turn(turn), bytes as u64);
                     Ok(None)
                 }
                 Action::Await { .. } | Action::Join => Ok(None),
@@ -409,15 +417,15 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
     }
 
     #[inline]
-    fn source<W: Wire<Request = R>>(&self, wire: &W, place: Place) -> *const u8 {
+    fn source<W: Carrier<Request = R>>(&self, carrier: &W, place: Place) -> *const u8 {
         match place.buffer {
             Buffer::Input => self.operands.input.ptr.wrapping_add(place.offset),
-            _ => self.target(wire, place),
+            _ => self.target(carrier, place),
         }
     }
 
     #[inline]
-    fn target<W: Wire<Request = R>>(&self, wire: &W, place: Place) -> *mut u8 {
+    fn target<W: Carrier<Request = R>>(&self, carrier: &W, place: Place) -> *mut u8 {
         let buffer = match place.buffer {
             Buffer::Output => self.operands.output.ptr,
             Buffer::Scratch => self.operands.scratch.ptr,
@@ -425,7 +433,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                 member,
                 turn,
                 in_line,
-            } => wire.slot(member, self.turn(turn), in_line),
+            } => carrier.slot(member, self.turn(turn), in_line),
             Buffer::Input => unreachable!("a schedule never writes its input"),
         };
         buffer.wrapping_add(place.offset)
@@ -433,16 +441,16 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
 
     /// Ends a collective that is under way: see [`Running::step`] after an error.
     #[cold]
-    pub(crate) fn give_up<W: Wire<Request = R>>(&mut self, wire: &mut W) {
-        self.withdraw(wire);
+    pub(crate) fn give_up<W: Carrier<Request = R>>(&mut self, carrier: &mut W) {
+        self.withdraw(carrier);
     }
 
     #[cold]
-    fn withdraw<W: Wire<Request = R>>(&mut self, wire: &mut W) {
+    fn withdraw<W: Carrier<Request = R>>(&mut self, carrier: &mut W) {
         self.failed = true;
         for request in &mut self.requests {
             if let Some(request) = request.take() {
-                wire.withdraw(request);
+                carrier.withdraw(request);
             }
         }
     }

@@ -59,7 +59,7 @@ impl<W: Watch> Turn<'_, W> {
         reduction: Option<&Reduction>,
     ) -> Result<()> {
         // SAFETY: the caller's promise.
-        let done = unsafe { self.exchange(collective, buffers, reduction) };
+        let done = unsafe { self.perform(collective, buffers, reduction) };
         self.board.finish(self.number);
         done
     }
@@ -67,7 +67,7 @@ impl<W: Watch> Turn<'_, W> {
     /// # Safety
     /// As [`Turn::play`].
     #[inline]
-    unsafe fn exchange(
+    unsafe fn perform(
         &self,
         collective: Collective,
         (input, output): (RawBuf, RawBufMut),

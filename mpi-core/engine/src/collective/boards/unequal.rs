@@ -193,7 +193,7 @@ impl<W: Watch> Turn<'_, W> {
         buffers: (RawBuf, RawBufMut),
     ) -> (u64, Result<()>) {
         // SAFETY: the caller's promise.
-        let done = unsafe { self.exchange_unequal(call, turn, buffers) };
+        let done = unsafe { self.deal_blocks(call, turn, buffers) };
         let longest = self.longest(call, turn);
         self.board.finish(self.number);
         match longest {
@@ -220,7 +220,7 @@ impl<W: Watch> Turn<'_, W> {
 
     /// # Safety
     /// As of [`Turn::deal`].
-    unsafe fn exchange_unequal(
+    unsafe fn deal_blocks(
         &self,
         call: &Unequal,
         turn: usize,

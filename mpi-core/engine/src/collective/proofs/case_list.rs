@@ -74,8 +74,10 @@ fn among_nodes(collective: Collective, shape: Shape, placed: Placed, with_board:
     found.unwrap_or_else(|| select::flat(collective, shape, &TINY))
 }
 
+type Choose = fn(Shape) -> Schedule;
+
 /// What needs more than a shape.
-const SPECIAL: &[(Kind, fn(Shape) -> Schedule)] = &[
+const SPECIAL: &[(Kind, Choose)] = &[
     (Kind::Allgatherv, |s| {
         let starts = starts((0..s.size).map(|from| unequal(s.count, from, 0)));
         let blocks = starts.windows(2).map(|pair| (pair[0], pair[1] - pair[0]));

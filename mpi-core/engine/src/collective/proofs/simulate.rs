@@ -9,7 +9,7 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 
 use super::case::{Case, Choice, Kind, WIDTH};
 use crate::callback::Callback;
-use crate::collective::run::{Operands, Running, Wire};
+use crate::collective::run::{Carrier, Operands, Running};
 use crate::collective::scratch::Scratch;
 use crate::collective::shape::Collective;
 use crate::error::{Error, ErrorClass, Result};
@@ -217,7 +217,7 @@ struct Rank<'a> {
     network: &'a RefCell<Network>,
 }
 
-impl Wire for Rank<'_> {
+impl Carrier for Rank<'_> {
     type Request = usize;
 
     unsafe fn send(&mut self, peer: i32, tag: i32, buffer: RawBuf) -> Result<Option<usize>> {
@@ -487,12 +487,12 @@ pub(in crate::collective) fn simulate<const WINDOW: usize>(cases: &[Case], seed:
             .step_by(size as usize)
         {
             if let Some(running) = &mut party.running {
-                let mut wire = Rank {
+                let mut carrier = Rank {
                     rank,
                     case: &cases[party.call],
                     network: &network,
                 };
-                if running.step(&mut wire).expect("no link goes down") {
+                if running.step(&mut carrier).expect("no link goes down") {
                     party.running = None;
                 }
             }
@@ -548,17 +548,17 @@ fn after_an_error_nothing_is_under_way() {
     network.borrow_mut().sends_left = 5;
     let mut party = Party::<16>::new(&case, 0, 1, 0, &[7; 100], &mut Random::new(2));
     let running = party.running.as_mut().expect("new");
-    let mut wire = Rank {
+    let mut carrier = Rank {
         rank: 0,
         case: &case,
         network: &network,
     };
     assert_eq!(
-        running.step(&mut wire).unwrap_err().class(),
+        running.step(&mut carrier).unwrap_err().class(),
         ErrorClass::OTHER
     );
     assert!(
-        running.step(&mut wire).is_err(),
+        running.step(&mut carrier).is_err(),
         "it goes on after an error"
     );
     let network = network.borrow();

@@ -6,8 +6,8 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 use ferrite_shm::Board;
 
 use crate::collective::{
-    Call, Collective, Function, Operands, Running, Schedule, Shape, Thresholds, Turn, Unequal,
-    Watch, Wire, select,
+    Call, Carrier, Collective, Function, Operands, Running, Schedule, Shape, Thresholds, Turn,
+    Unequal, Watch, select,
 };
 use crate::engine::Engine;
 use crate::engine::communicators::{Arguments, Calls, CommData};
@@ -145,7 +145,7 @@ impl Engine {
             }
             return done;
         }
-        let wire = CollectiveWire {
+        let carrier = CommCarrier {
             engine: self,
             comm: data,
             some: None,
@@ -158,7 +158,7 @@ impl Engine {
         let outcome = unsafe {
             self.run_on(
                 Some(call),
-                wire,
+                carrier,
                 schedule,
                 (input, output),
                 reduction,
@@ -216,14 +216,14 @@ impl Engine {
         done
     }
 
-    /// Runs a schedule over a wire, with the tag and the first turn of its board that it has.
+    /// Runs a schedule over a carrier, with the tag and the first turn of its board that it has.
     ///
     /// # Safety
     /// As of [`Engine::run_collective`].
     pub(in crate::engine) unsafe fn run_on(
         &self,
         call: Option<&InCall<'_>>,
-        mut wire: CollectiveWire<'_>,
+        mut carrier: CommCarrier<'_>,
         schedule: &Schedule,
         (input, output): (RawBuf, RawBufMut),
         reduction: Option<Reduction>,
@@ -246,7 +246,7 @@ impl Engine {
         let mut step = || {
             // Before: what came first may have ended the call well.
             let is_refuted = call.is_some_and(InCall::is_refuted);
-            outcome = running.step(&mut wire);
+            outcome = running.step(&mut carrier);
             // `MPI_Finalize` ends with a barrier to which not all need come.
             is_refuted || !matches!(outcome, Ok(false)) || self.progress.departed().all_are_there()
         };
@@ -261,7 +261,7 @@ impl Engine {
         if let (Ok(false), Some(call)) = (&outcome, call)
             && call.is_refuted()
         {
-            running.give_up(&mut wire);
+            running.give_up(&mut carrier);
             outcome = Err(call.calls.refutation(call.number));
         }
         memory.trim(SCRATCH_KEPT);
@@ -329,14 +329,14 @@ impl Engine {
         buffers: (RawBuf, RawBufMut),
         tag: i32,
     ) -> Result<()> {
-        let wire = CollectiveWire {
+        let carrier = CommCarrier {
             engine: self,
             comm,
             some: Some(members),
             board: None,
         };
         // SAFETY: the caller's promise.
-        unsafe { self.run_on(None, wire, schedule, buffers, None, (tag, 0)) }
+        unsafe { self.run_on(None, carrier, schedule, buffers, None, (tag, 0)) }
     }
 
     /// Where one algorithm gives way to another.
@@ -408,7 +408,7 @@ fn shape(comm: &CommData, bytes: usize) -> Shape {
 const SCRATCH_KEPT: usize = 1 << 20;
 
 /// Carries one communicator's collective messages.
-pub(in crate::engine) struct CollectiveWire<'a> {
+pub(in crate::engine) struct CommCarrier<'a> {
     pub(in crate::engine) engine: &'a Engine,
     pub(in crate::engine) comm: &'a CommData,
     /// Those that the schedule's ranks are among, when they are not all. Messages go by the ranks of the communicator all the
@@ -417,7 +417,7 @@ pub(in crate::engine) struct CollectiveWire<'a> {
     pub(in crate::engine) board: Option<&'a Board>,
 }
 
-impl Wire for CollectiveWire<'_> {
+impl Carrier for CommCarrier<'_> {
     type Request = RequestRef;
 
     unsafe fn send(&mut self, peer: i32, tag: i32, buffer: RawBuf) -> Result<Option<RequestRef>> {
@@ -510,7 +510,7 @@ impl Wire for CollectiveWire<'_> {
     }
 }
 
-impl CollectiveWire<'_> {
+impl CommCarrier<'_> {
     #[inline]
     fn board(&self) -> &Board {
         let board = self.board;

@@ -8,7 +8,7 @@ use core::mem;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::calls::Waits;
-use super::executor::CollectiveWire;
+use super::executor::CommCarrier;
 use crate::Result;
 use crate::collective::{Call, Operands, Running, Scratch};
 use crate::engine::Engine;
@@ -205,7 +205,7 @@ impl Engine {
         let body = unsafe { request.body() };
         let extra = body.extra.as_mut().expect("a collective's request");
         let collective = extra.collective.as_mut().expect("a collective's request");
-        let mut wire = CollectiveWire {
+        let mut carrier = CommCarrier {
             engine: self,
             comm: request.data().comm(),
             some: None,
@@ -215,9 +215,9 @@ impl Engine {
         let (calls, number) = (&collective.calls, collective.number);
         // Before: what came first may have ended the call well.
         let is_refuted = calls.is_refuted(number);
-        match running.step(&mut wire) {
+        match running.step(&mut carrier) {
             Ok(false) if is_refuted => {
-                running.give_up(&mut wire);
+                running.give_up(&mut carrier);
                 body.error = Some(calls.refutation(number));
             }
             Ok(false) => return false,

@@ -6,7 +6,7 @@ mod executor;
 mod forms;
 
 pub use calls::{Types, Vectors, Waits, check_reduce_local};
-pub(in crate::engine) use executor::CollectiveWire;
+pub(in crate::engine) use executor::CommCarrier;
 
 use crate::collective::Scratch;
 use crate::sync::{Class, ClassLock};

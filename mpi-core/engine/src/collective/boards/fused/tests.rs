@@ -11,7 +11,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::*;
 use crate::collective::proofs::simulate::Random;
-use crate::collective::{Operands, Running, Schedule, Thresholds, Wire, select};
+use crate::collective::{Carrier, Operands, Running, Schedule, Thresholds, select};
 use crate::handle::{Datatype, Op};
 use crate::{Error, ErrorClass};
 
@@ -57,7 +57,7 @@ impl Watch for Yield {
 /// A board and nothing else: these calls send no messages.
 struct OnlyBoard<'a>(&'a Board);
 
-impl Wire for OnlyBoard<'_> {
+impl Carrier for OnlyBoard<'_> {
     type Request = ();
 
     unsafe fn send(&mut self, _: i32, _: i32, _: RawBuf) -> Result<Option<()>> {

@@ -11,12 +11,8 @@ use super::arguments::{all_counts, check_buffer};
 use super::builder::{Builder, Items};
 use super::equal_blocks::{receive, send};
 use super::operand::Operand;
-use super::vectors::{Vectors, lay_received, lay_sent, list};
-use crate::collective::Block;
-use crate::collective::Call;
-use crate::collective::Parts;
-use crate::collective::Place;
-use crate::collective::{Function, Shape, select};
+use super::vectors::{Vectors, blocks_of, stage_received, stage_sent};
+use crate::collective::{Block, Call, Function, Parts, Place, Shape, select};
 use crate::datatype::Argument;
 use crate::engine::CommData;
 use crate::handle::Datatype;
@@ -97,7 +93,7 @@ fn items_of_remote(name: &str, comm: &CommData, (at, count, dt): Given) -> Resul
     Items::new(name, at, all_counts(count, comm.peers())?, items)
 }
 
-fn exchange(
+fn direct(
     comm: &CommData,
     builder: Builder,
     sent: (RawBuf, Vec<Block>),
@@ -111,7 +107,7 @@ const NOTHING_SENT: (RawBuf, Vec<Block>) = (RawBuf::EMPTY, Vec::new());
 const NOTHING_RECEIVED: (RawBufMut, Vec<Block>) = (RawBufMut::EMPTY, Vec::new());
 
 fn nothing(comm: &CommData, function: Function) -> Call {
-    exchange(comm, Builder::new(function), NOTHING_SENT, NOTHING_RECEIVED)
+    direct(comm, Builder::new(function), NOTHING_SENT, NOTHING_RECEIVED)
 }
 
 /// `MPI_Barrier`: nobody leaves before all of the other group have come.
@@ -125,7 +121,7 @@ pub(super) fn barrier(comm: &CommData) -> Call {
     let output = builder.memory(comm.peers() as usize);
     let sends = same(remote(comm), Place::input(0), 1);
     let receives = each(comm, 1, Place::output);
-    exchange(comm, builder, (input, sends), (output, receives))
+    direct(comm, builder, (input, sends), (output, receives))
 }
 
 /// `MPI_Bcast`
@@ -136,12 +132,12 @@ pub(super) fn bcast(comm: &CommData, (buf, count, dt): Given, root: i32) -> Resu
         Root::Here => {
             let input = send(&mut builder, buf, count, dt)?;
             let sends = same(remote(comm), Place::input(0), input.len);
-            exchange(comm, builder, (input, sends), NOTHING_RECEIVED)
+            direct(comm, builder, (input, sends), NOTHING_RECEIVED)
         }
         Root::There(root) => {
             let output = receive(&mut builder, buf, count, dt)?;
             let receives = same(root..root + 1, Place::output(0), output.len);
-            exchange(comm, builder, NOTHING_SENT, (output, receives))
+            direct(comm, builder, NOTHING_SENT, (output, receives))
         }
     })
 }
@@ -155,7 +151,7 @@ pub(super) fn gather(comm: &CommData, sent: Given, received: Given, root: i32) -
             let all = items_of_remote("receive buffer", comm, received)?;
             let output = builder.receive(&all);
             let receives = each(comm, all.bytes / comm.peers() as usize, Place::output);
-            exchange(comm, builder, NOTHING_SENT, (output, receives))
+            direct(comm, builder, NOTHING_SENT, (output, receives))
         }
         Root::There(root) => to_root(comm, builder, sent, root)?,
     })
@@ -173,9 +169,9 @@ pub(super) fn gatherv(
         Root::Beside => nothing(comm, Function::Gatherv),
         Root::Here => {
             let all = received.check("receive buffer")?;
-            let laid = lay_received(&mut builder, all, None);
-            let receives = list(remote_ranks(comm), &laid, Place::output);
-            exchange(comm, builder, NOTHING_SENT, (laid.buffer, receives))
+            let contiguous = stage_received(&mut builder, all, None);
+            let receives = blocks_of(remote_ranks(comm), &contiguous, Place::output);
+            direct(comm, builder, NOTHING_SENT, (contiguous.buffer, receives))
         }
         Root::There(root) => to_root(comm, builder, sent, root)?,
     })
@@ -189,7 +185,7 @@ fn to_root(
 ) -> Result<Call> {
     let input = send(&mut builder, buf, count, dt)?;
     let sends = same(root..root + 1, Place::input(0), input.len);
-    Ok(exchange(comm, builder, (input, sends), NOTHING_RECEIVED))
+    Ok(direct(comm, builder, (input, sends), NOTHING_RECEIVED))
 }
 
 /// `MPI_Scatter`
@@ -201,7 +197,7 @@ pub(super) fn scatter(comm: &CommData, sent: Given, received: Given, root: i32) 
             let all = items_of_remote("send buffer", comm, sent)?;
             let input = builder.send(&all);
             let sends = each(comm, all.bytes / comm.peers() as usize, Place::input);
-            exchange(comm, builder, (input, sends), NOTHING_RECEIVED)
+            direct(comm, builder, (input, sends), NOTHING_RECEIVED)
         }
         Root::There(root) => from_root(comm, builder, received, root)?,
     })
@@ -219,12 +215,12 @@ pub(super) fn scatterv(
         Root::Beside => nothing(comm, Function::Scatterv),
         Root::Here => {
             let all = sent.check("send buffer")?;
-            let laid = lay_sent(&mut builder, all);
-            let sends = list(remote_ranks(comm), &laid, Place::input);
-            exchange(
+            let contiguous = stage_sent(&mut builder, all);
+            let sends = blocks_of(remote_ranks(comm), &contiguous, Place::input);
+            direct(
                 comm,
                 builder,
-                (laid.buffer.as_buf(), sends),
+                (contiguous.buffer.as_buf(), sends),
                 NOTHING_RECEIVED,
             )
         }
@@ -240,7 +236,7 @@ fn from_root(
 ) -> Result<Call> {
     let output = receive(&mut builder, buf, count, dt)?;
     let receives = same(root..root + 1, Place::output(0), output.len);
-    Ok(exchange(comm, builder, NOTHING_SENT, (output, receives)))
+    Ok(direct(comm, builder, NOTHING_SENT, (output, receives)))
 }
 
 /// `MPI_Allgather`
@@ -251,7 +247,7 @@ pub(super) fn allgather(comm: &CommData, (buf, count, dt): Given, received: Give
     let output = builder.receive(&all);
     let sends = same(remote(comm), Place::input(0), input.len);
     let receives = each(comm, all.bytes / comm.peers() as usize, Place::output);
-    Ok(exchange(comm, builder, (input, sends), (output, receives)))
+    Ok(direct(comm, builder, (input, sends), (output, receives)))
 }
 
 /// `MPI_Allgatherv`
@@ -263,14 +259,14 @@ pub(super) fn allgatherv(
     let mut builder = Builder::new(Function::Allgatherv);
     let input = send(&mut builder, buf, count, dt)?;
     let all = received.check("receive buffer")?;
-    let laid = lay_received(&mut builder, all, None);
+    let contiguous = stage_received(&mut builder, all, None);
     let sends = same(remote(comm), Place::input(0), input.len);
-    let receives = list(remote_ranks(comm), &laid, Place::output);
-    Ok(exchange(
+    let receives = blocks_of(remote_ranks(comm), &contiguous, Place::output);
+    Ok(direct(
         comm,
         builder,
         (input, sends),
-        (laid.buffer, receives),
+        (contiguous.buffer, receives),
     ))
 }
 
@@ -283,7 +279,7 @@ pub(super) fn alltoall(comm: &CommData, sent: Given, received: Given) -> Result<
     let peers = comm.peers() as usize;
     let sends = each(comm, sent.bytes / peers, Place::input);
     let receives = each(comm, received.bytes / peers, Place::output);
-    Ok(exchange(comm, builder, (input, sends), (output, receives)))
+    Ok(direct(comm, builder, (input, sends), (output, receives)))
 }
 
 /// `MPI_Alltoallv` and `MPI_Alltoallw`
@@ -293,12 +289,12 @@ pub(super) fn alltoallv(comm: &CommData, sent: Vectors<'_>, received: Vectors<'_
         sent.check("send buffer")?,
         received.check("receive buffer")?,
     );
-    let from = lay_sent(&mut builder, sent);
-    let into = lay_received(&mut builder, received, None);
+    let from = stage_sent(&mut builder, sent);
+    let into = stage_received(&mut builder, received, None);
     let peers = remote_ranks(comm);
-    let sends = list(peers.clone(), &from, Place::input);
-    let receives = list(peers, &into, Place::output);
-    Ok(exchange(
+    let sends = blocks_of(peers.clone(), &from, Place::input);
+    let receives = blocks_of(peers, &into, Place::output);
+    Ok(direct(
         comm,
         builder,
         (from.buffer.as_buf(), sends),

@@ -4,8 +4,8 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 
 use super::arguments::check_buffer;
 use crate::Result;
-use crate::collective::call::{Call, Move, Own, Staging};
-use crate::collective::{Function, IN_PLACE, Schedule, Scratch, Unequal};
+use crate::collective::call::{Call, Staged, StagedItems, Staging};
+use crate::collective::{Function, IN_PLACE, Schedule, Unequal};
 use crate::datatype::{Argument, Type};
 use crate::op::Reduction;
 
@@ -92,26 +92,20 @@ impl Builder {
 
     /// Memory of the call's own.
     pub(super) fn memory(&mut self, bytes: usize) -> RawBufMut {
-        let mut memory = Scratch::default();
-        let reserved = memory.reserve(bytes);
-        self.staging().memory.push(memory);
-        RawBufMut {
-            ptr: reserved.ptr,
-            len: bytes,
-        }
+        self.staging().memory(bytes)
     }
 
     /// Items to be packed to a place before the call starts.
     pub(super) fn pack(&mut self, items: &Items, to: *mut u8) {
-        self.add(items, Own::Packed(to), true);
+        self.add(items, Staged::Packed(to), true);
     }
 
     /// Items to be unpacked from a place when the call has ended.
     pub(super) fn unpack(&mut self, items: &Items, from: *mut u8) {
-        self.add(items, Own::Packed(from), false);
+        self.add(items, Staged::Packed(from), false);
     }
 
-    pub(super) fn add(&mut self, items: &Items, own: Own, before: bool) {
+    pub(super) fn add(&mut self, items: &Items, staged: Staged, before: bool) {
         if items.bytes == 0 {
             return;
         }
@@ -119,16 +113,16 @@ impl Builder {
             Argument::Typed(type_map) => (type_map.clone(), items.count as usize),
             Argument::Plain(_) => (Type::byte(), items.bytes),
         };
-        let part = Move {
+        let part = StagedItems {
             items: type_map,
             count,
             user: items.at,
-            own,
+            staged,
         };
         let staging = self.staging();
         match before {
-            true => staging.before.push(part),
-            false => staging.after.push(part),
+            true => staging.add_before(part),
+            false => staging.add_after(part),
         }
     }
 

@@ -10,8 +10,7 @@ use super::arguments::{all_counts, check_buffer, check_overlap, check_own, check
 use super::between_groups;
 use super::builder::{Builder, Items};
 use crate::Result;
-use crate::collective::Call;
-use crate::collective::{Collective, Function, IN_PLACE, Schedule, Shape, select};
+use crate::collective::{Call, Collective, Function, IN_PLACE, Schedule, Shape, select};
 use crate::datatype::Argument;
 use crate::engine::{CommData, Engine};
 use crate::handle::{Comm, Datatype};

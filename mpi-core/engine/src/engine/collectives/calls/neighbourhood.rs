@@ -4,11 +4,8 @@ use super::Waits;
 use super::arguments::{check_buffer, check_own};
 use super::builder::{Builder, Items};
 use super::equal_blocks::{send, shape};
-use super::vectors::{Checked, Laid, Vectors, lay_received, lay_sent, list};
-use crate::collective::Block;
-use crate::collective::Call;
-use crate::collective::Place;
-use crate::collective::{Function, Schedule, Shape, select};
+use super::vectors::{Checked, Contiguous, Vectors, blocks_of, stage_received, stage_sent};
+use crate::collective::{Block, Call, Function, Place, Schedule, Shape, select};
 use crate::datatype::Argument;
 use crate::engine::{CommData, Engine};
 use crate::handle::{Comm, Datatype};
@@ -39,7 +36,7 @@ impl Engine {
         let with = neighbours(c)?;
         let number = with.sources.len();
         let received = equal_blocks("receive buffer", recvbuf, recvcount, recvtype, number)?;
-        gather_from(c, waits, with, (sendbuf, sendcount, sendtype), received)
+        allgather_from(c, waits, with, (sendbuf, sendcount, sendtype), received)
     }
 
     /// `MPI_Neighbor_allgatherv`
@@ -54,7 +51,7 @@ impl Engine {
     ) -> Result<Call> {
         let c = self.comm(comm)?;
         let received = received.check("receive buffer")?;
-        gather_from(
+        allgather_from(
             c,
             waits,
             neighbours(c)?,
@@ -82,7 +79,7 @@ impl Engine {
         let (out, back) = (with.destinations.len(), with.sources.len());
         let sent = equal_blocks("send buffer", from, sendcount, sendtype, out)?;
         let received = equal_blocks("receive buffer", into, recvcount, recvtype, back)?;
-        exchange_with(c, waits, with, sent, received)
+        alltoall_with(c, waits, with, sent, received)
     }
 
     /// `MPI_Neighbor_alltoallv` and `MPI_Neighbor_alltoallw`
@@ -96,7 +93,7 @@ impl Engine {
         let c = self.comm(comm)?;
         let sent = sent.check("send buffer")?;
         let received = received.check("receive buffer")?;
-        exchange_with(c, waits, neighbours(c)?, sent, received)
+        alltoall_with(c, waits, neighbours(c)?, sent, received)
     }
 }
 
@@ -130,7 +127,7 @@ fn equal_blocks(
     Ok(Checked::Items(blocks.collect()))
 }
 
-fn gather_from(
+fn allgather_from(
     comm: &CommData,
     waits: Waits,
     with: Neighbours,
@@ -139,8 +136,8 @@ fn gather_from(
 ) -> Result<Call> {
     let mut builder = Builder::new(Function::NeighborAllgather);
     let input = send(&mut builder, sendbuf, sendcount, sendtype)?;
-    let into = lay_received(&mut builder, received, None);
-    let from = Laid {
+    let into = stage_received(&mut builder, received, None);
+    let from = Contiguous {
         buffer: ferrite_fabric::RawBufMut::EMPTY,
         blocks: vec![(0, input.len); with.destinations.len()],
     };
@@ -148,7 +145,7 @@ fn gather_from(
     Ok(builder.call(schedule, input, into.buffer, None))
 }
 
-fn exchange_with(
+fn alltoall_with(
     comm: &CommData,
     waits: Waits,
     with: Neighbours,
@@ -156,18 +153,23 @@ fn exchange_with(
     received: Checked,
 ) -> Result<Call> {
     let mut builder = Builder::new(Function::NeighborAlltoall);
-    let from = lay_sent(&mut builder, sent);
-    let into = lay_received(&mut builder, received, None);
+    let from = stage_sent(&mut builder, sent);
+    let into = stage_received(&mut builder, received, None);
     let schedule = between(shape(comm, waits, 0, 0), &with, &from, &into)?;
     Ok(builder.call(schedule, from.buffer.as_buf(), into.buffer, None))
 }
 
-fn between(shape: Shape, with: &Neighbours, from: &Laid, into: &Laid) -> Result<Schedule> {
-    let sends = list(with.destinations.iter().copied(), from, Place::input);
+fn between(
+    shape: Shape,
+    with: &Neighbours,
+    from: &Contiguous,
+    into: &Contiguous,
+) -> Result<Schedule> {
+    let sends = blocks_of(with.destinations.iter().copied(), from, Place::input);
     let receives = if with.paired {
         // What goes down a dimension arrives from above: where both neighbours are one member, its first block is for the second place.
         let mut peers = with.sources.clone();
-        let mut swapped = Laid {
+        let mut swapped = Contiguous {
             buffer: into.buffer,
             blocks: into.blocks.clone(),
         };
@@ -176,9 +178,9 @@ fn between(shape: Shape, with: &Neighbours, from: &Laid, into: &Laid) -> Result<
             .blocks
             .chunks_exact_mut(2)
             .for_each(|pair| pair.swap(0, 1));
-        list(peers, &swapped, Place::output)
+        blocks_of(peers, &swapped, Place::output)
     } else {
-        list(with.sources.iter().copied(), into, Place::output)
+        blocks_of(with.sources.iter().copied(), into, Place::output)
     };
     // What a member sends to itself, edge by edge.
     let own = |blocks: &[Block]| -> Vec<usize> {

@@ -5,7 +5,7 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 use super::Waits;
 use super::builder::{Builder, Items};
 use crate::collective::Shape;
-use crate::collective::call::Own;
+use crate::collective::call::Staged;
 use crate::datatype::{Argument, Type};
 use crate::handle::{Datatype, Op};
 use crate::op::{self, Reduction, Vector};
@@ -18,10 +18,10 @@ pub(super) struct Operand {
     pub(super) commutative: bool,
     pub(super) reduction: Reduction,
     /// A vector of a derived type that counts as one element of the schedule.
-    vector: Option<Whole>,
+    vector: Option<DerivedVector>,
 }
 
-struct Whole {
+struct DerivedVector {
     items: Type,
     count: i64,
     /// From the beginning of the memory to the address of the first item.
@@ -80,7 +80,7 @@ impl Operand {
             width: width.max(1).next_multiple_of(16),
             commutative,
             reduction: Reduction::of_vectors(op, datatype, vector)?,
-            vector: Some(Whole {
+            vector: Some(DerivedVector {
                 items,
                 count,
                 address,
@@ -123,10 +123,10 @@ impl Operand {
                 ptr: buf,
                 len: self.bytes(),
             },
-            Some(whole) => {
+            Some(vector) => {
                 let memory = builder.memory(self.bytes());
-                let own = Own::Same(memory.ptr.wrapping_offset(whole.address));
-                builder.add(&whole.items(buf.cast_mut(), 0, whole.count), own, true);
+                let staged = Staged::Unpacked(memory.ptr.wrapping_offset(vector.address));
+                builder.add(&vector.items(buf.cast_mut(), 0, vector.count), staged, true);
                 memory.as_buf()
             }
         }
@@ -139,14 +139,14 @@ impl Operand {
                 ptr: buf,
                 len: self.bytes(),
             },
-            Some(whole) => {
+            Some(vector) => {
                 let memory = builder.memory(self.bytes());
-                let own = Own::Same(memory.ptr.wrapping_offset(whole.address));
-                let items = whole.items(buf, 0, whole.count);
+                let staged = Staged::Unpacked(memory.ptr.wrapping_offset(vector.address));
+                let items = vector.items(buf, 0, vector.count);
                 if in_place {
-                    builder.add(&items, own, true);
+                    builder.add(&items, staged, true);
                 }
-                builder.add(&items, own, false);
+                builder.add(&items, staged, false);
                 memory
             }
         }
@@ -161,16 +161,16 @@ impl Operand {
         count: i64,
     ) -> RawBufMut {
         let memory = builder.memory(self.bytes());
-        if let Some(whole) = &self.vector {
-            let before = (first * whole.items.extent()) as isize;
-            let own = Own::Same(memory.ptr.wrapping_offset(whole.address + before));
-            builder.add(&whole.items(buf, 0, count), own, false);
+        if let Some(vector) = &self.vector {
+            let before = (first * vector.items.extent()) as isize;
+            let staged = Staged::Unpacked(memory.ptr.wrapping_offset(vector.address + before));
+            builder.add(&vector.items(buf, 0, count), staged, false);
         }
         memory
     }
 }
 
-impl Whole {
+impl DerivedVector {
     fn items(&self, at: *mut u8, first: i64, count: i64) -> Items {
         let all = Items {
             at,

@@ -7,12 +7,13 @@ use super::arguments::{check_buffer, check_own, check_root};
 use super::between_groups;
 use super::builder::Builder;
 use super::equal_blocks::{receive, send, shape};
-use super::vectors::{Checked, Vectors, lay_copies, lay_in_a_row, lay_received, lay_sent, list};
+use super::vectors::{
+    Checked, Vectors, blocks_of, stage_copies, stage_packed, stage_received, stage_sent,
+};
 use crate::Result;
-use crate::collective::Block;
-use crate::collective::Call;
-use crate::collective::Place;
-use crate::collective::{Collective, Function, IN_PLACE, Schedule, Shape, Thresholds, select};
+use crate::collective::{
+    Block, Call, Collective, Function, IN_PLACE, Place, Schedule, Shape, Thresholds, select,
+};
 use crate::engine::Engine;
 use crate::handle::{Comm, Datatype};
 
@@ -80,9 +81,9 @@ impl Engine {
             check_own(input.len, received.bytes(own))?;
             sends = to_root(root, input.len, Place::input(0));
         }
-        let laid = lay_received(&mut builder, received, None);
-        laid.check_apart(input)?;
-        let receives = list(0..c.size(), &laid, Place::output);
+        let contiguous = stage_received(&mut builder, received, None);
+        contiguous.check_apart(input)?;
+        let receives = blocks_of(0..c.size(), &contiguous, Place::output);
         let blocks = (sends, receives);
         let schedule = choose_unequal(
             (&mut builder, self.limits()),
@@ -91,7 +92,7 @@ impl Engine {
             None,
             blocks,
         );
-        Ok(builder.call(schedule, input, laid.buffer, None))
+        Ok(builder.call(schedule, input, contiguous.buffer, None))
     }
 
     /// `MPI_Scatterv`: the send arguments count at the root only, where `recvbuf` may be [`IN_PLACE`].
@@ -138,9 +139,9 @@ impl Engine {
             check_own(sent.bytes(own), output.len)?;
             receives = to_root(root, output.len, Place::output(0));
         }
-        let laid = lay_sent(&mut builder, sent);
-        laid.check_apart(output.as_buf())?;
-        let blocks = (list(0..c.size(), &laid, Place::input), receives);
+        let contiguous = stage_sent(&mut builder, sent);
+        contiguous.check_apart(output.as_buf())?;
+        let blocks = (blocks_of(0..c.size(), &contiguous, Place::input), receives);
         let schedule = choose_unequal(
             (&mut builder, self.limits()),
             Collective::Scatter,
@@ -148,7 +149,7 @@ impl Engine {
             None,
             blocks,
         );
-        Ok(builder.call(schedule, laid.buffer.as_buf(), output, None))
+        Ok(builder.call(schedule, contiguous.buffer.as_buf(), output, None))
     }
 
     /// `MPI_Allgatherv`: `sendbuf` may be [`IN_PLACE`], on all ranks.
@@ -178,18 +179,18 @@ impl Engine {
         // All see the same lengths, but only for themselves where the blocks lie.
         let is_equal = received.lengths().all(|length| length == bytes);
         let kept = in_place.then_some(own);
-        let mut laid = lay_received(&mut builder, received, kept);
-        let places = laid.blocks.iter().enumerate();
+        let mut contiguous = stage_received(&mut builder, received, kept);
+        let places = contiguous.blocks.iter().enumerate();
         let mut places = places.map(|(rank, (offset, _))| (rank * bytes, *offset));
         if is_equal && places.any(|(expected, offset)| expected != offset) {
-            laid = lay_in_a_row(&mut builder, Checked::Runs(laid), kept);
+            contiguous = stage_packed(&mut builder, Checked::Contiguous(contiguous), kept);
         }
         let input = if in_place {
-            laid.buffer.as_buf()
+            contiguous.buffer.as_buf()
         } else {
             let input = send(&mut builder, sendbuf, sendcount, sendtype)?;
             check_own(input.len, bytes)?;
-            laid.check_apart(input)?;
+            contiguous.check_apart(input)?;
             input
         };
         let shape = Shape {
@@ -198,20 +199,20 @@ impl Engine {
         };
         if is_equal {
             let schedule = self.choose(Collective::Allgather, (c, waits), shape);
-            return Ok(builder.call(schedule, input, laid.buffer, None));
+            return Ok(builder.call(schedule, input, contiguous.buffer, None));
         }
-        let total: usize = laid.blocks.iter().map(|(_, bytes)| bytes).sum();
+        let total: usize = contiguous.blocks.iter().map(|(_, bytes)| bytes).sum();
         let is_direct = select::is_direct_allgatherv(shape.size, total);
         let schedule = if is_direct || shape.board.is_some() {
-            let (offset, bytes) = laid.blocks[own];
+            let (offset, bytes) = contiguous.blocks[own];
             let place = match in_place {
                 true => Place::output(offset),
                 false => Place::input(0),
             };
             let peers = (0..shape.size).filter(|_| bytes > 0);
             let sends = peers.map(|peer| Block { peer, place, bytes }).collect();
-            let receives = list(0..c.size(), &laid, Place::output);
-            let longest = laid.blocks.iter().map(|(_, bytes)| *bytes).max();
+            let receives = blocks_of(0..c.size(), &contiguous, Place::output);
+            let longest = contiguous.blocks.iter().map(|(_, bytes)| *bytes).max();
             let blocks = (sends, receives);
             choose_unequal(
                 (&mut builder, self.limits()),
@@ -221,9 +222,9 @@ impl Engine {
                 blocks,
             )
         } else {
-            select::allgatherv_ring(shape, laid.blocks.into())
+            select::allgatherv_ring(shape, contiguous.blocks.into())
         };
-        Ok(builder.call(schedule, input, laid.buffer, None))
+        Ok(builder.call(schedule, input, contiguous.buffer, None))
     }
 
     /// `MPI_Alltoallv` and `MPI_Alltoallw`; `sent` is `None` for [`IN_PLACE`].
@@ -248,20 +249,20 @@ impl Engine {
             Some(sent) => {
                 let sent = sent.check("send buffer")?;
                 check_own(sent.bytes(own), received.bytes(own))?;
-                let from = lay_sent(&mut builder, sent);
-                let into = lay_received(&mut builder, received, None);
+                let from = stage_sent(&mut builder, sent);
+                let into = stage_received(&mut builder, received, None);
                 // What a rank sends to all may lie between what it receives: seen to is what it has for itself.
                 into.check_apart(from.block(own))?;
                 (from, into)
             }
             None => {
-                let from = lay_copies(&mut builder, received.clone());
-                (from, lay_received(&mut builder, received, None))
+                let from = stage_copies(&mut builder, received.clone());
+                (from, stage_received(&mut builder, received, None))
             }
         };
         let peers = 0..c.size();
-        let sends = list(peers.clone(), &from, Place::input);
-        let receives = list(peers, &into, Place::output);
+        let sends = blocks_of(peers.clone(), &from, Place::input);
+        let receives = blocks_of(peers, &into, Place::output);
         let (shape, blocks) = (shape(c, waits, 0, 0), (sends, receives));
         let schedule = choose_unequal(
             (&mut builder, self.limits()),

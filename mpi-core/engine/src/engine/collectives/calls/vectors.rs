@@ -4,8 +4,7 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 
 use super::arguments::{check_buffer, check_overlap};
 use super::builder::{Builder, Items};
-use crate::collective::Block;
-use crate::collective::Place;
+use crate::collective::{Block, Place};
 use crate::datatype::Argument;
 use crate::handle::Datatype;
 use crate::{Error, ErrorClass, Result};
@@ -36,7 +35,7 @@ pub struct Vectors<'a> {
 #[derive(Clone)]
 pub(super) enum Checked {
     /// Bytes in a row each, as they are in the program's buffer.
-    Runs(Laid),
+    Contiguous(Contiguous),
     /// Items of any type.
     Items(Vec<Items>),
 }
@@ -72,7 +71,7 @@ impl Vectors<'_> {
                 }
                 Ok((offset, bytes))
             });
-            return Ok(Checked::Runs(Laid::new(
+            return Ok(Checked::Contiguous(Contiguous::new(
                 self.buf,
                 blocks.collect::<Result<_>>()?,
             )));
@@ -96,7 +95,7 @@ impl Checked {
     /// The length of each block.
     pub(super) fn lengths(&self) -> impl Iterator<Item = usize> {
         let (runs, items) = match self {
-            Checked::Runs(laid) => (&laid.blocks[..], &[][..]),
+            Checked::Contiguous(contiguous) => (&contiguous.blocks[..], &[][..]),
             Checked::Items(items) => (&[][..], &items[..]),
         };
         let runs = runs.iter().map(|(_, bytes)| *bytes);
@@ -105,7 +104,7 @@ impl Checked {
 
     pub(super) fn bytes(&self, at: usize) -> usize {
         match self {
-            Checked::Runs(laid) => laid.blocks[at].1,
+            Checked::Contiguous(contiguous) => contiguous.blocks[at].1,
             Checked::Items(items) => items[at].bytes,
         }
     }
@@ -113,7 +112,7 @@ impl Checked {
     /// This block stays where it is.
     pub(super) fn leave(&mut self, at: usize) {
         match self {
-            Checked::Runs(laid) => laid.blocks[at].1 = 0,
+            Checked::Contiguous(contiguous) => contiguous.blocks[at].1 = 0,
             Checked::Items(items) => items[at].bytes = 0,
         }
     }
@@ -121,7 +120,7 @@ impl Checked {
     fn into_items(self) -> Vec<Items> {
         match self {
             Checked::Items(items) => items,
-            Checked::Runs(Laid { buffer, blocks }) => {
+            Checked::Contiguous(Contiguous { buffer, blocks }) => {
                 let items = blocks.into_iter().map(|(offset, bytes)| Items {
                     at: buffer.ptr.wrapping_add(offset),
                     count: bytes as i64,
@@ -136,14 +135,14 @@ impl Checked {
 
 /// Blocks as bytes in a row, {offset, length} from the beginning of one buffer.
 #[derive(Clone)]
-pub(super) struct Laid {
+pub(super) struct Contiguous {
     pub(super) buffer: RawBufMut,
     pub(super) blocks: Vec<(usize, usize)>,
 }
 
-impl Laid {
+impl Contiguous {
     /// These blocks, {offset, length} from an address: the buffer begins with the first of them that has any bytes.
-    fn new(at: *mut u8, blocks: Vec<(isize, usize)>) -> Laid {
+    fn new(at: *mut u8, blocks: Vec<(isize, usize)>) -> Contiguous {
         let filled = blocks.iter().filter(|(_, bytes)| *bytes > 0);
         let (mut first, mut end) = (isize::MAX, isize::MIN);
         for (offset, bytes) in filled {
@@ -157,7 +156,7 @@ impl Laid {
             0 => (0, 0),
             _ => (offset.wrapping_sub(first) as usize, bytes),
         });
-        Laid {
+        Contiguous {
             buffer: RawBufMut {
                 ptr: at.wrapping_offset(first),
                 len: end.wrapping_sub(first) as usize,
@@ -167,7 +166,7 @@ impl Laid {
     }
 }
 
-impl Laid {
+impl Contiguous {
     /// Another buffer of the same call must not overlap any of the blocks.
     pub(super) fn check_apart(&self, other: RawBuf) -> Result<()> {
         self.blocks.iter().try_for_each(|(offset, bytes)| {
@@ -186,14 +185,14 @@ impl Laid {
 
 /// Finds one buffer for all blocks: the program's if all are bytes in a row there, memory of the call's own otherwise. `direct` allows the
 /// former; what to do with the latter, `moved` is told.
-fn lay(
+fn stage(
     builder: &mut Builder,
     all: Checked,
     direct: bool,
     mut moved: impl FnMut(&mut Builder, usize, &Items, *mut u8),
-) -> Laid {
+) -> Contiguous {
     let all = match all {
-        Checked::Runs(laid) if direct => return laid,
+        Checked::Contiguous(contiguous) if direct => return contiguous,
         all => all.into_items(),
     };
     let runs = all.iter().map(|items| {
@@ -203,7 +202,7 @@ fn lay(
     if direct && let Some(runs) = runs.collect() {
         let any = all.iter().find(|items| items.bytes > 0);
         let any = any.map_or(core::ptr::null_mut(), |items| items.at);
-        return Laid::new(any.with_addr(0), runs);
+        return Contiguous::new(any.with_addr(0), runs);
     }
     let buffer = builder.memory(all.iter().map(|items| items.bytes).sum());
     let mut end = 0;
@@ -213,31 +212,35 @@ fn lay(
         blocks.push((end, items.bytes));
         end += items.bytes;
     }
-    Laid { buffer, blocks }
+    Contiguous { buffer, blocks }
 }
 
 /// Blocks to send.
-pub(super) fn lay_sent(builder: &mut Builder, all: Checked) -> Laid {
-    lay(builder, all, true, |builder, _, items, to| {
+pub(super) fn stage_sent(builder: &mut Builder, all: Checked) -> Contiguous {
+    stage(builder, all, true, |builder, _, items, to| {
         builder.pack(items, to)
     })
 }
 
 /// A copy of blocks to send.
-pub(super) fn lay_copies(builder: &mut Builder, all: Checked) -> Laid {
-    lay(builder, all, false, |builder, _, items, to| {
+pub(super) fn stage_copies(builder: &mut Builder, all: Checked) -> Contiguous {
+    stage(builder, all, false, |builder, _, items, to| {
         builder.pack(items, to)
     })
 }
 
 /// Blocks to receive; the one of number `own` is in its place already, and sent from there.
-pub(super) fn lay_received(builder: &mut Builder, all: Checked, own: Option<usize>) -> Laid {
-    lay(builder, all, true, put_back(own))
+pub(super) fn stage_received(
+    builder: &mut Builder,
+    all: Checked,
+    own: Option<usize>,
+) -> Contiguous {
+    stage(builder, all, true, put_back(own))
 }
 
 /// The same in memory of the call's own, one behind the other.
-pub(super) fn lay_in_a_row(builder: &mut Builder, all: Checked, own: Option<usize>) -> Laid {
-    lay(builder, all, false, put_back(own))
+pub(super) fn stage_packed(builder: &mut Builder, all: Checked, own: Option<usize>) -> Contiguous {
+    stage(builder, all, false, put_back(own))
 }
 
 /// What to do with blocks to receive that are not in their place.
@@ -249,12 +252,12 @@ fn put_back(own: Option<usize>) -> impl FnMut(&mut Builder, usize, &Items, *mut 
 }
 
 /// Blocks from or to these ranks. Empty ones are no messages.
-pub(super) fn list(
+pub(super) fn blocks_of(
     peers: impl IntoIterator<Item = i32>,
-    laid: &Laid,
+    contiguous: &Contiguous,
     place: fn(usize) -> Place,
 ) -> Vec<Block> {
-    let all = peers.into_iter().zip(&laid.blocks);
+    let all = peers.into_iter().zip(&contiguous.blocks);
     let filled = all.filter(|(peer, (_, bytes))| *peer >= 0 && *bytes > 0);
     let blocks = filled.map(|(peer, (offset, bytes))| Block {
         peer: peer as u32,
