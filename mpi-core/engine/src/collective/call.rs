@@ -1,7 +1,8 @@
-//! A collective call whose arguments have been checked: what to run, on which memory, with which operation.
+//! A collective call whose arguments have been checked: what to run, on which memory, with which
+//! operation.
 //!
-//! Schedules work on bytes in a row. Data that are not travel by way of memory of the call's own, filled before it starts and
-//! emptied when it has ended; the plain cases have none of it.
+//! Schedules work on bytes in a row. Data that are not travel by way of memory of the call's own,
+//! filled before it starts and emptied when it has ended; the plain cases have none of it.
 
 use ferrite_fabric::{RawBuf, RawBufMut};
 
@@ -25,7 +26,8 @@ pub struct Call {
     pub(crate) unequal: Option<Box<Unequal>>,
 }
 
-// SAFETY: the buffers are the program's, which has promised them until the operation ends, whichever thread drives it.
+// SAFETY: the buffers are the program's, which has promised them until the operation ends,
+// whichever thread drives it.
 unsafe impl Send for Call {}
 
 /// Memory between the program's buffers and the schedule's.

@@ -14,7 +14,8 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
-    /// `places`: for each rank any number that is its node's alone. `None` unless there are several nodes, one of them with several ranks.
+    /// `places`: for each rank any number that is its node's alone. `None` unless there are several
+    /// nodes, one of them with several ranks.
     pub(crate) fn new(places: impl Iterator<Item = u32>) -> Option<Nodes> {
         let mut members: Vec<Vec<u32>> = Vec::new();
         let mut numbers = std::collections::HashMap::new();

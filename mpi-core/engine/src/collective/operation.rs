@@ -1,9 +1,11 @@
 //! What an algorithm yields: operations that name their predecessors.
 //!
-//! Operations of one rank are numbered from 1 in the order in which they are generated. An operation may start once all
-//! that it names in `after` have finished; nothing else orders operations, save that messages between two ranks are sent
-//! and received in the order of their numbers. Executing one operation after the other in that order, a send together
-//! with the receive that follows it, is always possible: so a window over the sequence, however small, cannot deadlock.
+//! Operations of one rank are numbered from 1 in the order in which they are generated. An
+//! operation may start once all that it names in `after` have finished; nothing else orders
+//! operations, save that messages between two ranks are sent and received in the order of their
+//! numbers. Executing one operation after the other in that order, a send together with the receive
+//! that follows it, is always possible: so a window over the sequence, however small, cannot
+//! deadlock.
 //!
 //! Nothing here knows addresses, communicators or how a message travels.
 
@@ -124,7 +126,8 @@ pub(crate) enum Action {
         /// Elements.
         count: usize,
     },
-    /// Wait until this member may write its slot of the board: all have finished the turn that had it before. Then announce the call's bytes.
+    /// Wait until this member may write its slot of the board: all have finished the turn that had
+    /// it before. Then announce the call's bytes.
     Enter {
         /// Counted from the call's first.
         turn: u32,
@@ -184,7 +187,8 @@ const ROUND: usize = 6;
 
 /// The operations that an algorithm has generated and nobody has taken yet: one round.
 ///
-/// Invariant: `operations[taken..filled]` are initialised; the rest is not, so that an empty round costs nothing to make.
+/// Invariant: `operations[taken..filled]` are initialised; the rest is not, so that an empty round
+/// costs nothing to make.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Round {
     operations: [MaybeUninit<Operation>; ROUND],
@@ -254,7 +258,8 @@ impl Round {
         self.combine((from, into), into, count, after)
     }
 
-    /// Generates a reduction whose result is elsewhere than its operands {left, right}; nothing when there are no elements.
+    /// Generates a reduction whose result is elsewhere than its operands {left, right}; nothing
+    /// when there are no elements.
     #[inline]
     pub(super) fn combine(
         &mut self,
@@ -339,8 +344,9 @@ impl Round {
         self.push(Action::Join, &[])
     }
 
-    /// Gives the operations of an algorithm that runs among some ranks, on other buffers and later turns, the call's own numbers:
-    /// of the ranks, the beginning of each buffer, and the first turn.
+    /// Gives the operations of an algorithm that runs among some ranks, on other buffers and later
+    /// turns, the call's own numbers: of the ranks, the beginning of each buffer, and the first
+    /// turn.
     pub(super) fn relocate(
         &mut self,
         rank: impl Fn(u32) -> u32,

@@ -1,8 +1,10 @@
-//! Executes a schedule over point-to-point messages, as far as it can go at the moment and no further.
+//! Executes a schedule over point-to-point messages, as far as it can go at the moment and no
+//! further.
 //!
-//! Blocking, nonblocking and persistent collectives are the same [`Running`]: what differs is who calls [`Running::step`].
-//! At most `WINDOW` operations are looked at at a time, so memory depends neither on the number of ranks nor on the
-//! length of the message. What a message is, how it is matched and who waits is the [`Carrier`]'s business.
+//! Blocking, nonblocking and persistent collectives are the same [`Running`]: what differs is who
+//! calls [`Running::step`]. At most `WINDOW` operations are looked at at a time, so memory depends
+//! neither on the number of ranks nor on the length of the message. What a message is, how it is
+//! matched and who waits is the [`Carrier`]'s business.
 
 use core::mem::MaybeUninit;
 use core::ptr::copy_nonoverlapping;
@@ -15,8 +17,9 @@ use crate::collective::boards::{IN_DISAGREEMENT, in_agreement};
 use crate::error::{Error, ErrorClass, Result};
 use crate::op::Reduction;
 
-/// What a schedule needs of the engine: messages between the ranks of one communicator, apart from the user's, that
-/// arrive between two ranks in the order of `send`, and are matched by `peer` and `tag` in the order of `recv`.
+/// What a schedule needs of the engine: messages between the ranks of one communicator, apart from
+/// the user's, that arrive between two ranks in the order of `send`, and are matched by `peer` and
+/// `tag` in the order of `recv`.
 pub(crate) trait Carrier {
     /// A message that has not finished yet.
     type Request;
@@ -28,11 +31,12 @@ pub(crate) trait Carrier {
     unsafe fn send(&mut self, peer: i32, tag: i32, buffer: RawBuf)
     -> Result<Option<Self::Request>>;
 
-    /// Starts to receive a message of `buffer.len` bytes; one of another length is an error of class `MPI_ERR_TRUNCATE`, and
-    /// has arrived all the same. `None` when it has arrived already.
+    /// Starts to receive a message of `buffer.len` bytes; one of another length is an error of
+    /// class `MPI_ERR_TRUNCATE`, and has arrived all the same. `None` when it has arrived already.
     ///
     /// # Safety
-    /// `buffer` is writable, and nobody else looks at it, until the request has finished or was withdrawn.
+    /// `buffer` is writable, and nobody else looks at it, until the request has finished or was
+    /// withdrawn.
     unsafe fn recv(
         &mut self,
         peer: i32,
@@ -40,7 +44,8 @@ pub(crate) trait Carrier {
         buffer: RawBufMut,
     ) -> Result<Option<Self::Request>>;
 
-    /// Whether a message has finished; not asked again after `true` or an error. Need not drive progress.
+    /// Whether a message has finished; not asked again after `true` or an error. Need not drive
+    /// progress.
     fn poll(&mut self, request: &mut Self::Request) -> Result<bool>;
 
     /// A member's bytes of the board in a turn: see [`ferrite_shm::Board::bytes`].
@@ -64,7 +69,8 @@ pub(crate) trait Carrier {
     /// Tells all members that this one reads no slot of a turn any more.
     fn finish_turn(&mut self, turn: u64);
 
-    /// Gives a message up after something else failed. When it returns, the buffer is not touched any more.
+    /// Gives a message up after something else failed. When it returns, the buffer is not touched
+    /// any more.
     fn withdraw(&mut self, request: Self::Request);
 }
 
@@ -77,20 +83,23 @@ pub(crate) struct Operands {
     pub output: RawBufMut,
     /// At least [`Schedule::scratch_bytes`], from [`Scratch::reserve`](super::Scratch::reserve).
     pub scratch: RawBufMut,
-    /// What to reduce with, where the schedule reduces. The program's function is called by [`Running::step`].
+    /// What to reduce with, where the schedule reduces. The program's function is called by
+    /// [`Running::step`].
     pub reduction: Option<Reduction>,
     /// Tells this collective from others of the same communicator that are under way.
     pub tag: i32,
-    /// The first turn of the communicator's board that is this collective's; it has as many as [`Schedule::turns`] says.
+    /// The first turn of the communicator's board that is this collective's; it has as many as
+    /// [`Schedule::turns`] says.
     pub turn: u64,
 }
 
 /// A collective under way.
 ///
-/// Invariants: the operations numbered `first..next` are in the window, each in slot `number % WINDOW`; those below
-/// `first` have finished. Bit `s` of `started` and `finished` is about the operation in slot `s`, and 0 for an empty one.
-/// `window` is initialised in the slots of `first..next`, the rest is not, so that little is written for a small
-/// collective. A slot has a request while its operation is a message that has started and not finished.
+/// Invariants: the operations numbered `first..next` are in the window, each in slot `number %
+/// WINDOW`; those below `first` have finished. Bit `s` of `started` and `finished` is about the
+/// operation in slot `s`, and 0 for an empty one. `window` is initialised in the slots of
+/// `first..next`, the rest is not, so that little is written for a small collective. A slot has a
+/// request while its operation is a message that has started and not finished.
 pub(crate) struct Running<R, const WINDOW: usize = 16> {
     operations: Operations,
     operands: Operands,
@@ -114,9 +123,10 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
     /// Gets ready; nothing moves before the first [`Running::step`].
     ///
     /// # Safety
-    /// The buffers of `operands` are valid for what the schedule's shape says, do not overlap (but for `input` in
-    /// place), and nobody else touches them until [`Running::step`] has said that the collective is finished or failed.
-    /// The value is not dropped before then, and all steps get the same carrier.
+    /// The buffers of `operands` are valid for what the schedule's shape says, do not overlap (but
+    /// for `input` in place), and nobody else touches them until [`Running::step`] has said that
+    /// the collective is finished or failed. The value is not dropped before then, and all steps
+    /// get the same carrier.
     pub(crate) unsafe fn new(schedule: &Schedule, operands: Operands) -> Self {
         let () = Self::FITS;
         assert!(
@@ -139,8 +149,8 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
         }
     }
 
-    /// Does all that can be done without waiting. Returns whether the collective has finished. After an error nothing of
-    /// it is under way any more, and it cannot be continued.
+    /// Does all that can be done without waiting. Returns whether the collective has finished.
+    /// After an error nothing of it is under way any more, and it cannot be continued.
     pub(crate) fn step<W: Carrier<Request = R>>(&mut self, carrier: &mut W) -> Result<bool> {
         if self.failed {
             return Err(Error::new(
@@ -238,8 +248,8 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
         Ok(self.first != before)
     }
 
-    /// After a message of another length the messages that others wait for still go, or they would wait forever: those without
-    /// anything in them, by which the others learn of it.
+    /// After a message of another length the messages that others wait for still go, or they would
+    /// wait forever: those without anything in them, by which the others learn of it.
     #[inline]
     fn go_on<T>(&mut self, outcome: Result<T>, done: T) -> Result<T> {
         match outcome {
@@ -310,7 +320,8 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
         })
     }
 
-    /// Whether the other members have done what an operation waits for. An error if they mean another call than this one.
+    /// Whether the other members have done what an operation waits for. An error if they mean
+    /// another call than this one.
     #[inline]
     fn is_ready<W: Carrier<Request = R>>(&self, carrier: &W, action: &Action) -> Result<bool> {
         match *action {
@@ -350,9 +361,10 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
         let Operands {
             ref reduction, tag, ..
         } = self.operands;
-        // SAFETY: the places of a schedule lie within the buffers that `new` was promised, which stay until the end;
-        // the dependencies of the operation have finished, so nothing under way writes what it reads or touches what
-        // it writes (proven for every algorithm by the tests of this module).
+        // SAFETY: the places of a schedule lie within the buffers that `new` was promised, which
+        // stay until the end; the dependencies of the operation have finished, so nothing under way
+        // writes what it reads or touches what it writes (proven for every algorithm by the tests
+        // of this module).
         unsafe {
             match *action {
                 Action::Send { to, from, bytes } => carrier.send(

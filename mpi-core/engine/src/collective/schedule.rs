@@ -1,4 +1,5 @@
-//! A schedule: an algorithm for one call of one rank, from which its operations are generated as they are needed.
+//! A schedule: an algorithm for one call of one rank, from which its operations are generated as
+//! they are needed.
 
 use core::fmt;
 
@@ -7,8 +8,8 @@ use super::operation::{Operation, Round};
 use super::shape::{Collective, Shape};
 /// What one rank does in one collective call.
 ///
-/// It is a value: it can be kept (persistent collectives), executed ([`super::Running`]), printed, or walked through
-/// without any communicator.
+/// It is a value: it can be kept (persistent collectives), executed ([`super::Running`]), printed,
+/// or walked through without any communicator.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
     algorithm: Algorithm,
@@ -16,7 +17,8 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// A schedule by this algorithm, which must be in its initial state. Use [`super::select`] to have one chosen.
+    /// A schedule by this algorithm, which must be in its initial state. Use [`super::select`] to
+    /// have one chosen.
     pub(super) fn new(algorithm: Algorithm, shape: Shape) -> Schedule {
         Schedule { algorithm, shape }
     }
@@ -36,7 +38,8 @@ impl Schedule {
         self.algorithm.name()
     }
 
-    /// Bytes of scratch memory that the operations refer to. Needs the alignment of [`super::Scratch`].
+    /// Bytes of scratch memory that the operations refer to. Needs the alignment of
+    /// [`super::Scratch`].
     #[inline]
     pub(crate) fn scratch_bytes(&self) -> usize {
         self.algorithm.scratch_bytes(&self.shape)
@@ -76,7 +79,8 @@ impl Schedule {
     }
 }
 
-/// Generates the operations of a schedule, a round at a time: its memory does not depend on their number.
+/// Generates the operations of a schedule, a round at a time: its memory does not depend on their
+/// number.
 #[derive(Clone, Debug)]
 pub(crate) struct Operations {
     algorithm: Algorithm,

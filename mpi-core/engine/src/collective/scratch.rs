@@ -18,7 +18,8 @@ struct Line {
 pub(crate) struct Scratch(Vec<Line>);
 
 impl Scratch {
-    /// At least `bytes` bytes, aligned to a cache line. Valid, and the same, until the next call or the end of `self`.
+    /// At least `bytes` bytes, aligned to a cache line. Valid, and the same, until the next call or
+    /// the end of `self`.
     pub(crate) fn reserve(&mut self, bytes: usize) -> RawBufMut {
         self.0.reserve(bytes.div_ceil(LINE));
         RawBufMut {

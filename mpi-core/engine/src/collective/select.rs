@@ -1,7 +1,7 @@
 //! Chooses the algorithm of a call, from nothing but values that are equal on all ranks.
 //!
-//! By nodes where a communicator spans some, over a board where there is one, by messages otherwise:
-//! then the table in [`algorithms`](super::algorithms) says which.
+//! By nodes where a communicator spans some, over a board where there is one, by messages
+//! otherwise: then the table in [`algorithms`](super::algorithms) says which.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use super::schedule::Schedule;
 use super::shape::{Collective, Shape};
 use super::thresholds::Thresholds;
 
-/// A call on a communicator that may span nodes. `nodes`: where its members are if it does, and the bytes of each slot
-/// of this node's board, where it has one that the call may use.
+/// A call on a communicator that may span nodes. `nodes`: where its members are if it does, and the
+/// bytes of each slot of this node's board, where it has one that the call may use.
 #[inline]
 pub(crate) fn schedule(
     collective: Collective,
@@ -59,9 +59,9 @@ fn on_board(collective: Collective, shape: &Shape, limits: &Thresholds) -> Optio
     (algorithm.turns(shape) <= limits.board.turns as u64).then_some(algorithm)
 }
 
-/// These blocks {to send, to receive} of a gather, scatter, allgather or alltoall whose blocks have lengths of their own: over the
-/// board, if there is one, as far as its turns have room for them, and by messages. `longest` is the length of the longest
-/// block, where everybody knows.
+/// These blocks {to send, to receive} of a gather, scatter, allgather or alltoall whose blocks have
+/// lengths of their own: over the board, if there is one, as far as its turns have room for them,
+/// and by messages. `longest` is the length of the longest block, where everybody knows.
 pub(crate) fn unequal_blocks(
     collective: Collective,
     shape: Shape,
@@ -86,7 +86,8 @@ pub(crate) fn direct_exchange(shape: Shape, sends: Vec<Block>, receives: Vec<Blo
     Schedule::new(Algorithm::DirectExchange(exchange), shape)
 }
 
-/// These blocks from any rank of one group to any of another. `shape.size` is the size of the larger one.
+/// These blocks from any rank of one group to any of another. `shape.size` is the size of the
+/// larger one.
 pub(crate) fn intergroup_exchange(
     shape: Shape,
     sends: Vec<Block>,
@@ -126,7 +127,8 @@ const DIRECT_RANKS: u32 = 32;
 /// Longer blocks than this, on average, go around the ring.
 const DIRECT_BYTES: usize = 4 << 10;
 
-/// Whether an allgather of unequal blocks by messages is better done directly than around a ring. `total`: the bytes of all blocks.
+/// Whether an allgather of unequal blocks by messages is better done directly than around a ring.
+/// `total`: the bytes of all blocks.
 pub(crate) fn is_direct_allgatherv(size: u32, total: usize) -> bool {
     size <= DIRECT_RANKS && total / size as usize <= DIRECT_BYTES
 }

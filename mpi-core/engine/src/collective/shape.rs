@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-/// One rank's view of a collective call. Everything but `rank`, `in_place` and the split of a block's bytes into `count`
-/// and `width` is equal on all ranks.
+/// One rank's view of a collective call. Everything but `rank`, `in_place` and the split of a
+/// block's bytes into `count` and `width` is equal on all ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// This rank.
@@ -69,8 +69,8 @@ impl Shape {
     }
 }
 
-/// A collective operation whose calls a [`Shape`] describes, on a board as by messages. (Forms whose blocks have
-/// lengths of their own are not among them, nor is what goes between two groups.)
+/// A collective operation whose calls a [`Shape`] describes, on a board as by messages. (Forms
+/// whose blocks have lengths of their own are not among them, nor is what goes between two groups.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Collective {
     /// Nobody leaves before all have come.

@@ -10,7 +10,8 @@ pub struct Thresholds {
     pub messages: MessageThresholds,
     /// Between boards and messages, and among ways over a board.
     pub board: BoardThresholds,
-    /// Calls of up to this many bytes go within nodes and between them where a communicator spans several.
+    /// Calls of up to this many bytes go within nodes and between them where a communicator spans
+    /// several.
     pub by_nodes: usize,
 }
 

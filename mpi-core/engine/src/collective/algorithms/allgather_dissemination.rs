@@ -1,11 +1,13 @@
-//! Allgather at doubling distance. Every block lands at its final place, so no scratch memory is needed.
+//! Allgather at doubling distance. Every block lands at its final place, so no scratch memory is
+//! needed.
 
 use super::binomial::log2_ceil;
 use super::{Candidate, Generator, MessageThresholds};
 use crate::collective::operation::{Id, Place, Round};
 use crate::collective::shape::Shape;
 
-/// The beginning of an allgather: this rank's block to its place. Returns what the block's readers wait for.
+/// The beginning of an allgather: this rank's block to its place. Returns what the block's readers
+/// wait for.
 pub(super) fn own_block(shape: &Shape, out: &mut Round) -> Id {
     if shape.in_place {
         return Id::NONE;
@@ -19,8 +21,9 @@ pub(super) fn own_block(shape: &Shape, out: &mut Round) -> Id {
     )
 }
 
-/// Bruck's exchange: before round k a rank has the 2^k blocks from its own upwards; it sends them to the rank 2^k below
-/// and receives as many from the rank 2^k above. A cyclic range of blocks that passes the end is two messages.
+/// Bruck's exchange: before round k a rank has the 2^k blocks from its own upwards; it sends them
+/// to the rank 2^k below and receives as many from the rank 2^k above. A cyclic range of blocks
+/// that passes the end is two messages.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::collective) struct AllgatherDissemination {
     round: Option<u32>,

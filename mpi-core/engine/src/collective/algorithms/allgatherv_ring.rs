@@ -1,4 +1,5 @@
-//! Allgather of unequal blocks around a ring. Every block lands at its final place, so no scratch memory is needed.
+//! Allgather of unequal blocks around a ring. Every block lands at its final place, so no scratch
+//! memory is needed.
 
 use std::sync::Arc;
 

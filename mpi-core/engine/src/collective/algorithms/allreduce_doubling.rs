@@ -7,8 +7,8 @@ use crate::collective::shape::Shape;
 
 /// Members exchange their whole partial results, at distance 1, 2, 4... Good for short vectors.
 ///
-/// The operand of the higher ranks becomes the result: a member whose partner is higher goes on with what it received.
-/// It starts in the buffer from which that ends in `Output`.
+/// The operand of the higher ranks becomes the result: a member whose partner is higher goes on
+/// with what it received. It starts in the buffer from which that ends in `Output`.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::collective) struct AllreduceDoubling {
     stage: Stage,

@@ -6,9 +6,10 @@ use crate::collective::operation::{Buffer, Id, Place, Round};
 use crate::collective::scratch::LINE;
 use crate::collective::shape::Shape;
 
-/// Rabenseifner's allreduce: in each round members exchange one half of what they still reduce, and keep the other, until
-/// each has one piece; then the pieces are collected the same way back. Every byte is reduced once per member that it
-/// comes from, so it is good for long vectors. Distances double, unlike in the usual form, which keeps operands in order.
+/// Rabenseifner's allreduce: in each round members exchange one half of what they still reduce, and
+/// keep the other, until each has one piece; then the pieces are collected the same way back. Every
+/// byte is reduced once per member that it comes from, so it is good for long vectors. Distances
+/// double, unlike in the usual form, which keeps operands in order.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::collective) struct AllreduceHalving {
     stage: Stage,
@@ -192,7 +193,8 @@ impl AllreduceHalving {
     }
 }
 
-/// Two neighbouring ranges of elements {first, end}: the one that a member keeps, and the one that it gives away.
+/// Two neighbouring ranges of elements {first, end}: the one that a member keeps, and the one that
+/// it gives away.
 type Halves = ((usize, usize), (usize, usize));
 
 /// The elements that a member still reduces before `round`.

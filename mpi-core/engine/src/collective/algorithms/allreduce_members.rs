@@ -1,9 +1,11 @@
-//! What the algorithms of allreduce have in common, for operations that commute and for those that do not.
+//! What the algorithms of allreduce have in common, for operations that commute and for those that
+//! do not.
 //!
-//! They need a power of two of ranks. Of the first `2 * (size - power)` ranks each even one therefore takes on
-//! the contribution of the odd rank above it and takes part for both, and passes the result on at the end. The ranks that
-//! take part, counted in their order, are called *members*; each stands for a range of ranks, and members whose numbers
-//! differ in bit i only exchange in round i. So what a member has before round i covers an aligned range of 2^i members,
+//! They need a power of two of ranks. Of the first `2 * (size - power)` ranks each even one
+//! therefore takes on the contribution of the odd rank above it and takes part for both, and passes
+//! the result on at the end. The ranks that take part, counted in their order, are called
+//! *members*; each stands for a range of ranks, and members whose numbers differ in bit i only
+//! exchange in round i. So what a member has before round i covers an aligned range of 2^i members,
 //! its partner's the neighbouring one, and the order of the operands is the canonical one.
 
 use crate::collective::operation::{Buffer, Id, Place, Round};

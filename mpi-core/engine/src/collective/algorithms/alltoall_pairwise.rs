@@ -1,11 +1,13 @@
-//! Alltoall of equal blocks: every rank sends to the rank above and receives from the one below, at distance 1, 2, 3..., each block
-//! from its place to its place. Nothing waits for anything, so a window full of messages is under way at any time.
+//! Alltoall of equal blocks: every rank sends to the rank above and receives from the one below, at
+//! distance 1, 2, 3..., each block from its place to its place. Nothing waits for anything, so a
+//! window full of messages is under way at any time.
 
 use super::{Candidate, Generator, MessageThresholds};
 use crate::collective::operation::{Place, Round};
 use crate::collective::shape::Shape;
 
-/// See the module. In place is not possible: what is received would take the place of what is still to be sent.
+/// See the module. In place is not possible: what is received would take the place of what is still
+/// to be sent.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::collective) struct AlltoallPairwise {
     distance: u32,

@@ -1,5 +1,5 @@
-//! Barrier by dissemination: in round k every rank signals the rank 2^k above and waits for the one 2^k below, so that
-//! after ceil(log2 size) rounds each has heard of all.
+//! Barrier by dissemination: in round k every rank signals the rank 2^k above and waits for the one
+//! 2^k below, so that after ceil(log2 size) rounds each has heard of all.
 
 use super::binomial::log2_ceil;
 use super::{Candidate, Generator, MessageThresholds};
@@ -29,7 +29,8 @@ impl Generator for BarrierDissemination {
         }
         let distance = 1 << self.round;
         out.signal(shape.above(distance), &[self.heard]);
-        // Heard of everybody between that rank and this one only when the earlier rounds are done too.
+        // Heard of everybody between that rank and this one only when the earlier rounds are done
+        // too.
         self.heard = out.wait(shape.below(distance), &[self.heard]);
         self.round += 1;
         true

@@ -1,13 +1,15 @@
-//! Broadcast by scatter and ring. The buffer is `Output` on all ranks; ranks are counted from the root.
+//! Broadcast by scatter and ring. The buffer is `Output` on all ranks; ranks are counted from the
+//! root.
 
 use super::binomial::Node;
 use super::{Candidate, Generator, MessageThresholds};
 use crate::collective::operation::{Id, Place, Round};
 use crate::collective::shape::Shape;
 
-/// Van de Geijn's broadcast: one block for each rank is scattered down a binomial tree, then the blocks travel around a
-/// ring. Every rank sends and receives the message about once, however many there are. A rank inside the tree keeps the
-/// blocks of its whole subtree, which the ring leaves out.
+/// Van de Geijn's broadcast: one block for each rank is scattered down a binomial tree, then the
+/// blocks travel around a ring. Every rank sends and receives the message about once, however many
+/// there are. A rank inside the tree keeps the blocks of its whole subtree, which the ring leaves
+/// out.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::collective) struct BcastScatterRing {
     phase: Phase,

@@ -1,12 +1,13 @@
-//! Broadcast down a binomial tree. The buffer is `Output` on all ranks; ranks are counted from the root.
+//! Broadcast down a binomial tree. The buffer is `Output` on all ranks; ranks are counted from the
+//! root.
 
 use super::binomial::Node;
 use super::{Candidate, Generator, MessageThresholds};
 use crate::collective::operation::{Id, Place, Round};
 use crate::collective::shape::Shape;
 
-/// A binomial tree through which the message flows in segments, so that a rank passes on what it has while the rest is
-/// still coming. With one segment it is the plain binomial tree.
+/// A binomial tree through which the message flows in segments, so that a rank passes on what it
+/// has while the rest is still coming. With one segment it is the plain binomial tree.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::collective) struct BcastTree {
     segment: usize,

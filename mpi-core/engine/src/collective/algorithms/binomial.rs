@@ -2,7 +2,8 @@
 
 use core::ops::Range;
 
-/// One node's place in the binomial tree over `0..size` with root 0, in which every subtree is a range.
+/// One node's place in the binomial tree over `0..size` with root 0, in which every subtree is a
+/// range.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::collective) struct Node {
     at: u32,
@@ -40,8 +41,8 @@ impl Node {
         32 - (beyond - 1).leading_zeros()
     }
 
-    /// A child; their subtrees follow this node in the order of `index`, each at least as large as the one before save
-    /// the last.
+    /// A child; their subtrees follow this node in the order of `index`, each at least as large as
+    /// the one before save the last.
     pub(in crate::collective) fn child(self, index: u32) -> Node {
         Node {
             at: self.at + (1 << index),

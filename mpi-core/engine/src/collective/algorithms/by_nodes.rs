@@ -1,8 +1,9 @@
-//! Collectives of communicators that span nodes: within each node, between one rank of each, the leaders, and within each node again. The
-//! network carries once what flat algorithms would send between many pairs.
+//! Collectives of communicators that span nodes: within each node, between one rank of each, the
+//! leaders, and within each node again. The network carries once what flat algorithms would send
+//! between many pairs.
 //!
-//! A stage is any algorithm of this module's siblings, among some of the ranks; it begins when the one before has ended on this rank. Within a
-//! node it may use a board.
+//! A stage is any algorithm of this module's siblings, among some of the ranks; it begins when the
+//! one before has ended on this rank. Within a node it may use a board.
 
 use std::sync::Arc;
 
@@ -19,7 +20,8 @@ use crate::collective::thresholds::Thresholds;
 #[derive(Clone, Debug)]
 pub(in crate::collective) struct ByNodes(Box<Stages>);
 
-/// The stages, and how far the call is. Apart from [`ByNodes`], which would make every schedule as large.
+/// The stages, and how far the call is. Apart from [`ByNodes`], which would make every schedule as
+/// large.
 #[derive(Clone, Debug)]
 struct Stages {
     stages: Arc<[Stage]>,
@@ -123,7 +125,8 @@ impl Stages {
     }
 }
 
-/// The nodes, and the bytes of each slot of this node's board, where it has one that the call may use.
+/// The nodes, and the bytes of each slot of this node's board, where it has one that the call may
+/// use.
 pub(in crate::collective) type Where<'a> = (&'a Nodes, Option<usize>);
 
 /// Puts the stages of a call together.
@@ -254,8 +257,8 @@ impl<'a> Plan<'a> {
 const INPUT: Place = Place::input(0);
 const OUTPUT: Place = Place::output(0);
 
-/// The call by nodes, where that is how it is done: the order of operands must be kept where it matters, and the blocks of a node follow one
-/// another where they are gathered.
+/// The call by nodes, where that is how it is done: the order of operands must be kept where it
+/// matters, and the blocks of a node follow one another where they are gathered.
 pub(in crate::collective) fn by_nodes(
     collective: Collective,
     shape: &Shape,

@@ -1,9 +1,10 @@
-//! Blocks that go straight from one rank to another, as many and as long as each pair has agreed: the `v` and `w` forms, neighbourhood
-//! collectives, and what is best done directly.
+//! Blocks that go straight from one rank to another, as many and as long as each pair has agreed:
+//! the `v` and `w` forms, neighbourhood collectives, and what is best done directly.
 //!
-//! Ranks work through their blocks by distance, above for what they send and below for what they receive, and among several
-//! between the same two ranks by their number, in the order of the lists. So when all earlier blocks have moved, both ends of every
-//! block that comes next have it before them, at most one to send and one to receive: no window is too small, whatever the
+//! Ranks work through their blocks by distance, above for what they send and below for what they
+//! receive, and among several between the same two ranks by their number, in the order of the
+//! lists. So when all earlier blocks have moved, both ends of every block that comes next have it
+//! before them, at most one to send and one to receive: no window is too small, whatever the
 //! pattern.
 
 use std::sync::Arc;
@@ -60,7 +61,8 @@ pub(in crate::collective) struct DirectExchange {
 }
 
 impl DirectExchange {
-    /// The exchange of rank `rank` of `size`. What a rank sends to itself has a receive of the same length.
+    /// The exchange of rank `rank` of `size`. What a rank sends to itself has a receive of the same
+    /// length.
     pub(in crate::collective) fn new(
         rank: u32,
         size: u32,
@@ -73,7 +75,8 @@ impl DirectExchange {
         DirectExchange::ordered(rank, size, sends, receives, own)
     }
 
-    /// The exchange of rank `rank` of one group with the ranks of another; `size` is the size of the larger one.
+    /// The exchange of rank `rank` of one group with the ranks of another; `size` is the size of
+    /// the larger one.
     pub(in crate::collective) fn between_groups(
         rank: u32,
         size: u32,

@@ -5,8 +5,8 @@ use crate::collective::operation::{Id, Place, Round};
 use crate::collective::scratch::LINE;
 use crate::collective::shape::Shape;
 
-/// Exclusive: what has been combined including this rank lies in the scratch memory, without it in the output. Rank 0's output stays as it
-/// is.
+/// Exclusive: what has been combined including this rank lies in the scratch memory, without it in
+/// the output. Rank 0's output stays as it is.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::collective) struct ExscanDoubling {
     distance: u32,

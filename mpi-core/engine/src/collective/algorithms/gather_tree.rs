@@ -18,8 +18,9 @@ pub(super) fn own_block(shape: &Shape, out: &mut Round) {
     }
 }
 
-/// A binomial tree counted from the root: an inner rank collects the blocks of its subtree and sends them up together.
-/// To the root a subtree that passes the highest rank is two messages, since its blocks are not neighbours there.
+/// A binomial tree counted from the root: an inner rank collects the blocks of its subtree and
+/// sends them up together. To the root a subtree that passes the highest rank is two messages,
+/// since its blocks are not neighbours there.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::collective) struct GatherTree {
     child: u32,
@@ -121,8 +122,8 @@ impl GatherTree {
     }
 }
 
-/// A subtree as ranges of relative ranks {first, blocks} that are ascending ranks of the communicator; the second may be
-/// empty.
+/// A subtree as ranges of relative ranks {first, blocks} that are ascending ranks of the
+/// communicator; the second may be empty.
 pub(in crate::collective) fn pieces(shape: &Shape, node: Node) -> [(u32, u32); 2] {
     let subtree = node.subtree();
     // The relative rank of rank 0.

@@ -4,7 +4,8 @@ use super::Generator;
 use crate::collective::operation::{Id, Place, Round};
 use crate::collective::shape::Shape;
 
-/// The output of one group's rank 0 for all members of both: it tells the other group, whose rank 0 tells this one's.
+/// The output of one group's rank 0 for all members of both: it tells the other group, whose rank 0
+/// tells this one's.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::collective) struct IntergroupBcast {
     /// This rank's group has the one who tells.

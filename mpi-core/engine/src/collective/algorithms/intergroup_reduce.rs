@@ -1,4 +1,5 @@
-//! Reduction of what another group has. (Other collectives of intercommunicators are a [direct exchange](super::direct_exchange).)
+//! Reduction of what another group has. (Other collectives of intercommunicators are a [direct
+//! exchange](super::direct_exchange).)
 
 use std::sync::Arc;
 
@@ -10,11 +11,12 @@ use crate::collective::shape::Shape;
 /// Operands that can be on their way at the same time.
 const SLOTS: usize = 4;
 
-/// A reduction of the vectors of the other group, directly: whoever wants the result receives all of them, from the last rank to the first, so
-/// that each goes to the left of what there is.
+/// A reduction of the vectors of the other group, directly: whoever wants the result receives all
+/// of them, from the last rank to the first, so that each goes to the left of what there is.
 ///
-/// Rank `i` of `n` sends to rank `j` of the other group at the time `n - 1 - i + j`. That is in ascending order for the sender as for the
-/// receiver, and at any time a rank has at most one to send to and one to receive from: no window is too small.
+/// Rank `i` of `n` sends to rank `j` of the other group at the time `n - 1 - i + j`. That is in
+/// ascending order for the sender as for the receiver, and at any time a rank has at most one to
+/// send to and one to receive from: no window is too small.
 #[derive(Clone, Debug)]
 pub(in crate::collective) struct IntergroupReduce {
     /// Where what each receiver gets begins in the input, and its bytes.
@@ -31,8 +33,8 @@ pub(in crate::collective) struct IntergroupReduce {
 }
 
 impl IntergroupReduce {
-    /// For rank `shape.rank` of `group`, which sends {receiver, offset in the input, bytes} in the order of receivers, and receives `operands` vectors as the
-    /// shape describes them.
+    /// For rank `shape.rank` of `group`, which sends {receiver, offset in the input, bytes} in the
+    /// order of receivers, and receives `operands` vectors as the shape describes them.
     pub(in crate::collective) fn new(
         shape: &Shape,
         group: u32,

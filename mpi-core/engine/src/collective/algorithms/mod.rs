@@ -1,9 +1,10 @@
 //! The algorithms of collective operations: a file for each, and the table of all of them.
 //!
-//! An algorithm is a [`Generator`]. One that a call's shape and the thresholds suffice to start is a
-//! [`Candidate`], too, and belongs to a collective; the others are *special*: their callers start them, with
-//! what they need besides. A row gives an algorithm its name for people and the thresholds that it reads.
-//! Selection, dispatch, the settings' names of thresholds, and the cases of the proofs follow from it.
+//! An algorithm is a [`Generator`]. One that a call's shape and the thresholds suffice to start is
+//! a [`Candidate`], too, and belongs to a collective; the others are *special*: their callers start
+//! them, with what they need besides. A row gives an algorithm its name for people and the
+//! thresholds that it reads. Selection, dispatch, the settings' names of thresholds, and the cases
+//! of the proofs follow from it.
 //!
 //! How to add one: `docs/how-to/add-a-collective-algorithm.md`.
 
@@ -53,7 +54,8 @@ pub(in crate::collective) trait Generator {
     /// Generates the next operations. Returns whether there may be more.
     fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool;
 
-    /// Bytes of scratch memory that the operations refer to. It has the alignment of [`super::Scratch`].
+    /// Bytes of scratch memory that the operations refer to. It has the alignment of
+    /// [`super::Scratch`].
     fn scratch_bytes(&self, _shape: &Shape) -> usize {
         0
     }
@@ -66,12 +68,14 @@ pub(in crate::collective) trait Generator {
 
 /// An algorithm that can be chosen by what all ranks know of a call.
 ///
-/// Both functions get the same values on all ranks but for `rank` and `in_place`, which [`Candidate::suits`]
-/// must not read: all ranks have to choose the same.
+/// All ranks have to choose the same, so [`Candidate::suits`] reads nothing of the shape that differs
+/// between them: neither `rank` nor `in_place`, and `count` and `width` apart from one another only
+/// for a reduction.
 pub(in crate::collective) trait Candidate: Generator + Sized {
-    /// Whether the algorithm can do the call, and does it better than those below it in the table. The last
-    /// one of a collective suits every call. Thresholds say from how many bytes on an algorithm is the better
-    /// one, so with all of them at 0 this says only whether it can: that is what the proofs try.
+    /// Whether the algorithm can do the call, and does it better than those below it in the table.
+    /// The last one of a collective suits every call. Thresholds say from how many bytes on an
+    /// algorithm is the better one, so with all of them at 0 this says only whether it can: that is
+    /// what the proofs try.
     fn suits(_shape: &Shape, _limits: &MessageThresholds) -> bool {
         true
     }
@@ -97,7 +101,8 @@ rows::algorithms! {
     }
     Bcast {
         BcastScatterRing in bcast_scatter_ring: "broadcast by scatter and ring" {
-            /// Broadcasts of at least this many bytes, and of `bcast_block` for each rank, go by scatter and ring.
+            /// Broadcasts of at least this many bytes, and of `bcast_block` for each rank, go by
+            /// scatter and ring.
             bcast_scatter: 64 << 10,
             /// See `bcast_scatter`.
             bcast_block: 4 << 10,
@@ -115,7 +120,8 @@ rows::algorithms! {
     }
     Allreduce {
         AllreduceHalving in allreduce_halving: "allreduce by recursive halving and doubling" {
-            /// Vectors of at least this many bytes, and of an element for each rank, are reduced by halving.
+            /// Vectors of at least this many bytes, and of an element for each rank, are reduced by
+            /// halving.
             allreduce_halving: 8 << 10,
         };
         AllreduceDoubling in allreduce_doubling: "allreduce by recursive doubling";

@@ -1,9 +1,11 @@
-//! Reduce-scatter, of equal and of unequal blocks: every rank sends each other one its block and combines what it receives for its
-//! own as it comes, so a byte travels once and no rank holds more than a few blocks.
+//! Reduce-scatter, of equal and of unequal blocks: every rank sends each other one its block and
+//! combines what it receives for its own as it comes, so a byte travels once and no rank holds more
+//! than a few blocks.
 //!
-//! Blocks arrive from the ranks below, the nearest first, then from the highest rank downwards to the one above. Both parts grow at their
-//! lower end, so the operands keep their order: the lower part ends with this rank, the upper one begins behind it, and at
-//! the end the lower part is put in front of the upper one.
+//! Blocks arrive from the ranks below, the nearest first, then from the highest rank downwards to
+//! the one above. Both parts grow at their lower end, so the operands keep their order: the lower
+//! part ends with this rank, the upper one begins behind it, and at the end the lower part is put
+//! in front of the upper one.
 
 use std::sync::Arc;
 

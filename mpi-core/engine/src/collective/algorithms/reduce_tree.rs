@@ -11,10 +11,11 @@ const SLOTS: usize = 4;
 
 /// A binomial tree up which partial results flow in segments.
 ///
-/// The ranks of a subtree are a range, and children are added in ascending order. What a child sent stands behind what
-/// has been reduced so far: `child = sofar OP child`, so the received operand becomes the result, nothing is copied, and
-/// the operands keep their order. For an operation that does not commute the tree hangs from rank 0, so that the order is
-/// the canonical one, and rank 0 passes the result on to the root; for all others it hangs from the root.
+/// The ranks of a subtree are a range, and children are added in ascending order. What a child sent
+/// stands behind what has been reduced so far: `child = sofar OP child`, so the received operand
+/// becomes the result, nothing is copied, and the operands keep their order. For an operation that
+/// does not commute the tree hangs from rank 0, so that the order is the canonical one, and rank 0
+/// passes the result on to the root; for all others it hangs from the root.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::collective) struct ReduceTree {
     /// Elements of a segment.

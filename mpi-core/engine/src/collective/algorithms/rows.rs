@@ -34,8 +34,9 @@ macro_rules! algorithms {
         }
 
         impl Algorithm {
-            /// The algorithm for a call by messages, among ranks that are equally far from one another: of
-            /// those in the collective's part of the table the first that suits the call.
+            /// The algorithm for a call by messages, among ranks that are equally far from one
+            /// another: of those in the collective's part of the table the first that suits the
+            /// call.
             #[inline]
             pub(in crate::collective) fn select(
                 collective: Collective,
@@ -116,7 +117,8 @@ macro_rules! algorithms {
         }
 
         impl MessageThresholds {
-            /// From the cost of a message against that of a byte in shared memory, which are equal at a few KiB.
+            /// From the cost of a message against that of a byte in shared memory, which are equal
+            /// at a few KiB.
             pub const DEFAULT: MessageThresholds = MessageThresholds {
                 $($($($( $threshold: $default, )+)?)+)+
             };

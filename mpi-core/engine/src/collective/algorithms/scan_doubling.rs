@@ -1,5 +1,6 @@
-//! ScanDoubling by doubling: before the round of distance d a rank has combined the d ranks up to itself; it passes that to the
-//! rank d above and puts in front of it what the rank d below had. Ranges are neighbours, so the order is the canonical one.
+//! ScanDoubling by doubling: before the round of distance d a rank has combined the d ranks up to
+//! itself; it passes that to the rank d above and puts in front of it what the rank d below had.
+//! Ranges are neighbours, so the order is the canonical one.
 
 use super::{Candidate, Generator, MessageThresholds};
 use crate::collective::operation::{Id, Place, Round};

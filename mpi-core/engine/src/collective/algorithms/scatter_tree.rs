@@ -15,8 +15,9 @@ pub(super) fn own_block(shape: &Shape, out: &mut Round) {
     }
 }
 
-/// A binomial tree counted from the root: an inner rank receives the blocks of its subtree together and passes on those of its
-/// children. From the root a subtree that passes the highest rank is two messages.
+/// A binomial tree counted from the root: an inner rank receives the blocks of its subtree together
+/// and passes on those of its children. From the root a subtree that passes the highest rank is two
+/// messages.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::collective) struct ScatterTree {
     /// The children below this number are still to be served; none yet.

@@ -1,7 +1,9 @@
-//! Blocking collectives of one turn on a board, as straight code: what [`OnBoard`](super::on_board) generates for a call whose data fit the
-//! slots and that is not cut into slices. Generating and looking up the operations of so short a call takes as long as the call.
+//! Blocking collectives of one turn on a board, as straight code: what [`OnBoard`](super::on_board)
+//! generates for a call whose data fit the slots and that is not cut into slices. Generating and
+//! looking up the operations of so short a call takes as long as the call.
 //!
-//! Members that go this way and members that run the operations can meet in one turn: a test mixes them.
+//! Members that go this way and members that run the operations can meet in one turn: a test mixes
+//! them.
 
 use core::ptr::copy_nonoverlapping;
 
@@ -15,7 +17,8 @@ use crate::op::Reduction;
 
 /// Who waits for what others do in memory, and does useful things meanwhile.
 pub(crate) trait Watch {
-    /// Returns when `done` has said so, which may become true without anything arriving; an error when it never will.
+    /// Returns when `done` has said so, which may become true without anything arriving; an error
+    /// when it never will.
     fn watch(&self, done: impl FnMut() -> bool) -> Result<()>;
 }
 
@@ -50,8 +53,8 @@ impl<W: Watch> Turn<'_, W> {
     /// Does the call. After an error (members do not agree about its length) the turn is over, too.
     ///
     /// # Safety
-    /// The buffers are valid for what the shape says and do not overlap, but for `input` in place. All members play the turn with the
-    /// same collective. No lock is held.
+    /// The buffers are valid for what the shape says and do not overlap, but for `input` in place.
+    /// All members play the turn with the same collective. No lock is held.
     pub(crate) unsafe fn play(
         &self,
         collective: Collective,
@@ -82,7 +85,8 @@ impl<W: Watch> Turn<'_, W> {
             in_line: fits_line(collective, shape),
             offset: if collective.has_blocks() { mine } else { 0 },
         };
-        // SAFETY: the caller's promise; slots are written once they may be, and read after their members have posted.
+        // SAFETY: the caller's promise; slots are written once they may be, and read after their
+        // members have posted.
         unsafe {
             match collective {
                 Collective::Barrier => {
@@ -191,7 +195,8 @@ impl<W: Watch> Turn<'_, W> {
     #[inline]
     unsafe fn take(&self, slot: Slot, member: u32, into: *mut u8) -> Result<()> {
         self.wait_for(member)?;
-        // SAFETY: the caller's promise; the member has written its slot, and does not again before this turn is finished.
+        // SAFETY: the caller's promise; the member has written its slot, and does not again before
+        // this turn is finished.
         unsafe { copy_nonoverlapping(self.slot(slot, member), into, self.shape.bytes()) };
         Ok(())
     }
@@ -224,8 +229,9 @@ impl<W: Watch> Turn<'_, W> {
         (0..self.shape.size).try_for_each(|member| self.wait_for(member))
     }
 
-    /// Combines the data of the members that this one wants, from the last to the first, so that each operand goes to the left
-    /// of what there is. `own`: this member's, which in place lies where the result goes to, so that its slot is read instead.
+    /// Combines the data of the members that this one wants, from the last to the first, so that
+    /// each operand goes to the left of what there is. `own`: this member's, which in place lies
+    /// where the result goes to, so that its slot is read instead.
     ///
     /// # Safety
     /// `into` is writable for the shape's bytes.
@@ -251,7 +257,8 @@ impl<W: Watch> Turn<'_, W> {
             // It is there already.
             1 if shape.in_place && shape.rank == 0 => return Ok(()),
             1 => {
-                // SAFETY: the caller's promise; the slot is written and stays so until this turn is finished.
+                // SAFETY: the caller's promise; the slot is written and stays so until this turn is
+                // finished.
                 unsafe { copy_nonoverlapping(operand(0), into, shape.bytes()) };
                 return Ok(());
             }
@@ -262,7 +269,8 @@ impl<W: Watch> Turn<'_, W> {
             let (items, at) = (strip.min(shape.count - first), first * shape.width);
             let result = into.wrapping_add(at);
             let operand = |member| operand(member).wrapping_add(at);
-            // SAFETY: the caller's promise; all slots are written and stay so until this turn is finished.
+            // SAFETY: the caller's promise; all slots are written and stay so until this turn is
+            // finished.
             unsafe {
                 let (left, right) = (operand(last - 1), operand(last));
                 reduction.combine(left, right, result, (items, shape.width));

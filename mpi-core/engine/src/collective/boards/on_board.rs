@@ -1,12 +1,17 @@
-//! Collectives of a node's ranks over a [board](ferrite_shm::Board): memory that all of them reach, instead of messages.
+//! Collectives of a node's ranks over a [board](ferrite_shm::Board): memory that all of them reach,
+//! instead of messages.
 //!
-//! A call is cut into chunks that fit a member's slot, with blocks for all members into chunks of each block; each takes one turn of the board, and several may be under way. In a turn every
-//! member that contributes puts its chunk into its slot and posts it; whoever needs it waits for that and reads. Vectors of some length that all
-//! want are reduced in slices, each member its own, and collected in a second step; others by everybody who wants the result.
+//! A call is cut into chunks that fit a member's slot, with blocks for all members into chunks of
+//! each block; each takes one turn of the board, and several may be under way. In a turn every
+//! member that contributes puts its chunk into its slot and posts it; whoever needs it waits for
+//! that and reads. Vectors of some length that all want are reduced in slices, each member its own,
+//! and collected in a second step; others by everybody who wants the result.
 //!
-//! A member takes its own operand from its own memory, but in place: reading a slot that others read at the same time was measured to be slower.
+//! A member takes its own operand from its own memory, but in place: reading a slot that others
+//! read at the same time was measured to be slower.
 //!
-//! Operands are combined in the order of rank, or each slice by one member only, so that every rank gets the same bits.
+//! Operands are combined in the order of rank, or each slice by one member only, so that every rank
+//! gets the same bits.
 
 use crate::collective::algorithms::Generator;
 use crate::collective::operation::{Id, Place, Round};
@@ -39,7 +44,8 @@ enum Phase {
     Filled,
     /// Wait for this member, and take what it has.
     Take(u32),
-    /// Combine what this member has with this rank's slice, counted from the one above it, from this element of the slice on.
+    /// Combine what this member has with this rank's slice, counted from the one above it, from
+    /// this element of the slice on.
     Slice(usize, u32),
     /// Fetch this member's slice, counted from this rank.
     Collect(u32),
@@ -51,12 +57,14 @@ pub(in crate::collective) const FILLED: u8 = 1;
 /// Second step: the slice is reduced.
 const REDUCED: u8 = 2;
 
-/// Bytes that all operands are combined for before the next ones: the result stays in the nearest cache.
+/// Bytes that all operands are combined for before the next ones: the result stays in the nearest
+/// cache.
 pub(in crate::collective) const STRIP: usize = if cfg!(test) { 32 } else { 8 << 10 };
 
 impl OnBoard {
-    /// For a board whose slots have `payload` bytes. Vectors of up to `flat` bytes are combined by everybody who wants the result. `None` if
-    /// there is nobody else, an element for each member does not fit, or the call is better done by messages.
+    /// For a board whose slots have `payload` bytes. Vectors of up to `flat` bytes are combined by
+    /// everybody who wants the result. `None` if there is nobody else, an element for each member
+    /// does not fit, or the call is better done by messages.
     pub(in crate::collective) fn new(
         collective: Collective,
         shape: &Shape,
@@ -235,7 +243,8 @@ impl OnBoard {
         self.last = behind.or(self.last);
     }
 
-    /// Combines what the member `step + 1` ranks above has with a strip of this rank's slice, from element `done` of the slice on.
+    /// Combines what the member `step + 1` ranks above has with a strip of this rank's slice, from
+    /// element `done` of the slice on.
     fn slice(
         &mut self,
         (done, step): (usize, u32),
@@ -311,7 +320,8 @@ impl OnBoard {
             _ => {
                 // From the last rank to the first: each operand goes to the left of what there is.
                 let operand = |member| match member == shape.rank && !shape.in_place {
-                    // Nobody else looks at it: that is faster than one's own slot, which others are reading.
+                    // Nobody else looks at it: that is faster than one's own slot, which others are
+                    // reading.
                     true if self.collective.has_blocks() => {
                         Place::input(shape.rank as usize * shape.bytes() + at)
                     }
@@ -362,8 +372,8 @@ pub(in crate::collective) fn fits_line(collective: Collective, shape: &Shape) ->
 /// What a member announces that has found counts not to agree: no call has so many bytes.
 pub(in crate::collective) const IN_DISAGREEMENT: u64 = u64::MAX;
 
-/// Whether a member that has filled its slot means a call of as many bytes as this one does. A call without data, such as a
-/// barrier, fills none.
+/// Whether a member that has filled its slot means a call of as many bytes as this one does. A call
+/// without data, such as a barrier, fills none.
 #[inline]
 pub(in crate::collective) fn in_agreement(
     shape: &Shape,

@@ -8,9 +8,11 @@ use crate::collective::thresholds::Named;
 pub struct BoardThresholds {
     /// Vectors and blocks of up to this many bytes go over a board.
     pub longest: BoardLengths,
-    /// The most turns of a board that a call takes. Many members have short slots, for which a long call would wait often.
+    /// The most turns of a board that a call takes. Many members have short slots, for which a long
+    /// call would wait often.
     pub turns: usize,
-    /// Vectors of up to this many bytes are combined on a board by everybody who wants the result, longer ones in slices where that is all.
+    /// Vectors of up to this many bytes are combined on a board by everybody who wants the result,
+    /// longer ones in slices where that is all.
     pub flat: usize,
     /// The same where ranks take turns on a processor, and waiting once more costs more.
     pub flat_crowded: usize,
@@ -19,9 +21,9 @@ pub struct BoardThresholds {
 /// Makes [`BoardLengths`], in which several collectives can share a row.
 macro_rules! lengths {
     ($($(#[doc = $doc:literal])+ $row:ident for $($collective:ident)|+: $default:expr;)+) => {
-        /// For two ranks, for up to four, and for more. Two copies through the cache are cheaper than one from memory to memory
-        /// by system call, and wait less often than messages do; where every rank has another block for every other, a
-        /// turn has little room for each.
+        /// For two ranks, for up to four, and for more. Two copies through the cache are cheaper
+        /// than one from memory to memory by system call, and wait less often than messages do;
+        /// where every rank has another block for every other, a turn has little room for each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct BoardLengths {
             $( $(#[doc = $doc])+ pub $row: [usize; 3], )+
@@ -48,8 +50,8 @@ macro_rules! lengths {
         }
 
         impl BoardThresholds {
-            /// All of them, by name. Those of lengths are for more than four ranks, those that end in a number for at most as
-            /// many.
+            /// All of them, by name. Those of lengths are for more than four ranks, those that end
+            /// in a number for at most as many.
             pub(in crate::collective) const NAMED: &[Named] = &[
                 ("board_turns", |t| &mut t.board.turns),
                 ("board_flat", |t| &mut t.board.flat),

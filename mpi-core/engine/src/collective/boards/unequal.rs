@@ -1,10 +1,11 @@
 //! Blocking collectives with blocks of unequal lengths over a board: the `v` and `w` forms.
 //!
-//! Sender and receiver of a block know its length, the others may not, so nobody can tell beforehand how many turns the call
-//! takes. All members play one; who has blocks for several puts each into a share of its slot, and their lengths into a table.
-//! In that turn they learn how many more there are: a root that scatters says so, and where all send to all, everybody waits
-//! for everybody's longest block. Members that gather to a root shall not wait for it, so that is one turn always. Blocks that
-//! are longer than these turns have room for are messages.
+//! Sender and receiver of a block know its length, the others may not, so nobody can tell
+//! beforehand how many turns the call takes. All members play one; who has blocks for several puts
+//! each into a share of its slot, and their lengths into a table. In that turn they learn how many
+//! more there are: a root that scatters says so, and where all send to all, everybody waits for
+//! everybody's longest block. Members that gather to a root shall not wait for it, so that is one
+//! turn always. Blocks that are longer than these turns have room for are messages.
 //!
 //! A receiver that expects another length than its sender means is told.
 
@@ -23,8 +24,8 @@ use crate::{Error, ErrorClass, Result};
 
 /// A block's length in a table; a longer block than it can tell is a message.
 type Length = u32;
-/// Shares begin at a multiple of this, in bytes. Measured: blocks of 64 KiB take half the time that they take 8 bytes further on, where
-/// processors are far from each other.
+/// Shares begin at a multiple of this, in bytes. Measured: blocks of 64 KiB take half the time that
+/// they take 8 bytes further on, where processors are far from each other.
 const ALIGNED: usize = 64;
 
 /// How blocks go over a board: what all ranks know.
@@ -42,8 +43,9 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    /// The way for a gather, allgather, scatter or alltoall. `longest` is what everybody knows to be the length of the longest
-    /// block, in an allgather. `None` where there is no board, nobody else, too little room, or known to be.
+    /// The way for a gather, allgather, scatter or alltoall. `longest` is what everybody knows to
+    /// be the length of the longest block, in an allgather. `None` where there is no board, nobody
+    /// else, too little room, or known to be.
     pub(crate) fn new(
         collective: Collective,
         shape: &Shape,
@@ -88,7 +90,8 @@ impl Way {
         (at, self.room.min(block.bytes - at))
     }
 
-    /// How many turns the call takes, if the longest block has so many bytes. 1: longer ones than there is room for are messages.
+    /// How many turns the call takes, if the longest block has so many bytes. 1: longer ones than
+    /// there is room for are messages.
     fn turns(&self, longest: u64, shape: &Shape, limits: &Thresholds) -> u64 {
         let blocks = if self.collective.has_blocks() {
             u64::from(shape.size)
@@ -156,7 +159,8 @@ impl Unequal {
         all.any(|block| block.bytes > self.way.room)
     }
 
-    /// Those blocks, to send and to receive, which are messages if the turns of the board are not for them.
+    /// Those blocks, to send and to receive, which are messages if the turns of the board are not
+    /// for them.
     pub(crate) fn long(&self) -> Option<(Vec<Block>, Vec<Block>)> {
         let long = |blocks: &[Block]| {
             let long = blocks.iter().filter(|block| block.bytes > self.way.room);
@@ -181,11 +185,13 @@ impl Unequal {
 }
 
 impl<W: Watch> Turn<'_, W> {
-    /// Plays the turn of this number of a call, counted from 0. Returns the length of the longest block, as far as it matters,
-    /// and an error when members do not agree about a block's length; the turn is over then, too.
+    /// Plays the turn of this number of a call, counted from 0. Returns the length of the longest
+    /// block, as far as it matters, and an error when members do not agree about a block's length;
+    /// the turn is over then, too.
     ///
     /// # Safety
-    /// The blocks lie within the buffers, which are valid. All members play the turn of the same call. No lock is held.
+    /// The blocks lie within the buffers, which are valid. All members play the turn of the same
+    /// call. No lock is held.
     pub(crate) unsafe fn deal(
         &self,
         call: &Unequal,
@@ -202,7 +208,8 @@ impl<W: Watch> Turn<'_, W> {
         }
     }
 
-    /// The length of the longest block, as far as it matters, once everybody who tells it has done so.
+    /// The length of the longest block, as far as it matters, once everybody who tells it has done
+    /// so.
     fn longest(&self, call: &Unequal, turn: usize) -> Result<u64> {
         let told = |member| {
             self.wait_for_post(member)?;
@@ -234,7 +241,8 @@ impl<W: Watch> Turn<'_, W> {
         let into = |place: Place| output.ptr.wrapping_add(place.offset);
         let longest = call.sends.iter().map(|block| block.bytes).max();
         let longest = longest.unwrap_or(0) as u64;
-        // SAFETY: the caller's promise; the slot is written once it may be, and has room for the parts.
+        // SAFETY: the caller's promise; the slot is written once it may be, and has room for the
+        // parts.
         unsafe {
             if call.fills(self.shape) {
                 self.watch.watch(|| self.board.is_free(self.number))?;

@@ -1,4 +1,5 @@
-//! A call that the checks go through, and what MPI says that it does. [`super::case_list`] lists them.
+//! A call that the checks go through, and what MPI says that it does. [`super::case_list`] lists
+//! them.
 
 use core::ops::Range;
 use std::sync::Arc;
@@ -124,8 +125,8 @@ pub(in crate::collective) enum Choice {
     Messages(Collective),
     /// Over a board; vectors of up to this many bytes are combined by everybody.
     Board(Collective, usize),
-    /// By nodes: the node of a rank, by rank and size; over boards, too, or by messages only. Boards reach no further than
-    /// a node.
+    /// By nodes: the node of a rank, by rank and size; over boards, too, or by messages only.
+    /// Boards reach no further than a node.
     Nodes(Collective, Placed, bool),
     /// By what needs more than a shape.
     Special(fn(Shape) -> Schedule),

@@ -1,7 +1,8 @@
-//! The list that the checks go through: every algorithm with small and large, equal and unequal, empty and in-place blocks.
+//! The list that the checks go through: every algorithm with small and large, equal and unequal,
+//! empty and in-place blocks.
 //!
-//! Most of it follows from the table of algorithms: each of its rows, and the choice among them, for every
-//! collective. What is special has its cases here, one by one.
+//! Most of it follows from the table of algorithms: each of its rows, and the choice among them,
+//! for every collective. What is special has its cases here, one by one.
 
 use super::case::{Case, Choice, Kind, Placed, Sides, edges, starts, unequal};
 use super::simulate::PAYLOAD;
@@ -26,7 +27,8 @@ pub(in crate::collective) const TINY: Thresholds = Thresholds {
     by_nodes: usize::MAX,
 };
 
-/// Thresholds that algorithms start with: segments of a few bytes, of several elements, and of everything.
+/// Thresholds that algorithms start with: segments of a few bytes, of several elements, and of
+/// everything.
 static STARTS: [MessageThresholds; 3] = [
     TINY.messages,
     MessageThresholds::all(24),
@@ -47,7 +49,8 @@ impl Choice {
     }
 }
 
-/// Over a board, or by messages what a board is not for: nobody else, or an allreduce whose operation does not commute.
+/// Over a board, or by messages what a board is not for: nobody else, or an allreduce whose
+/// operation does not commute.
 fn over_board(collective: Collective, shape: Shape, flat: usize) -> Schedule {
     match OnBoard::new(collective, &shape, PAYLOAD, flat) {
         Some(on_board) => Schedule::new(Algorithm::OnBoard(on_board), shape),
@@ -233,8 +236,8 @@ fn choices() -> Vec<(Kind, Choice)> {
 }
 
 impl Case {
-    /// Whether there is anything to check: the call can mean something, and its algorithm is for it and differs from those that
-    /// other thresholds start.
+    /// Whether there is anything to check: the call can mean something, and its algorithm is for it
+    /// and differs from those that other thresholds start.
     fn is_worthwhile(&self) -> bool {
         if !self.commutative && !self.reduces() || self.in_place && !self.may_be_in_place() {
             return false;

@@ -1,5 +1,6 @@
-//! Checks every algorithm for every size up to 64, first by reading the schedules, then by running all ranks in this
-//! process. Cases are tried from small to large, so the first failure is close to the smallest one.
+//! Checks every algorithm for every size up to 64, first by reading the schedules, then by running
+//! all ranks in this process. Cases are tried from small to large, so the first failure is close to
+//! the smallest one.
 
 use core::ops::Range;
 use std::collections::BTreeSet;
@@ -281,7 +282,8 @@ fn everybody_hears_of_all(case: &Case, schedules: &[Vec<Operation>]) -> bool {
     })
 }
 
-/// Every size up to 64; in a quick run small ones, and some of the others: powers of two and their neighbours.
+/// Every size up to 64; in a quick run small ones, and some of the others: powers of two and their
+/// neighbours.
 fn sizes() -> impl Iterator<Item = u32> {
     let quick = |size: &u32| *size <= 8 || [13, 16, 17, 31].contains(size);
     (1..=64).filter(move |size| ferrite_fabric_testing::depth::full() || quick(size))

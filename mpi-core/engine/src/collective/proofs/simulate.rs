@@ -1,5 +1,6 @@
-//! Runs all ranks of a communicator in one process: messages in memory, delivered in a random order, some of them only
-//! when the receiver is there, read from the sender's buffer as late as possible. Whatever is not yet defined is garbage.
+//! Runs all ranks of a communicator in one process: messages in memory, delivered in a random
+//! order, some of them only when the receiver is there, read from the sender's buffer as late as
+//! possible. Whatever is not yet defined is garbage.
 
 use core::cell::RefCell;
 use core::slice;
@@ -143,7 +144,8 @@ impl Network {
             Body::Borrowed(buffer, request) => (*buffer, Some(*request)),
         };
         assert_eq!(from.len, into.len, "lengths from {} to {}", key.0, key.1);
-        // SAFETY: both sides promised their buffers until their requests finish, which they have not yet.
+        // SAFETY: both sides promised their buffers until their requests finish, which they have
+        // not yet.
         unsafe { from.copy_to(into.ptr) };
         self.finish(receive);
         if let Some(send) = send {
@@ -363,7 +365,8 @@ fn reduction(commutes: bool) -> Reduction {
     reduction
 }
 
-/// Elements are pairs {a, b}: sums of vectors, or the affine maps x -> ax + b, whose composition does not commute.
+/// Elements are pairs {a, b}: sums of vectors, or the affine maps x -> ax + b, whose composition
+/// does not commute.
 pub(in crate::collective) fn combine(left: &[u8], right: &[u8], commutes: bool) -> Vec<u8> {
     let word = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
     let mut result = Vec::new();
@@ -426,7 +429,8 @@ impl<const WINDOW: usize> Party<WINDOW> {
             tag: call as i32,
             turn,
         };
-        // SAFETY: the buffers are as long as the case says, and stay in the party, untouched until the end.
+        // SAFETY: the buffers are as long as the case says, and stay in the party, untouched until
+        // the end.
         let running = unsafe { Running::new(&schedule, operands) };
         Party {
             rank: rank as i32,
@@ -439,7 +443,8 @@ impl<const WINDOW: usize> Party<WINDOW> {
     }
 }
 
-/// Runs these calls at the same time, and compares with the oracle. Panics with the case and the seed.
+/// Runs these calls at the same time, and compares with the oracle. Panics with the case and the
+/// seed.
 pub(in crate::collective) fn simulate<const WINDOW: usize>(cases: &[Case], seed: u64) {
     let size = cases[0].size;
     let mut random = Random::new(seed);

@@ -1,4 +1,5 @@
-//! A [`Schedule`] over a communicator's collective context, and the engine's own collective operations.
+//! A [`Schedule`] over a communicator's collective context, and the engine's own collective
+//! operations.
 
 use std::sync::Arc;
 
@@ -102,7 +103,8 @@ impl Engine {
     /// Runs a schedule of the engine's own to its end.
     ///
     /// # Safety
-    /// The buffers are valid for what the schedule's shape says and do not overlap, but for `input` in place.
+    /// The buffers are valid for what the schedule's shape says and do not overlap, but for `input`
+    /// in place.
     pub(crate) unsafe fn run_collective(
         &self,
         data: &CommData,
@@ -115,11 +117,12 @@ impl Engine {
         unsafe { self.run_schedule(&call, data, schedule, buffers, None) }
     }
 
-    /// Runs a schedule to its end. The tag is taken from the communicator's sequence, so all members must come here in the
-    /// same order.
+    /// Runs a schedule to its end. The tag is taken from the communicator's sequence, so all
+    /// members must come here in the same order.
     ///
     /// # Safety
-    /// The buffers are valid for what the schedule's shape says and do not overlap, but for `input` in place.
+    /// The buffers are valid for what the schedule's shape says and do not overlap, but for `input`
+    /// in place.
     unsafe fn run_schedule(
         &self,
         call: &InCall<'_>,
@@ -136,7 +139,8 @@ impl Engine {
                 shape: schedule.shape(),
                 watch: call,
             };
-            // Whoever comes last to a barrier has waited most for the call before it, and would for the next one of its kind.
+            // Whoever comes last to a barrier has waited most for the call before it, and would for
+            // the next one of its kind.
             let gives_way = had_root && collective == Collective::Barrier && turn.is_last();
             // SAFETY: the caller's promise.
             let done = unsafe { turn.play(collective, (input, output), reduction.as_ref()) };
@@ -172,8 +176,8 @@ impl Engine {
         outcome
     }
 
-    /// Runs a call with blocks of unequal lengths: turns of the board, and, unless those are for all blocks, the schedule of
-    /// the long ones.
+    /// Runs a call with blocks of unequal lengths: turns of the board, and, unless those are for
+    /// all blocks, the schedule of the long ones.
     ///
     /// # Safety
     /// As of [`Engine::run_collective`].
@@ -239,8 +243,8 @@ impl Engine {
             tag,
             turn,
         };
-        // SAFETY: the caller's promise; the scratch memory is ours until the end, and the loop below ends only when
-        // the collective has finished or failed.
+        // SAFETY: the caller's promise; the scratch memory is ours until the end, and the loop
+        // below ends only when the collective has finished or failed.
         let mut running: Running<RequestRef> = unsafe { Running::new(schedule, operands) };
         let mut outcome = Ok(false);
         let mut step = || {
@@ -269,8 +273,8 @@ impl Engine {
         outcome.map(|_| ())
     }
 
-    /// The bytes of the first of some members of a communicator, for those alone and nobody else. They are told apart by `tag` from what
-    /// else happens in the communicator.
+    /// The bytes of the first of some members of a communicator, for those alone and nobody else.
+    /// They are told apart by `tag` from what else happens in the communicator.
     pub(in crate::engine) fn tell_some(
         &self,
         comm: &CommData,
@@ -285,8 +289,8 @@ impl Engine {
         unsafe { self.run_among(comm, &members, &schedule, buffers, tag) }
     }
 
-    /// The bytes of each of some members of a communicator for all of them, in their order, otherwise as [`Engine::tell_some`]. `all`
-    /// has a place for each.
+    /// The bytes of each of some members of a communicator for all of them, in their order,
+    /// otherwise as [`Engine::tell_some`]. `all` has a place for each.
     pub(in crate::engine) fn tell_each_of_some<const N: usize>(
         &self,
         comm: &CommData,
@@ -375,7 +379,8 @@ impl Engine {
         unsafe { self.run_collective(comm, Function::Making, &schedule, buffers) }
     }
 
-    /// Everybody's bytes for everybody, in the order of rank. `all` has room for as many as there are members.
+    /// Everybody's bytes for everybody, in the order of rank. `all` has room for as many as there
+    /// are members.
     pub(crate) fn tell_each_other(
         &self,
         comm: &CommData,
@@ -411,8 +416,9 @@ const SCRATCH_KEPT: usize = 1 << 20;
 pub(in crate::engine) struct CommCarrier<'a> {
     pub(in crate::engine) engine: &'a Engine,
     pub(in crate::engine) comm: &'a CommData,
-    /// Those that the schedule's ranks are among, when they are not all. Messages go by the ranks of the communicator all the
-    /// same: two sets of members that meet in one process must not be taken for each other.
+    /// Those that the schedule's ranks are among, when they are not all. Messages go by the ranks
+    /// of the communicator all the same: two sets of members that meet in one process must not be
+    /// taken for each other.
     pub(in crate::engine) some: Option<&'a Members>,
     pub(in crate::engine) board: Option<&'a Board>,
 }
@@ -502,8 +508,8 @@ impl Carrier for CommCarrier<'_> {
 
     fn withdraw(&mut self, request: RequestRef) {
         let mut request = request.handle();
-        // A message that is past cancelling arrives; either way its buffer is free after the wait. What it ended with does
-        // not matter, as the operation has failed already.
+        // A message that is past cancelling arrives; either way its buffer is free after the wait.
+        // What it ended with does not matter, as the operation has failed already.
         if self.engine.cancel(request).is_ok() {
             let _ = self.engine.wait(&mut request);
         }
@@ -526,7 +532,8 @@ impl CommCarrier<'_> {
         }
     }
 
-    /// Lets go of a request that is done. `MPI_ERR_TRUNCATE` if its message was shorter than it should be, too.
+    /// Lets go of a request that is done. `MPI_ERR_TRUNCATE` if its message was shorter than it
+    /// should be, too.
     #[inline]
     fn finished(&self, request: RequestRef) -> Result<()> {
         // SAFETY: done, so the body is the caller's.

@@ -1,5 +1,5 @@
-//! Threads on real boards: each call is played as straight code by some members and as operations by the others, whichever a member
-//! draws, and every result is compared with what MPI says.
+//! Threads on real boards: each call is played as straight code by some members and as operations
+//! by the others, whichever a member draws, and every result is compared with what MPI says.
 
 use core::cell::Cell;
 use std::sync::Barrier;
@@ -118,7 +118,8 @@ impl Member<'_> {
                 shape,
                 watch: &Yield,
             };
-            // SAFETY: the caller's buffers are as long as the shape says, and all members make the same call.
+            // SAFETY: the caller's buffers are as long as the shape says, and all members make the
+            // same call.
             return unsafe { turn.play(collective, buffers, reduction.as_ref()) };
         }
         let operands = Operands {

@@ -26,7 +26,8 @@ pub(super) fn check_buffer(name: &str, ptr: *const u8, len: usize) -> Result<()>
     }
 }
 
-/// Buffers of one rank must not overlap. The rank's own contribution has its place at byte `own` of the receive buffer.
+/// Buffers of one rank must not overlap. The rank's own contribution has its place at byte `own` of
+/// the receive buffer.
 #[inline]
 pub(super) fn check_overlap(send: RawBuf, recv: RawBufMut, own: usize) -> Result<()> {
     let (from, into) = (send.ptr.addr(), recv.ptr.addr());

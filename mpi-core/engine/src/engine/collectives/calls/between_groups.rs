@@ -1,7 +1,9 @@
-//! The collective calls of intercommunicators (MPI 5.0, section 6.2.2 and 6.2.3): as [`super::equal_blocks`]. What a group gives, the other gets.
+//! The collective calls of intercommunicators (MPI 5.0, section 6.2.2 and 6.2.3): as
+//! [`super::equal_blocks`]. What a group gives, the other gets.
 //!
-//! All goes directly from rank to rank. In calls with a root its group says who it is: the root itself gives `MPI_ROOT`, the
-//! others of its group `MPI_PROC_NULL` and have no part, the other group gives its rank.
+//! All goes directly from rank to rank. In calls with a root its group says who it is: the root
+//! itself gives `MPI_ROOT`, the others of its group `MPI_PROC_NULL` and have no part, the other
+//! group gives its rank.
 
 use core::ops::Range;
 
@@ -392,8 +394,9 @@ pub(super) fn allreduce(
     ))
 }
 
-/// `MPI_Reduce_scatter` and `MPI_Reduce_scatter_block`: `own` is the first item and the number of items of this rank's block among those of
-/// its group. How the other group deals out its result is known only if its blocks are equal; otherwise everybody gets whole vectors.
+/// `MPI_Reduce_scatter` and `MPI_Reduce_scatter_block`: `own` is the first item and the number of
+/// items of this rank's block among those of its group. How the other group deals out its result is
+/// known only if its blocks are equal; otherwise everybody gets whole vectors.
 pub(super) fn reduce_scatter(
     comm: &CommData,
     (sendbuf, recvbuf): (*const u8, *mut u8),

@@ -1,7 +1,8 @@
-//! The collective calls with equal blocks: from the arguments of MPI to a [`Call`] (MPI 5.0, sections 6.3 to 6.8).
+//! The collective calls with equal blocks: from the arguments of MPI to a [`Call`] (MPI 5.0,
+//! sections 6.3 to 6.8).
 //!
-//! Each plan serves the blocking, the nonblocking and the persistent form of its collective. Items that are not bytes in a row are packed
-//! to and unpacked from memory of the call's own.
+//! Each plan serves the blocking, the nonblocking and the persistent form of its collective. Items
+//! that are not bytes in a row are packed to and unpacked from memory of the call's own.
 
 use ferrite_fabric::{RawBuf, RawBufMut};
 
@@ -62,8 +63,8 @@ fn items_of_all(
     Items::new(name, at, all_counts(count, comm.size())?, items)
 }
 
-/// Receives a block of `count` items from each rank; the own block stays where it is when it is `in_place`, from where it is sent when
-/// it `is_sent`.
+/// Receives a block of `count` items from each rank; the own block stays where it is when it is
+/// `in_place`, from where it is sent when it `is_sent`.
 fn receive_blocks(
     builder: &mut Builder,
     all: &Items,
@@ -147,8 +148,8 @@ impl Engine {
         Ok(builder.call(schedule, RawBuf::EMPTY, output, None))
     }
 
-    /// Rank 0's number for everybody, in an intercommunicator that of one group's rank 0 for both, and where it is when the
-    /// call has ended.
+    /// Rank 0's number for everybody, in an intercommunicator that of one group's rank 0 for both,
+    /// and where it is when the call has ended.
     pub(crate) fn plan_number(&self, comm: Comm, own: u64) -> Result<(Call, Number)> {
         let c = self.comm(comm)?;
         let mut builder = Builder::new(Function::Making);
@@ -164,8 +165,8 @@ impl Engine {
         Ok((builder.call(schedule, RawBuf::EMPTY, output, None), place))
     }
 
-    /// `MPI_Gather`: the receive arguments, of which `recvcount` is for one rank, count at the root only, where `sendbuf` may be
-    /// [`IN_PLACE`].
+    /// `MPI_Gather`: the receive arguments, of which `recvcount` is for one rank, count at the root
+    /// only, where `sendbuf` may be [`IN_PLACE`].
     #[allow(clippy::too_many_arguments)] // MPI's own list.
     pub(crate) fn plan_gather(
         &self,
@@ -235,8 +236,8 @@ impl Engine {
         Ok(builder.call(schedule, input, output, None))
     }
 
-    /// `MPI_Scatter`: the send arguments, of which `sendcount` is for one rank, count at the root only, where `recvbuf` may be
-    /// [`IN_PLACE`].
+    /// `MPI_Scatter`: the send arguments, of which `sendcount` is for one rank, count at the root
+    /// only, where `recvbuf` may be [`IN_PLACE`].
     #[allow(clippy::too_many_arguments)] // MPI's own list.
     pub(crate) fn plan_scatter(
         &self,
@@ -365,7 +366,8 @@ pub(super) fn receive(
     Ok(builder.receive(&items))
 }
 
-/// The arguments {buffer, count, type} of a rank that receives a block from every member, itself included.
+/// The arguments {buffer, count, type} of a rank that receives a block from every member, itself
+/// included.
 fn blocks(
     builder: &mut Builder,
     comm: &CommData,

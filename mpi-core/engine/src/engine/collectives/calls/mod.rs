@@ -17,7 +17,8 @@ pub use vectors::{Types, Vectors};
 /// Who waits for a collective operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waits {
-    /// The call itself, with nothing else to do: it may use the communicator's board, which only a caller that keeps looking drives.
+    /// The call itself, with nothing else to do: it may use the communicator's board, which only a
+    /// caller that keeps looking drives.
     Here,
     /// A request.
     Later,

@@ -1,4 +1,5 @@
-//! The collective calls between neighbours in a topology: as [`super::equal_blocks`] (MPI 5.0, section 8.7).
+//! The collective calls between neighbours in a topology: as [`super::equal_blocks`] (MPI 5.0,
+//! section 8.7).
 
 use super::Waits;
 use super::arguments::{check_buffer, check_own};
@@ -13,7 +14,8 @@ use crate::topology::Neighbours;
 use crate::{Error, ErrorClass, Result};
 
 impl Engine {
-    /// Sources and destinations of this member: how many blocks it receives and sends. `MPI_ERR_TOPOLOGY` without a topology.
+    /// Sources and destinations of this member: how many blocks it receives and sends.
+    /// `MPI_ERR_TOPOLOGY` without a topology.
     pub fn degrees(&self, comm: Comm) -> Result<(usize, usize)> {
         let neighbours = neighbours(self.comm(comm)?)?;
         Ok((neighbours.sources.len(), neighbours.destinations.len()))
@@ -167,7 +169,8 @@ fn between(
 ) -> Result<Schedule> {
     let sends = blocks_of(with.destinations.iter().copied(), from, Place::input);
     let receives = if with.paired {
-        // What goes down a dimension arrives from above: where both neighbours are one member, its first block is for the second place.
+        // What goes down a dimension arrives from above: where both neighbours are one member, its
+        // first block is for the second place.
         let mut peers = with.sources.clone();
         let mut swapped = Contiguous {
             buffer: into.buffer,

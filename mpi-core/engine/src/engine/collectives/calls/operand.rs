@@ -97,7 +97,8 @@ impl Operand {
         self.vector.is_none()
     }
 
-    /// Who waits, as far as boards are concerned: none is for vectors, whose memory is aligned better than a slot's.
+    /// Who waits, as far as boards are concerned: none is for vectors, whose memory is aligned
+    /// better than a slot's.
     pub(super) fn waits(&self, waits: Waits) -> Waits {
         match self.is_split() {
             true => waits,

@@ -1,5 +1,6 @@
-//! The reductions: from the arguments of MPI to a [`Call`] (MPI 5.0, sections 6.9 to 6.11), as [`super::equal_blocks`]. Operands of
-//! predefined types travel with their gaps, and of derived ones a whole vector is one element.
+//! The reductions: from the arguments of MPI to a [`Call`] (MPI 5.0, sections 6.9 to 6.11), as
+//! [`super::equal_blocks`]. Operands of predefined types travel with their gaps, and of derived
+//! ones a whole vector is one element.
 
 use std::sync::Arc;
 
@@ -54,7 +55,8 @@ impl Engine {
         ))
     }
 
-    /// A reduction of whole vectors with these buffers {input, output, whether they are one}, by nodes or flat.
+    /// A reduction of whole vectors with these buffers {input, output, whether they are one}, by
+    /// nodes or flat.
     fn reduction(
         &self,
         builder: Builder,
@@ -159,8 +161,8 @@ impl Engine {
         ))
     }
 
-    /// `MPI_Reduce_scatter_block`: `recvcount` is for one rank. `sendbuf` may be [`IN_PLACE`], on all ranks; then the operand is at
-    /// `recvbuf`.
+    /// `MPI_Reduce_scatter_block`: `recvcount` is for one rank. `sendbuf` may be [`IN_PLACE`], on
+    /// all ranks; then the operand is at `recvbuf`.
     #[allow(clippy::too_many_arguments)] // MPI's own list.
     pub(crate) fn plan_reduce_scatter_block(
         &self,
@@ -180,7 +182,8 @@ impl Engine {
         self.reduce_scatter_of(waits, buffers, operand, own, Parts::Equal, comm)
     }
 
-    /// The operand is all blocks together, `own` the first item and the number of items of this rank's.
+    /// The operand is all blocks together, `own` the first item and the number of items of this
+    /// rank's.
     pub(super) fn reduce_scatter_of(
         &self,
         waits: Waits,
@@ -204,7 +207,8 @@ impl Engine {
         check_buffer("send buffer", from, operand.bytes())?;
         let reduction = Some(operand.reduction);
         if !operand.is_split() {
-            // The elements of the schedule are whole vectors: everybody reduces all, and keeps its block.
+            // The elements of the schedule are whole vectors: everybody reduces all, and keeps its
+            // block.
             check_buffer("receive buffer", recvbuf, own.1 as usize)?;
             let input = operand.send(&mut builder, from);
             let output = operand.receive_part(&mut builder, recvbuf, own.0, own.1);
@@ -237,8 +241,8 @@ impl Engine {
         Ok(builder.call(schedule, input, output, reduction))
     }
 
-    /// `MPI_Reduce_scatter`: `recvcounts` has a count for each rank. `sendbuf` may be [`IN_PLACE`], on all ranks; then the operand is at
-    /// `recvbuf`.
+    /// `MPI_Reduce_scatter`: `recvcounts` has a count for each rank. `sendbuf` may be [`IN_PLACE`],
+    /// on all ranks; then the operand is at `recvbuf`.
     #[allow(clippy::too_many_arguments)] // MPI's own list.
     pub fn plan_reduce_scatter(
         &self,
@@ -276,7 +280,8 @@ impl Engine {
     }
 }
 
-/// The buffers of a rank that gives an operand and gets a result, and whether the one lies in the place of the other.
+/// The buffers of a rank that gives an operand and gets a result, and whether the one lies in the
+/// place of the other.
 fn operands(
     builder: &mut Builder,
     operand: &Operand,

@@ -31,7 +31,8 @@ fn choose_unequal(
 }
 
 impl Engine {
-    /// `MPI_Gatherv`: the receive arguments count at the root only, where `sendbuf` may be [`IN_PLACE`].
+    /// `MPI_Gatherv`: the receive arguments count at the root only, where `sendbuf` may be
+    /// [`IN_PLACE`].
     #[allow(clippy::too_many_arguments)] // MPI's own list.
     pub fn plan_gatherv(
         &self,
@@ -95,7 +96,8 @@ impl Engine {
         Ok(builder.call(schedule, input, contiguous.buffer, None))
     }
 
-    /// `MPI_Scatterv`: the send arguments count at the root only, where `recvbuf` may be [`IN_PLACE`].
+    /// `MPI_Scatterv`: the send arguments count at the root only, where `recvbuf` may be
+    /// [`IN_PLACE`].
     #[allow(clippy::too_many_arguments)] // MPI's own list.
     pub fn plan_scatterv(
         &self,
@@ -251,7 +253,8 @@ impl Engine {
                 check_own(sent.bytes(own), received.bytes(own))?;
                 let from = stage_sent(&mut builder, sent);
                 let into = stage_received(&mut builder, received, None);
-                // What a rank sends to all may lie between what it receives: seen to is what it has for itself.
+                // What a rank sends to all may lie between what it receives: seen to is what it has
+                // for itself.
                 into.check_apart(from.block(own))?;
                 (from, into)
             }

@@ -1,4 +1,5 @@
-//! Where blocks lie: from the arrays of counts, displacements and types of the `v` and `w` forms to bytes in a row in one buffer.
+//! Where blocks lie: from the arrays of counts, displacements and types of the `v` and `w` forms to
+//! bytes in a row in one buffer.
 
 use ferrite_fabric::{RawBuf, RawBufMut};
 
@@ -141,7 +142,8 @@ pub(super) struct Contiguous {
 }
 
 impl Contiguous {
-    /// These blocks, {offset, length} from an address: the buffer begins with the first of them that has any bytes.
+    /// These blocks, {offset, length} from an address: the buffer begins with the first of them
+    /// that has any bytes.
     fn new(at: *mut u8, blocks: Vec<(isize, usize)>) -> Contiguous {
         let filled = blocks.iter().filter(|(_, bytes)| *bytes > 0);
         let (mut first, mut end) = (isize::MAX, isize::MIN);
@@ -183,8 +185,8 @@ impl Contiguous {
     }
 }
 
-/// Finds one buffer for all blocks: the program's if all are bytes in a row there, memory of the call's own otherwise. `direct` allows the
-/// former; what to do with the latter, `moved` is told.
+/// Finds one buffer for all blocks: the program's if all are bytes in a row there, memory of the
+/// call's own otherwise. `direct` allows the former; what to do with the latter, `moved` is told.
 fn stage(
     builder: &mut Builder,
     all: Checked,
