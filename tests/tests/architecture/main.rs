@@ -179,6 +179,26 @@ fn the_engine_names_no_launcher() {
     }
 }
 
+/// Algorithms are pure: what a call needs of an engine and of a communicator they get as values.
+#[test]
+fn collectives_know_no_engine() {
+    let folder = "mpi-core/engine/src/collective/";
+    let mut seen = 0;
+    for (path, text) in files(&workspace_root()) {
+        if !path.starts_with(folder) {
+            continue;
+        }
+        seen += 1;
+        let code = code(&text);
+        let named: Vec<&str> = words(&code)
+            .filter(|word| matches!(*word, "Engine" | "CommData" | "Comm"))
+            .collect();
+        assert!(named.is_empty(), "{path} names {named:?}");
+        assert!(!code.contains("crate::engine"), "{path} uses crate::engine");
+    }
+    assert!(seen > 30, "only {seen} files in {folder}: has it moved?");
+}
+
 #[test]
 fn unsafe_stands_where_it_may() {
     let mut wrong = Vec::new();
