@@ -5,7 +5,7 @@
 use core::alloc::Layout;
 use core::iter::repeat_n;
 
-use ferrite_engine::collective::{Types, Vectors, Waits};
+use ferrite_engine::{Types, Vectors, Waits};
 
 use crate::buffer::{collect_vec, too_many};
 use crate::collective::{Into, Out};

@@ -1,7 +1,8 @@
 //! Collective operations with arrays of counts, displacements and types (chapter 6).
 
-use ferrite_engine::collective::{Call, IN_PLACE, Types, Vectors, Waits};
+use ferrite_engine::collective::{Call, IN_PLACE};
 use ferrite_engine::{Comm, Datatype, Engine, Op, Result};
+use ferrite_engine::{Types, Vectors, Waits};
 
 use super::datatypes::handle;
 use super::{Count, null, set_handle};

@@ -1,7 +1,8 @@
 //! Neighbourhood collectives with arrays of counts, displacements and types (chapter 8).
 
-use ferrite_engine::collective::{Call, Types, Vectors, Waits};
+use ferrite_engine::collective::Call;
 use ferrite_engine::{Engine, Result};
+use ferrite_engine::{Types, Vectors, Waits};
 
 use super::collectives::{comm_of, entries, forms, types};
 use super::datatypes::handle;

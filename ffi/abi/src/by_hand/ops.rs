@@ -1,7 +1,7 @@
 //! Reduction operations of the program (chapter 6).
 
 use ferrite_engine::callback::{Callback, ReduceFunction};
-use ferrite_engine::collective::check_reduce_local;
+use ferrite_engine::check_reduce_local;
 use ferrite_engine::{Datatype, Engine, Op, Result, op};
 
 use super::{Count, null, read, set_handle};

@@ -1,9 +1,11 @@
-//! Which collective function a call is of, and what its arguments have to have in common on all ranks.
+//! Which collective function a call is of, and what its arguments have to have in common on all
+//! ranks.
 
-/// A collective function, whatever its form (blocking, nonblocking, persistent). The values travel in frames.
+/// A collective function, whatever its form (blocking, nonblocking, persistent). The values travel
+/// in frames.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Function {
+pub(crate) enum Function {
     /// `MPI_Barrier`
     Barrier,
     /// `MPI_Bcast`

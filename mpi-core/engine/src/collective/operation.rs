@@ -1,9 +1,11 @@
 //! What an algorithm yields: operations that name their predecessors.
 //!
-//! Operations of one rank are numbered from 1 in the order in which they are generated. An operation may start once all
-//! that it names in `after` have finished; nothing else orders operations, save that messages between two ranks are sent
-//! and received in the order of their numbers. Executing one operation after the other in that order, a send together
-//! with the receive that follows it, is always possible: so a window over the sequence, however small, cannot deadlock.
+//! Operations of one rank are numbered from 1 in the order in which they are generated. An
+//! operation may start once all that it names in `after` have finished; nothing else orders
+//! operations, save that messages between two ranks are sent and received in the order of their
+//! numbers. Executing one operation after the other in that order, a send together with the receive
+//! that follows it, is always possible: so a window over the sequence, however small, cannot
+//! deadlock.
 //!
 //! Nothing here knows addresses, communicators or how a message travels.
 
@@ -13,11 +15,11 @@ use core::ops::Range;
 
 /// The number of an operation within its rank's schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Id(pub u32);
+pub(crate) struct Id(pub u32);
 
 impl Id {
     /// No operation: always finished.
-    pub const NONE: Id = Id(0);
+    pub(crate) const NONE: Id = Id(0);
 
     /// This operation, or `other` when this one was left out because it had nothing to move.
     pub(super) fn or(self, other: Id) -> Id {
@@ -27,7 +29,7 @@ impl Id {
 
 /// The memory that a collective works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Buffer {
+pub(crate) enum Buffer {
     /// The send buffer, never written. The same memory as `Output` when the call is in place.
     Input,
     /// The receive buffer, or the only buffer of a broadcast.
@@ -47,7 +49,7 @@ pub enum Buffer {
 
 /// Where an operand begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// Which memory.
     pub buffer: Buffer,
     /// Bytes from its beginning.
@@ -56,7 +58,7 @@ pub struct Place {
 
 impl Place {
     /// A place in the send buffer.
-    pub const fn input(offset: usize) -> Place {
+    pub(crate) const fn input(offset: usize) -> Place {
         Place {
             buffer: Buffer::Input,
             offset,
@@ -64,7 +66,7 @@ impl Place {
     }
 
     /// A place in the receive buffer.
-    pub const fn output(offset: usize) -> Place {
+    pub(crate) const fn output(offset: usize) -> Place {
         Place {
             buffer: Buffer::Output,
             offset,
@@ -84,7 +86,7 @@ impl Place {
     }
 
     /// A place in the scratch memory.
-    pub const fn scratch(offset: usize) -> Place {
+    pub(crate) const fn scratch(offset: usize) -> Place {
         Place {
             buffer: Buffer::Scratch,
             offset,
@@ -94,7 +96,7 @@ impl Place {
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Send to a rank of the communicator.
     Send {
         /// The receiver.
@@ -124,7 +126,8 @@ pub enum Action {
         /// Elements.
         count: usize,
     },
-    /// Wait until this member may write its slot of the board: all have finished the turn that had it before. Then announce the call's bytes.
+    /// Wait until this member may write its slot of the board: all have finished the turn that had
+    /// it before. Then announce the call's bytes.
     Enter {
         /// Counted from the call's first.
         turn: u32,
@@ -170,7 +173,7 @@ const PREDECESSORS: usize = 4;
 
 /// One step of a rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Operation {
+pub(crate) struct Operation {
     /// Its number.
     pub id: Id,
     /// What to do.
@@ -184,9 +187,10 @@ const ROUND: usize = 6;
 
 /// The operations that an algorithm has generated and nobody has taken yet: one round.
 ///
-/// Invariant: `operations[taken..filled]` are initialised; the rest is not, so that an empty round costs nothing to make.
+/// Invariant: `operations[taken..filled]` are initialised; the rest is not, so that an empty round
+/// costs nothing to make.
 #[derive(Clone, Copy, Debug)]
-pub struct Round {
+pub(crate) struct Round {
     operations: [MaybeUninit<Operation>; ROUND],
     taken: usize,
     filled: usize,
@@ -254,7 +258,8 @@ impl Round {
         self.combine((from, into), into, count, after)
     }
 
-    /// Generates a reduction whose result is elsewhere than its operands {left, right}; nothing when there are no elements.
+    /// Generates a reduction whose result is elsewhere than its operands {left, right}; nothing
+    /// when there are no elements.
     #[inline]
     pub(super) fn combine(
         &mut self,
@@ -339,8 +344,9 @@ impl Round {
         self.push(Action::Join, &[])
     }
 
-    /// Gives the operations of an algorithm that runs among some ranks, on other buffers and later turns, the call's own numbers:
-    /// of the ranks, the beginning of each buffer, and the first turn.
+    /// Gives the operations of an algorithm that runs among some ranks, on other buffers and later
+    /// turns, the call's own numbers: of the ranks, the beginning of each buffer, and the first
+    /// turn.
     pub(super) fn relocate(
         &mut self,
         rank: impl Fn(u32) -> u32,

@@ -1,23 +1,26 @@
-//! Executes a schedule over point-to-point messages, as far as it can go at the moment and no further.
+//! Executes a schedule over point-to-point messages, as far as it can go at the moment and no
+//! further.
 //!
-//! Blocking, nonblocking and persistent collectives are the same [`Running`]: what differs is who calls [`Running::step`].
-//! At most `WINDOW` operations are looked at at a time, so memory depends neither on the number of ranks nor on the
-//! length of the message. What a message is, how it is matched and who waits is the [`Wire`]'s business.
+//! Blocking, nonblocking and persistent collectives are the same [`Running`]: what differs is who
+//! calls [`Running::step`]. At most `WINDOW` operations are looked at at a time, so memory depends
+//! neither on the number of ranks nor on the length of the message. What a message is, how it is
+//! matched and who waits is the [`Carrier`]'s business.
 
 use core::mem::MaybeUninit;
 use core::ptr::copy_nonoverlapping;
 
 use ferrite_fabric::{RawBuf, RawBufMut};
 
-use super::board::{IN_DISAGREEMENT, in_agreement};
 use super::operation::{Action, Buffer, Id, Operation, Place};
 use super::schedule::{Operations, Schedule};
+use crate::collective::boards::{IN_DISAGREEMENT, in_agreement};
 use crate::error::{Error, ErrorClass, Result};
 use crate::op::Reduction;
 
-/// What a schedule needs of the engine: messages between the ranks of one communicator, apart from the user's, that
-/// arrive between two ranks in the order of `send`, and are matched by `peer` and `tag` in the order of `recv`.
-pub trait Wire {
+/// What a schedule needs of the engine: messages between the ranks of one communicator, apart from
+/// the user's, that arrive between two ranks in the order of `send`, and are matched by `peer` and
+/// `tag` in the order of `recv`.
+pub(crate) trait Carrier {
     /// A message that has not finished yet.
     type Request;
 
@@ -28,11 +31,12 @@ pub trait Wire {
     unsafe fn send(&mut self, peer: i32, tag: i32, buffer: RawBuf)
     -> Result<Option<Self::Request>>;
 
-    /// Starts to receive a message of `buffer.len` bytes; one of another length is an error of class `MPI_ERR_TRUNCATE`, and
-    /// has arrived all the same. `None` when it has arrived already.
+    /// Starts to receive a message of `buffer.len` bytes; one of another length is an error of
+    /// class `MPI_ERR_TRUNCATE`, and has arrived all the same. `None` when it has arrived already.
     ///
     /// # Safety
-    /// `buffer` is writable, and nobody else looks at it, until the request has finished or was withdrawn.
+    /// `buffer` is writable, and nobody else looks at it, until the request has finished or was
+    /// withdrawn.
     unsafe fn recv(
         &mut self,
         peer: i32,
@@ -40,7 +44,8 @@ pub trait Wire {
         buffer: RawBufMut,
     ) -> Result<Option<Self::Request>>;
 
-    /// Whether a message has finished; not asked again after `true` or an error. Need not drive progress.
+    /// Whether a message has finished; not asked again after `true` or an error. Need not drive
+    /// progress.
     fn poll(&mut self, request: &mut Self::Request) -> Result<bool>;
 
     /// A member's bytes of the board in a turn: see [`ferrite_shm::Board::bytes`].
@@ -64,34 +69,38 @@ pub trait Wire {
     /// Tells all members that this one reads no slot of a turn any more.
     fn finish_turn(&mut self, turn: u64);
 
-    /// Gives a message up after something else failed. When it returns, the buffer is not touched any more.
+    /// Gives a message up after something else failed. When it returns, the buffer is not touched
+    /// any more.
     fn withdraw(&mut self, request: Self::Request);
 }
 
 /// The memory and the reduction that a schedule is applied to.
 #[derive(Clone, Copy)]
-pub struct Operands {
+pub(crate) struct Operands {
     /// The send buffer. When the call is in place: the receive buffer.
     pub input: RawBuf,
     /// The receive buffer.
     pub output: RawBufMut,
     /// At least [`Schedule::scratch_bytes`], from [`Scratch::reserve`](super::Scratch::reserve).
     pub scratch: RawBufMut,
-    /// What to reduce with, where the schedule reduces. The program's function is called by [`Running::step`].
+    /// What to reduce with, where the schedule reduces. The program's function is called by
+    /// [`Running::step`].
     pub reduction: Option<Reduction>,
     /// Tells this collective from others of the same communicator that are under way.
     pub tag: i32,
-    /// The first turn of the communicator's board that is this collective's; it has as many as [`Schedule::turns`] says.
+    /// The first turn of the communicator's board that is this collective's; it has as many as
+    /// [`Schedule::turns`] says.
     pub turn: u64,
 }
 
 /// A collective under way.
 ///
-/// Invariants: the operations numbered `first..next` are in the window, each in slot `number % WINDOW`; those below
-/// `first` have finished. Bit `s` of `started` and `finished` is about the operation in slot `s`, and 0 for an empty one.
-/// `window` is initialised in the slots of `first..next`, the rest is not, so that little is written for a small
-/// collective. A slot has a request while its operation is a message that has started and not finished.
-pub struct Running<R, const WINDOW: usize = 16> {
+/// Invariants: the operations numbered `first..next` are in the window, each in slot `number %
+/// WINDOW`; those below `first` have finished. Bit `s` of `started` and `finished` is about the
+/// operation in slot `s`, and 0 for an empty one. `window` is initialised in the slots of
+/// `first..next`, the rest is not, so that little is written for a small collective. A slot has a
+/// request while its operation is a message that has started and not finished.
+pub(crate) struct Running<R, const WINDOW: usize = 16> {
     operations: Operations,
     operands: Operands,
     window: [MaybeUninit<Operation>; WINDOW],
@@ -114,10 +123,11 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
     /// Gets ready; nothing moves before the first [`Running::step`].
     ///
     /// # Safety
-    /// The buffers of `operands` are valid for what the schedule's shape says, do not overlap (but for `input` in
-    /// place), and nobody else touches them until [`Running::step`] has said that the collective is finished or failed.
-    /// The value is not dropped before then, and all steps get the same wire.
-    pub unsafe fn new(schedule: &Schedule, operands: Operands) -> Self {
+    /// The buffers of `operands` are valid for what the schedule's shape says, do not overlap (but
+    /// for `input` in place), and nobody else touches them until [`Running::step`] has said that
+    /// the collective is finished or failed. The value is not dropped before then, and all steps
+    /// get the same carrier.
+    pub(crate) unsafe fn new(schedule: &Schedule, operands: Operands) -> Self {
         let () = Self::FITS;
         assert!(
             operands.scratch.len >= schedule.scratch_bytes(),
@@ -139,9 +149,9 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
         }
     }
 
-    /// Does all that can be done without waiting. Returns whether the collective has finished. After an error nothing of
-    /// it is under way any more, and it cannot be continued.
-    pub fn step<W: Wire<Request = R>>(&mut self, wire: &mut W) -> Result<bool> {
+    /// Does all that can be done without waiting. Returns whether the collective has finished.
+    /// After an error nothing of it is under way any more, and it cannot be continued.
+    pub(crate) fn step<W: Carrier<Request = R>>(&mut self, carrier: &mut W) -> Result<bool> {
         if self.failed {
             return Err(Error::new(
                 ErrorClass::OTHER,
@@ -159,11 +169,11 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                     }
                 };
             }
-            match self.pass(wire) {
+            match self.pass(carrier) {
                 Ok(true) => {}
                 Ok(false) => return Ok(false),
                 Err(error) => {
-                    self.withdraw(wire);
+                    self.withdraw(carrier);
                     return Err(error);
                 }
             }
@@ -187,7 +197,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
 
     /// Looks at every operation of the window once. Returns whether the window has moved on.
     #[inline]
-    fn pass<W: Wire<Request = R>>(&mut self, wire: &mut W) -> Result<bool> {
+    fn pass<W: Carrier<Request = R>>(&mut self, carrier: &mut W) -> Result<bool> {
         for number in self.first..self.next {
             let slot = number as usize % WINDOW;
             let bit = 1 << slot;
@@ -197,7 +207,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
             let done = if self.started & bit != 0 {
                 let request = &mut self.requests[slot];
                 let done = match request {
-                    Some(request) => wire.poll(request),
+                    Some(request) => carrier.poll(request),
                     None => Ok(true),
                 };
                 if !matches!(done, Ok(false)) {
@@ -209,13 +219,13 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                 if !self.may_start(number, &operation) {
                     continue;
                 }
-                if !self.is_ready(wire, &operation.action)? {
+                if !self.is_ready(carrier, &operation.action)? {
                     continue;
                 }
                 self.started |= bit;
                 let request = match self.disagreement {
-                    None => self.start(wire, &operation.action),
-                    Some(_) => self.start_anyway(wire, &operation.action),
+                    None => self.start(carrier, &operation.action),
+                    Some(_) => self.start_anyway(carrier, &operation.action),
                 };
                 let request = self.go_on(request, None)?;
                 let done = request.is_none();
@@ -238,8 +248,8 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
         Ok(self.first != before)
     }
 
-    /// After a message of another length the messages that others wait for still go, or they would wait forever: those without
-    /// anything in them, by which the others learn of it.
+    /// After a message of another length the messages that others wait for still go, or they would
+    /// wait forever: those without anything in them, by which the others learn of it.
     #[inline]
     fn go_on<T>(&mut self, outcome: Result<T>, done: T) -> Result<T> {
         match outcome {
@@ -253,22 +263,22 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
 
     /// As [`Running::start`], where the data are not what they should be.
     #[cold]
-    fn start_anyway<W: Wire<Request = R>>(
+    fn start_anyway<W: Carrier<Request = R>>(
         &self,
-        wire: &mut W,
+        carrier: &mut W,
         action: &Action,
     ) -> Result<Option<R>> {
         match action {
             // SAFETY: nothing is read.
             Action::Send { to, .. } => unsafe {
-                wire.send(*to as i32, self.operands.tag, RawBuf::EMPTY)
+                carrier.send(*to as i32, self.operands.tag, RawBuf::EMPTY)
             },
             Action::Reduce { .. } | Action::Copy { .. } => Ok(None),
             Action::Post { turn, .. } => {
-                wire.announce(self.turn(*turn), IN_DISAGREEMENT);
-                self.start(wire, action)
+                carrier.announce(self.turn(*turn), IN_DISAGREEMENT);
+                self.start(carrier, action)
             }
-            _ => self.start(wire, action),
+            _ => self.start(carrier, action),
         }
     }
 
@@ -310,11 +320,12 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
         })
     }
 
-    /// Whether the other members have done what an operation waits for. An error if they mean another call than this one.
+    /// Whether the other members have done what an operation waits for. An error if they mean
+    /// another call than this one.
     #[inline]
-    fn is_ready<W: Wire<Request = R>>(&self, wire: &W, action: &Action) -> Result<bool> {
+    fn is_ready<W: Carrier<Request = R>>(&self, carrier: &W, action: &Action) -> Result<bool> {
         match *action {
-            Action::Enter { turn } => Ok(wire.is_free(self.turn(turn))),
+            Action::Enter { turn } => Ok(carrier.is_free(self.turn(turn))),
             Action::Await {
                 turn,
                 step,
@@ -322,13 +333,13 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                 end,
             } => {
                 let turn = self.turn(turn);
-                if !(first..end).all(|member| wire.has_posted(member, turn, step)) {
+                if !(first..end).all(|member| carrier.has_posted(member, turn, step)) {
                     return Ok(false);
                 }
                 let shape = self.operations.shape();
                 (first..end)
                     .try_for_each(|member| {
-                        in_agreement(shape, member, wire.announced(member, turn))
+                        in_agreement(shape, member, carrier.announced(member, turn))
                     })
                     .map(|()| true)
             }
@@ -342,28 +353,33 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
     }
 
     #[inline]
-    fn start<W: Wire<Request = R>>(&self, wire: &mut W, action: &Action) -> Result<Option<R>> {
+    fn start<W: Carrier<Request = R>>(
+        &self,
+        carrier: &mut W,
+        action: &Action,
+    ) -> Result<Option<R>> {
         let Operands {
             ref reduction, tag, ..
         } = self.operands;
-        // SAFETY: the places of a schedule lie within the buffers that `new` was promised, which stay until the end;
-        // the dependencies of the operation have finished, so nothing under way writes what it reads or touches what
-        // it writes (proven for every algorithm by the tests of this module).
+        // SAFETY: the places of a schedule lie within the buffers that `new` was promised, which
+        // stay until the end; the dependencies of the operation have finished, so nothing under way
+        // writes what it reads or touches what it writes (proven for every algorithm by the tests
+        // of this module).
         unsafe {
             match *action {
-                Action::Send { to, from, bytes } => wire.send(
+                Action::Send { to, from, bytes } => carrier.send(
                     to as i32,
                     tag,
                     RawBuf {
-                        ptr: self.source(wire, from),
+                        ptr: self.source(carrier, from),
                         len: bytes,
                     },
                 ),
-                Action::Recv { from, into, bytes } => wire.recv(
+                Action::Recv { from, into, bytes } => carrier.recv(
                     from as i32,
                     tag,
                     RawBufMut {
-                        ptr: self.target(wire, into),
+                        ptr: self.target(carrier, into),
                         len: bytes,
                     },
                 ),
@@ -376,31 +392,35 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                     let reduction = reduction
                         .as_ref()
                         .expect("a schedule that reduces has an operation");
-                    let (left, result) = (self.source(wire, from), self.target(wire, into));
+                    let (left, result) = (self.source(carrier, from), self.target(carrier, into));
                     if with == into {
                         reduction.apply(left, result, count);
                     } else {
                         let items = (count, self.operations.shape().width);
-                        reduction.combine(left, self.source(wire, with), result, items);
+                        reduction.combine(left, self.source(carrier, with), result, items);
                     }
                     Ok(None)
                 }
                 Action::Copy { from, into, bytes } => {
-                    copy_nonoverlapping(self.source(wire, from), self.target(wire, into), bytes);
+                    copy_nonoverlapping(
+                        self.source(carrier, from),
+                        self.target(carrier, into),
+                        bytes,
+                    );
                     Ok(None)
                 }
                 Action::Post { turn, step } => {
-                    wire.post(self.turn(turn), step);
+                    carrier.post(self.turn(turn), step);
                     Ok(None)
                 }
                 Action::Finish { turn } => {
-                    wire.finish_turn(self.turn(turn));
+                    carrier.finish_turn(self.turn(turn));
                     Ok(None)
                 }
                 // What they wait for has happened: see `is_ready`.
                 Action::Enter { turn } => {
                     let bytes = self.operations.shape().bytes();
-                    wire.announce(self.turn(turn), bytes as u64);
+                    carrier.announce(self.turn(turn), bytes as u64);
                     Ok(None)
                 }
                 Action::Await { .. } | Action::Join => Ok(None),
@@ -409,15 +429,15 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
     }
 
     #[inline]
-    fn source<W: Wire<Request = R>>(&self, wire: &W, place: Place) -> *const u8 {
+    fn source<W: Carrier<Request = R>>(&self, carrier: &W, place: Place) -> *const u8 {
         match place.buffer {
             Buffer::Input => self.operands.input.ptr.wrapping_add(place.offset),
-            _ => self.target(wire, place),
+            _ => self.target(carrier, place),
         }
     }
 
     #[inline]
-    fn target<W: Wire<Request = R>>(&self, wire: &W, place: Place) -> *mut u8 {
+    fn target<W: Carrier<Request = R>>(&self, carrier: &W, place: Place) -> *mut u8 {
         let buffer = match place.buffer {
             Buffer::Output => self.operands.output.ptr,
             Buffer::Scratch => self.operands.scratch.ptr,
@@ -425,7 +445,7 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
                 member,
                 turn,
                 in_line,
-            } => wire.slot(member, self.turn(turn), in_line),
+            } => carrier.slot(member, self.turn(turn), in_line),
             Buffer::Input => unreachable!("a schedule never writes its input"),
         };
         buffer.wrapping_add(place.offset)
@@ -433,16 +453,16 @@ impl<R, const WINDOW: usize> Running<R, WINDOW> {
 
     /// Ends a collective that is under way: see [`Running::step`] after an error.
     #[cold]
-    pub fn give_up<W: Wire<Request = R>>(&mut self, wire: &mut W) {
-        self.withdraw(wire);
+    pub(crate) fn give_up<W: Carrier<Request = R>>(&mut self, carrier: &mut W) {
+        self.withdraw(carrier);
     }
 
     #[cold]
-    fn withdraw<W: Wire<Request = R>>(&mut self, wire: &mut W) {
+    fn withdraw<W: Carrier<Request = R>>(&mut self, carrier: &mut W) {
         self.failed = true;
         for request in &mut self.requests {
             if let Some(request) = request.take() {
-                wire.withdraw(request);
+                carrier.withdraw(request);
             }
         }
     }

@@ -1,93 +1,30 @@
-//! A schedule: an algorithm for one call of one rank, from which its operations are generated as they are needed.
+//! A schedule: an algorithm for one call of one rank, from which its operations are generated as
+//! they are needed.
 
 use core::fmt;
 
-use super::across::{ReduceAcross, TellBoth};
-use super::allgather::{Dissemination as Gossip, Ring, UnequalRing};
-use super::allreduce::{Halving, RecursiveDoubling};
-use super::alltoall::Pairwise;
-use super::barrier::Dissemination;
-use super::bcast::{PipelinedTree, ScatterRing};
-use super::board::{OnBoard, What};
-use super::exchange::Exchange;
-use super::gather::{Linear, SubtreeGather};
-use super::nodes::Staged;
+use super::algorithms::{Algorithm, Generator};
 use super::operation::{Operation, Round};
-use super::reduce::TreeReduce;
-use super::reduce_scatter::ReduceScatter;
-use super::scan::{Exscan, Scan};
-use super::scatter::{LinearScatter, SubtreeScatter};
-use super::shape::Shape;
-
-/// An algorithm in the state in which it has generated some of its operations.
-#[derive(Clone, Debug)]
-pub enum Algorithm {
-    /// Nothing to do, or nothing to move.
-    Nothing,
-    /// Barrier: [`super::barrier`].
-    Dissemination(Dissemination),
-    /// Broadcast: a binomial tree, in segments.
-    PipelinedTree(PipelinedTree),
-    /// Broadcast: scatter down a binomial tree, then a ring.
-    ScatterRing(ScatterRing),
-    /// Reduction up a binomial tree, in segments.
-    TreeReduce(TreeReduce),
-    /// Allreduce: exchange of whole vectors at doubling distance.
-    RecursiveDoubling(RecursiveDoubling),
-    /// Allreduce: reduce-scatter by halving vectors, then allgather by doubling.
-    Halving(Halving),
-    /// Gather up a binomial tree.
-    SubtreeGather(SubtreeGather),
-    /// Gather from everybody directly.
-    Linear(Linear),
-    /// Allgather at doubling distance.
-    Gossip(Gossip),
-    /// Allgather around a ring.
-    Ring(Ring),
-    /// Allgather of unequal blocks around a ring.
-    UnequalRing(UnequalRing),
-    /// Scatter down a binomial tree.
-    SubtreeScatter(SubtreeScatter),
-    /// Scatter to everybody directly.
-    LinearScatter(LinearScatter),
-    /// Alltoall of equal blocks.
-    Pairwise(Pairwise),
-    /// Blocks between any ranks.
-    Exchange(Exchange),
-    /// Reduce-scatter: [`super::reduce_scatter`].
-    ReduceScatter(ReduceScatter),
-    /// Inclusive scan.
-    Scan(Scan),
-    /// Exclusive scan.
-    Exscan(Exscan),
-    /// Between two groups: a reduction.
-    ReduceAcross(ReduceAcross),
-    /// Between two groups: what one process says for all.
-    TellBoth(TellBoth),
-    /// Anything, in memory that all members reach.
-    OnBoard(OnBoard),
-    /// Several algorithms, one after the other, within nodes and between them.
-    Staged(Box<Staged>),
-}
-
+use super::shape::{Collective, Shape};
 /// What one rank does in one collective call.
 ///
-/// It is a value: it can be kept (persistent collectives), executed ([`super::Running`]), printed, or walked through
-/// without any communicator.
+/// It is a value: it can be kept (persistent collectives), executed ([`super::Running`]), printed,
+/// or walked through without any communicator.
 #[derive(Clone, Debug)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     algorithm: Algorithm,
     shape: Shape,
 }
 
 impl Schedule {
-    /// A schedule by this algorithm, which must be in its initial state. Use [`super::select`] to have one chosen.
+    /// A schedule by this algorithm, which must be in its initial state. Use [`super::select`] to
+    /// have one chosen.
     pub(super) fn new(algorithm: Algorithm, shape: Shape) -> Schedule {
         Schedule { algorithm, shape }
     }
 
     /// The call that it is for.
-    pub fn shape(&self) -> &Shape {
+    pub(crate) fn shape(&self) -> &Shape {
         &self.shape
     }
 
@@ -97,84 +34,35 @@ impl Schedule {
     }
 
     /// The algorithm's name.
-    pub fn name(&self) -> &'static str {
-        match self.algorithm {
-            Algorithm::Nothing => "nothing",
-            Algorithm::Dissemination(_) => "barrier by dissemination",
-            Algorithm::PipelinedTree(_) => "broadcast down a pipelined binomial tree",
-            Algorithm::ScatterRing(_) => "broadcast by scatter and ring",
-            Algorithm::TreeReduce(_) => "reduction up a pipelined binomial tree",
-            Algorithm::RecursiveDoubling(_) => "allreduce by recursive doubling",
-            Algorithm::Halving(_) => "allreduce by recursive halving and doubling",
-            Algorithm::SubtreeGather(_) => "gather up a binomial tree",
-            Algorithm::Linear(_) => "linear gather",
-            Algorithm::Gossip(_) => "allgather by dissemination",
-            Algorithm::Ring(_) => "allgather around a ring",
-            Algorithm::UnequalRing(_) => "allgather of unequal blocks around a ring",
-            Algorithm::SubtreeScatter(_) => "scatter down a binomial tree",
-            Algorithm::LinearScatter(_) => "linear scatter",
-            Algorithm::Pairwise(_) => "pairwise alltoall",
-            Algorithm::Exchange(_) => "direct exchange",
-            Algorithm::ReduceScatter(_) => "pairwise reduce-scatter",
-            Algorithm::Scan(_) => "scan by doubling",
-            Algorithm::Exscan(_) => "exscan by doubling",
-            Algorithm::ReduceAcross(_) => "direct reduction of another group's vectors",
-            Algorithm::TellBoth(_) => "broadcast to two groups",
-            Algorithm::OnBoard(a) => a.name(),
-            Algorithm::Staged(_) => "within and between nodes",
-        }
+    pub(crate) fn name(&self) -> &'static str {
+        self.algorithm.name()
     }
 
-    /// Bytes of scratch memory that the operations refer to. Needs the alignment of [`super::Scratch`].
-    pub fn scratch_bytes(&self) -> usize {
-        match &self.algorithm {
-            Algorithm::TreeReduce(a) => a.scratch_bytes(&self.shape),
-            Algorithm::RecursiveDoubling(a) => a.scratch_bytes(&self.shape),
-            Algorithm::Halving(a) => a.scratch_bytes(&self.shape),
-            Algorithm::SubtreeGather(a) => a.scratch_bytes(&self.shape),
-            Algorithm::SubtreeScatter(a) => a.scratch_bytes(&self.shape),
-            Algorithm::ReduceScatter(a) => a.scratch_bytes(&self.shape),
-            Algorithm::Scan(a) => a.scratch_bytes(&self.shape),
-            Algorithm::Exscan(a) => a.scratch_bytes(&self.shape),
-            Algorithm::ReduceAcross(a) => a.scratch_bytes(&self.shape),
-            Algorithm::Staged(a) => a.scratch_bytes(),
-            Algorithm::Nothing
-            | Algorithm::Dissemination(_)
-            | Algorithm::PipelinedTree(_)
-            | Algorithm::ScatterRing(_)
-            | Algorithm::Linear(_)
-            | Algorithm::Gossip(_)
-            | Algorithm::Ring(_)
-            | Algorithm::UnequalRing(_)
-            | Algorithm::LinearScatter(_)
-            | Algorithm::Pairwise(_)
-            | Algorithm::Exchange(_)
-            | Algorithm::TellBoth(_)
-            | Algorithm::OnBoard(_) => 0,
-        }
+    /// Bytes of scratch memory that the operations refer to. Needs the alignment of
+    /// [`super::Scratch`].
+    #[inline]
+    pub(crate) fn scratch_bytes(&self) -> usize {
+        self.algorithm.scratch_bytes(&self.shape)
     }
 
     /// Turns of the communicator's board that the operations take; 0 when they need no board.
-    pub fn turns(&self) -> u64 {
-        match &self.algorithm {
-            Algorithm::OnBoard(a) => a.turns(&self.shape),
-            Algorithm::Staged(a) => a.turns(),
-            _ => 0,
-        }
+    #[inline]
+    pub(crate) fn turns(&self) -> u64 {
+        self.algorithm.turns(&self.shape)
     }
 
     /// What is done on the board, if anything.
     #[inline]
-    pub fn on_board(&self) -> Option<What> {
+    pub(crate) fn on_board(&self) -> Option<Collective> {
         match &self.algorithm {
-            Algorithm::OnBoard(a) => Some(a.what()),
+            Algorithm::OnBoard(a) => Some(a.collective()),
             _ => None,
         }
     }
 
     /// What is done on the board, if it takes one turn and nobody reduces slices.
     #[inline]
-    pub fn in_one_turn(&self) -> Option<What> {
+    pub(crate) fn in_one_turn(&self) -> Option<Collective> {
         match &self.algorithm {
             Algorithm::OnBoard(a) => a.in_one_turn(&self.shape),
             _ => None,
@@ -182,7 +70,7 @@ impl Schedule {
     }
 
     /// The operations, from the first.
-    pub fn operations(&self) -> Operations {
+    pub(crate) fn operations(&self) -> Operations {
         Operations {
             algorithm: self.algorithm.clone(),
             shape: self.shape,
@@ -191,9 +79,10 @@ impl Schedule {
     }
 }
 
-/// Generates the operations of a schedule, a round at a time: its memory does not depend on their number.
+/// Generates the operations of a schedule, a round at a time: its memory does not depend on their
+/// number.
 #[derive(Clone, Debug)]
-pub struct Operations {
+pub(crate) struct Operations {
     algorithm: Algorithm,
     shape: Shape,
     round: Round,
@@ -204,7 +93,7 @@ impl Operations {
     #[inline]
     pub(super) fn shape(&self) -> &Shape {
         match &self.algorithm {
-            Algorithm::Staged(a) => a.shape(),
+            Algorithm::ByNodes(a) => a.shape(),
             _ => &self.shape,
         }
     }
@@ -219,40 +108,10 @@ impl Iterator for Operations {
             if let Some(operation) = self.round.take() {
                 return Some(operation);
             }
-            if !generate(&mut self.algorithm, &self.shape, &mut self.round) {
+            if !self.algorithm.generate(&self.shape, &mut self.round) {
                 return None;
             }
         }
-    }
-}
-
-/// The next operations of an algorithm. Returns whether there may be more.
-#[inline]
-pub(super) fn generate(algorithm: &mut Algorithm, shape: &Shape, out: &mut Round) -> bool {
-    match algorithm {
-        Algorithm::Nothing => false,
-        Algorithm::Dissemination(a) => a.generate(shape, out),
-        Algorithm::PipelinedTree(a) => a.generate(shape, out),
-        Algorithm::ScatterRing(a) => a.generate(shape, out),
-        Algorithm::TreeReduce(a) => a.generate(shape, out),
-        Algorithm::RecursiveDoubling(a) => a.generate(shape, out),
-        Algorithm::Halving(a) => a.generate(shape, out),
-        Algorithm::SubtreeGather(a) => a.generate(shape, out),
-        Algorithm::Linear(a) => a.generate(shape, out),
-        Algorithm::Gossip(a) => a.generate(shape, out),
-        Algorithm::Ring(a) => a.generate(shape, out),
-        Algorithm::UnequalRing(a) => a.generate(shape, out),
-        Algorithm::SubtreeScatter(a) => a.generate(shape, out),
-        Algorithm::LinearScatter(a) => a.generate(shape, out),
-        Algorithm::Pairwise(a) => a.generate(shape, out),
-        Algorithm::Exchange(a) => a.generate(out),
-        Algorithm::ReduceScatter(a) => a.generate(shape, out),
-        Algorithm::Scan(a) => a.generate(shape, out),
-        Algorithm::Exscan(a) => a.generate(shape, out),
-        Algorithm::ReduceAcross(a) => a.generate(shape, out),
-        Algorithm::TellBoth(a) => a.generate(shape, out),
-        Algorithm::OnBoard(a) => a.generate(shape, out),
-        Algorithm::Staged(a) => a.generate(out),
     }
 }
 
@@ -268,6 +127,9 @@ impl fmt::Display for Schedule {
             in_place,
             board: _,
         } = self.shape;
+        if let Some(collective) = self.on_board() {
+            write!(f, "{collective} ")?;
+        }
         writeln!(
             f,
             "{}: rank {rank} of {size}, root {root}, {count} elements of {width} B{}{}, {} B of scratch",

@@ -15,11 +15,12 @@ struct Line {
 
 /// Memory for one collective at a time. Never initialised: schedules write before they read.
 #[derive(Default)]
-pub struct Scratch(Vec<Line>);
+pub(crate) struct Scratch(Vec<Line>);
 
 impl Scratch {
-    /// At least `bytes` bytes, aligned to a cache line. Valid, and the same, until the next call or the end of `self`.
-    pub fn reserve(&mut self, bytes: usize) -> RawBufMut {
+    /// At least `bytes` bytes, aligned to a cache line. Valid, and the same, until the next call or
+    /// the end of `self`.
+    pub(crate) fn reserve(&mut self, bytes: usize) -> RawBufMut {
         self.0.reserve(bytes.div_ceil(LINE));
         RawBufMut {
             ptr: self.0.as_mut_ptr().cast(),
@@ -28,7 +29,7 @@ impl Scratch {
     }
 
     /// Gives memory back when there is more than `bytes` of it.
-    pub fn trim(&mut self, bytes: usize) {
+    pub(crate) fn trim(&mut self, bytes: usize) {
         if self.0.capacity() * LINE > bytes {
             self.0 = Vec::new();
         }

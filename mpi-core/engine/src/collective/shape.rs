@@ -1,11 +1,11 @@
-//! What an algorithm may know about a call, and the binomial tree that several of them use.
+//! What an algorithm may know about a call.
 
-use core::ops::Range;
+use core::fmt;
 
-/// One rank's view of a collective call. Everything but `rank`, `in_place` and the split of a block's bytes into `count`
-/// and `width` is equal on all ranks.
+/// One rank's view of a collective call. Everything but `rank`, `in_place` and the split of a
+/// block's bytes into `count` and `width` is equal on all ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// This rank.
     pub rank: u32,
     /// Ranks of the communicator, at least 1.
@@ -27,7 +27,7 @@ pub struct Shape {
 impl Shape {
     /// Bytes that each rank contributes, or that the root broadcasts.
     #[inline]
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.count * self.width
     }
 
@@ -69,60 +69,101 @@ impl Shape {
     }
 }
 
-/// One node's place in the binomial tree over `0..size` with root 0, in which every subtree is a range.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Node {
-    at: u32,
-    size: u32,
+/// A collective operation whose calls a [`Shape`] describes, on a board as by messages. (Forms
+/// whose blocks have lengths of their own are not among them, nor is what goes between two groups.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Collective {
+    /// Nobody leaves before all have come.
+    Barrier,
+    /// The root's vector for all.
+    Bcast,
+    /// All vectors, combined, for the root.
+    Reduce,
+    /// All vectors, combined, for all.
+    Allreduce,
+    /// Each one's block for the root.
+    Gather,
+    /// Each one's block for all.
+    Allgather,
+    /// The root's blocks, one for each.
+    Scatter,
+    /// Each one's blocks, one for each.
+    Alltoall,
+    /// All vectors, combined, a block for each.
+    ReduceScatter,
+    /// The vectors of the ranks up to each one, combined.
+    Scan,
+    /// The vectors of the ranks below each one, combined; nothing for rank 0.
+    Exscan,
 }
 
-impl Node {
-    pub(super) fn new(at: u32, size: u32) -> Node {
-        Node { at, size }
+impl Collective {
+    /// All of them.
+    #[cfg(test)]
+    pub(super) const ALL: [Collective; 11] = [
+        Collective::Barrier,
+        Collective::Bcast,
+        Collective::Reduce,
+        Collective::Allreduce,
+        Collective::Gather,
+        Collective::Allgather,
+        Collective::Scatter,
+        Collective::Alltoall,
+        Collective::ReduceScatter,
+        Collective::Scan,
+        Collective::Exscan,
+    ];
+
+    /// Whether one member gives or gets everything.
+    #[inline]
+    pub(crate) fn has_root(self) -> bool {
+        matches!(
+            self,
+            Collective::Bcast | Collective::Scatter | Collective::Gather | Collective::Reduce
+        )
     }
 
-    /// Twice the distance to the farthest child that this node could have.
-    fn span(self) -> u32 {
-        if self.at == 0 {
-            self.size.next_power_of_two()
-        } else {
-            1 << self.at.trailing_zeros()
+    /// Whether whoever fills a slot has a block for each member.
+    #[inline]
+    pub(crate) fn has_blocks(self) -> bool {
+        matches!(
+            self,
+            Collective::Scatter | Collective::Alltoall | Collective::ReduceScatter
+        )
+    }
+
+    /// Of how many members, from the first on, this rank combines the vectors.
+    #[inline]
+    pub(crate) fn operands(self, shape: &Shape) -> u32 {
+        match self {
+            Collective::Allreduce | Collective::ReduceScatter => shape.size,
+            Collective::Reduce if shape.rank == shape.root => shape.size,
+            Collective::Scan => shape.rank + 1,
+            Collective::Exscan => shape.rank,
+            _ => 0,
         }
     }
 
-    /// The nodes of the subtree.
-    pub(super) fn subtree(self) -> Range<u32> {
-        self.at..self.at.saturating_add(self.span()).min(self.size)
-    }
-
-    /// The parent, but for the root.
-    pub(super) fn parent(self) -> Option<u32> {
-        (self.at != 0).then(|| self.at & (self.at - 1))
-    }
-
-    /// How many children there are.
-    pub(super) fn children(self) -> u32 {
-        // Child i is at distance 2^i, and exists when that lies within the subtree.
-        let beyond = self.subtree().len() as u32;
-        32 - (beyond - 1).leading_zeros()
-    }
-
-    /// A child; their subtrees follow this node in the order of `index`, each at least as large as the one before save
-    /// the last.
-    pub(super) fn child(self, index: u32) -> Node {
-        Node {
-            at: self.at + (1 << index),
-            size: self.size,
-        }
-    }
-
-    /// Where the node stands.
-    pub(super) fn at(self) -> u32 {
-        self.at
+    /// Whether this rank fills its slot.
+    pub(super) fn fills(self, is_root: bool) -> bool {
+        is_root || !matches!(self, Collective::Bcast | Collective::Scatter)
     }
 }
 
-/// The number of doublings that reach `size` from 1.
-pub(super) fn log2_ceil(size: u32) -> u32 {
-    32 - (size - 1).leading_zeros()
+impl fmt::Display for Collective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Collective::Barrier => "barrier",
+            Collective::Bcast => "broadcast",
+            Collective::Reduce => "reduction",
+            Collective::Allreduce => "allreduce",
+            Collective::Gather => "gather",
+            Collective::Allgather => "allgather",
+            Collective::Scatter => "scatter",
+            Collective::Alltoall => "alltoall",
+            Collective::ReduceScatter => "reduce-scatter",
+            Collective::Scan => "scan",
+            Collective::Exscan => "exscan",
+        })
+    }
 }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use ferrite_fabric::{Bootstrap, Job};
 
+pub use collectives::{Types, Vectors, Waits, check_reduce_local};
 pub(crate) use communicators::SharedBuffers;
 pub use communicators::{
     BSEND_OVERHEAD, BUFFER_AUTOMATIC, CommData, Comparison, MAX_NAME, PSETS, SessionData,

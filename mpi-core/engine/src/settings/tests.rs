@@ -1,7 +1,6 @@
 use ferrite_fabric::Transport;
 
 use super::*;
-use crate::collective::select::NAMED;
 
 fn parse(variables: &[(&str, &str)]) -> Result<(Settings, Vec<String>)> {
     Settings::parse(
@@ -150,15 +149,18 @@ fn thresholds_of_collectives_are_set_by_name() {
     let name = "FERRITE_COLLECTIVES";
     let given = "board_bcast=64k, allgather_ring=1k";
     let (mut settings, _) = parse(&[(name, given)]).unwrap();
-    assert_eq!(settings.collectives.board.bcast[2], 64 << 10);
-    assert_eq!(settings.collectives.allgather_ring, 1 << 10);
+    assert_eq!(settings.collectives.board.longest.bcast[2], 64 << 10);
+    assert_eq!(settings.collectives.messages.allgather_ring, 1 << 10);
     let built_in = Thresholds::DEFAULT;
-    assert_eq!(settings.collectives.board.bcast[0], built_in.board.bcast[0]);
+    assert_eq!(
+        settings.collectives.board.longest.bcast[0],
+        built_in.board.longest.bcast[0]
+    );
     let shown: Vec<String> = settings.shown().map(|shown| shown.value).collect();
     let text = String::from("allgather_ring=1k,board_bcast=64k");
     assert!(shown.contains(&text), "{shown:?}");
     settings.collectives = built_in;
-    for (threshold, at) in NAMED {
+    for (threshold, at) in Thresholds::named() {
         *at(&mut settings.collectives) = 12_345;
         let (again, _) = parse(&[(name, &format!("{threshold}=12345"))]).unwrap();
         assert_eq!(again.collectives, settings.collectives, "{threshold}");

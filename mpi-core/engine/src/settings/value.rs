@@ -4,7 +4,6 @@ use core::time::Duration;
 
 use super::{Cma, Ports, Transports};
 use crate::collective::Thresholds;
-use crate::collective::select::NAMED;
 
 /// A type that a setting can have. What [`Value::to_text`] writes, [`Value::parse`] reads back as the same value.
 pub(super) trait Value: Sized {
@@ -108,17 +107,20 @@ impl Value for Thresholds {
         let mut thresholds = Thresholds::DEFAULT;
         for part in text.split(',').filter(|part| !part.trim().is_empty()) {
             let (name, bytes) = part.split_once('=')?;
-            let (_, at) = NAMED.iter().find(|(known, _)| *known == name.trim())?;
+            let (_, at) = Thresholds::named().find(|(known, _)| *known == name.trim())?;
             *at(&mut thresholds) = Value::parse(bytes.trim())?;
         }
         // Nothing can be cut into segments of nothing.
-        let segments = [thresholds.bcast_segment, thresholds.reduce_segment];
+        let segments = [
+            thresholds.messages.bcast_segment,
+            thresholds.messages.reduce_segment,
+        ];
         (!segments.contains(&0)).then_some(thresholds)
     }
 
     fn to_text(&self) -> String {
         let (mut own, mut built_in) = (*self, Thresholds::DEFAULT);
-        let differing = NAMED.iter().filter_map(|(name, at)| {
+        let differing = Thresholds::named().filter_map(|(name, at)| {
             let (own, built_in) = (*at(&mut own), *at(&mut built_in));
             (own != built_in).then(|| format!("{name}={}", own.to_text()))
         });
@@ -126,7 +128,8 @@ impl Value for Thresholds {
     }
 
     fn accepts() -> String {
-        let names = NAMED.map(|(name, _)| name).join(", ");
+        let names: Vec<&str> = Thresholds::named().map(|(name, _)| name).collect();
+        let names = names.join(", ");
         format!(
             "a list of name=bytes, for example board_bcast=64k,allgather_ring=8k, of these names: {names}"
         )

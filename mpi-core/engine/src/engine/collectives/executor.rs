@@ -1,13 +1,14 @@
-//! A [`Schedule`] over a communicator's collective context, and the engine's own collective operations.
+//! A [`Schedule`] over a communicator's collective context, and the engine's own collective
+//! operations.
 
 use std::sync::Arc;
 
 use ferrite_fabric::{RawBuf, RawBufMut};
 use ferrite_shm::Board;
 
-use crate::collective::fused::{Turn, Watch};
 use crate::collective::{
-    Call, Function, Operands, Running, Schedule, Shape, Thresholds, Unequal, What, Wire, select,
+    Call, Carrier, Collective, Function, Operands, Running, Schedule, Shape, Thresholds, Turn,
+    Unequal, Watch, select,
 };
 use crate::engine::Engine;
 use crate::engine::communicators::{Arguments, Calls, CommData};
@@ -102,7 +103,8 @@ impl Engine {
     /// Runs a schedule of the engine's own to its end.
     ///
     /// # Safety
-    /// The buffers are valid for what the schedule's shape says and do not overlap, but for `input` in place.
+    /// The buffers are valid for what the schedule's shape says and do not overlap, but for `input`
+    /// in place.
     pub(crate) unsafe fn run_collective(
         &self,
         data: &CommData,
@@ -115,11 +117,12 @@ impl Engine {
         unsafe { self.run_schedule(&call, data, schedule, buffers, None) }
     }
 
-    /// Runs a schedule to its end. The tag is taken from the communicator's sequence, so all members must come here in the
-    /// same order.
+    /// Runs a schedule to its end. The tag is taken from the communicator's sequence, so all
+    /// members must come here in the same order.
     ///
     /// # Safety
-    /// The buffers are valid for what the schedule's shape says and do not overlap, but for `input` in place.
+    /// The buffers are valid for what the schedule's shape says and do not overlap, but for `input`
+    /// in place.
     unsafe fn run_schedule(
         &self,
         call: &InCall<'_>,
@@ -128,24 +131,25 @@ impl Engine {
         (input, output): (RawBuf, RawBufMut),
         reduction: Option<Reduction>,
     ) -> Result<()> {
-        let had_root = data.replace_rooted(schedule.on_board().is_some_and(What::has_root));
-        if let Some(what) = schedule.in_one_turn() {
+        let had_root = data.replace_rooted(schedule.on_board().is_some_and(Collective::has_root));
+        if let Some(collective) = schedule.in_one_turn() {
             let turn = Turn {
                 board: data.expect_board(),
                 number: data.next_turns(1),
                 shape: schedule.shape(),
                 watch: call,
             };
-            // Whoever comes last to a barrier has waited most for the call before it, and would for the next one of its kind.
-            let gives_way = had_root && what == What::Barrier && turn.is_last();
+            // Whoever comes last to a barrier has waited most for the call before it, and would for
+            // the next one of its kind.
+            let gives_way = had_root && collective == Collective::Barrier && turn.is_last();
             // SAFETY: the caller's promise.
-            let done = unsafe { turn.play(what, (input, output), reduction.as_ref()) };
+            let done = unsafe { turn.play(collective, (input, output), reduction.as_ref()) };
             if gives_way {
                 self.give_way();
             }
             return done;
         }
-        let wire = CollectiveWire {
+        let carrier = CommCarrier {
             engine: self,
             comm: data,
             some: None,
@@ -158,7 +162,7 @@ impl Engine {
         let outcome = unsafe {
             self.run_on(
                 Some(call),
-                wire,
+                carrier,
                 schedule,
                 (input, output),
                 reduction,
@@ -172,8 +176,8 @@ impl Engine {
         outcome
     }
 
-    /// Runs a call with blocks of unequal lengths: turns of the board, and, unless those are for all blocks, the schedule of
-    /// the long ones.
+    /// Runs a call with blocks of unequal lengths: turns of the board, and, unless those are for
+    /// all blocks, the schedule of the long ones.
     ///
     /// # Safety
     /// As of [`Engine::run_collective`].
@@ -216,14 +220,14 @@ impl Engine {
         done
     }
 
-    /// Runs a schedule over a wire, with the tag and the first turn of its board that it has.
+    /// Runs a schedule over a carrier, with the tag and the first turn of its board that it has.
     ///
     /// # Safety
     /// As of [`Engine::run_collective`].
     pub(in crate::engine) unsafe fn run_on(
         &self,
         call: Option<&InCall<'_>>,
-        mut wire: CollectiveWire<'_>,
+        mut carrier: CommCarrier<'_>,
         schedule: &Schedule,
         (input, output): (RawBuf, RawBufMut),
         reduction: Option<Reduction>,
@@ -239,14 +243,14 @@ impl Engine {
             tag,
             turn,
         };
-        // SAFETY: the caller's promise; the scratch memory is ours until the end, and the loop below ends only when
-        // the collective has finished or failed.
+        // SAFETY: the caller's promise; the scratch memory is ours until the end, and the loop
+        // below ends only when the collective has finished or failed.
         let mut running: Running<RequestRef> = unsafe { Running::new(schedule, operands) };
         let mut outcome = Ok(false);
         let mut step = || {
             // Before: what came first may have ended the call well.
             let is_refuted = call.is_some_and(InCall::is_refuted);
-            outcome = running.step(&mut wire);
+            outcome = running.step(&mut carrier);
             // `MPI_Finalize` ends with a barrier to which not all need come.
             is_refuted || !matches!(outcome, Ok(false)) || self.progress.departed().all_are_there()
         };
@@ -261,7 +265,7 @@ impl Engine {
         if let (Ok(false), Some(call)) = (&outcome, call)
             && call.is_refuted()
         {
-            running.give_up(&mut wire);
+            running.give_up(&mut carrier);
             outcome = Err(call.calls.refutation(call.number));
         }
         memory.trim(SCRATCH_KEPT);
@@ -269,8 +273,8 @@ impl Engine {
         outcome.map(|_| ())
     }
 
-    /// The bytes of the first of some members of a communicator, for those alone and nobody else. They are told apart by `tag` from what
-    /// else happens in the communicator.
+    /// The bytes of the first of some members of a communicator, for those alone and nobody else.
+    /// They are told apart by `tag` from what else happens in the communicator.
     pub(in crate::engine) fn tell_some(
         &self,
         comm: &CommData,
@@ -279,14 +283,14 @@ impl Engine {
         bytes: &mut [u8],
     ) -> Result<()> {
         let shape = self.shape_of_some(&members, bytes.len());
-        let schedule = select::bcast(shape, self.limits());
+        let schedule = select::flat(Collective::Bcast, shape, self.limits());
         let buffers = (RawBuf::EMPTY, RawBufMut::of(bytes));
         // SAFETY: the buffer is as long as the shape says.
         unsafe { self.run_among(comm, &members, &schedule, buffers, tag) }
     }
 
-    /// The bytes of each of some members of a communicator for all of them, in their order, otherwise as [`Engine::tell_some`]. `all`
-    /// has a place for each.
+    /// The bytes of each of some members of a communicator for all of them, in their order,
+    /// otherwise as [`Engine::tell_some`]. `all` has a place for each.
     pub(in crate::engine) fn tell_each_of_some<const N: usize>(
         &self,
         comm: &CommData,
@@ -297,7 +301,7 @@ impl Engine {
     ) -> Result<()> {
         assert_eq!(all.len(), members.size() as usize);
         let shape = self.shape_of_some(&members, N);
-        let schedule = select::allgather(shape, self.limits());
+        let schedule = select::flat(Collective::Allgather, shape, self.limits());
         let buffers = (RawBuf::of(&mine), RawBufMut::of(all.as_flattened_mut()));
         // SAFETY: the buffers are as long as the shape says.
         unsafe { self.run_among(comm, &members, &schedule, buffers, tag) }
@@ -329,14 +333,14 @@ impl Engine {
         buffers: (RawBuf, RawBufMut),
         tag: i32,
     ) -> Result<()> {
-        let wire = CollectiveWire {
+        let carrier = CommCarrier {
             engine: self,
             comm,
             some: Some(members),
             board: None,
         };
         // SAFETY: the caller's promise.
-        unsafe { self.run_on(None, wire, schedule, buffers, None, (tag, 0)) }
+        unsafe { self.run_on(None, carrier, schedule, buffers, None, (tag, 0)) }
     }
 
     /// Where one algorithm gives way to another.
@@ -347,7 +351,7 @@ impl Engine {
 
     /// Waits until all members of a communicator have come here.
     pub(crate) fn meet(&self, comm: &CommData) -> Result<()> {
-        let schedule = select::barrier(shape(comm, 0), self.limits());
+        let schedule = select::flat(Collective::Barrier, shape(comm, 0), self.limits());
         let buffers = (RawBuf::EMPTY, RawBufMut::EMPTY);
         // SAFETY: a barrier has no buffers.
         unsafe { self.run_collective(comm, Function::Finalize, &schedule, buffers) }
@@ -369,13 +373,14 @@ impl Engine {
             root: root as u32,
             ..shape(comm, bytes.len())
         };
-        let schedule = select::bcast(shape, self.limits());
+        let schedule = select::flat(Collective::Bcast, shape, self.limits());
         let buffers = (RawBuf::EMPTY, RawBufMut::of(bytes));
         // SAFETY: the buffer is as long as the shape says.
         unsafe { self.run_collective(comm, Function::Making, &schedule, buffers) }
     }
 
-    /// Everybody's bytes for everybody, in the order of rank. `all` has room for as many as there are members.
+    /// Everybody's bytes for everybody, in the order of rank. `all` has room for as many as there
+    /// are members.
     pub(crate) fn tell_each_other(
         &self,
         comm: &CommData,
@@ -384,7 +389,7 @@ impl Engine {
     ) -> Result<()> {
         let shape = shape(comm, mine.len());
         assert_eq!(all.len(), mine.len() * shape.size as usize);
-        let schedule = select::allgather(shape, self.limits());
+        let schedule = select::flat(Collective::Allgather, shape, self.limits());
         let buffers = (RawBuf::of(mine), RawBufMut::of(all));
         // SAFETY: the buffers are as long as the shape says.
         unsafe { self.run_collective(comm, Function::Making, &schedule, buffers) }
@@ -408,16 +413,17 @@ fn shape(comm: &CommData, bytes: usize) -> Shape {
 const SCRATCH_KEPT: usize = 1 << 20;
 
 /// Carries one communicator's collective messages.
-pub(in crate::engine) struct CollectiveWire<'a> {
+pub(in crate::engine) struct CommCarrier<'a> {
     pub(in crate::engine) engine: &'a Engine,
     pub(in crate::engine) comm: &'a CommData,
-    /// Those that the schedule's ranks are among, when they are not all. Messages go by the ranks of the communicator all the
-    /// same: two sets of members that meet in one process must not be taken for each other.
+    /// Those that the schedule's ranks are among, when they are not all. Messages go by the ranks
+    /// of the communicator all the same: two sets of members that meet in one process must not be
+    /// taken for each other.
     pub(in crate::engine) some: Option<&'a Members>,
     pub(in crate::engine) board: Option<&'a Board>,
 }
 
-impl Wire for CollectiveWire<'_> {
+impl Carrier for CommCarrier<'_> {
     type Request = RequestRef;
 
     unsafe fn send(&mut self, peer: i32, tag: i32, buffer: RawBuf) -> Result<Option<RequestRef>> {
@@ -502,15 +508,15 @@ impl Wire for CollectiveWire<'_> {
 
     fn withdraw(&mut self, request: RequestRef) {
         let mut request = request.handle();
-        // A message that is past cancelling arrives; either way its buffer is free after the wait. What it ended with does
-        // not matter, as the operation has failed already.
+        // A message that is past cancelling arrives; either way its buffer is free after the wait.
+        // What it ended with does not matter, as the operation has failed already.
         if self.engine.cancel(request).is_ok() {
             let _ = self.engine.wait(&mut request);
         }
     }
 }
 
-impl CollectiveWire<'_> {
+impl CommCarrier<'_> {
     #[inline]
     fn board(&self) -> &Board {
         let board = self.board;
@@ -526,7 +532,8 @@ impl CollectiveWire<'_> {
         }
     }
 
-    /// Lets go of a request that is done. `MPI_ERR_TRUNCATE` if its message was shorter than it should be, too.
+    /// Lets go of a request that is done. `MPI_ERR_TRUNCATE` if its message was shorter than it
+    /// should be, too.
     #[inline]
     fn finished(&self, request: RequestRef) -> Result<()> {
         // SAFETY: done, so the body is the caller's.

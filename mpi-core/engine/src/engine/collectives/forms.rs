@@ -1,15 +1,18 @@
-//! Collective operations in their three forms: blocking, nonblocking and persistent (MPI 5.0, sections 6.3 to 6.13).
+//! Collective operations in their three forms: blocking, nonblocking and persistent (MPI 5.0,
+//! sections 6.3 to 6.13).
 //!
-//! What is under way without anybody waiting for it in particular is on a list, which progress goes through. Whoever does takes the list
-//! with it: so one thread at a time works on an operation, no lock is held while the program's reduction runs, and a step that makes
-//! progress itself finds nothing to do.
+//! What is under way without anybody waiting for it in particular is on a list, which progress goes
+//! through. Whoever does takes the list with it: so one thread at a time works on an operation, no
+//! lock is held while the program's reduction runs, and a step that makes progress itself finds
+//! nothing to do.
 
 use core::mem;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::executor::CollectiveWire;
+use super::calls::Waits;
+use super::executor::CommCarrier;
 use crate::Result;
-use crate::collective::{Call, Operands, Running, Scratch, Waits};
+use crate::collective::{Call, Operands, Running, Scratch};
 use crate::engine::Engine;
 use crate::engine::communicators::{Arguments, CommData};
 use crate::engine::matching::Envelope;
@@ -20,10 +23,11 @@ use crate::sync::{Class, ClassLock};
 /// Operations that progress drives.
 pub(in crate::engine) struct UnderWay {
     list: ClassLock<Vec<RequestRef>>,
-    /// Whether the list has any, or had when it was taken. Advice, not synchronisation: relaxed everywhere.
+    /// Whether the list has any, or had when it was taken. Advice, not synchronisation: relaxed
+    /// everywhere.
     any: AtomicBool,
-    /// Somebody found the list taken: what moved then may be for an operation that had been looked at. Relaxed, too: whoever
-    /// finds it taken looks again before it sleeps.
+    /// Somebody found the list taken: what moved then may be for an operation that had been looked
+    /// at. Relaxed, too: whoever finds it taken looks again before it sleeps.
     missed: AtomicBool,
 }
 
@@ -152,10 +156,12 @@ impl Engine {
         unsafe { request.body() }.error.is_none()
     }
 
-    /// Starts an operation, and hands it to progress unless it ends at once. Returns whether it did.
+    /// Starts an operation, and hands it to progress unless it ends at once. Returns whether it
+    /// did.
     ///
     /// # Safety
-    /// The request is a collective's, not under way, and its body the caller's. The program's buffers are valid until it is done.
+    /// The request is a collective's, not under way, and its body the caller's. The program's
+    /// buffers are valid until it is done.
     pub(in crate::engine) unsafe fn launch(&self, request: RequestRef) -> bool {
         // SAFETY: the caller's promise.
         let body = unsafe { request.body() };
@@ -184,7 +190,8 @@ impl Engine {
             tag: collective.tag,
             turn: 0,
         };
-        // SAFETY: the caller's promise; the scratch memory is the collective's own, and it is dropped after it is done only.
+        // SAFETY: the caller's promise; the scratch memory is the collective's own, and it is
+        // dropped after it is done only.
         collective.running = Some(unsafe { Running::new(schedule, operands) });
         if self.advance(request) {
             return true;
@@ -200,11 +207,12 @@ impl Engine {
 
     /// Does what an operation can do now. Returns whether it has ended; then it is complete.
     fn advance(&self, request: RequestRef) -> bool {
-        // SAFETY: whoever has taken the list, or has just made or restarted the request, works on it alone.
+        // SAFETY: whoever has taken the list, or has just made or restarted the request, works on
+        // it alone.
         let body = unsafe { request.body() };
         let extra = body.extra.as_mut().expect("a collective's request");
         let collective = extra.collective.as_mut().expect("a collective's request");
-        let mut wire = CollectiveWire {
+        let mut carrier = CommCarrier {
             engine: self,
             comm: request.data().comm(),
             some: None,
@@ -214,9 +222,9 @@ impl Engine {
         let (calls, number) = (&collective.calls, collective.number);
         // Before: what came first may have ended the call well.
         let is_refuted = calls.is_refuted(number);
-        match running.step(&mut wire) {
+        match running.step(&mut carrier) {
             Ok(false) if is_refuted => {
-                running.give_up(&mut wire);
+                running.give_up(&mut carrier);
                 body.error = Some(calls.refutation(number));
             }
             Ok(false) => return false,
@@ -296,7 +304,8 @@ macro_rules! forms {
                 #[doc = concat!("`MPI_", $name, "`: returns when this rank's part is done.")]
                 ///
                 /// # Safety
-                /// Send buffers are readable, receive buffers writable, for what counts and types say.
+                /// Send buffers are readable, receive buffers writable, for what counts and types
+                /// say.
                 #[allow(clippy::too_many_arguments)] // MPI's own list.
                 pub unsafe fn $now(&self, $($argument: $type,)* comm: Comm) -> Result<()> {
                     let call = self.$plan(Waits::Here, $($argument,)* comm)?;

@@ -1,10 +1,12 @@
 //! Execution of collective operations over the engine's messages and boards (MPI 5.0, chapter 6).
 //! What is executed, the algorithms, stands in [`crate::collective`].
 
+mod calls;
 mod executor;
 mod forms;
 
-pub(in crate::engine) use executor::CollectiveWire;
+pub use calls::{Types, Vectors, Waits, check_reduce_local};
+pub(in crate::engine) use executor::CommCarrier;
 
 use crate::collective::Scratch;
 use crate::sync::{Class, ClassLock};

@@ -7,7 +7,7 @@ use ferrite_shm::Board;
 
 use super::call_log::Calls;
 use super::communicator::CommData;
-use crate::collective::nodes::Nodes;
+use crate::collective::Nodes;
 
 /// The bit in which the numbers of persistent collective operations differ from those of others, which come around again sooner or later.
 const PERSISTENT: i32 = 1 << 30;

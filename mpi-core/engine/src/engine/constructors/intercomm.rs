@@ -11,7 +11,7 @@ use ferrite_fabric::{RawBuf, RawBufMut};
 use super::construct::{GROUP_TAGS, VOTE, Vote, check_intra, check_tag, elected};
 use crate::collective::{Block, Place, Shape, select};
 use crate::engine::Engine;
-use crate::engine::collectives::CollectiveWire;
+use crate::engine::collectives::CommCarrier;
 use crate::engine::communicators::{CommData, Inter};
 use crate::group::Members;
 use crate::handle::{Comm, Group};
@@ -168,8 +168,8 @@ impl Engine {
         };
         let sends = block(Place::input(0), mine.len());
         let receives = block(Place::output(0), theirs.len());
-        let schedule = select::exchange_across(shape, sends, receives);
-        let wire = CollectiveWire {
+        let schedule = select::intergroup_exchange(shape, sends, receives);
+        let carrier = CommCarrier {
             engine: self,
             comm,
             some: None,
@@ -177,7 +177,7 @@ impl Engine {
         };
         let buffers = (RawBuf::of(mine), RawBufMut::of(theirs));
         // SAFETY: the buffers are as long as the blocks.
-        unsafe { self.run_on(None, wire, &schedule, buffers, None, (tag, 0)) }
+        unsafe { self.run_on(None, carrier, &schedule, buffers, None, (tag, 0)) }
     }
 
     /// What the rank 0 of each group says, for all members of both: the local one's first.

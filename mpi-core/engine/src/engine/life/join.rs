@@ -55,7 +55,7 @@ impl Engine {
         let bed = bed(shm.as_ref(), &networks);
         let processors = job.cpus.saturating_sub(job.neighbours);
         if is_crowded(&job) {
-            settings.collectives.board_flat = settings.collectives.board_flat_crowded;
+            settings.collectives.board.flat = settings.collectives.board.flat_crowded;
         }
         let manner = Manner {
             bed,

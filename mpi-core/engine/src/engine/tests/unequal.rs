@@ -2,8 +2,9 @@
 
 use super::over::Over;
 use super::point_to_point::{BYTE, WORLD, pattern};
-use crate::collective::{IN_PLACE, Types, Vectors, Waits};
+use crate::collective::IN_PLACE;
 use crate::engine::Engine;
+use crate::engine::{Types, Vectors, Waits};
 use crate::handle::Comm;
 use crate::{ErrorClass, Result};
 
