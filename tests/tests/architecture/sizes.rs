@@ -7,7 +7,7 @@ use xtask::workspace_root;
 const FILE: usize = 600;
 
 /// The longest function, in lines.
-const FUNCTION: usize = 150;
+const FUNCTION: usize = 120;
 
 /// The most fields of a struct of the engine.
 const FIELDS: usize = 15;
