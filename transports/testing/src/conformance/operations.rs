@@ -12,6 +12,12 @@ pub(super) struct UnderWay {
     buffer: OwnedBuf,
 }
 
+impl UnderWay {
+    pub(super) fn buffer(self) -> OwnedBuf {
+        self.buffer
+    }
+}
+
 /// What became of the attempt to begin one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Begun {

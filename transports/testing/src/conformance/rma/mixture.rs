@@ -17,10 +17,11 @@ const SUMS: usize = 2;
 
 /// One process's memory.
 struct Owned {
+    // Before the memory, as it is dropped.
+    registration: Registration,
     memory: OwnedBuf,
     /// Where the integers begin, and the cells behind them.
     start: usize,
-    registration: Registration,
     sums: [u64; SUMS],
 }
 

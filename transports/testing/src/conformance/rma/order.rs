@@ -3,16 +3,17 @@
 use crate::conformance::operations::{Begun, Place, memory, now, put};
 use crate::conformance::process::{All, Process};
 use crate::conformance::{Coverage, Endpoint, Random};
-use ferrite_fabric::{Act, Atomic, Caps, Failure, Header, OwnedBuf, Region, Uses, Width};
+use ferrite_fabric::{Act, Atomic, Caps, Failure, Header, OwnedBuf, Registration, Uses, Width};
 
 /// How often each pair is tried.
 const ROUNDS: usize = 30;
 
 /// The integer in the peer's memory on which all acts of a round work.
 struct Word {
+    // Before the memory, as it is dropped.
+    registration: Registration,
     memory: OwnedBuf,
     at: usize,
-    region: Region,
 }
 
 impl Word {
@@ -52,8 +53,11 @@ pub(super) fn what_is_promised_holds(seed: u64, ends: Vec<Endpoint>) -> Coverage
     let memory = memory(vec![0; 24]);
     let at = memory.buf().ptr.align_offset(8);
     let registration = all.register(1, &memory, uses).expect("promised");
-    let region = *registration.region();
-    let word = Word { memory, at, region };
+    let word = Word {
+        registration,
+        memory,
+        at,
+    };
     for (first, then) in Act::ALL.iter().flat_map(|a| Act::ALL.map(|b| (*a, b))) {
         let is_promised = first != Act::Frame && caps.order.holds(first, then);
         if !is_promised || !has(caps, first) || !has(caps, then) {
@@ -94,7 +98,7 @@ fn act(
     header: &Header,
 ) -> Option<Acted> {
     let place = Place {
-        region: &word.region,
+        region: word.registration.region(),
         offset: word.at as u64,
     };
     let begun = match act {
