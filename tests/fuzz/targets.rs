@@ -5,7 +5,7 @@
 //! feeds each target its seeds and some thousand mutations of them, so that the targets stay alive
 //! where no fuzzer is at hand.
 
-use ferrite_fabric::{Header, Landing, LinkDown, RawBuf, RawBufMut, Sink, Token};
+use ferrite_fabric::{Header, Landing, LinkDown, Outcome, RawBuf, RawBufMut, Sink, Token};
 
 /// Something to aim at.
 pub struct Target {
@@ -137,7 +137,7 @@ impl Sink for Frames {
         self.got.push((*header, std::mem::take(&mut self.place)));
     }
 
-    fn completed(&mut self, _: u32, _: Token, _: bool) {}
+    fn completed(&mut self, _: u32, _: Token, _: Outcome) {}
 
     fn down(&mut self, _: u32, _: LinkDown) {}
 }

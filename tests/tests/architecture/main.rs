@@ -73,6 +73,7 @@ const UNSAFE: &[&str] = &[
     "transports/fabric/src/link.rs",
     "transports/testing/src/memory.rs",
     "transports/testing/src/place.rs",
+    "transports/testing/src/registry.rs",
     "transports/testing/src/conformance/",
     "transports/testing/src/sim/",
     "transports/testing/src/completion/",

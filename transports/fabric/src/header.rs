@@ -8,7 +8,7 @@ pub enum Kind {
     Eager = 1,
     /// A whole message whose sender waits until it is matched (synchronous mode). Body: sender's request, then data.
     EagerSync = 2,
-    /// The envelope of a message whose data stay with the sender. Body: length, sender's request, exposed region.
+    /// The envelope of a message whose data stay with the sender. Body: length, sender's request, registered region.
     Rendezvous = 3,
     /// Receiver to sender: how to move the data of a rendezvous.
     Clear = 4,

@@ -1,9 +1,12 @@
 //! The two halves of a transport: a [`Link`] sends to one peer, a [`Port`] receives from all of them.
 
-use crate::{Header, RawBuf, RawBufMut};
+use crate::{
+    Atomic, Caps, Header, Outcome, RawBuf, RawBufMut, Refused, Region, Registration, RmaLimits,
+    Transfer, Uses, Width,
+};
 
 /// The longest body of the engine's own frames, in bytes: 24 and a key of 64. Links copy bodies up to this length.
-pub const CONTROL: usize = 24 + 64;
+pub const CONTROL: usize = 24 + Region::KEY;
 
 /// Names something that the transport still works on. Chosen by the caller of the operation, given back in
 /// [`Sink::completed`].
@@ -22,29 +25,6 @@ pub enum Sent {
     Full,
 }
 
-/// What became of a direct access to the peer's memory.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transfer {
-    /// All bytes have moved.
-    Done,
-    /// Under way; [`Sink::completed`] names the token.
-    Queued(Token),
-    /// This pair of processes cannot do it in this direction. Final: do not ask again.
-    Unavailable,
-    /// The memory is not there, or the peer is gone. The message is lost.
-    Failed,
-}
-
-/// What a link can do beyond frames.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Caps {
-    /// [`Link::read`] may work.
-    pub read: bool,
-    /// [`Link::write`] may work.
-    pub write: bool,
-}
-
 /// The declared limits of a link, in bytes. They do not change while the link lives, save `caps`, which lose a
 /// capability that proved unavailable, and `direct_from`, which a tool may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,24 +33,18 @@ pub struct Limits {
     pub inline: usize,
     /// The longest body of one frame.
     pub frame: usize,
-    /// Direct access to the peer's memory.
+    /// What the link can do with the peer's memory.
     pub caps: Caps,
+    /// How much of that.
+    pub rma: RmaLimits,
     /// Messages of at least this length move faster by direct access than in frames, where there is a choice.
     pub direct_from: usize,
 }
 
-/// Memory made accessible to a peer: an address in its owner's space and an opaque key of up to 64 bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct Region {
-    /// Address of the first byte in the owner's address space.
-    pub addr: u64,
-    /// Length of the key; the rest of `key` is 0.
-    pub key_len: u8,
-    /// What the transport needs to reach the memory.
-    pub key: [u8; 64],
-}
-
 /// Sends to one peer. Frames arrive in the order in which `try_send` accepted them.
+///
+/// Whoever has no remote memory access leaves the methods from [`Link::register`] on as they are, and says so in its limits. What the others promise
+/// stands at [`Caps`], [`RmaLimits`] and in the documentation of [`Transfer`].
 pub trait Link: Send {
     /// What this link can take.
     fn limits(&self) -> Limits;
@@ -83,16 +57,23 @@ pub trait Link: Send {
     /// `body` is readable during the call and, after `Queued`, until its completion.
     unsafe fn try_send(&mut self, header: &Header, body: RawBuf, token: Token) -> Sent;
 
-    /// Sends what the link has accepted but kept back in order to send it together with what follows. Nothing by default.
+    /// Sends the frames that the link has accepted but kept back in order to send them together with what follows. Nothing by default.
     fn flush(&mut self) {}
 
-    /// Makes `buffer` accessible to the peer, if this transport can.
+    /// Registers memory of this process with the network that the link belongs to, for these uses. Every peer of the network may be given the
+    /// region, and it outlives the link. Parts of memory may be registered several times, each with a key of its own.
+    ///
+    /// The error says whether that can never be, as for uses that `limits().caps` lacks, or there is no room now.
     ///
     /// # Safety
-    /// `buffer` stays allocated until the engine withdraws it (after the peer's answer, or the link's death).
-    unsafe fn expose(&mut self, buffer: RawBuf) -> Option<Region>;
+    /// `memory` stays allocated until the registration is dropped and, where the link does not check keys, the peers that have its
+    /// region are known to be through. It is writable where peers or this process's operations write to it.
+    unsafe fn register(&mut self, memory: RawBufMut, uses: Uses) -> Result<Registration, Refused> {
+        let _ = (memory, uses);
+        Err(Refused::Unavailable)
+    }
 
-    /// Reads `into.len` bytes at `offset` of the peer's exposed region.
+    /// Reads `into.len` bytes at `offset` of a region of the peer's, at most `limits().rma.transfer`.
     ///
     /// # Safety
     /// `into` is writable during the call and, after `Queued`, until its completion.
@@ -102,13 +83,45 @@ pub trait Link: Send {
         from: &Region,
         offset: u64,
         token: Token,
-    ) -> Transfer;
+    ) -> Transfer {
+        let _ = (into, from, offset, token);
+        Transfer::Unavailable
+    }
 
-    /// Writes `from` to `offset` of the peer's exposed region.
+    /// Writes `from` to `offset` of a region of the peer's, at most `limits().rma.transfer` bytes.
     ///
     /// # Safety
     /// `from` is readable during the call and, after `Queued`, until its completion.
-    unsafe fn write(&mut self, from: RawBuf, to: &Region, offset: u64, token: Token) -> Transfer;
+    unsafe fn write(&mut self, from: RawBuf, to: &Region, offset: u64, token: Token) -> Transfer {
+        let _ = (from, to, offset, token);
+        Transfer::Unavailable
+    }
+
+    /// Changes an integer at `offset` of a region of the peer's, whose address there is a multiple of its width. `result` takes the value
+    /// before, in as many bytes; it has none for an operation without a result. Whether that one has changed the memory when it is done is
+    /// told by [`Link::flush_writes`], as of a write.
+    ///
+    /// # Safety
+    /// `result` is writable during the call and, after `Queued`, until its completion.
+    unsafe fn atomic(
+        &mut self,
+        operation: Atomic,
+        width: Width,
+        result: RawBufMut,
+        on: &Region,
+        offset: u64,
+        token: Token,
+    ) -> Transfer {
+        let _ = (operation, width, result, on, offset, token);
+        Transfer::Unavailable
+    }
+
+    /// Completes when all writes and atomic operations that this link accepted before are visible to the target's processors, with the failure
+    /// of one that nobody was told of since the last flush. What is accepted meanwhile is not waited for.
+    fn flush_writes(&mut self, token: Token) -> Transfer {
+        let _ = token;
+        Transfer::Unavailable
+    }
 }
 
 /// Why a peer can no longer be reached.
@@ -147,8 +160,8 @@ pub trait Sink {
         let _ = (peer, header);
     }
 
-    /// An operation that was answered `Queued` has finished.
-    fn completed(&mut self, peer: u32, token: Token, ok: bool);
+    /// What was answered `Queued` has ended: a frame, or an operation on the peer's memory. Its buffer is its owner's again.
+    fn completed(&mut self, peer: u32, token: Token, outcome: Outcome);
 
     /// A peer is gone. No frame from it will follow, and nothing that was under way to or from it is touched any more.
     fn down(&mut self, peer: u32, why: LinkDown);

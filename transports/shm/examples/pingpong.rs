@@ -7,7 +7,9 @@ use std::hint::{black_box, spin_loop};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use ferrite_fabric::{Header, Job, Link, LinkDown, RawBuf, RawBufMut, Sent, Sink, Token, Transfer};
+use ferrite_fabric::{
+    Header, Job, Link, LinkDown, Outcome, RawBuf, RawBufMut, Sent, Sink, Token, Transfer, Uses,
+};
 use ferrite_shm::{Attachment, ShmConfig, ShmLink, ShmPort, attach};
 
 const HEADER: Header = Header {
@@ -38,7 +40,7 @@ impl Sink for Land {
         unsafe { body.copy_to(self.into.as_mut_ptr()) }
     }
 
-    fn completed(&mut self, _peer: u32, _token: Token, _ok: bool) {}
+    fn completed(&mut self, _peer: u32, _token: Token, _outcome: Outcome) {}
 
     fn down(&mut self, peer: u32, why: LinkDown) {
         panic!("{peer}: {}", why.reason);
@@ -122,7 +124,9 @@ impl Side {
     fn read(&mut self, len: usize, rounds: usize) -> Option<f64> {
         let mut memory = vec![1u8; len];
         // SAFETY: `memory` lives until the other side has answered.
-        let region = unsafe { self.link.expose(RawBuf::of(&memory)) }?;
+        let registered = unsafe { self.link.register(RawBufMut::of(&mut memory), Uses::READ) };
+        let registration = registered.ok()?;
+        let region = *registration.region();
         self.send(
             &Header {
                 context: region.addr,

@@ -29,7 +29,7 @@ mod sys;
 
 pub use attach::{AttachError, Attachment, ShmConfig, attach, default_shape};
 pub use board::{Board, BoardId, IN_LINE, Room};
-pub use cma::is_own_memory;
+pub use cma::{is_own_memory, region_of};
 pub use decision::Shortage;
 pub use ferrite_ring::Shape;
 pub use layout::{CLAIMS, Claim};

@@ -6,12 +6,13 @@ use std::io;
 use std::sync::Arc;
 
 use ferrite_fabric::{
-    Caps, Header, Limits, Link, RawBuf, RawBufMut, Region, Sent, Token, Transfer,
+    Header, Limits, Link, RawBuf, RawBufMut, Refused, Region, Registration, Sent, Token, Transfer,
+    Uses,
 };
 use ferrite_ring::{INLINE, Producer, Pushed};
 
 use crate::attach::Node;
-use crate::cma::PeerMemory;
+use crate::cma::{PeerMemory, region_of};
 use crate::layout::Card;
 
 /// The link to one rank of the node. Never answers `Queued`: bodies are copied into the ring at once.
@@ -82,14 +83,12 @@ fn words(header: &Header) -> [u64; 3] {
 
 impl Link for ShmLink {
     fn limits(&self) -> Limits {
-        let caps = Caps {
-            read: self.memory.can_read(),
-            write: self.memory.can_write(),
-        };
+        let (caps, rma) = self.memory.limits();
         Limits {
             inline: INLINE,
             frame: self.producer.longest(),
             caps,
+            rma,
             direct_from: self.node.direct_from.load(Ordering::Relaxed),
         }
     }
@@ -100,14 +99,13 @@ impl Link for ShmLink {
         self.sent(pushed)
     }
 
-    unsafe fn expose(&mut self, buffer: RawBuf) -> Option<Region> {
-        // The address is all that cross-memory attach needs. Whether the peer may use it, the peer finds out.
-        let addr = buffer.ptr.expose_provenance() as u64;
-        self.node.cma.then_some(Region {
-            addr,
-            key_len: 0,
-            key: [0; 64],
-        })
+    unsafe fn register(&mut self, memory: RawBufMut, uses: Uses) -> Result<Registration, Refused> {
+        // An address and a length are all that cross-memory attach needs. Whether the peer may use them, the peer finds out.
+        if !self.node.cma || uses.atomic {
+            return Err(Refused::Unavailable);
+        }
+        let addr = memory.ptr.expose_provenance() as u64;
+        Ok(Registration::new(region_of(addr, memory.len), None))
     }
 
     unsafe fn read(
@@ -117,24 +115,22 @@ impl Link for ShmLink {
         offset: u64,
         _token: Token,
     ) -> Transfer {
+        let card = self.node.segment.card(self.peer);
         // SAFETY: the caller's promise.
-        unsafe {
-            self.memory.read(
-                self.node.segment.card(self.peer),
-                from.addr.wrapping_add(offset),
-                into,
-            )
-        }
+        unsafe { self.memory.read(card, from, offset, into) }
     }
 
     unsafe fn write(&mut self, from: RawBuf, to: &Region, offset: u64, _token: Token) -> Transfer {
+        let card = self.node.segment.card(self.peer);
         // SAFETY: the caller's promise.
-        unsafe {
-            self.memory.write(
-                self.node.segment.card(self.peer),
-                to.addr.wrapping_add(offset),
-                from,
-            )
+        unsafe { self.memory.write(card, to, offset, from) }
+    }
+
+    /// What was written is there: the system has copied it.
+    fn flush_writes(&mut self, _token: Token) -> Transfer {
+        match self.memory.can_write() {
+            true => Transfer::Done,
+            false => Transfer::Unavailable,
         }
     }
 }

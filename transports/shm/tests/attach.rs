@@ -6,10 +6,11 @@ use std::sync::atomic::Ordering;
 
 use common::{endpoint, job, segment};
 use ferrite_fabric::{
-    Header, Link, LinkDown, RawBuf, RawBufMut, Region, Sent, Sink, Token, Transfer,
+    Failure, Header, Link, LinkDown, Outcome, RawBuf, RawBufMut, Refused, Sent, Sink, Token,
+    Transfer, Uses,
 };
 use ferrite_fabric_testing::conformance::{self, Coverage};
-use ferrite_shm::{Shape, ShmConfig, attach, default_shape};
+use ferrite_shm::{Shape, ShmConfig, attach, default_shape, region_of};
 
 fn conforms(config: ShmConfig, seed: u64) -> Coverage {
     conformance::run(seed, |size| {
@@ -28,10 +29,28 @@ fn conforms(config: ShmConfig, seed: u64) -> Coverage {
 #[test]
 fn conforms_with_default_settings() {
     let covered = conforms(ShmConfig::default(), 0x5eed_0001);
-    // Rings copy at once, and the kernel does when it may.
-    assert_eq!(
-        (covered.lent, covered.placed, covered.direct_later),
-        (0, 0, 0)
+    // Rings copy at once, and the kernel does when it may. Then all that there is of remote memory access is tested.
+    let Coverage {
+        direct,
+        registered,
+        denied,
+        flushed,
+        ordered,
+        ..
+    } = covered;
+    let used = Coverage {
+        direct,
+        registered,
+        denied,
+        flushed,
+        ordered,
+        ..Coverage::default()
+    };
+    assert_eq!(covered, used);
+    let all = [registered, denied, flushed, ordered];
+    assert!(
+        direct == 0 || all.iter().all(|count| *count > 0),
+        "{covered:?}"
     );
 }
 
@@ -98,7 +117,7 @@ fn a_sender_need_not_wait_for_its_receiver_to_attach() {
             unsafe { body.copy_to(copy.as_mut_ptr()) };
             self.0.push((peer, *header, copy));
         }
-        fn completed(&mut self, _: u32, _: Token, _: bool) {
+        fn completed(&mut self, _: u32, _: Token, _: Outcome) {
             panic!("nothing was queued");
         }
         fn down(&mut self, _: u32, why: LinkDown) {
@@ -181,20 +200,21 @@ fn cross_memory_attach_is_refused_or_fails_cleanly() {
     );
     let mut link = first.link(1).expect("mapped").expect("local");
     let mut into = [0u8; 16];
-    let nowhere = Region {
-        addr: 8,
-        key_len: 0,
-        key: [0; 64],
-    };
+    let nowhere = region_of(8, 16);
+    let beyond = region_of(into.as_ptr().expose_provenance() as u64, 15);
     // SAFETY: `into` is readable and writable.
     unsafe {
         assert_eq!(
             link.read(RawBufMut::of(&mut into), &nowhere, 0, Token(0)),
-            Transfer::Failed
+            Transfer::Failed(Failure::BadAddress)
         );
         assert_eq!(
             link.write(RawBuf::of(&into), &nowhere, 0, Token(0)),
-            Transfer::Failed
+            Transfer::Failed(Failure::BadAddress)
+        );
+        assert_eq!(
+            link.read(RawBufMut::of(&mut into), &beyond, 0, Token(0)),
+            Transfer::Failed(Failure::Denied)
         );
     }
     assert!(
@@ -212,7 +232,9 @@ fn cross_memory_attach_is_refused_or_fails_cleanly() {
     assert!(!link.limits().caps.read && !link.limits().caps.write);
     // SAFETY: `into` is readable and writable.
     unsafe {
-        assert!(link.expose(RawBuf::of(&into)).is_none());
+        let registered = link.register(RawBufMut::of(&mut into), Uses::READ);
+        assert_eq!(registered.err(), Some(Refused::Unavailable));
+        assert_eq!(link.flush_writes(Token(0)), Transfer::Unavailable);
         assert_eq!(
             link.read(RawBufMut::of(&mut into), &nowhere, 0, Token(0)),
             Transfer::Unavailable

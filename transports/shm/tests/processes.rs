@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use common::{endpoint, job, segment};
 use ferrite_fabric::{
-    Header, Link, LinkDown, Port, RawBuf, RawBufMut, Region, Sent, Sink, Token, Transfer,
+    Failure, Header, Link, LinkDown, Outcome, Port, RawBuf, RawBufMut, Sent, Sink, Token, Transfer,
+    Uses,
 };
 use ferrite_fabric_testing::conformance;
-use ferrite_shm::{Attachment, Shape, ShmConfig, ShmLink, ShmPort, attach};
+use ferrite_shm::{Attachment, Shape, ShmConfig, ShmLink, ShmPort, attach, region_of};
 use rustix::process::{Signal, WaitOptions, set_parent_process_death_signal};
 
 const SEED: u64 = 0x5eed_1000;
@@ -150,7 +151,7 @@ impl Sink for Told {
         self.0 = Some(*header);
     }
 
-    fn completed(&mut self, _: u32, _: Token, _: bool) {
+    fn completed(&mut self, _: u32, _: Token, _: Outcome) {
         panic!("nothing was queued");
     }
 
@@ -217,9 +218,9 @@ fn cross_memory(rank: u32, _size: u32, segment: OwnedFd) {
     if rank == 1 {
         let mut memory = pattern.clone();
         // SAFETY: `memory` lives until the peer has said that it is done.
-        let region =
-            unsafe { own.link.expose(RawBufMut::of(&mut memory).as_buf()) }.expect("exposed");
-        own.tell(region.addr);
+        let region = unsafe { own.link.register(RawBufMut::of(&mut memory), Uses::PEERS) }
+            .expect("registered");
+        own.tell(region.region().addr);
         own.listen();
         let seen = std::hint::black_box(&mut memory);
         assert!(
@@ -228,11 +229,7 @@ fn cross_memory(rank: u32, _size: u32, segment: OwnedFd) {
         );
         return;
     }
-    let region = Region {
-        addr: own.listen().context,
-        key_len: 0,
-        key: [0; 64],
-    };
+    let region = region_of(own.listen().context, BYTES);
     let mut into = vec![0; BYTES];
     for (at, len) in [
         (0, BYTES),
@@ -283,11 +280,7 @@ fn dead_peer(rank: u32, _size: u32, segment: OwnedFd) {
         }
     }
     let peer = own.listen();
-    let region = Region {
-        addr: peer.context,
-        key_len: 0,
-        key: [0; 64],
-    };
+    let region = region_of(peer.context, memory.len());
     let mut read = || {
         // SAFETY: `memory` is writable.
         unsafe {
@@ -304,7 +297,7 @@ fn dead_peer(rank: u32, _size: u32, segment: OwnedFd) {
             other => break other,
         }
     };
-    assert_eq!(last, Transfer::Failed);
+    assert_eq!(last, Transfer::Failed(Failure::Unreachable));
 }
 
 /// Rank 0 loses first the right to write, then the right to read rank 1's memory.
@@ -316,11 +309,7 @@ fn forbidden(rank: u32, _size: u32, segment: OwnedFd) {
         own.listen();
         return;
     }
-    let region = Region {
-        addr: own.listen().context,
-        key_len: 0,
-        key: [0; 64],
-    };
+    let region = region_of(own.listen().context, memory.len());
     forbid(libc::SYS_process_vm_writev);
     // SAFETY: `memory` is readable and writable.
     unsafe {

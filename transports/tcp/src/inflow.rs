@@ -180,7 +180,7 @@ impl Body {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ferrite_fabric::{LinkDown, Token};
+    use ferrite_fabric::{LinkDown, Outcome, Token};
     use ferrite_fabric_testing::conformance::Random;
 
     /// Gives long bodies a place, or not, and collects everything.
@@ -209,7 +209,7 @@ mod tests {
         fn landed(&mut self, _: u32, header: &Header) {
             self.got.push((*header, std::mem::take(&mut self.place)));
         }
-        fn completed(&mut self, _: u32, _: Token, _: bool) {}
+        fn completed(&mut self, _: u32, _: Token, _: Outcome) {}
         fn down(&mut self, _: u32, _: LinkDown) {}
     }
 

@@ -10,9 +10,7 @@ use core::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ferrite_fabric::{
-    Caps, Header, Limits, Link, RawBuf, RawBufMut, Region, Sent, Token, Transfer,
-};
+use ferrite_fabric::{Caps, Header, Limits, Link, RawBuf, RmaLimits, Sent, Token};
 
 use crate::inflow::FRAME;
 use crate::own_fault::end_if_bad_memory;
@@ -134,7 +132,8 @@ impl Link for TcpLink {
         Limits {
             inline: COPY,
             frame: FRAME,
-            caps: Caps::default(),
+            caps: Caps::NONE,
+            rma: RmaLimits::NONE,
             direct_from: usize::MAX,
         }
     }
@@ -189,17 +188,5 @@ impl Link for TcpLink {
     fn flush(&mut self) {
         let mut sending = self.connection.sending();
         sending.flush_unless_blocked(&self.shared, &self.connection);
-    }
-
-    unsafe fn expose(&mut self, _buffer: RawBuf) -> Option<Region> {
-        None
-    }
-
-    unsafe fn read(&mut self, _: RawBufMut, _: &Region, _: u64, _: Token) -> Transfer {
-        Transfer::Unavailable
-    }
-
-    unsafe fn write(&mut self, _: RawBuf, _: &Region, _: u64, _: Token) -> Transfer {
-        Transfer::Unavailable
     }
 }

@@ -91,7 +91,7 @@ impl TcpPort {
             });
         }
         for (peer, token) in done {
-            sink.completed(peer, token, true);
+            sink.completed(peer, token, Ok(()));
         }
         for (peer, reason) in losses {
             // What it sent before it went is still received, as far as it is there.

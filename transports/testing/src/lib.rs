@@ -9,5 +9,7 @@ pub mod completion;
 pub mod conformance;
 pub mod depth;
 pub mod memory;
+mod moods;
 mod place;
+mod registry;
 pub mod sim;

@@ -9,8 +9,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::place::{Access, Pair, World, places};
+use crate::registry::Registry;
 use ferrite_fabric::{
-    CONTROL, Caps, Header, Limits, Network, RawBuf, Region, Sent, Sink, Token, Transfer,
+    Act, AtomicOps, Atomics, CONTROL, Caps, Header, Limits, Network, Order, RawBuf, RawBufMut,
+    Refused, Region, RmaLimits, Sent, Sink, Token, Transfer, Uses,
 };
 
 /// Frames delivered in one poll.
@@ -27,7 +29,7 @@ pub struct Config {
     pub frames: usize,
     /// Whether bodies longer than `inline` and [`CONTROL`] stay with the sender until the receiver takes them.
     pub lazy: bool,
-    /// Whether memory can be read and written directly.
+    /// Whether registered memory can be reached.
     pub direct: bool,
 }
 
@@ -75,8 +77,44 @@ impl Process {
     }
 }
 
+/// Everything is done by the thread that asks for it, before it sends a frame.
+const DIRECT: Caps = Caps {
+    read: true,
+    write: true,
+    atomics: Atomics {
+        of_32: AtomicOps::ALL,
+        of_64: AtomicOps::ALL,
+        with_processors: true,
+    },
+    visible_writes: true,
+    checks_keys: true,
+    order: in_order(),
+};
+
+const RMA: RmaLimits = RmaLimits {
+    inline: usize::MAX,
+    transfer: usize::MAX,
+    outstanding: usize::MAX,
+    registrations: 1000,
+    registered: usize::MAX,
+};
+
+const fn in_order() -> Order {
+    let (mut order, mut first) = (Order::NONE, 1);
+    while first < 4 {
+        let mut then = 0;
+        while then < 4 {
+            order = order.with(Act::ALL[first], Act::ALL[then]);
+            then += 1;
+        }
+        first += 1;
+    }
+    order
+}
+
 struct Memory {
     config: Config,
+    registry: Mutex<Registry>,
     processes: Vec<Process>,
 }
 
@@ -92,12 +130,17 @@ pub fn connect(processes: u32, config: Config) -> Vec<Arc<dyn Network>> {
     };
     let memory = Arc::new(Memory {
         config,
+        registry: Mutex::new(Registry::new(0, 8, RMA)),
         processes: (0..n).map(process).collect(),
     });
     places(&memory, n)
 }
 
 impl Memory {
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes the next frame for a process, from the senders in turn.
     fn take(&self, rank: usize) -> Option<(usize, Frame)> {
         let mut inbox = self.processes[rank].lock();
@@ -117,14 +160,15 @@ impl World for Memory {
     const NAME: &'static str = "memory";
 
     fn limits(&self, _: Pair) -> Limits {
-        let caps = Caps {
-            read: self.config.direct,
-            write: self.config.direct,
+        let (caps, rma) = match self.config.direct {
+            true => (DIRECT, RMA),
+            false => (Caps::NONE, RmaLimits::NONE),
         };
         Limits {
             inline: self.config.inline,
             frame: self.config.frame,
             caps,
+            rma,
             direct_from: 0,
         }
     }
@@ -169,34 +213,34 @@ impl World for Memory {
         }
     }
 
-    unsafe fn expose(&self, _: usize, buffer: RawBuf) -> Option<Region> {
-        let addr = buffer.ptr.expose_provenance() as u64;
-        self.config.direct.then_some(Region {
-            addr,
-            key_len: 0,
-            key: [0; 64],
-        })
+    unsafe fn register(
+        &self,
+        rank: usize,
+        memory: RawBufMut,
+        uses: Uses,
+    ) -> Result<Region, Refused> {
+        match self.config.direct {
+            true => self.registry().register(rank, memory, uses),
+            false => Err(Refused::Unavailable),
+        }
     }
 
-    unsafe fn access(&self, _: Pair, access: Access<'_>, _: Token) -> Transfer {
-        if !self.config.direct {
-            return Transfer::Unavailable;
-        }
-        let Access { own, region, .. } = access;
-        let there = (region.addr + access.offset) as usize;
-        let there: *mut u8 = core::ptr::with_exposed_provenance_mut(there);
-        // SAFETY: this process's memory by the caller's promise; the region by that of the peer's `expose`, in the same program.
-        unsafe {
-            if access.writes {
-                own.as_buf().copy_to(there);
-            } else {
-                RawBuf {
-                    ptr: there,
-                    len: own.len,
-                }
-                .copy_to(own.ptr);
-            }
-        }
+    fn unregister(&self, region: &Region) {
+        self.registry().unregister(region);
+    }
+
+    unsafe fn access(&self, (_, peer): Pair, access: Access<'_>, _: Token) -> Transfer {
+        let Access {
+            what,
+            region,
+            offset,
+        } = access;
+        // SAFETY: the caller's promise. The lock keeps registrations while their memory is used.
+        let outcome = unsafe { self.registry().access(peer, region, offset, &what) };
+        outcome.map_or_else(Transfer::Failed, |()| Transfer::Done)
+    }
+
+    fn flush_writes(&self, _: Pair, _: Token) -> Transfer {
         Transfer::Done
     }
 
@@ -228,7 +272,7 @@ impl World for Memory {
         let completions = core::mem::take(&mut self.processes[rank].lock().completions);
         let mut events = completions.len();
         for (peer, token) in completions {
-            sink.completed(peer, token, true);
+            sink.completed(peer, token, Ok(()));
         }
         for _ in 0..POLL {
             let Some((from, frame)) = self.take(rank) else {
@@ -263,6 +307,7 @@ impl World for Memory {
     /// Nobody is told: this network does not play losses.
     fn leave(&self, rank: usize) {
         self.processes[rank].lock().bell = None;
+        self.registry().forget(rank);
     }
 }
 
@@ -303,7 +348,24 @@ mod tests {
             lazy: true,
             direct: true,
         });
-        assert!(covered.lent > 0 && covered.direct > 0, "{covered:?}");
-        assert_eq!((covered.placed, covered.direct_later), (0, 0));
+        let Coverage {
+            lent,
+            direct,
+            registered,
+            refused,
+            denied,
+            flushed,
+            atomics,
+            ordered,
+            ..
+        } = covered;
+        let all = [
+            lent, direct, registered, refused, denied, flushed, atomics, ordered,
+        ];
+        assert!(all.iter().all(|count| *count > 0), "{covered:?}");
+        assert_eq!(
+            (covered.placed, covered.direct_later, covered.full),
+            (0, 0, 0)
+        );
     }
 }

@@ -4,20 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::registry::What;
 use ferrite_fabric::{
-    Header, Limits, Link, Network, Port, RawBuf, RawBufMut, Region, Sent, Sink, Token, Transfer,
+    Atomic, Header, Limits, Link, Network, Port, RawBuf, RawBufMut, Refused, Region, Registration,
+    Sent, Sink, Token, Transfer, Uses, Width,
 };
 
 /// Two processes: who acts, and the other one.
 pub(crate) type Pair = (usize, usize);
 
-/// A direct access to a peer's memory.
+/// An operation on a part of a peer's region.
 pub(crate) struct Access<'a> {
-    /// This process's memory; of a write it is only read.
-    pub(crate) own: RawBufMut,
+    pub(crate) what: What,
     pub(crate) region: &'a Region,
     pub(crate) offset: u64,
-    pub(crate) writes: bool,
 }
 
 /// All processes of a network and what is between them. Every method is that of [`Network`], [`Link`] or [`Port`], for the
@@ -35,12 +35,22 @@ pub(crate) trait World: Send + Sync + 'static {
     fn flush(&self, _pair: Pair) {}
 
     /// # Safety
-    /// As [`Link::expose`].
-    unsafe fn expose(&self, rank: usize, buffer: RawBuf) -> Option<Region>;
+    /// As [`Link::register`].
+    unsafe fn register(
+        &self,
+        rank: usize,
+        memory: RawBufMut,
+        uses: Uses,
+    ) -> Result<Region, Refused>;
+
+    /// The registration is dropped.
+    fn unregister(&self, region: &Region);
 
     /// # Safety
-    /// As [`Link::read`] and [`Link::write`].
+    /// As [`Link::read`], [`Link::write`] and [`Link::atomic`].
     unsafe fn access(&self, pair: Pair, access: Access<'_>, token: Token) -> Transfer;
+
+    fn flush_writes(&self, pair: Pair, token: Token) -> Transfer;
 
     fn keeps_back(&self, _rank: usize) -> bool {
         false
@@ -146,9 +156,14 @@ impl<W: World> Link for PlaceLink<W> {
         self.world.flush(self.pair);
     }
 
-    unsafe fn expose(&mut self, buffer: RawBuf) -> Option<Region> {
+    unsafe fn register(&mut self, memory: RawBufMut, uses: Uses) -> Result<Registration, Refused> {
         // SAFETY: the caller's promise.
-        unsafe { self.world.expose(self.pair.0, buffer) }
+        let region = unsafe { self.world.register(self.pair.0, memory, uses) }?;
+        let held = Held {
+            world: self.world.clone(),
+            region,
+        };
+        Ok(Registration::new(region, Some(Box::new(held))))
     }
 
     unsafe fn read(
@@ -158,28 +173,91 @@ impl<W: World> Link for PlaceLink<W> {
         offset: u64,
         token: Token,
     ) -> Transfer {
+        // SAFETY: the caller's promise.
+        unsafe { self.access(What::Read(into), from, offset, token) }
+    }
+
+    unsafe fn write(&mut self, from: RawBuf, to: &Region, offset: u64, token: Token) -> Transfer {
+        // SAFETY: the caller's promise.
+        unsafe { self.access(What::Write(from), to, offset, token) }
+    }
+
+    unsafe fn atomic(
+        &mut self,
+        operation: Atomic,
+        width: Width,
+        result: RawBufMut,
+        on: &Region,
+        offset: u64,
+        token: Token,
+    ) -> Transfer {
+        let has = if operation.has_result() {
+            width.bytes()
+        } else {
+            0
+        };
+        assert_eq!(result.len, has, "as many bytes as the result has");
+        let what = What::Atomic {
+            operation,
+            width,
+            result,
+        };
+        // SAFETY: the caller's promise.
+        unsafe { self.access(what, on, offset, token) }
+    }
+
+    fn flush_writes(&mut self, token: Token) -> Transfer {
+        let limits = self.world.limits(self.pair);
+        if !limits.caps.write && !limits.caps.atomics.any() {
+            return Transfer::Unavailable;
+        }
+        self.world.flush_writes(self.pair, token)
+    }
+}
+
+impl<W: World> PlaceLink<W> {
+    /// # Safety
+    /// As [`World::access`].
+    unsafe fn access(
+        &mut self,
+        what: What,
+        region: &Region,
+        offset: u64,
+        token: Token,
+    ) -> Transfer {
+        let Limits { caps, rma, .. } = self.world.limits(self.pair);
+        let is_there = match what {
+            What::Read(_) => caps.read,
+            What::Write(_) => caps.write,
+            What::Atomic {
+                operation, width, ..
+            } => caps.atomics.have(operation, width),
+        };
+        if !is_there {
+            return Transfer::Unavailable;
+        }
+        let (len, most) = (what.len(), rma.transfer);
+        let is_short = len <= most || matches!(what, What::Atomic { .. });
+        assert!(is_short, "a transfer of {len} bytes, but at most {most}");
         let access = Access {
-            own: into,
-            region: from,
+            what,
+            region,
             offset,
-            writes: false,
         };
         // SAFETY: the caller's promise.
         unsafe { self.world.access(self.pair, access, token) }
     }
+}
 
-    unsafe fn write(&mut self, from: RawBuf, to: &Region, offset: u64, token: Token) -> Transfer {
-        let access = Access {
-            own: RawBufMut {
-                ptr: from.ptr.cast_mut(),
-                len: from.len,
-            },
-            region: to,
-            offset,
-            writes: true,
-        };
-        // SAFETY: the caller's promise; the memory is only read.
-        unsafe { self.world.access(self.pair, access, token) }
+/// Memory that is unregistered when this is dropped.
+struct Held<W: World> {
+    world: Arc<W>,
+    region: Region,
+}
+
+impl<W: World> Drop for Held<W> {
+    fn drop(&mut self) {
+        self.world.unregister(&self.region);
     }
 }
 

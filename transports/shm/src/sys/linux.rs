@@ -262,6 +262,11 @@ pub(crate) fn forbidden(error: &io::Error) -> bool {
     )
 }
 
+/// Whether an error means that there is no such process any more.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ESRCH)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;

@@ -1,33 +1,26 @@
 //! The adapters: what is posted to them and what they complete. They know nothing of credits or of what a message means.
 //!
-//! A queue pair does its work in the order in which it was posted. Queue pairs are independent of each other, and so are the
+//! A queue pair does its work in the order in which it was posted, but for what the network does not promise the order of: an access
+//! or a frame may pass the one before it. Queue pairs are independent of each other, and so are the
 //! completions of different kinds: what is done may be told late.
 
 use std::collections::{HashMap, VecDeque};
 
+use super::Config;
 use crate::conformance::Random;
-use ferrite_fabric::{Header, RawBuf, RawBufMut};
+use crate::registry::{Registry, What};
+use ferrite_fabric::{Act, Failure, Header, Order, Outcome, OwnedBuf, RawBuf, Region};
 
 /// Names a piece of work.
 pub(super) type WorkId = u64;
 
-/// The key of registered memory: a number and random bytes, all of which must be right.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Key(pub(super) Vec<u8>);
-
-impl Key {
-    fn number(&self) -> u64 {
-        let number = self.0.get(..8).and_then(|number| number.try_into().ok());
-        number.map_or(0, u64::from_le_bytes)
-    }
-}
+/// Names memory that a process has registered for its own adapter.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct LocalKey(u64);
 
 struct Registered {
     owner: usize,
-    key: Key,
-    memory: RawBufMut,
-    /// Peers may reach it.
-    remote: bool,
+    memory: RawBuf,
 }
 
 /// A message's body as it is posted.
@@ -35,7 +28,7 @@ pub(super) enum Payload {
     /// Copied into the work request.
     Inline(Vec<u8>),
     /// To be fetched from registered memory.
-    Registered(Key, RawBuf),
+    Registered(LocalKey, RawBuf),
 }
 
 /// What a queue pair is to do.
@@ -45,18 +38,35 @@ pub(super) enum Work {
         payload: Payload,
         immediate: u32,
     },
-    Read {
-        local: Key,
-        into: RawBufMut,
-        remote: Key,
-        address: u64,
+    Access {
+        what: What,
+        /// What a write was copied to.
+        _copy: Option<OwnedBuf>,
+        region: Region,
+        offset: u64,
+        /// The process hears of a failure by the next flush.
+        is_silent: bool,
     },
-    Write {
-        local: Key,
-        from: RawBuf,
-        remote: Key,
-        address: u64,
-    },
+    /// Done after all accesses that were posted before.
+    Flush,
+}
+
+impl Work {
+    /// Whether `then`, posted after this, may be done before it.
+    fn lets_pass(&self, then: &Work, order: Order) -> bool {
+        match (self.act(), then.act()) {
+            (Some(first), Some(then)) => !order.holds(first, then),
+            _ => false,
+        }
+    }
+
+    fn act(&self) -> Option<Act> {
+        match self {
+            Work::Send { .. } => Some(Act::Frame),
+            Work::Access { what, .. } => Some(what.act()),
+            Work::Flush => None,
+        }
+    }
 }
 
 /// A message in a receive buffer. Whoever gets it posts the buffer again.
@@ -73,7 +83,7 @@ struct Adapter {
     receive_queue: VecDeque<Box<[u8]>>,
     received: VecDeque<Received>,
     /// Work that is done and will be told.
-    done: Vec<(WorkId, usize, bool)>,
+    done: Vec<(WorkId, usize, Outcome)>,
     /// Peers that do not answer any more.
     unreachable: VecDeque<usize>,
     /// It left, well or badly.
@@ -83,25 +93,32 @@ struct Adapter {
 /// All adapters and what is between them.
 pub(super) struct Adapters {
     random: Random,
-    key: usize,
+    order: Order,
     numbers: u64,
     adapters: Vec<Adapter>,
     /// By sender and receiver.
     pairs: Vec<VecDeque<(WorkId, Work)>>,
-    registered: HashMap<u64, Registered>,
+    /// By sender and receiver: the first failure that the next flush tells.
+    unheard: Vec<Outcome>,
+    /// For the adapters of their owners.
+    local: HashMap<LocalKey, Registered>,
+    /// For the adapters of others.
+    pub(super) registry: Registry,
 }
 
 impl Adapters {
-    pub(super) fn new(processes: usize, seed: u64, key: usize) -> Adapters {
+    pub(super) fn new(processes: usize, config: &Config) -> Adapters {
         Adapters {
-            random: Random(seed),
-            key,
+            random: Random(config.seed),
+            order: config.caps.order,
             numbers: 0,
             adapters: (0..processes).map(|_| Adapter::default()).collect(),
             pairs: (0..processes * processes)
                 .map(|_| VecDeque::new())
                 .collect(),
-            registered: HashMap::new(),
+            unheard: vec![Ok(()); processes * processes],
+            local: HashMap::new(),
+            registry: Registry::new(config.seed, config.key, config.rma),
         }
     }
 
@@ -119,27 +136,21 @@ impl Adapters {
         self.adapters[owner].receive_queue.push_back(buffer);
     }
 
-    pub(super) fn register(&mut self, owner: usize, memory: RawBufMut, remote: bool) -> Key {
-        let number = self.number();
-        let mut key = number.to_le_bytes().to_vec();
-        key.extend(self.random.bytes(self.key - 8));
-        let key = Key(key);
-        let registered = Registered {
-            owner,
-            key: key.clone(),
-            memory,
-            remote,
-        };
-        self.registered.insert(number, registered);
+    pub(super) fn register(&mut self, owner: usize, memory: RawBuf) -> LocalKey {
+        let key = LocalKey(self.number());
+        self.local.insert(key, Registered { owner, memory });
         key
     }
 
-    pub(super) fn deregister(&mut self, key: &Key) {
-        let known = self.registered.remove(&key.number());
-        assert!(
-            known.is_some_and(|known| known.key == *key),
-            "memory is deregistered once"
-        );
+    pub(super) fn deregister(&mut self, key: LocalKey) {
+        let known = self.local.remove(&key);
+        assert!(known.is_some(), "memory is deregistered once");
+    }
+
+    /// Parts of memory that are registered for the time of a piece of work.
+    #[cfg(test)]
+    pub(super) fn registered(&self) -> usize {
+        self.local.len()
     }
 
     /// Gives a queue pair something to do. Its completion names the work.
@@ -150,8 +161,8 @@ impl Adapters {
     }
 
     /// Work that waits in a queue pair.
-    pub(super) fn posted(&mut self, from: usize, to: usize) -> usize {
-        self.pair(from, to).len()
+    pub(super) fn posted(&self, from: usize, to: usize) -> usize {
+        self.pairs[from * self.adapters.len() + to].len()
     }
 
     /// Does some of the work, or all that there is.
@@ -163,15 +174,21 @@ impl Adapters {
                 return;
             }
             let (at, n) = (self.random.choose(&busy), self.adapters.len());
-            if let Some((id, work)) = self.pairs[at].pop_front() {
+            let order = self.order;
+            let passes = match (self.pairs[at].front(), self.pairs[at].get(1)) {
+                (Some((_, first)), Some((_, then))) => first.lets_pass(then, order),
+                _ => false,
+            };
+            let next = usize::from(passes && self.random.once_in(2));
+            if let Some((id, work)) = self.pairs[at].remove(next) {
                 let (from, to) = (at / n, at % n);
-                let ok = self.perform(from, to, work);
-                self.adapters[from].done.push((id, to, ok));
+                let outcome = self.perform(from, to, work);
+                self.adapters[from].done.push((id, to, outcome));
             }
         }
     }
 
-    fn perform(&mut self, from: usize, to: usize, work: Work) -> bool {
+    fn perform(&mut self, from: usize, to: usize, work: Work) -> Outcome {
         match work {
             Work::Send {
                 header,
@@ -181,9 +198,8 @@ impl Adapters {
                 let body = match payload {
                     Payload::Inline(body) => body,
                     Payload::Registered(key, body) => {
-                        let address = body.ptr.addr() as u64;
-                        if self.reach(from, &key, address, body.len, false).is_none() {
-                            return false;
+                        if !self.is_local(from, key, body) {
+                            return Err(Failure::Denied);
                         }
                         // SAFETY: registered, hence lent until the work is completed.
                         unsafe { body.to_vec() }
@@ -191,7 +207,7 @@ impl Adapters {
                 };
                 if self.adapters[to].gone {
                     // It took leave: nobody waits for this. One that died has been found out before.
-                    return true;
+                    return Ok(());
                 }
                 let buffer = self.adapters[to].receive_queue.pop_front();
                 let mut buffer = buffer.unwrap_or_else(|| {
@@ -206,57 +222,38 @@ impl Adapters {
                     immediate,
                     buffer,
                 });
-                true
+                Ok(())
             }
-            Work::Read {
-                local,
-                into,
-                remote,
-                address,
+            Work::Access {
+                what,
+                region,
+                offset,
+                is_silent,
+                ..
             } => {
-                let own = self.reach(from, &local, into.ptr.addr() as u64, into.len, false);
-                let theirs = self.reach(to, &remote, address, into.len, true);
-                let (Some(own), Some(theirs)) = (own, theirs) else {
-                    return false;
-                };
-                // SAFETY: both are registered: ours is lent until the work is completed, theirs is exposed.
-                unsafe { theirs.as_buf().copy_to(own.ptr) };
-                true
+                // SAFETY: this process's buffers are lent until the work is completed.
+                let outcome = unsafe { self.registry.access(to, &region, offset, &what) };
+                if is_silent {
+                    let unheard = self.unheard(from, to);
+                    *unheard = unheard.and(outcome);
+                }
+                outcome
             }
-            Work::Write {
-                local,
-                from: source,
-                remote,
-                address,
-            } => {
-                let own = self.reach(from, &local, source.ptr.addr() as u64, source.len, false);
-                let theirs = self.reach(to, &remote, address, source.len, true);
-                let (Some(own), Some(theirs)) = (own, theirs) else {
-                    return false;
-                };
-                // SAFETY: as above.
-                unsafe { own.as_buf().copy_to(theirs.ptr) };
-                true
-            }
+            Work::Flush => std::mem::replace(self.unheard(from, to), Ok(())),
         }
     }
 
-    /// Registered memory at an address, if the key is its and it is long enough.
-    fn reach(
-        &self,
-        owner: usize,
-        key: &Key,
-        address: u64,
-        len: usize,
-        remote: bool,
-    ) -> Option<RawBufMut> {
-        let known = self.registered.get(&key.number())?;
-        if known.key != *key || known.owner != owner || remote && !known.remote {
-            return None;
-        }
-        let at = address.checked_sub(known.memory.ptr.addr() as u64)? as usize;
-        let fits = at <= known.memory.len && len <= known.memory.len - at;
-        fits.then(|| known.memory.part(at, len))
+    fn unheard(&mut self, from: usize, to: usize) -> &mut Outcome {
+        let n = self.adapters.len();
+        &mut self.unheard[from * n + to]
+    }
+
+    /// Whether a process has registered a buffer under this key.
+    fn is_local(&self, owner: usize, key: LocalKey, buffer: RawBuf) -> bool {
+        let known = self.local.get(&key);
+        known.is_some_and(|known| {
+            known.owner == owner && known.memory.ptr == buffer.ptr && buffer.len <= known.memory.len
+        })
     }
 
     /// A message that has arrived.
@@ -265,7 +262,7 @@ impl Adapters {
     }
 
     /// Work of a process that is done: its name, the peer, and whether it went well. In any order, and not at once.
-    pub(super) fn done(&mut self, owner: usize) -> Option<(WorkId, usize, bool)> {
+    pub(super) fn done(&mut self, owner: usize) -> Option<(WorkId, usize, Outcome)> {
         let done = &mut self.adapters[owner].done;
         if done.is_empty() || self.random.once_in(3) {
             return None;
@@ -306,7 +303,8 @@ impl Adapters {
             // What it has sent still arrives.
             self.work(usize::MAX);
         }
-        self.registered.retain(|_, known| known.owner != owner);
+        self.local.retain(|_, known| known.owner != owner);
+        self.registry.forget(owner);
         let own = &mut self.adapters[owner];
         *own = Adapter {
             gone: true,
@@ -320,7 +318,9 @@ impl Adapters {
             let failed = std::mem::take(self.pair(peer, owner));
             let peer = &mut self.adapters[peer];
             if !peer.gone {
-                let failed = failed.into_iter().map(|(id, _)| (id, owner, false));
+                let failed = failed
+                    .into_iter()
+                    .map(|(id, _)| (id, owner, Err(Failure::Unreachable)));
                 peer.done.extend(failed);
                 peer.unreachable.push_back(owner);
             }

@@ -17,9 +17,10 @@ mod transport;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::conformance::Random;
+use crate::moods;
 use crate::place::places;
 use adapter::Adapters;
-use ferrite_fabric::{CONTROL, Caps, Network};
+use ferrite_fabric::{CONTROL, Caps, Network, Region, RmaLimits};
 use transport::Side;
 
 /// What the network is like. Lengths in bytes.
@@ -35,10 +36,12 @@ pub struct Config {
     pub credits: u32,
     /// Operations that a queue pair takes before the first is done.
     pub depth: usize,
-    /// Length of a region's key, between 8 and 64.
+    /// Length of a region's key, at most 64.
     pub key: usize,
-    /// Direct access to memory.
+    /// What can be done with a peer's memory. Writes are visible when they are done only if none is inline.
     pub caps: Caps,
+    /// How much of that.
+    pub rma: RmaLimits,
     /// Messages of at least this length are to be accessed directly.
     pub direct_from: usize,
 }
@@ -47,6 +50,7 @@ impl Config {
     /// A network as a seed wants it.
     pub fn of(seed: u64) -> Config {
         let mut random = Random(seed ^ 0xc0);
+        let (caps, rma) = moods::rma(&mut random);
         let frame = random.choose(&[CONTROL, 300, 2000, 8192, 65_536]);
         Config {
             seed,
@@ -54,11 +58,12 @@ impl Config {
             frame,
             credits: random.choose(&[1, 2, 3, 16, 64]),
             depth: random.choose(&[1, 2, 16, 128]),
-            key: 8 + random.below(57),
+            key: random.choose(&[1, 8, 33, 64]),
             caps: Caps {
-                read: random.once_in(2),
-                write: random.once_in(2),
+                visible_writes: rma.inline == 0,
+                ..caps
             },
+            rma,
             direct_from: random.choose(&[0, 64, 2048, 65_536]),
         }
     }
@@ -87,9 +92,10 @@ impl Fabric {
 /// [`Network::close`].
 pub fn connect(processes: u32, config: Config) -> Vec<Arc<dyn Network>> {
     assert!(CONTROL <= config.inline && config.inline <= config.frame);
-    assert!(config.credits > 0 && config.depth > 0 && (8..=64).contains(&config.key));
+    assert!(config.credits > 0 && config.depth > 0 && config.key <= Region::KEY);
+    assert!(!config.caps.visible_writes || config.rma.inline == 0);
     let n = processes as usize;
-    let mut adapters = Adapters::new(n, config.seed, config.key);
+    let mut adapters = Adapters::new(n, &config);
     for process in 0..n {
         for _ in 0..n * transport::buffers_for(config.credits) {
             adapters.post_receive(process, vec![0; config.frame].into_boxed_slice());

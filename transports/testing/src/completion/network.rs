@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use super::transport::News;
 use super::{Fabric, Shared};
 use crate::place::{Access, Pair, World};
-use ferrite_fabric::{Header, Limits, LinkDown, RawBuf, Region, Sent, Sink, Token, Transfer};
+use ferrite_fabric::{
+    Header, Limits, LinkDown, RawBuf, RawBufMut, Refused, Region, Sent, Sink, Token, Transfer, Uses,
+};
 
 /// Events told in one poll.
 const POLL: usize = 32;
@@ -39,6 +41,7 @@ impl World for Fabric {
             inline: self.config.inline,
             frame: self.config.frame,
             caps: self.config.caps,
+            rma: self.config.rma,
             direct_from: self.config.direct_from,
         }
     }
@@ -57,26 +60,37 @@ impl World for Fabric {
         sent
     }
 
-    unsafe fn expose(&self, rank: usize, buffer: RawBuf) -> Option<Region> {
+    unsafe fn register(
+        &self,
+        rank: usize,
+        memory: RawBufMut,
+        uses: Uses,
+    ) -> Result<Region, Refused> {
         let caps = self.config.caps;
-        let exposes = caps.read || caps.write;
-        exposes.then(|| self.lock().expose(rank, buffer))
+        let lacks = uses.read && !caps.read
+            || uses.write && !caps.write
+            || uses.atomic && !caps.atomics.any();
+        if lacks || !caps.reaches_memory() {
+            return Err(Refused::Unavailable);
+        }
+        self.lock().adapters.registry.register(rank, memory, uses)
+    }
+
+    fn unregister(&self, region: &Region) {
+        self.lock().adapters.registry.unregister(region);
     }
 
     unsafe fn access(&self, pair: Pair, access: Access<'_>, token: Token) -> Transfer {
-        let Access {
-            own,
-            region,
-            offset,
-            writes,
-        } = access;
-        let caps = self.config.caps;
-        let is_able = if writes { caps.write } else { caps.read };
-        if !is_able {
-            return Transfer::Unavailable;
-        }
         let mut shared = self.lock();
-        let answer = shared.transfer(pair, own, (region, offset), writes, token);
+        // SAFETY: the caller's promise.
+        let answer = unsafe { shared.access(&self.config, pair, access, token) };
+        self.posted(shared);
+        answer
+    }
+
+    fn flush_writes(&self, pair: Pair, token: Token) -> Transfer {
+        let mut shared = self.lock();
+        let answer = shared.flush_writes(&self.config, pair, token);
         self.posted(shared);
         answer
     }
@@ -121,7 +135,9 @@ impl World for Fabric {
             let news = self.lock().news(rank);
             match news {
                 None => break,
-                Some(News::Completed(peer, token, ok)) => sink.completed(peer as u32, token, ok),
+                Some(News::Completed(peer, token, outcome)) => {
+                    sink.completed(peer as u32, token, outcome);
+                }
                 Some(News::Down(peer)) => {
                     let reason = format!("the adapter of process {peer} does not answer");
                     sink.down(peer as u32, LinkDown { reason });

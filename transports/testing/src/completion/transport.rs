@@ -7,9 +7,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::adapter::{Key, Payload, Received, Work, WorkId};
+use super::adapter::{LocalKey, Payload, Received, Work, WorkId};
 use super::{Config, Shared};
-use ferrite_fabric::{CONTROL, Header, RawBuf, RawBufMut, Region, Sent, Token, Transfer};
+use crate::place::{Access, Pair};
+use crate::registry::What;
+use ferrite_fabric::{CONTROL, Failure, Header, Outcome, OwnedBuf, RawBuf, Sent, Token, Transfer};
 
 /// In immediate data: no frame, only credits.
 const CREDITS_ONLY: u32 = 1 << 31;
@@ -29,7 +31,9 @@ struct Doing {
     peer: usize,
     token: Token,
     /// Memory that was registered for it.
-    key: Key,
+    key: Option<LocalKey>,
+    /// Whether it reaches the peer's memory.
+    is_rma: bool,
 }
 
 /// One process's side.
@@ -63,7 +67,7 @@ impl Side {
 /// What a process is told.
 pub(super) enum News {
     Frame(Received),
-    Completed(usize, Token, bool),
+    Completed(usize, Token, Outcome),
     Down(usize),
 }
 
@@ -108,88 +112,128 @@ impl Shared {
             self.adapters.post(from, to, work);
             return Sent::Done;
         }
-        let memory = RawBufMut {
-            ptr: body.ptr.cast_mut(),
-            len: body.len,
-        };
-        let key = self.adapters.register(from, memory, false);
+        let key = self.adapters.register(from, body);
         let work = Work::Send {
             header,
-            payload: Payload::Registered(key.clone(), body),
+            payload: Payload::Registered(key, body),
             immediate,
         };
         let id = self.adapters.post(from, to, work);
         let doing = Doing {
             peer: to,
             token,
-            key,
+            key: Some(key),
+            is_rma: false,
         };
         self.sides[from].doing.insert(id, doing);
         Sent::Queued(token)
     }
 
-    pub(super) fn expose(&mut self, owner: usize, buffer: RawBuf) -> Region {
-        let memory = RawBufMut {
-            ptr: buffer.ptr.cast_mut(),
-            len: buffer.len,
-        };
-        let Key(bytes) = self.adapters.register(owner, memory, true);
-        let mut key = [0; 64];
-        key[..bytes.len()].copy_from_slice(&bytes);
-        Region {
-            addr: buffer.ptr.addr() as u64,
-            key_len: bytes.len() as u8,
-            key,
+    /// Whether a queue pair takes one more access; otherwise what is answered.
+    fn room(&self, config: &Config, (rank, peer): Pair) -> Result<(), Transfer> {
+        let side = &self.sides[rank];
+        if side.lost[peer] {
+            return Err(Transfer::Failed(Failure::Unreachable));
         }
+        let doing = side.doing.values();
+        let under_way = doing.filter(|doing| doing.peer == peer && doing.is_rma);
+        let is_full = under_way.count() >= config.rma.outstanding
+            || self.adapters.posted(rank, peer) >= config.depth;
+        if is_full { Err(Transfer::Full) } else { Ok(()) }
     }
 
-    /// Begins to read a peer's memory at `offset` of a region, or to write it.
-    pub(super) fn transfer(
+    /// Begins an access to a peer's memory.
+    ///
+    /// # Safety
+    /// As [`crate::place::World::access`].
+    pub(super) unsafe fn access(
         &mut self,
-        (rank, peer): (usize, usize),
-        own: RawBufMut,
-        (region, offset): (&Region, u64),
-        writes: bool,
+        config: &Config,
+        pair: Pair,
+        access: Access<'_>,
         token: Token,
     ) -> Transfer {
-        if self.sides[rank].lost[peer] {
-            return Transfer::Failed;
+        if let Err(answer) = self.room(config, pair) {
+            return answer;
         }
-        let key = region.key.get(..usize::from(region.key_len));
-        let remote = Key(key.unwrap_or_default().to_vec());
-        let address = region.addr.wrapping_add(offset);
-        let local = self.adapters.register(rank, own, false);
-        let key = local.clone();
-        let work = if writes {
-            let from = own.as_buf();
-            Work::Write {
-                local,
-                from,
-                remote,
-                address,
+        let (rank, peer) = pair;
+        let Access {
+            mut what,
+            region,
+            offset,
+        } = access;
+        let is_silent = !what.has_result() && what.len() <= config.rma.inline;
+        let (mut copy, mut key) = (None, None);
+        match what {
+            What::Write(from) if is_silent => {
+                // SAFETY: readable during the call, by the caller's promise.
+                let bytes = OwnedBuf::from(unsafe { from.to_vec() }.into_boxed_slice());
+                what = What::Write(bytes.buf());
+                copy = Some(bytes);
             }
-        } else {
-            let into = own;
-            Work::Read {
-                local,
-                into,
-                remote,
-                address,
+            What::Write(own) => key = self.local(rank, own),
+            What::Read(own) | What::Atomic { result: own, .. } => {
+                key = self.local(rank, own.as_buf());
             }
+        }
+        let work = Work::Access {
+            what,
+            _copy: copy,
+            region: *region,
+            offset,
+            is_silent,
         };
         let id = self.adapters.post(rank, peer, work);
-        let doing = Doing { peer, token, key };
+        if is_silent {
+            return Transfer::Done;
+        }
+        self.doing(id, pair, token, key)
+    }
+
+    pub(super) fn flush_writes(&mut self, config: &Config, pair: Pair, token: Token) -> Transfer {
+        if let Err(answer) = self.room(config, pair) {
+            return answer;
+        }
+        let id = self.adapters.post(pair.0, pair.1, Work::Flush);
+        self.doing(id, pair, token, None)
+    }
+
+    fn doing(
+        &mut self,
+        id: WorkId,
+        (rank, peer): Pair,
+        token: Token,
+        key: Option<LocalKey>,
+    ) -> Transfer {
+        let doing = Doing {
+            peer,
+            token,
+            key,
+            is_rma: true,
+        };
         self.sides[rank].doing.insert(id, doing);
         Transfer::Queued(token)
     }
 
+    /// Registers a buffer for its process's adapter, unless it is part of what the process has registered for that.
+    fn local(&mut self, rank: usize, own: RawBuf) -> Option<LocalKey> {
+        let is_known = own.len == 0 || self.adapters.registry.is_local(rank, own);
+        (!is_known).then(|| self.adapters.register(rank, own))
+    }
+
+    fn is_over(&mut self, doing: &Doing) {
+        if let Some(key) = doing.key {
+            self.adapters.deregister(key);
+        }
+    }
+
     /// The next thing that a process is to be told.
     pub(super) fn news(&mut self, rank: usize) -> Option<News> {
-        while let Some((id, _, ok)) = self.adapters.done(rank) {
+        while let Some((id, _, outcome)) = self.adapters.done(rank) {
             // What was copied is of no interest any more.
             if let Some(doing) = self.sides[rank].doing.remove(&id) {
-                self.adapters.deregister(&doing.key);
-                return Some(News::Completed(doing.peer, doing.token, ok));
+                self.is_over(&doing);
+                return Some(News::Completed(doing.peer, doing.token, outcome));
             }
         }
         while let Some(received) = self.adapters.received(rank) {
@@ -206,9 +250,9 @@ impl Shared {
         let doing = std::mem::take(&mut side.doing);
         for (id, doing) in doing {
             if doing.peer == peer {
-                self.adapters.deregister(&doing.key);
+                self.is_over(&doing);
             } else {
-                side.doing.insert(id, doing);
+                self.sides[rank].doing.insert(id, doing);
             }
         }
         self.adapters.forget(rank, peer);

@@ -10,10 +10,11 @@
 
 mod frames;
 mod loss;
+mod operations;
 mod process;
 mod random;
+mod rma;
 mod storm;
-mod transfers;
 
 use core::ops::AddAssign;
 use core::time::Duration;
@@ -64,10 +65,24 @@ pub struct Coverage {
     pub lent: usize,
     /// Bodies that landed where the receiver said.
     pub placed: usize,
-    /// Direct accesses to a peer's memory that were done at once.
+    /// Operations on a peer's memory that were done at once.
     pub direct: usize,
-    /// Direct accesses that were completed later.
+    /// Operations on a peer's memory that were completed later.
     pub direct_later: usize,
+    /// Registrations.
+    pub registered: usize,
+    /// Memory that was not registered for want of room.
+    pub refused: usize,
+    /// Operations that were refused for want of room.
+    pub full: usize,
+    /// Operations that failed as they should.
+    pub denied: usize,
+    /// Writes that were waited for.
+    pub flushed: usize,
+    /// Atomic operations.
+    pub atomics: usize,
+    /// Two acts one right after the other whose order was promised.
+    pub ordered: usize,
 }
 
 impl AddAssign for Coverage {
@@ -76,6 +91,13 @@ impl AddAssign for Coverage {
         self.placed += other.placed;
         self.direct += other.direct;
         self.direct_later += other.direct_later;
+        self.registered += other.registered;
+        self.refused += other.refused;
+        self.full += other.full;
+        self.denied += other.denied;
+        self.flushed += other.flushed;
+        self.atomics += other.atomics;
+        self.ordered += other.ordered;
     }
 }
 
@@ -88,7 +110,7 @@ pub fn run(seed: u64, make: impl Fn(u32) -> Vec<Endpoint>) -> Coverage {
     coverage += frames::order_holds_between_interleaved_peers(seed, make(4));
     coverage += frames::what_was_flushed_needs_its_sender_no_more(seed, make(2));
     frames::one_sender_cannot_starve_another(make(3));
-    coverage += transfers::exposed_memory_can_be_reached(seed, make(2));
+    coverage += rma::run(seed, &make);
     frames::a_frame_ends_sleep(make(2));
     let (tell, told) = mpsc::channel();
     for endpoint in make(3) {

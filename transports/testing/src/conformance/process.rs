@@ -3,8 +3,12 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::operations::UnderWay;
 use super::{Coverage, Endpoint, Random};
-use ferrite_fabric::{CONTROL, Header, Landing, LinkDown, RawBuf, RawBufMut, Sent, Sink, Token};
+use ferrite_fabric::{
+    CONTROL, Failure, Header, Landing, LinkDown, Outcome, OwnedBuf, RawBuf, RawBufMut, Sent, Sink,
+    Token,
+};
 
 /// A frame as it was received: from whom, and of its body as much as there was a place for.
 pub(super) type Frame = (u32, Header, Vec<u8>);
@@ -22,7 +26,7 @@ const UNTOUCHED: u8 = 0xee;
 /// Collects what a port delivers, and finds it places to land.
 pub(super) struct Log {
     pub(super) frames: VecDeque<Frame>,
-    pub(super) completed: Vec<(u32, Token, bool)>,
+    pub(super) completed: Vec<(u32, Token, Outcome)>,
     /// Peers whose loss is expected.
     pub(super) mortal: HashSet<u32>,
     pub(super) gone: HashSet<u32>,
@@ -93,10 +97,9 @@ impl Sink for Log {
         self.frames.push_back((peer, *header, place));
     }
 
-    fn completed(&mut self, peer: u32, token: Token, ok: bool) {
+    fn completed(&mut self, peer: u32, token: Token, outcome: Outcome) {
         self.alive(peer);
-        assert!(ok || self.mortal.contains(&peer), "{token:?} failed");
-        self.completed.push((peer, token, ok));
+        self.completed.push((peer, token, outcome));
     }
 
     fn down(&mut self, peer: u32, why: LinkDown) {
@@ -124,6 +127,12 @@ pub(super) struct Process {
     pub(super) end: Endpoint,
     pub(super) log: Log,
     pub(super) lent: HashMap<Token, Lent>,
+    /// Operations on peers' memory that are under way.
+    pub(super) under_way: HashMap<Token, UnderWay>,
+    /// How they ended, and what they brought.
+    pub(super) ended: HashMap<Token, Result<Vec<u8>, Failure>>,
+    /// Buffers of those that were lost with their peer, and what was in them then.
+    pub(super) lost: Vec<(OwnedBuf, Vec<u8>)>,
     tokens: u64,
     pub(super) coverage: Coverage,
 }
@@ -144,6 +153,9 @@ impl Process {
             end,
             log,
             lent: HashMap::new(),
+            under_way: HashMap::new(),
+            ended: HashMap::new(),
+            lost: Vec::new(),
             tokens: 0,
             coverage: Coverage::default(),
         }
@@ -190,13 +202,24 @@ impl Process {
 
     pub(super) fn poll(&mut self) -> usize {
         let events = self.end.port.poll(&mut self.log);
-        for (peer, token, _) in self.log.completed.drain(..) {
+        for (peer, token, outcome) in std::mem::take(&mut self.log.completed) {
+            let mortal = self.log.mortal.contains(&peer);
+            assert!(
+                mortal || outcome != Err(Failure::Unreachable),
+                "{token:?} does not reach {peer}"
+            );
+            if self.under_way.contains_key(&token) {
+                self.operation_ended(peer, token, outcome);
+                continue;
+            }
             let lent = self.lent.remove(&token);
             let mut lent =
                 lent.unwrap_or_else(|| panic!("{token:?} was not queued, or completed twice"));
             assert_eq!(lent.peer, peer, "the peer of {token:?}");
+            assert!(mortal || outcome.is_ok(), "{token:?} failed: {outcome:?}");
             spoil(&mut lent.body);
         }
+        self.lose_operations();
         for peer in &self.log.gone {
             self.lent.retain(|_, lent| lent.peer != *peer);
         }
@@ -216,7 +239,7 @@ impl Process {
 }
 
 /// Makes a body worthless to whoever still reads it.
-fn spoil(body: &mut [u8]) {
+pub(super) fn spoil(body: &mut [u8]) {
     for byte in body.iter_mut() {
         *byte = core::hint::black_box(!*byte);
     }
@@ -290,7 +313,8 @@ impl All {
     /// Waits until everything lent is returned.
     pub(super) fn settle(&mut self) {
         self.until(0, "what was lent is completed", |all| {
-            all.0.iter().all(|process| process.lent.is_empty())
+            let idle = |process: &Process| process.lent.is_empty() && process.under_way.is_empty();
+            all.0.iter().all(idle)
         });
     }
 

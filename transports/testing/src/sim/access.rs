@@ -1,110 +1,266 @@
-//! Direct access to exposed memory.
+//! Operations on registered memory: when each takes effect, and when its process hears of it.
+//!
+//! Both are as late, or as early, as the promised order allows and the seed says.
 
-use super::flight::{Access, Pending};
-use super::state::{Registered, State};
-use ferrite_fabric::{Caps, RawBuf, Region, Token, Transfer};
+use super::flight::{Operation, Pending, Waiting};
+use super::state::State;
+use crate::place::Access;
+use crate::registry::What;
+use ferrite_fabric::{
+    Act, Atomics, Failure, Outcome, RawBufMut, Refused, Region, Token, Transfer, Uses,
+};
 
 impl State {
-    pub(super) fn expose(&mut self, owner: usize, memory: RawBuf) -> Option<Region> {
-        let Caps { read, write } = self.config.caps;
-        if !read && !write {
-            return None;
+    pub(super) fn register(
+        &mut self,
+        owner: usize,
+        memory: RawBufMut,
+        uses: Uses,
+    ) -> Result<Region, Refused> {
+        let caps = self.config.caps;
+        let lacks = uses.read && !caps.read
+            || uses.write && !caps.write
+            || uses.atomic && !caps.atomics.any();
+        if lacks || !caps.reaches_memory() {
+            return Err(Refused::Unavailable);
         }
-        self.ids += 1;
-        let mut key = [0; 64];
-        key[..self.config.key].copy_from_slice(&self.random.bytes(self.config.key));
-        let region = Region {
-            // No real address, so that frames which carry it are the same in every run.
-            addr: self.ids << 32,
-            key_len: self.config.key as u8,
-            key,
-        };
-        let registered = Registered {
-            owner,
-            region,
-            memory,
-        };
-        self.regions.insert(self.ids, registered);
-        Some(region)
+        if self.once_in(self.config.refuse_once_in) {
+            let refused = "the simulated network is in no mood to register memory".to_owned();
+            return Err(Refused::NoRoom(refused));
+        }
+        self.registry.register(owner, memory, uses)
+    }
+
+    /// Whether an operation may be begun; otherwise what is answered.
+    fn room(&mut self, rank: usize, peer: usize) -> Result<(), Transfer> {
+        if self.pair(rank, peer).cut {
+            return Err(Transfer::Failed(Failure::Unreachable));
+        }
+        let pending = self.ranks[rank].pending.iter();
+        let under_way = pending.filter(|pending| {
+            let is_rma = matches!(pending.waiting, Waiting::Operation(_) | Waiting::Flush(_));
+            pending.peer == peer && is_rma
+        });
+        let is_full = under_way.count() >= self.config.rma.outstanding;
+        if is_full || self.once_in(self.config.full_once_in) {
+            return Err(Transfer::Full);
+        }
+        self.in_vain = 0;
+        Ok(())
     }
 
     /// # Safety
-    /// As [`ferrite_fabric::Link::read`] and [`ferrite_fabric::Link::write`].
-    pub(super) unsafe fn transfer(
+    /// As [`crate::place::World::access`].
+    pub(super) unsafe fn access(
         &mut self,
         rank: usize,
         peer: usize,
-        region: &Region,
-        access: Access,
+        access: Access<'_>,
         token: Token,
     ) -> Transfer {
-        let is_unavailable = self.once_in(self.config.unavailable_once_in);
-        let caps = &mut self.pair(rank, peer).caps;
-        let cap = if access.writes {
-            &mut caps.write
-        } else {
-            &mut caps.read
-        };
-        if !*cap || is_unavailable {
-            *cap = false;
+        let what = access.what;
+        if self.once_in(self.config.unavailable_once_in) {
+            let caps = &mut self.pair(rank, peer).caps;
+            match what.act() {
+                Act::Write => caps.write = false,
+                Act::Atomic => caps.atomics = Atomics::NONE,
+                Act::Read | Act::Frame => caps.read = false,
+            }
             return Transfer::Unavailable;
         }
-        if self.pair(rank, peer).cut {
-            return Transfer::Failed;
+        if let Err(answer) = self.room(rank, peer) {
+            return answer;
         }
-        self.in_vain = 0;
-        let now = self.now;
-        let (offset, len) = (access.offset, access.own.len as u64);
-        let numbers = [peer as u64, access.writes.into(), region.addr, offset, len];
+        let (now, region) = (self.now, *access.region);
+        let numbers = [
+            peer as u64,
+            what.act() as u64,
+            region.addr,
+            access.offset,
+            what.len() as u64,
+        ];
         self.trace.note(now, "accesses", rank, &numbers);
-        let known = self.regions.get(&access.region);
-        let known = known.filter(|known| known.owner == peer);
-        let same = known.is_some_and(|known| {
-            (known.region.addr, known.region.key_len, known.region.key)
-                == (region.addr, region.key_len, region.key)
-        });
-        assert!(
-            same,
-            "process {rank} reaches for a region that {peer} has not exposed"
-        );
-        if self.once_in(self.config.direct_once_in) {
-            // SAFETY: the caller's promise.
-            return match unsafe { self.access(&access) } {
-                true => Transfer::Done,
-                false => Transfer::Failed,
+        self.ids += 1;
+        let id = self.ids;
+        let latency = 4 * self.config.latency + 1;
+        let operation = Operation {
+            id,
+            what,
+            copy: None,
+            region,
+            offset: access.offset,
+            is_told: false,
+            lands: now + self.random.below(latency) as u64,
+            outcome: None,
+        };
+        self.pair(rank, peer).operations.push_back(operation);
+        let is_visible = self.config.caps.visible_writes || what.has_result();
+        let is_inline = !what.has_result() && what.len() <= self.config.rma.inline;
+        if is_inline || self.once_in(self.config.direct_once_in) {
+            let outcome = match is_visible {
+                true => self.take_effect(rank, peer, id),
+                false => {
+                    self.let_go(rank, peer, id);
+                    Ok(())
+                }
             };
+            self.tell(rank, peer, id);
+            return outcome.map_or_else(Transfer::Failed, |()| Transfer::Done);
         }
-        let due = now + self.random.below(4 * self.config.latency + 1) as u64;
+        let due = now + self.random.below(latency) as u64;
         self.ranks[rank].pending.push(Pending {
             due,
             peer,
             token,
-            ok: true,
-            flight: None,
-            access: Some(access),
+            waiting: Waiting::Operation(id),
         });
         Transfer::Queued(token)
     }
 
-    /// Moves bytes between two processes. Returns whether the memory is there.
-    ///
-    /// # Safety
-    /// This process's memory is lent to the network.
-    pub(super) unsafe fn access(&mut self, access: &Access) -> bool {
-        let Some(exposed) = self.regions.get(&access.region) else {
-            return false;
+    pub(super) fn flush_writes(&mut self, rank: usize, peer: usize, token: Token) -> Transfer {
+        if let Err(answer) = self.room(rank, peer) {
+            return answer;
+        }
+        self.ids += 1;
+        let id = self.ids;
+        let has_nothing = self.pair(rank, peer).operations.is_empty();
+        if has_nothing && self.once_in(self.config.direct_once_in) {
+            return match self.flushed(rank, peer, id) {
+                Ok(()) => Transfer::Done,
+                Err(failure) => Transfer::Failed(failure),
+            };
+        }
+        let due = self.now + self.random.below(4 * self.config.latency + 1) as u64;
+        self.ranks[rank].pending.push(Pending {
+            due,
+            peer,
+            token,
+            waiting: Waiting::Flush(id),
+        });
+        Transfer::Queued(token)
+    }
+
+    /// The outcome of an operation whose process is being told.
+    pub(super) fn operated(&mut self, rank: usize, peer: usize, id: u64) -> Outcome {
+        let operations = &self.pair(rank, peer).operations;
+        let Some(operation) = operations.iter().find(|operation| operation.id == id) else {
+            return Err(Failure::Unreachable);
         };
-        let (offset, len) = (access.offset as usize, access.own.len);
-        let there = exposed.memory.part(offset, len);
-        // SAFETY: this process's memory by the caller's promise; the region by that of the peer's `expose`, which lasts until the
-        // peer is answered or lost. To write to what is exposed is what the peer has exposed it for.
-        unsafe {
-            if access.writes {
-                access.own.as_buf().copy_to(there.ptr.cast_mut());
-            } else {
-                there.copy_to(access.own.ptr);
+        let (what, done) = (operation.what, operation.outcome);
+        let outcome = match done {
+            Some(outcome) => outcome,
+            None if what.has_result() || self.config.caps.visible_writes => {
+                self.take_effect(rank, peer, id)
+            }
+            // Its buffer is free, and its effect comes later.
+            None => {
+                self.let_go(rank, peer, id);
+                Ok(())
+            }
+        };
+        self.tell(rank, peer, id);
+        outcome
+    }
+
+    /// All writes and atomic operations before `id` are visible. The first failure among those whose process did not hear of it.
+    pub(super) fn flushed(&mut self, rank: usize, peer: usize, id: u64) -> Outcome {
+        let changes = |what: &What| !matches!(what, What::Read(_));
+        self.all_before(rank, peer, id, |what| changes(what));
+        let unheard = &mut self.pair(rank, peer).unheard;
+        let first = unheard.iter().position(|(failed, _)| *failed < id);
+        let outcome = first.map_or(Ok(()), |first| Err(unheard[first].1));
+        unheard.retain(|(failed, _)| *failed > id);
+        outcome
+    }
+
+    /// What must have taken effect before a frame takes effect that was accepted as number `id`.
+    pub(super) fn before_frame(&mut self, from: usize, to: usize, id: u64) {
+        let order = self.config.caps.order;
+        self.all_before(from, to, id, |what| order.holds(what.act(), Act::Frame));
+    }
+
+    /// What has been told lands in its time.
+    pub(super) fn land(&mut self) {
+        let n = self.ranks.len();
+        for (from, to) in (0..n * n).map(|pair| (pair / n, pair % n)) {
+            let now = self.now;
+            let due = |operation: &&Operation| operation.is_told && operation.lands <= now;
+            while let Some(operation) = self.pair(from, to).operations.iter().find(due) {
+                let id = operation.id;
+                let _ = self.take_effect(from, to, id);
             }
         }
-        true
+    }
+
+    /// What has been told of a process that leaves lands at last.
+    pub(super) fn land_all(&mut self, from: usize, to: usize) {
+        self.all_before(from, to, u64::MAX, |_| true);
+        self.pair(from, to).operations.clear();
+    }
+
+    fn all_before(&mut self, from: usize, to: usize, id: u64, which: impl Fn(&What) -> bool) {
+        let operations = self.pair(from, to).operations.iter();
+        let those =
+            operations.filter(|one| one.id < id && one.outcome.is_none() && which(&one.what));
+        for id in those.map(|one| one.id).collect::<Vec<_>>() {
+            let _ = self.take_effect(from, to, id);
+        }
+    }
+
+    /// An operation takes effect, after those that must before it.
+    fn take_effect(&mut self, rank: usize, peer: usize, id: u64) -> Outcome {
+        let order = self.config.caps.order;
+        let operations = &self.pair(rank, peer).operations;
+        // It may have been one that had to be before another one.
+        let Some(at) = operations.iter().position(|operation| operation.id == id) else {
+            return Ok(());
+        };
+        if let Some(outcome) = operations[at].outcome {
+            return outcome;
+        }
+        let then = operations[at].what.act();
+        let first = operations.iter().take(at);
+        let first =
+            first.filter(|first| first.outcome.is_none() && order.holds(first.what.act(), then));
+        for first in first.map(|first| first.id).collect::<Vec<_>>() {
+            let _ = self.take_effect(rank, peer, first);
+        }
+        let operations = &self.pair(rank, peer).operations;
+        let found = operations.iter().find(|operation| operation.id == id);
+        let operation = found.expect("it has not taken effect");
+        let (what, region, offset) = (operation.what, operation.region, operation.offset);
+        // SAFETY: its buffers are lent until its process is told, or its own copy.
+        let outcome = unsafe { self.registry.access(peer, &region, offset, &what) };
+        let pair = self.pair(rank, peer);
+        let found = pair
+            .operations
+            .iter_mut()
+            .find(|operation| operation.id == id);
+        let operation = found.expect("found before");
+        operation.outcome = Some(outcome);
+        if operation.is_told {
+            pair.operations.retain(|operation| operation.id != id);
+            if let Err(failure) = outcome {
+                pair.unheard.push((id, failure));
+            }
+        }
+        outcome
+    }
+
+    /// An operation that has not taken effect needs its buffer no more.
+    fn let_go(&mut self, rank: usize, peer: usize, id: u64) {
+        let operations = &mut self.pair(rank, peer).operations;
+        let found = operations.iter_mut().find(|operation| operation.id == id);
+        // SAFETY: its process has not been told that the buffer is its own again.
+        unsafe { found.expect("it has not taken effect").let_go() };
+    }
+
+    /// The process of an operation hears of it.
+    fn tell(&mut self, rank: usize, peer: usize, id: u64) {
+        let operations = &mut self.pair(rank, peer).operations;
+        if let Some(operation) = operations.iter_mut().find(|operation| operation.id == id) {
+            operation.is_told = true;
+        }
+        operations.retain(|operation| operation.id != id || operation.outcome.is_none());
     }
 }

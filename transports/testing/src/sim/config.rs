@@ -1,7 +1,8 @@
 //! What a simulated network is like.
 
 use crate::conformance::Random;
-use ferrite_fabric::{CONTROL, Caps};
+use crate::moods;
+use ferrite_fabric::{CONTROL, Caps, RmaLimits};
 
 /// What a simulated network is like. Lengths in bytes; `once_in` means once in so many times, 0 never.
 #[derive(Clone, Debug)]
@@ -24,14 +25,18 @@ pub struct Config {
     pub full_once_in: usize,
     /// How often a frame is kept back until it is flushed.
     pub keep_once_in: usize,
-    /// Direct access to memory.
+    /// What can be done with a peer's memory.
     pub caps: Caps,
     /// Messages of at least this length are to be accessed directly.
     pub direct_from: usize,
-    /// How often an access is done at once.
+    /// How much of that.
+    pub rma: RmaLimits,
+    /// How often an operation on it is done at once.
     pub direct_once_in: usize,
-    /// How often a link turns out to be unable to read or write.
+    /// How often a link turns out to be unable to do one.
     pub unavailable_once_in: usize,
+    /// How often memory is not registered for no reason.
+    pub refuse_once_in: usize,
     /// Length of a region's key.
     pub key: usize,
     /// A link that dies: after so many frames altogether, and between whom.
@@ -52,13 +57,12 @@ impl Config {
         pieces: 1,
         full_once_in: 0,
         keep_once_in: 0,
-        caps: Caps {
-            read: false,
-            write: false,
-        },
         direct_from: 0,
+        caps: Caps::NONE,
+        rma: RmaLimits::NONE,
         direct_once_in: 0,
         unavailable_once_in: 0,
+        refuse_once_in: 0,
         key: 0,
         cut: None,
         tell: false,
@@ -67,6 +71,7 @@ impl Config {
     /// A network as a seed wants it; nothing dies in it.
     pub fn of(seed: u64) -> Config {
         let mut random = Random(seed ^ 0xc0f1);
+        let (caps, rma) = moods::rma(&mut random);
         let frame = random.choose(&[CONTROL, 100, 1000, 4096, 10_000, 65_536, 1 << 20]);
         Config {
             inline: random
@@ -80,14 +85,13 @@ impl Config {
             pieces: random.choose(&[1, 2, 6]),
             full_once_in: random.choose(&[0, 0, 8, 2]),
             keep_once_in: random.choose(&[0, 4, 2, 1]),
-            caps: Caps {
-                read: random.once_in(2),
-                write: random.once_in(2),
-            },
             direct_from: random.choose(&[0, 64, 2048, 65_536]),
+            caps,
+            rma,
             direct_once_in: random.choose(&[0, 1, 3]),
             unavailable_once_in: random.choose(&[0, 0, 4]),
-            key: random.below(65),
+            refuse_once_in: random.choose(&[0, 0, 4]),
+            key: random.choose(&[0, 1, 8, 33, 64]),
             ..Config::PLAIN
         }
     }

@@ -1,8 +1,9 @@
-//! A frame on its way, and a direct access under way.
+//! A frame on its way, and an operation under way.
 
 use std::collections::VecDeque;
 
-use ferrite_fabric::{Header, RawBuf, RawBufMut, Token};
+use crate::registry::What;
+use ferrite_fabric::{Header, Outcome, OwnedBuf, RawBuf, RawBufMut, Region, Token};
 
 /// Where a body is until it has arrived.
 pub(super) enum Body {
@@ -71,22 +72,52 @@ impl Flight {
     }
 }
 
-/// A direct access to memory.
-pub(super) struct Access {
-    /// This process's memory; of a write it is only read.
-    pub(super) own: RawBufMut,
-    pub(super) region: u64,
+/// An operation on a peer's memory that has not taken effect, or of which its process has not heard.
+pub(super) struct Operation {
+    pub(super) id: u64,
+    pub(super) what: What,
+    /// What its buffer was copied to.
+    pub(super) copy: Option<OwnedBuf>,
+    pub(super) region: Region,
     pub(super) offset: u64,
-    pub(super) writes: bool,
+    /// Its process has been told.
+    pub(super) is_told: bool,
+    /// When it takes effect at the latest, if its process has been told before.
+    pub(super) lands: u64,
+    /// It has taken effect.
+    pub(super) outcome: Option<Outcome>,
 }
 
-/// An operation that a process will hear of.
+impl Operation {
+    /// Makes it independent of its process's buffer.
+    ///
+    /// # Safety
+    /// The buffer is lent.
+    pub(super) unsafe fn let_go(&mut self) {
+        if let What::Write(from) = self.what {
+            // SAFETY: the caller's promise.
+            let copy = OwnedBuf::from(unsafe { from.to_vec() }.into_boxed_slice());
+            self.what = What::Write(copy.buf());
+            self.copy = Some(copy);
+        }
+    }
+}
+
+/// What a process will hear of.
 pub(super) struct Pending {
     pub(super) due: u64,
     pub(super) peer: usize,
     pub(super) token: Token,
-    pub(super) ok: bool,
-    /// The frame whose body is returned.
-    pub(super) flight: Option<u64>,
-    pub(super) access: Option<Access>,
+    pub(super) waiting: Waiting,
+}
+
+/// What it is about.
+pub(super) enum Waiting {
+    /// A frame's body is returned.
+    Frame(u64),
+    Operation(u64),
+    /// What was begun before this number is visible.
+    Flush(u64),
+    /// It is lost.
+    Lost,
 }

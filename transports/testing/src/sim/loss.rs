@@ -1,6 +1,6 @@
 //! Links that are cut and processes that are no more.
 
-use super::flight::{Body, Flight};
+use super::flight::{Body, Flight, Waiting};
 use super::state::State;
 
 impl State {
@@ -31,6 +31,7 @@ impl State {
             }
             missed[at] |= stays < pair.flights.len();
             pair.flights.truncate(stays);
+            pair.operations.clear();
         }
         for (at, (from, to)) in [(one, other), (other, one)].into_iter().enumerate() {
             if dead == Some(from) {
@@ -41,9 +42,7 @@ impl State {
                 if pending.peer != to {
                     return true;
                 }
-                pending.ok = false;
-                pending.access = None;
-                pending.flight = None;
+                pending.waiting = Waiting::Lost;
                 self.random.once_in(2)
             });
             self.ranks[from].pending = pending;
@@ -73,17 +72,19 @@ impl State {
         let own = self.pair(rank, rank);
         own.kept.clear();
         own.flights.clear();
+        own.operations.clear();
         let own = &mut self.ranks[rank];
         own.dead = true;
         own.pending.clear();
         own.downs.clear();
         own.bell = None;
-        self.regions.retain(|_, region| region.owner != rank);
+        self.registry.forget(rank);
     }
 
     /// What a process has sent that took leave still arrives.
     fn leave_quietly(&mut self, rank: usize, peer: usize) {
         self.flush(rank, peer);
+        self.land_all(rank, peer);
         let pair = self.pair(rank, peer);
         pair.cut = true;
         let lent = |flight: &Flight| matches!(flight.body, Body::Lent(_));
@@ -97,5 +98,6 @@ impl State {
         back.cut = true;
         back.flights.clear();
         back.kept.clear();
+        back.operations.clear();
     }
 }

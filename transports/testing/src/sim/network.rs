@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::schedule::{Locked, Phase, Simulation};
 use super::state::News;
-use crate::place::{self, Pair, World};
+use crate::place::{Access, Pair, World};
 use ferrite_fabric::{
-    Header, Landing, Limits, RawBuf, RawBufMut, Region, Sent, Sink, Token, Transfer,
+    Header, Landing, Limits, RawBuf, RawBufMut, Refused, Region, Sent, Sink, Token, Transfer, Uses,
 };
 
 /// Events told in one poll.
@@ -47,6 +47,7 @@ impl World for Simulation {
             inline: state.config.inline,
             frame: state.config.frame,
             caps,
+            rma: state.config.rma,
             direct_from: state.config.direct_from,
         }
     }
@@ -71,25 +72,26 @@ impl World for Simulation {
         self.rouse(state);
     }
 
-    unsafe fn expose(&self, rank: usize, buffer: RawBuf) -> Option<Region> {
-        self.lock().expose(rank, buffer)
+    unsafe fn register(
+        &self,
+        rank: usize,
+        memory: RawBufMut,
+        uses: Uses,
+    ) -> Result<Region, Refused> {
+        self.lock().register(rank, memory, uses)
     }
 
-    unsafe fn access(
-        &self,
-        (rank, peer): Pair,
-        access: place::Access<'_>,
-        token: Token,
-    ) -> Transfer {
-        let own = super::flight::Access {
-            own: access.own,
-            region: access.region.addr >> 32,
-            offset: access.offset,
-            writes: access.writes,
-        };
-        let mut state = self.lock();
+    fn unregister(&self, region: &Region) {
+        self.lock().registry.unregister(region);
+    }
+
+    unsafe fn access(&self, (rank, peer): Pair, access: Access<'_>, token: Token) -> Transfer {
         // SAFETY: the caller's promise.
-        unsafe { state.transfer(rank, peer, access.region, own, token) }
+        unsafe { self.lock().access(rank, peer, access, token) }
+    }
+
+    fn flush_writes(&self, (rank, peer): Pair, token: Token) -> Transfer {
+        self.lock().flush_writes(rank, peer, token)
     }
 
     fn keeps_back(&self, rank: usize) -> bool {
@@ -222,7 +224,7 @@ fn tell(sink: &mut dyn Sink, news: News) -> Option<Placed> {
     match news {
         News::Frame(peer, header, body) => sink.frame(peer as u32, &header, RawBuf::of(&body)),
         News::Landed(peer, header) => sink.landed(peer as u32, &header),
-        News::Completed(peer, token, ok) => sink.completed(peer as u32, token, ok),
+        News::Completed(peer, token, outcome) => sink.completed(peer as u32, token, outcome),
         News::Down(peer, why) => sink.down(peer as u32, why),
         News::Arriving(peer, header, id) => {
             let place = match sink.arriving(peer as u32, &header) {

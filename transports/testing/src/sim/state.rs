@@ -1,21 +1,24 @@
 //! What is on its way between whom, and what comes of it. Everything here is done under the world's lock.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Config;
-use super::flight::{Body, Flight, Pending, Place};
+use super::flight::{Body, Flight, Operation, Pending, Place, Waiting};
 use super::schedule::Phase;
 use super::trace::Trace;
 use crate::conformance::Random;
-use ferrite_fabric::{CONTROL, Caps, Header, LinkDown, RawBuf, RawBufMut, Region, Sent, Token};
+use crate::registry::Registry;
+use ferrite_fabric::{
+    CONTROL, Caps, Failure, Header, LinkDown, Outcome, RawBuf, RawBufMut, Sent, Token,
+};
 
 /// Something that a process is told.
 pub(super) enum News {
     Frame(usize, Header, Vec<u8>),
     Arriving(usize, Header, u64),
     Landed(usize, Header),
-    Completed(usize, Token, bool),
+    Completed(usize, Token, Outcome),
     Down(usize, LinkDown),
 }
 
@@ -46,15 +49,12 @@ pub(super) struct Pair {
     not_before: u64,
     latency: usize,
     pub(super) caps: Caps,
+    /// In the order in which they were accepted.
+    pub(super) operations: VecDeque<Operation>,
+    /// Failures of operations whose process had been told before that they are done.
+    pub(super) unheard: Vec<(u64, Failure)>,
     /// Nothing gets through any more.
     pub(super) cut: bool,
-}
-
-/// Exposed memory.
-pub(super) struct Registered {
-    pub(super) owner: usize,
-    pub(super) region: Region,
-    pub(super) memory: RawBuf,
 }
 
 pub(super) struct State {
@@ -65,8 +65,8 @@ pub(super) struct State {
     pub(super) now: u64,
     pub(super) ranks: Vec<Rank>,
     pairs: Vec<Pair>,
-    pub(super) regions: HashMap<u64, Registered>,
-    /// Counts flights and regions.
+    pub(super) registry: Registry,
+    /// Counts flights and operations.
     pub(super) ids: u64,
     pub(super) accepted: u64,
     /// Whose turn it is, once all have entered.
@@ -87,6 +87,8 @@ impl State {
             not_before: 0,
             latency: 1 + random.below(config.latency),
             caps: config.caps,
+            operations: VecDeque::new(),
+            unheard: Vec::new(),
             cut: false,
         };
         State {
@@ -97,7 +99,7 @@ impl State {
             random,
             seed,
             now: 0,
-            regions: HashMap::new(),
+            registry: Registry::new(seed, config.key, config.rma),
             ids: 0,
             accepted: 0,
             turn: None,
@@ -182,9 +184,7 @@ impl State {
                 due,
                 peer: to,
                 token,
-                ok: true,
-                flight: Some(id),
-                access: None,
+                waiting: Waiting::Frame(id),
             });
         }
         if !self.once_in(self.config.keep_once_in) {
@@ -259,6 +259,7 @@ impl State {
             Down(usize),
             Flight(usize),
         }
+        self.land();
         loop {
             let now = self.now;
             let mut there = Vec::new();
@@ -326,6 +327,7 @@ impl State {
             return None;
         }
         let flight = flights.pop_front()?;
+        self.before_frame(from, to, flight.id);
         let header = flight.header;
         self.ranks[to].last = format!("received kind {} from {from}", header.kind);
         if let Place::At(_) = flight.place {
@@ -351,29 +353,24 @@ impl State {
     /// Tells a process that an operation of its has finished.
     fn complete(&mut self, rank: usize, at: usize) -> News {
         let pending = self.ranks[rank].pending.swap_remove(at);
-        let mut ok = pending.ok;
-        if let Some(id) = pending.flight {
-            let pair = self.pair(rank, pending.peer);
-            let mut all = pair.kept.iter_mut().chain(pair.flights.iter_mut());
-            if let Some(flight) = all.find(|flight| flight.id == id) {
-                // SAFETY: the body is lent until the sender is told, which comes next.
-                unsafe { flight.body.capture() };
+        let (peer, token) = (pending.peer, pending.token);
+        let outcome = match pending.waiting {
+            Waiting::Frame(id) => {
+                let pair = self.pair(rank, peer);
+                let mut all = pair.kept.iter_mut().chain(pair.flights.iter_mut());
+                if let Some(flight) = all.find(|flight| flight.id == id) {
+                    // SAFETY: the body is lent until the sender is told, which comes next.
+                    unsafe { flight.body.capture() };
+                }
+                Ok(())
             }
-        }
-        if let Some(access) = &pending.access
-            && ok
-        {
-            // SAFETY: this process's memory is lent until it is told.
-            ok = unsafe { self.access(access) };
-        }
-        let (now, token) = (self.now, pending.token);
-        self.trace.note(
-            now,
-            "completes",
-            rank,
-            &[pending.peer as u64, token.0, ok.into()],
-        );
-        News::Completed(pending.peer, token, ok)
+            Waiting::Operation(id) => self.operated(rank, peer, id),
+            Waiting::Flush(id) => self.flushed(rank, peer, id),
+            Waiting::Lost => Err(Failure::Unreachable),
+        };
+        let numbers = [peer as u64, token.0, outcome.is_ok().into()];
+        self.trace.note(self.now, "completes", rank, &numbers);
+        News::Completed(peer, token, outcome)
     }
 
     /// Tells a process that a peer is gone.
@@ -398,5 +395,5 @@ impl State {
 }
 
 // SAFETY: raw buffers are addresses; who lends them promises that they may be used from any thread of this process until they are
-// returned (see `Link::try_send`, `Link::expose`, `Landing::At`).
+// returned (see `Link::try_send`, `Link::register`, `Landing::At`).
 unsafe impl Send for State {}

@@ -1,6 +1,7 @@
 use super::*;
 use crate::conformance::{self, Coverage, Endpoint, Random, storm};
-use ferrite_fabric::Caps;
+use crate::moods;
+use ferrite_fabric::{AtomicOps, Atomics, Caps, Outcome, RmaLimits};
 
 fn endpoints(sim: &Sim, processes: u32) -> Vec<Endpoint> {
     let end = |rank| Endpoint {
@@ -34,7 +35,23 @@ fn conforms_in_its_worst_mood() {
         caps: Caps {
             read: true,
             write: true,
+            atomics: Atomics {
+                of_32: AtomicOps::ALL,
+                of_64: AtomicOps::ALL,
+                with_processors: true,
+            },
+            visible_writes: false,
+            checks_keys: true,
+            order: moods::CONNECTED,
         },
+        rma: RmaLimits {
+            inline: 50,
+            transfer: 100_000,
+            outstanding: 4,
+            registrations: 6,
+            registered: 400_000,
+        },
+        refuse_once_in: 3,
         direct_once_in: 4,
         key: 64,
         ..Config::PLAIN
@@ -45,11 +62,28 @@ fn conforms_in_its_worst_mood() {
         placed,
         direct,
         direct_later,
+        registered,
+        refused,
+        full,
+        denied,
+        flushed,
+        atomics,
+        ordered,
     } = covered;
-    assert!(
-        lent > 0 && placed > 0 && direct > 0 && direct_later > 0,
-        "{covered:?}"
-    );
+    let frames = [lent, placed];
+    let rma = [
+        direct,
+        direct_later,
+        registered,
+        refused,
+        full,
+        denied,
+        flushed,
+        atomics,
+        ordered,
+    ];
+    let mut all = frames.iter().chain(&rma);
+    assert!(all.all(|count| *count > 0), "{covered:?}");
 }
 
 #[test]
@@ -139,7 +173,7 @@ impl ferrite_fabric::Sink for Nothing {
     fn frame(&mut self, peer: u32, _: &ferrite_fabric::Header, _: ferrite_fabric::RawBuf) {
         panic!("process {peer} has sent nothing");
     }
-    fn completed(&mut self, _: u32, token: ferrite_fabric::Token, _: bool) {
+    fn completed(&mut self, _: u32, token: ferrite_fabric::Token, _: Outcome) {
         panic!("{token:?} was never begun");
     }
     fn down(&mut self, peer: u32, _: ferrite_fabric::LinkDown) {

@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use ferrite_fabric::{
-    Header, Kind as FrameKind, Landing, LinkDown, RawBuf, RawBufMut, Sink, Token, Transfer,
+    Header, Kind as FrameKind, Landing, LinkDown, Outcome, RawBuf, RawBufMut, Sink, Token, Transfer,
 };
 
 use super::cooperative_copy::unreadable;
@@ -43,8 +43,8 @@ impl Sink for Receiver<'_> {
         }
     }
 
-    fn completed(&mut self, peer: u32, token: Token, ok: bool) {
-        self.engine.operation_done(peer, token.0 as u32, ok);
+    fn completed(&mut self, peer: u32, token: Token, outcome: Outcome) {
+        self.engine.operation_done(peer, token.0 as u32, outcome);
     }
 
     fn down(&mut self, peer: u32, why: LinkDown) {
@@ -109,7 +109,9 @@ impl Engine {
             } => {
                 if let Some(request) = self.pending_send(send, process) {
                     // SAFETY: a send whose envelope was matched belongs to whoever has the answer.
-                    let len = unsafe { request.body() }.len;
+                    let body = unsafe { request.body() };
+                    body.unregister();
+                    let len = body.len;
                     let stream = Stream {
                         request,
                         remote: receive,
@@ -123,7 +125,7 @@ impl Engine {
             Frame::Data { receive, offset } => self.data_arrived(process, (receive, offset), data),
             Frame::Finished { send } => {
                 if let Some(request) = self.pending_send(send, process) {
-                    self.complete(request);
+                    self.delivered(request);
                 }
             }
             Frame::Helped { receive } => self.helped(process, receive),
@@ -237,9 +239,10 @@ impl Engine {
             return;
         }
         let mut out = self.peer(process).out.lock();
+        let (caps, rma) = out.rma();
         let moved = match &region {
             _ if len == 0 => Transfer::Done,
-            Some(region) if out.caps().read => {
+            Some(region) if caps.read && len <= rma.transfer => {
                 let ptr = body.buf;
                 // Before the read begins: `operation_done` answers with it.
                 body.extra().sender = Some(offer.request);
@@ -267,14 +270,15 @@ impl Engine {
             // `operation_done` goes on.
             Transfer::Queued(_) => return,
             Transfer::Done => Frame::Finished { send },
-            Transfer::Failed => {
+            Transfer::Failed(_) => {
                 body.error = Some(match self.peer(process).is_remote {
                     true => undelivered(body),
                     false => unreadable(body),
                 });
                 Frame::Finished { send }
             }
-            Transfer::Unavailable => Frame::Clear {
+            // Frames find room at some time.
+            Transfer::Unavailable | Transfer::Full => Frame::Clear {
                 send,
                 receive: receive.as_receiver(),
                 wanted: body.status.bytes as u64,
@@ -283,7 +287,7 @@ impl Engine {
         };
         self.push(self.peer(process), out, answer.encode());
         // Last: once the receive is complete, the program may tell the sender so by another way, and its buffer has room then.
-        if !matches!(moved, Transfer::Unavailable) {
+        if !matches!(moved, Transfer::Unavailable | Transfer::Full) {
             self.complete(receive);
         }
     }
@@ -322,10 +326,10 @@ impl Engine {
     }
 
     /// An operation that a link answered `Queued` has finished: a piece of a send has left, or a message was read.
-    fn operation_done(&self, process: u32, handle: u32, ok: bool) {
+    fn operation_done(&self, process: u32, handle: u32, outcome: Outcome) {
         let mut out = self.peer(process).out.lock();
         if let Some(request) = self.pending(handle, Kind::Send) {
-            if !ok {
+            if outcome.is_err() {
                 // SAFETY: the link, whose lock is held, owns the body of a send under way.
                 unsafe { request.body() }.error = Some(Error::new(
                     ErrorClass::OTHER,
@@ -339,7 +343,7 @@ impl Engine {
             // SAFETY: a receive whose message is being read belongs to the link, whose lock is held.
             let body = unsafe { receive.body() };
             if let Some(sender) = body.extra().sender {
-                let moved = if ok { Transfer::Done } else { Transfer::Failed };
+                let moved = outcome.map_or_else(Transfer::Failed, |()| Transfer::Done);
                 self.moved(&mut out, receive, sender, moved);
             }
         }

@@ -67,10 +67,17 @@ impl Engine {
         }
     }
 
+    /// Finishes a send whose receiver has the data, or reads them no more.
+    pub(in crate::engine) fn delivered(&self, request: RequestRef) {
+        // SAFETY: nobody else works on the send, so it is ours.
+        unsafe { request.body() }.unregister();
+        self.complete(request);
+    }
+
     /// Finishes a send that was taken back.
     pub(in crate::engine) fn cancelled(&self, request: RequestRef) {
         // SAFETY: taken back, so the send is ours.
         unsafe { request.body() }.status.cancelled = true;
-        self.complete(request);
+        self.delivered(request);
     }
 }

@@ -7,7 +7,7 @@
 
 use core::sync::atomic::Ordering;
 
-use ferrite_fabric::{RawBufMut, Region, Token, Transfer};
+use ferrite_fabric::{Failure, RawBufMut, Region, Token, Transfer};
 use ferrite_shm::Claim;
 
 use super::frames::{Frame, Help, Offer};
@@ -73,7 +73,7 @@ impl Engine {
             return false;
         };
         let peer = self.peer(process);
-        let caps = peer.out.lock().caps();
+        let (caps, _) = peer.out.lock().rma();
         if !caps.read || !caps.write {
             return false;
         }
@@ -202,11 +202,8 @@ impl Engine {
         // SAFETY: a send that is being shared belongs to whoever finishes its last piece, and ours is not finished.
         let body = unsafe { send.body() };
         let (at, length) = piece(number, len);
-        let region = Region {
-            addr: help.address,
-            key_len: 0,
-            key: [0; 64],
-        };
+        // What the receiver would have got for its buffer, had it registered it: both know how long it is.
+        let region = ferrite_shm::region_of(help.address, len);
         let written = match body.run() {
             Some(run) if len <= run.len => {
                 let token = Token(u64::from(help.send.0));
@@ -215,7 +212,7 @@ impl Engine {
                 unsafe { out.write(run.part(at, length), &region, at as u64, token) }
             }
             // Only a receiver that has gone wild asks for help with what it was not offered.
-            _ => Transfer::Failed,
+            _ => Transfer::Failed(Failure::Denied),
         };
         if written != Transfer::Done {
             let receive = help.receive;
@@ -223,7 +220,7 @@ impl Engine {
             self.send_control(process, Frame::Returned { receive, piece });
         } else if claim.done.fetch_add(1, Ordering::AcqRel) + 1 == pieces(len) {
             // Acquire and release: the last one to finish a piece speaks for all.
-            self.complete(send);
+            self.delivered(send);
             let receive = help.receive;
             self.send_control(process, Frame::Helped { receive });
         } else {

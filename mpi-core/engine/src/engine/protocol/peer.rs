@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use ferrite_fabric::{
-    CONTROL, Caps, Header, Limits, Link, RawBuf, RawBufMut, Region, Sent, Token, Transfer,
+    CONTROL, Caps, Header, Limits, Link, RawBuf, RawBufMut, Refused, Region, Registration,
+    RmaLimits, Sent, Token, Transfer, Uses,
 };
 use ferrite_shm::ShmLink;
 
@@ -259,12 +260,14 @@ impl Outgoing {
         }
     }
 
-    pub(crate) fn caps(&self) -> Caps {
-        match &self.path {
-            Path::Own => Caps::default(),
-            Path::Shm(link) => link.limits().caps,
-            Path::Net(link) => link.limits().caps,
-        }
+    /// What the link can do with the peer's memory, and how much.
+    pub(crate) fn rma(&self) -> (Caps, RmaLimits) {
+        let limits = match &self.path {
+            Path::Own => return (Caps::NONE, RmaLimits::NONE),
+            Path::Shm(link) => link.limits(),
+            Path::Net(link) => link.limits(),
+        };
+        (limits.caps, limits.rma)
     }
 
     /// # Safety
@@ -307,14 +310,18 @@ impl Outgoing {
     }
 
     /// # Safety
-    /// As [`Link::expose`].
-    pub(crate) unsafe fn expose(&mut self, buffer: RawBuf) -> Option<Region> {
+    /// As [`Link::register`].
+    pub(crate) unsafe fn register(
+        &mut self,
+        memory: RawBufMut,
+        uses: Uses,
+    ) -> Result<Registration, Refused> {
         // SAFETY: the caller's promise.
         unsafe {
             match &mut self.path {
-                Path::Own => None,
-                Path::Shm(link) => link.expose(buffer),
-                Path::Net(link) => link.expose(buffer),
+                Path::Own => Err(Refused::Unavailable),
+                Path::Shm(link) => link.register(memory, uses),
+                Path::Net(link) => link.register(memory, uses),
             }
         }
     }

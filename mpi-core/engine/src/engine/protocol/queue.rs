@@ -3,7 +3,7 @@
 //! Two queues for each link: frames, whose order matters, and streams, the data of rendezvous, which take turns and go
 //! behind the frames. Everything here is done under the link's lock.
 
-use ferrite_fabric::{RawBuf, Sent, Token};
+use ferrite_fabric::{RawBuf, RawBufMut, Sent, Token, Uses};
 
 use super::frames::{Frame, Offer};
 use super::peer::{Outgoing, Peer, Queued, QueuedBody, Stream};
@@ -16,8 +16,15 @@ impl Engine {
         // SAFETY: the link, whose lock is held, owns a send until its envelope has gone.
         let body = unsafe { request.body() };
         let run = body.run().filter(|run| run.len >= out.direct_from());
-        // SAFETY: the buffer stays until the request is done, which the receiver's answer brings about.
-        let region = run.and_then(|run| unsafe { out.expose(run) });
+        let registration = run.and_then(|run| {
+            let (ptr, len) = (run.ptr.cast_mut(), run.len);
+            // SAFETY: the buffer stays until the request is done, which the receiver's answer brings about, and peers only read it.
+            unsafe { out.register(RawBufMut { ptr, len }, Uses::READ) }.ok()
+        });
+        let region = registration.as_ref().map(|it| *it.region());
+        if registration.is_some() {
+            body.extra().registration = registration;
+        }
         out.sends.rendezvous += 1;
         let offer = Offer {
             len: body.len,

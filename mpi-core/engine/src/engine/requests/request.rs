@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 
-use ferrite_fabric::{OwnedBuf, Region};
+use ferrite_fabric::{OwnedBuf, Region, Registration};
 
 use super::collective::Collective;
 use super::generalized::Generalized;
@@ -114,6 +114,8 @@ pub(crate) struct Extra {
     pub(crate) parent: Option<Parent>,
     /// The sender's request, of a message that is being read.
     pub(crate) sender: Option<SendersRequest>,
+    /// The message's memory, which its receiver may be reading.
+    pub(crate) registration: Option<Registration>,
     /// The message is copied by both sides.
     pub(crate) share: Option<Share>,
     /// Of a receive that may give its message back.
@@ -172,6 +174,13 @@ impl Body {
     /// What few requests have, to be filled in.
     pub(crate) fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
+    }
+
+    /// The receiver of a send reads the message's memory no more.
+    pub(in crate::engine) fn unregister(&mut self) {
+        if let Some(extra) = &mut self.extra {
+            extra.registration = None;
+        }
     }
 
     pub(crate) fn is_persistent(&self) -> bool {
