@@ -70,7 +70,7 @@ impl What {
                 width,
                 result,
             } => {
-                if there.ptr.addr() % width.bytes() != 0 {
+                if !there.ptr.addr().is_multiple_of(width.bytes()) {
                     return Err(Failure::Misaligned);
                 }
                 // SAFETY: aligned, and there by the caller's promise.

@@ -44,15 +44,18 @@ enum Doing {
     Unflushed(Vec<u8>),
 }
 
+/// A flush under way: whose, and the writes that it is for, by cell and number.
+type Flushing = (usize, Begun, Vec<(usize, u64)>);
+
 struct Mixture {
     all: All,
     random: Random,
     owned: Vec<Owned>,
     cells: Vec<Cell>,
     uses: Uses,
-    /// Adding and flushing operations: whose, and the writes that a flush is for, by cell and number.
+    /// Adding operations under way: whose.
     adding: Vec<(usize, Begun)>,
-    flushing: Vec<(usize, Begun, Vec<(usize, u64)>)>,
+    flushing: Vec<Flushing>,
 }
 
 pub(super) fn all_at_once(seed: u64, ends: Vec<Endpoint>) -> Coverage {
