@@ -1,11 +1,14 @@
-//! Attributes: values that a program attaches to communicators, datatypes and windows (MPI 5.0, section 7.7).
+//! Attributes: values that a program attaches to communicators, datatypes and windows (MPI 5.0,
+//! section 7.7).
 //!
-//! A key (keyval) holds the functions that copy and delete its values; [`Attributes`] lives in an object and holds the
-//! values. A value is an address or an integer of the program, never looked behind. Every value keeps its key alive, so
-//! freeing a key changes nothing for the values that exist.
+//! A key (keyval) holds the functions that copy and delete its values; [`Attributes`] lives in an
+//! object and holds the values. A value is an address or an integer of the program, never looked
+//! behind. Every value keeps its key alive, so freeing a key changes nothing for the values that
+//! exist.
 //!
-//! Functions of the program are called with no lock held, so they may themselves set, get and delete attributes. Keys are
-//! static and behind a mutex of their own. This module does not know what kind of object its handles name.
+//! Functions of the program are called with no lock held, so they may themselves set, get and
+//! delete attributes. Keys are static and behind a mutex of their own. This module does not know
+//! what kind of object its handles name.
 
 use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -69,16 +72,16 @@ struct Key {
 
 static KEYS: Slab<Arc<Key>> = Slab::new(HandleKind::Keyval);
 
-/// Taken around every access to `KEYS` and every change of a key's reference count. Unlike the slab's own lock it never
-/// collapses.
+/// Taken around every access to `KEYS` and every change of a key's reference count. Unlike the
+/// slab's own lock it never collapses.
 static ACCESS: Mutex<()> = Mutex::new(());
 
 fn access() -> MutexGuard<'static, ()> {
     ACCESS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps a key alive. May be cloned, but not dropped, while a lock of class leaf is held: the last one takes the key out
-/// of the slab, whose lock is of that class.
+/// Keeps a key alive. May be cloned, but not dropped, while a lock of class leaf is held: the last
+/// one takes the key out of the slab, whose lock is of that class.
 #[derive(Debug)]
 struct KeyRef {
     keyval: Keyval,
@@ -165,7 +168,8 @@ fn invalid(keyval: Keyval) -> Error {
     Error::new(ErrorClass::KEYVAL, sentence)
 }
 
-/// Makes a key (`MPI_Comm_create_keyval` and its siblings). The functions get `extra_state` at every call.
+/// Makes a key (`MPI_Comm_create_keyval` and its siblings). The functions get `extra_state` at
+/// every call.
 pub fn create_keyval(
     owner: Owner,
     copy: Copy,
@@ -186,10 +190,12 @@ pub fn create_keyval(
         .map_err(|_| Error::new(ErrorClass::NO_MEM, "there are too many attribute keys"))
 }
 
-/// Frees a key (`MPI_Comm_free_keyval` and its siblings). Values that exist stay, and their functions are called when they
-/// are deleted. `MPI_ERR_KEYVAL` for a key that is predefined, was freed or was made for another kind of object.
+/// Frees a key (`MPI_Comm_free_keyval` and its siblings). Values that exist stay, and their
+/// functions are called when they are deleted. `MPI_ERR_KEYVAL` for a key that is predefined, was
+/// freed or was made for another kind of object.
 pub fn free_keyval(owner: Owner, keyval: Keyval) -> Result<()> {
-    // Freed once more while attributes keep it alive, nothing changes: programs do that with copies of a handle.
+    // Freed once more while attributes keep it alive, nothing changes: programs do that with copies
+    // of a handle.
     KeyRef::find(keyval, owner)?
         .freed
         .store(true, Ordering::Relaxed);
@@ -247,9 +253,9 @@ impl Attributes {
         }
     }
 
-    /// The value under a key, `None` when none is set (`MPI_Comm_get_attr` and its siblings). For the predefined keys of
-    /// communicators: the address of an `int`, which never moves. `MPI_ERR_KEYVAL` for a key that is not alive or was
-    /// made for another kind of object.
+    /// The value under a key, `None` when none is set (`MPI_Comm_get_attr` and its siblings). For
+    /// the predefined keys of communicators: the address of an `int`, which never moves.
+    /// `MPI_ERR_KEYVAL` for a key that is not alive or was made for another kind of object.
     pub fn get(&self, keyval: Keyval) -> Result<Option<usize>> {
         if self.owner == Owner::Comm && keyval.is_predefined() {
             return Ok(predefined(keyval).map(|value| value as *const _ as usize));
@@ -258,10 +264,10 @@ impl Attributes {
         Ok(self.find(keyval).map(|attribute| attribute.value))
     }
 
-    /// Sets the value under a key (`MPI_Comm_set_attr` and its siblings). `object` is the handle of the object that these
-    /// attributes belong to, for the program's functions. A value that is there already is deleted first; when its
-    /// function fails, it stays and its error is returned. Otherwise errors as of [`Attributes::get`], and for
-    /// predefined keys.
+    /// Sets the value under a key (`MPI_Comm_set_attr` and its siblings). `object` is the handle of
+    /// the object that these attributes belong to, for the program's functions. A value that is
+    /// there already is deleted first; when its function fails, it stays and its error is returned.
+    /// Otherwise errors as of [`Attributes::get`], and for predefined keys.
     pub fn set(&self, object: u32, keyval: Keyval, value: usize) -> Result<()> {
         let key = KeyRef::find(keyval, self.owner)?;
         if key.freed.load(Ordering::Relaxed) {
@@ -286,9 +292,9 @@ impl Attributes {
         Ok(())
     }
 
-    /// Deletes the value under a key (`MPI_Comm_delete_attr` and its siblings). When its function fails, the value stays
-    /// and the function's error is returned. `MPI_ERR_KEYVAL` when no value is set, otherwise errors as of
-    /// [`Attributes::set`].
+    /// Deletes the value under a key (`MPI_Comm_delete_attr` and its siblings). When its function
+    /// fails, the value stays and the function's error is returned. `MPI_ERR_KEYVAL` when no value
+    /// is set, otherwise errors as of [`Attributes::set`].
     pub fn delete(&self, object: u32, keyval: Keyval) -> Result<()> {
         KeyRef::find(keyval, self.owner)?;
         let Some(attribute) = self.find(keyval) else {
@@ -302,8 +308,9 @@ impl Attributes {
         Ok(())
     }
 
-    /// Deletes every value, the last one set first, before the object is freed. Stops at the first function that fails:
-    /// that value and those set before it stay, and the function's error is returned.
+    /// Deletes every value, the last one set first, before the object is freed. Stops at the first
+    /// function that fails: that value and those set before it stay, and the function's error is
+    /// returned.
     pub fn delete_all(&self, object: u32) -> Result<()> {
         loop {
             let last = self.values.lock().last().cloned();
@@ -313,9 +320,9 @@ impl Attributes {
         }
     }
 
-    /// Copies the values to a duplicate of the object with handle `object`, as their keys say, in the order in which they
-    /// were set. Stops at the first function that fails and returns its error; what `into` has by then is for the caller
-    /// to delete.
+    /// Copies the values to a duplicate of the object with handle `object`, as their keys say, in
+    /// the order in which they were set. Stops at the first function that fails and returns its
+    /// error; what `into` has by then is for the caller to delete.
     pub fn copy_to(&self, object: u32, into: &Attributes) -> Result<()> {
         let values: Vec<Attribute> = self.values.lock().clone();
         for attribute in values {

@@ -1,10 +1,12 @@
 //! Error handlers: what happens when an operation on an object fails (MPI 5.0, section 9.3).
 //!
-//! Handlers are static and behind a mutex of their own, because creating and freeing them is legal before
-//! initialisation, from any thread, at every thread level. A handler lives until the program has freed every handle to
-//! it and no object has it attached: freeing the handle of an attached handler changes nothing for the object.
+//! Handlers are static and behind a mutex of their own, because creating and freeing them is legal
+//! before initialisation, from any thread, at every thread level. A handler lives until the program
+//! has freed every handle to it and no object has it attached: freeing the handle of an attached
+//! handler changes nothing for the object.
 //!
-//! This module does not run handlers: [`Attached::action`] says what to do, and the one place in the ABI layer does it.
+//! This module does not run handlers: [`Attached::action`] says what to do, and the one place in
+//! the ABI layer does it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -87,8 +89,8 @@ fn invalid(handle: Errhandler) -> Error {
     Error::new(ErrorClass::ERRHANDLER, sentence)
 }
 
-/// Runs `change` on a handler of the program, which must be alive, and removes the handler when nothing refers to it any
-/// more. `None` when `change` refuses.
+/// Runs `change` on a handler of the program, which must be alive, and removes the handler when
+/// nothing refers to it any more. `None` when `change` refuses.
 fn with<T>(handle: Errhandler, change: impl FnOnce(&mut Handler) -> Option<T>) -> Option<T> {
     let _access = access();
     let mut handler = HANDLERS
@@ -119,8 +121,9 @@ pub fn create(owner: Owner, function: Callback<ErrorFunction>) -> Result<Errhand
         .map_err(|_| Error::new(ErrorClass::NO_MEM, "there are too many error handlers"))
 }
 
-/// Gives a handle back (`MPI_Errhandler_free`). Objects that have the handler attached keep it. Freeing a predefined handler
-/// does nothing, because `MPI_Comm_get_errhandler` hands those out too. `MPI_ERR_ERRHANDLER` for a stale handle.
+/// Gives a handle back (`MPI_Errhandler_free`). Objects that have the handler attached keep it.
+/// Freeing a predefined handler does nothing, because `MPI_Comm_get_errhandler` hands those out
+/// too. `MPI_ERR_ERRHANDLER` for a stale handle.
 pub fn free(handle: Errhandler) -> Result<()> {
     if is_predefined(handle) {
         return Ok(());
@@ -132,7 +135,8 @@ pub fn free(handle: Errhandler) -> Result<()> {
     freed.ok_or_else(|| invalid(handle))
 }
 
-/// An error handler as an object holds it. A clone, made when an object is duplicated, is one more object that holds it.
+/// An error handler as an object holds it. A clone, made when an object is duplicated, is one more
+/// object that holds it.
 #[derive(Debug)]
 pub struct Attached(Errhandler);
 
@@ -144,8 +148,9 @@ impl Attached {
     /// `MPI_ERRORS_RETURN`
     pub const RETURN: Attached = Attached(Errhandler::RETURN);
 
-    /// The handler of this handle, to be stored in an object of this kind (`MPI_Comm_set_errhandler` and its siblings).
-    /// `MPI_ERR_ERRHANDLER` for a stale handle or a handler that was made for another kind of object.
+    /// The handler of this handle, to be stored in an object of this kind
+    /// (`MPI_Comm_set_errhandler` and its siblings). `MPI_ERR_ERRHANDLER` for a stale handle or a
+    /// handler that was made for another kind of object.
     pub fn new(handle: Errhandler, owner: Owner) -> Result<Attached> {
         if is_predefined(handle) {
             return Ok(Attached(handle));
@@ -214,7 +219,8 @@ impl Drop for Attached {
     }
 }
 
-/// The place in an object where its error handler is. Read when something fails, so a mutex is cheap enough.
+/// The place in an object where its error handler is. Read when something fails, so a mutex is
+/// cheap enough.
 #[derive(Debug)]
 pub struct Place(Mutex<Attached>);
 

@@ -1,7 +1,9 @@
-//! Errors: a class, a code, and a sentence that says what was called, with what, and what to do (MPI 5.0, section 9.4).
+//! Errors: a class, a code, and a sentence that says what was called, with what, and what to do
+//! (MPI 5.0, section 9.4).
 //!
-//! The engine returns an [`Error`]; whoever runs the error handler calls [`Error::raise`], which keeps the sentence for the
-//! thread's next [`crate::error_code::error_string`], because all that a C program gets is the code.
+//! The engine returns an [`Error`]; whoever runs the error handler calls [`Error::raise`], which
+//! keeps the sentence for the thread's next [`crate::error_code::error_string`], because all that a
+//! C program gets is the code.
 
 use core::fmt;
 use std::cell::RefCell;
@@ -68,15 +70,16 @@ impl Error {
         self
     }
 
-    /// The same error with the status and the communicator of the operation that failed: a truncated message still has a
-    /// source.
+    /// The same error with the status and the communicator of the operation that failed: a
+    /// truncated message still has a source.
     #[cold]
     pub(crate) fn with_origin(mut self, status: Status, comm: Arc<CommData>) -> Error {
         self.0.status = Some(status);
         self.in_comm(comm)
     }
 
-    /// The same error with the communicator whose error handler it belongs to, unless that is known.
+    /// The same error with the communicator whose error handler it belongs to, unless that is
+    /// known.
     #[cold]
     pub(crate) fn in_comm(mut self, comm: Arc<CommData>) -> Error {
         self.0.comm.get_or_insert(comm);
@@ -96,7 +99,8 @@ impl Error {
         self.0.status
     }
 
-    /// The communicator of the operation that failed, if it came so far. It may have been freed since, and has its error handler still.
+    /// The communicator of the operation that failed, if it came so far. It may have been freed
+    /// since, and has its error handler still.
     pub fn comm(&self) -> Option<&Arc<CommData>> {
         self.0.comm.as_ref()
     }
@@ -116,7 +120,8 @@ impl Error {
         &self.0.sentence
     }
 
-    /// Keeps the sentence as this thread's latest and returns the code, for the one place that runs error handlers.
+    /// Keeps the sentence as this thread's latest and returns the code, for the one place that runs
+    /// error handlers.
     #[cold]
     pub fn raise(&self) -> i32 {
         // A thread that is ending has no latest error any more; that is no reason to fail.

@@ -1,8 +1,9 @@
-//! Error classes: what kind of thing went wrong (MPI 5.0, section 9.4, and 15.3.10 for the tool interface).
+//! Error classes: what kind of thing went wrong (MPI 5.0, section 9.4, and 15.3.10 for the tool
+//! interface).
 //!
-//! Values are those of the standard ABI (MPI 5.0, appendix A). An error code of Ferrite's own equals its class; codes
-//! that differ from their class, and classes above [`ErrorClass::LASTCODE`], are the program's, see
-//! [`crate::error_code`].
+//! Values are those of the standard ABI (MPI 5.0, appendix A). An error code of Ferrite's own
+//! equals its class; codes that differ from their class, and classes above
+//! [`ErrorClass::LASTCODE`], are the program's, see [`crate::error_code`].
 
 use core::fmt;
 
@@ -17,7 +18,8 @@ macro_rules! classes {
             $(#[doc = concat!("`", $mpi, "`: ", $text)] pub const $name: ErrorClass = ErrorClass($value);)*
         }
 
-        /// Every predefined class with its name and one line about it, in ascending order of the values.
+        /// Every predefined class with its name and one line about it, in ascending order of the
+        /// values.
         const CLASSES: &[(ErrorClass, &str, &str)] = &[$((ErrorClass::$name, $mpi, $text),)*];
     };
 }
@@ -87,23 +89,34 @@ classes! {
     ERRHANDLER = 61, "MPI_ERR_ERRHANDLER", "invalid error handler";
     ABI = 62, "MPI_ERR_ABI", "ABI mismatch";
     T_CANNOT_INIT = 1001, "MPI_T_ERR_CANNOT_INIT", "the tool interface cannot be initialized";
-    T_NOT_ACCESSIBLE = 1002, "MPI_T_ERR_NOT_ACCESSIBLE", "the requested functionality is not accessible";
+    T_NOT_ACCESSIBLE = 1002, "MPI_T_ERR_NOT_ACCESSIBLE", "the requested functionality is not \
+        accessible";
     T_NOT_INITIALIZED = 1003, "MPI_T_ERR_NOT_INITIALIZED", "the tool interface is not initialized";
-    T_NOT_SUPPORTED = 1004, "MPI_T_ERR_NOT_SUPPORTED", "the requested functionality is not supported";
+    T_NOT_SUPPORTED = 1004, "MPI_T_ERR_NOT_SUPPORTED", "the requested functionality is not \
+        supported";
     T_MEMORY = 1005, "MPI_T_ERR_MEMORY", "out of memory";
-    T_INVALID = 1006, "MPI_T_ERR_INVALID", "invalid use of the tool interface or bad parameter values";
-    T_INVALID_INDEX = 1007, "MPI_T_ERR_INVALID_INDEX", "invalid index of a variable, category, event or source";
+    T_INVALID = 1006, "MPI_T_ERR_INVALID", "invalid use of the tool interface or bad parameter \
+        values";
+    T_INVALID_INDEX = 1007, "MPI_T_ERR_INVALID_INDEX", "invalid index of a variable, category, \
+        event or source";
     T_INVALID_ITEM = 1008, "MPI_T_ERR_INVALID_ITEM", "invalid item index";
-    T_INVALID_SESSION = 1009, "MPI_T_ERR_INVALID_SESSION", "invalid session of performance variables";
+    T_INVALID_SESSION = 1009, "MPI_T_ERR_INVALID_SESSION", "invalid session of performance \
+        variables";
     T_INVALID_HANDLE = 1010, "MPI_T_ERR_INVALID_HANDLE", "invalid handle of the tool interface";
-    T_INVALID_NAME = 1011, "MPI_T_ERR_INVALID_NAME", "invalid name of a variable, category or event";
+    T_INVALID_NAME = 1011, "MPI_T_ERR_INVALID_NAME", "invalid name of a variable, category or \
+        event";
     T_OUT_OF_HANDLES = 1012, "MPI_T_ERR_OUT_OF_HANDLES", "no more handles";
     T_OUT_OF_SESSIONS = 1013, "MPI_T_ERR_OUT_OF_SESSIONS", "no more sessions";
-    T_CVAR_SET_NOT_NOW = 1014, "MPI_T_ERR_CVAR_SET_NOT_NOW", "the control variable cannot be set now";
-    T_CVAR_SET_NEVER = 1015, "MPI_T_ERR_CVAR_SET_NEVER", "the control variable cannot be set until the program ends";
-    T_PVAR_NO_WRITE = 1016, "MPI_T_ERR_PVAR_NO_WRITE", "the performance variable cannot be written or reset";
-    T_PVAR_NO_STARTSTOP = 1017, "MPI_T_ERR_PVAR_NO_STARTSTOP", "the performance variable cannot be started or stopped";
-    T_PVAR_NO_ATOMIC = 1018, "MPI_T_ERR_PVAR_NO_ATOMIC", "the performance variable cannot be read and reset atomically";
+    T_CVAR_SET_NOT_NOW = 1014, "MPI_T_ERR_CVAR_SET_NOT_NOW", "the control variable cannot be set \
+        now";
+    T_CVAR_SET_NEVER = 1015, "MPI_T_ERR_CVAR_SET_NEVER", "the control variable cannot be set until \
+        the program ends";
+    T_PVAR_NO_WRITE = 1016, "MPI_T_ERR_PVAR_NO_WRITE", "the performance variable cannot be written \
+        or reset";
+    T_PVAR_NO_STARTSTOP = 1017, "MPI_T_ERR_PVAR_NO_STARTSTOP", "the performance variable cannot be \
+        started or stopped";
+    T_PVAR_NO_ATOMIC = 1018, "MPI_T_ERR_PVAR_NO_ATOMIC", "the performance variable cannot be read \
+        and reset atomically";
     LASTCODE = 0x3fff, "MPI_ERR_LASTCODE", "the last predefined error code";
 }
 

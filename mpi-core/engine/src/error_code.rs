@@ -1,10 +1,11 @@
-//! Error codes, classes and strings that the program adds (MPI 5.0, section 9.5), and the answers of `MPI_Error_class` and
-//! `MPI_Error_string`.
+//! Error codes, classes and strings that the program adds (MPI 5.0, section 9.5), and the answers
+//! of `MPI_Error_class` and `MPI_Error_string`.
 //!
-//! All state is static and behind a mutex of its own: these functions are legal before initialisation and after
-//! finalisation, from any thread, at every thread level. Values above [`ErrorClass::LASTCODE`] are handed out from one
-//! range for classes and codes; a removed value is handed out again only when everything above it is removed too, so
-//! that a program does not meet an old code with a new meaning early.
+//! All state is static and behind a mutex of its own: these functions are legal before
+//! initialisation and after finalisation, from any thread, at every thread level. Values above
+//! [`ErrorClass::LASTCODE`] are handed out from one range for classes and codes; a removed value is
+//! handed out again only when everything above it is removed too, so that a program does not meet
+//! an old code with a new meaning early.
 
 use core::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -49,7 +50,8 @@ fn unknown(code: i32) -> Error {
     )
 }
 
-/// The class that an error code belongs to (`MPI_Error_class`); `MPI_ERR_ARG` when there is no such code.
+/// The class that an error code belongs to (`MPI_Error_class`); `MPI_ERR_ARG` when there is no such
+/// code.
 pub fn error_class(code: i32) -> Result<ErrorClass> {
     if is_predefined(code) {
         return Ok(ErrorClass(code));
@@ -60,9 +62,10 @@ pub fn error_class(code: i32) -> Result<ErrorClass> {
         .ok_or_else(|| unknown(code))
 }
 
-/// The text for an error code (`MPI_Error_string`). For a predefined code: the class's name and meaning, followed by the
-/// sentence of this thread's latest error when it had that code. For a code of the program: the string it gave, or the
-/// empty string. `MPI_ERR_ARG` when there is no such code.
+/// The text for an error code (`MPI_Error_string`). For a predefined code: the class's name and
+/// meaning, followed by the sentence of this thread's latest error when it had that code. For a
+/// code of the program: the string it gave, or the empty string. `MPI_ERR_ARG` when there is no
+/// such code.
 pub fn error_string(code: i32) -> Result<String> {
     let latest = latest_sentence(code).map_or(String::new(), |sentence| format!(": {sentence}"));
     if is_predefined(code) {
@@ -82,7 +85,8 @@ pub fn add_error_class() -> Result<ErrorClass> {
     Ok(ErrorClass(value))
 }
 
-/// Adds an error code to a class, predefined or added (`MPI_Add_error_code`). `MPI_ERR_ARG` when `class` is not a class.
+/// Adds an error code to a class, predefined or added (`MPI_Add_error_code`). `MPI_ERR_ARG` when
+/// `class` is not a class.
 pub fn add_error_code(class: ErrorClass) -> Result<i32> {
     let mut added = added();
     if !is_class(&added, class.0) {
@@ -93,12 +97,14 @@ pub fn add_error_code(class: ErrorClass) -> Result<i32> {
     Ok(value)
 }
 
-/// Sets the string of an added class or code (`MPI_Add_error_string`). `MPI_ERR_ARG` for a predefined or undefined one.
+/// Sets the string of an added class or code (`MPI_Add_error_string`). `MPI_ERR_ARG` for a
+/// predefined or undefined one.
 pub fn add_error_string(code: i32, string: &str) -> Result<()> {
     set_string(code, Some(string.to_owned()))
 }
 
-/// Removes an added class without a string, to which no code belongs any more (`MPI_Remove_error_class`). `MPI_ERR_ARG` otherwise.
+/// Removes an added class without a string, to which no code belongs any more
+/// (`MPI_Remove_error_class`). `MPI_ERR_ARG` otherwise.
 pub fn remove_error_class(class: ErrorClass) -> Result<()> {
     let mut added = added();
     refuse_predefined(class.0)?;
@@ -135,7 +141,8 @@ fn refuse_string(added: &[Option<Added>], code: i32) -> Result<()> {
     }
 }
 
-/// Removes an added code without a string (`MPI_Remove_error_code`). `MPI_ERR_ARG` when it is not an added code, or has one.
+/// Removes an added code without a string (`MPI_Remove_error_code`). `MPI_ERR_ARG` when it is not
+/// an added code, or has one.
 pub fn remove_error_code(code: i32) -> Result<()> {
     let mut added = added();
     refuse_predefined(code)?;
@@ -150,12 +157,14 @@ pub fn remove_error_code(code: i32) -> Result<()> {
     Ok(())
 }
 
-/// Removes the string of an added class or code (`MPI_Remove_error_string`). `MPI_ERR_ARG` for any other.
+/// Removes the string of an added class or code (`MPI_Remove_error_string`). `MPI_ERR_ARG` for any
+/// other.
 pub fn remove_error_string(code: i32) -> Result<()> {
     set_string(code, None)
 }
 
-/// The value of the attribute `MPI_LASTUSEDCODE`: the largest code or class in use, at a place that never moves.
+/// The value of the attribute `MPI_LASTUSEDCODE`: the largest code or class in use, at a place that
+/// never moves.
 pub fn last_used_code() -> &'static AtomicI32 {
     &LAST_USED
 }

@@ -1,4 +1,5 @@
-//! Doors for fuzzers: what bytes of other processes reach, as functions of bytes. Not part of the interface.
+//! Doors for fuzzers: what bytes of other processes reach, as functions of bytes. Not part of the
+//! interface.
 #![doc(hidden)]
 
 /// A frame of another engine.

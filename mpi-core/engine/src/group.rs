@@ -1,8 +1,9 @@
 //! Groups: which processes, in which order (MPI 5.0, section 7.3).
 //!
-//! A group maps a rank to a process by the cheapest form that fits: most groups (the world, its halves, every other
-//! process) need a few bytes, whatever their size. Groups never change, are shared by [`Group`], and need neither a
-//! lock nor the engine: a process is an index into the process table, and this module does not know what it stands for.
+//! A group maps a rank to a process by the cheapest form that fits: most groups (the world, its
+//! halves, every other process) need a few bytes, whatever their size. Groups never change, are
+//! shared by [`Group`], and need neither a lock nor the engine: a process is an index into the
+//! process table, and this module does not know what it stands for.
 
 use std::sync::{Arc, OnceLock};
 
@@ -115,7 +116,8 @@ impl Members {
         }
     }
 
-    /// The rank of a process (`MPI_Group_rank` for this process itself); `None` when it is not a member.
+    /// The rank of a process (`MPI_Group_rank` for this process itself); `None` when it is not a
+    /// member.
     #[inline]
     pub fn rank_of(&self, process: u32) -> Option<u32> {
         let rank = match &self.form {
@@ -147,8 +149,9 @@ impl Members {
         (0..self.size).map(|rank| self.process(rank))
     }
 
-    /// The rank in `other` of each of `ranks` (`MPI_Group_translate_ranks`): `MPI_UNDEFINED` for a process that is not in
-    /// `other`, `MPI_PROC_NULL` for itself. `MPI_ERR_RANK` when one of `ranks` is not a rank of this group.
+    /// The rank in `other` of each of `ranks` (`MPI_Group_translate_ranks`): `MPI_UNDEFINED` for a
+    /// process that is not in `other`, `MPI_PROC_NULL` for itself. `MPI_ERR_RANK` when one of
+    /// `ranks` is not a rank of this group.
     pub fn translate_ranks(&self, ranks: &[i32], other: &Members) -> Result<Vec<i32>> {
         let translate = |&rank: &i32| {
             if rank == PROC_NULL {

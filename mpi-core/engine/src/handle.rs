@@ -1,8 +1,9 @@
 //! Handles: 32 bits that name an MPI object.
 //!
-//! Layout of a handle that is not predefined: bit 31 zero, 4 bits kind (never 0), 5 bits generation, 22 bits index. Such a
-//! value is at least 2^27. Predefined objects and the null handles are compile-time constants below 4096, with the
-//! values of the MPI 5.0 standard ABI (MPI 5.0, appendix A); other ABIs translate.
+//! Layout of a handle that is not predefined: bit 31 zero, 4 bits kind (never 0), 5 bits
+//! generation, 22 bits index. Such a value is at least 2^27. Predefined objects and the null
+//! handles are compile-time constants below 4096, with the values of the MPI 5.0 standard ABI (MPI
+//! 5.0, appendix A); other ABIs translate.
 
 /// Index bits of a handle.
 pub(crate) const INDEX_BITS: u32 = 22;

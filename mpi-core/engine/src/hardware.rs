@@ -1,7 +1,9 @@
-//! What processes of a node can share beyond its memory: packages, caches, cores (MPI 5.0, sections 7.4.2 and 9.1.2).
+//! What processes of a node can share beyond its memory: packages, caches, cores (MPI 5.0, sections
+//! 7.4.2 and 9.1.2).
 //!
-//! A process has an instance of a resource if all processors that it may run on belong to that one. An instance goes by the number of
-//! its first processor, which tells it from the others of its kind on the node.
+//! A process has an instance of a resource if all processors that it may run on belong to that one.
+//! An instance goes by the number of its first processor, which tells it from the others of its
+//! kind on the node.
 
 use crate::sys;
 
@@ -42,7 +44,8 @@ impl Resource {
         found.map(|(_, resource)| *resource)
     }
 
-    /// The first processor of the one instance that this process runs on. `None` where it may run on several, or nothing is known.
+    /// The first processor of the one instance that this process runs on. `None` where it may run
+    /// on several, or nothing is known.
     pub fn instance(self) -> Option<u32> {
         common(&sys::allowed_processors(), |processor| {
             sys::first_beside(processor, self)
@@ -94,7 +97,8 @@ mod tests {
         assert_eq!(common(&[1], |_| None), None);
     }
 
-    /// Whatever machine this is: a processor is an instance of its own, and lies in the larger ones that are known.
+    /// Whatever machine this is: a processor is an instance of its own, and lies in the larger ones
+    /// that are known.
     #[cfg(target_os = "linux")]
     #[test]
     fn this_machine_has_processors() {

@@ -1,8 +1,8 @@
 //! Info objects: keys with values, in the order in which they were set (MPI 5.0, chapter 10).
 //!
-//! All state is static and behind a mutex of its own: these functions are legal before initialisation and after
-//! finalisation, from any thread, at every thread level. Keys and values are bytes, because file names are. What a key
-//! means is known where it is used, not here.
+//! All state is static and behind a mutex of its own: these functions are legal before
+//! initialisation and after finalisation, from any thread, at every thread level. Keys and values
+//! are bytes, because file names are. What a key means is known where it is used, not here.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -24,8 +24,8 @@ type Pairs = Vec<(Box<[u8]>, Box<[u8]>)>;
 
 static INFOS: Slab<Mutex<Pairs>> = Slab::new(HandleKind::Info);
 
-/// Taken around every access to `INFOS`: unlike the slab's own lock it never collapses. Reading for what looks at or changes
-/// one object, writing for what makes or frees one.
+/// Taken around every access to `INFOS`: unlike the slab's own lock it never collapses. Reading for
+/// what looks at or changes one object, writing for what makes or frees one.
 static ACCESS: RwLock<()> = RwLock::new(());
 
 #[cold]
@@ -85,8 +85,8 @@ pub fn free(info: Info) -> Result<()> {
     INFOS.remove(info.0).map(drop).ok_or_else(|| invalid(info))
 }
 
-/// Sets a key, in place of an earlier value if there is one (`MPI_Info_set`). `MPI_ERR_INFO_KEY` or `MPI_ERR_INFO_VALUE` for
-/// what is too long.
+/// Sets a key, in place of an earlier value if there is one (`MPI_Info_set`). `MPI_ERR_INFO_KEY` or
+/// `MPI_ERR_INFO_VALUE` for what is too long.
 pub fn set(info: Info, key: &[u8], value: &[u8]) -> Result<()> {
     check_key(key)?;
     if value.len() > MAX_VALUE {
@@ -121,7 +121,8 @@ pub fn delete(info: Info, key: &[u8]) -> Result<()> {
     })
 }
 
-/// The value of a key, `None` when it is not set (`MPI_Info_get`, `MPI_Info_get_string`, `MPI_Info_get_valuelen`).
+/// The value of a key, `None` when it is not set (`MPI_Info_get`, `MPI_Info_get_string`,
+/// `MPI_Info_get_valuelen`).
 pub fn get(info: Info, key: &[u8]) -> Result<Option<Box<[u8]>>> {
     check_key(key)?;
     read(info, |pairs| {
@@ -135,7 +136,8 @@ pub fn nkeys(info: Info) -> Result<usize> {
     read(info, |pairs| Ok(pairs.len()))
 }
 
-/// The key with this number, counted from 0 (`MPI_Info_get_nthkey`). `MPI_ERR_ARG` when there are not so many.
+/// The key with this number, counted from 0 (`MPI_Info_get_nthkey`). `MPI_ERR_ARG` when there are
+/// not so many.
 pub fn nth_key(info: Info, n: usize) -> Result<Box<[u8]>> {
     read(info, |pairs| {
         pairs.get(n).map(|pair| pair.0.clone()).ok_or_else(|| {

@@ -1,12 +1,12 @@
 //! Reduction operations (MPI 5.0, section 6.9).
 //!
-//! A [`Reduction`] is an operation on a datatype with its loop already chosen: cheap to copy, to be made once and applied to
-//! every piece of a message. Which pairs are legal follows the table of section 6.9.2. Buffers are raw and need no
-//! alignment.
+//! A [`Reduction`] is an operation on a datatype with its loop already chosen: cheap to copy, to be
+//! made once and applied to every piece of a message. Which pairs are legal follows the table of
+//! section 6.9.2. Buffers are raw and need no alignment.
 //!
-//! Operations of the program are static and behind a mutex of their own. A [`Reduction`] keeps the program's function, so
-//! freeing the operation changes nothing for a collective that is under way; who keeps a `Reduction` beyond a call keeps
-//! `Reduction::held`, too.
+//! Operations of the program are static and behind a mutex of their own. A [`Reduction`] keeps the
+//! program's function, so freeing the operation changes nothing for a collective that is under way;
+//! who keeps a `Reduction` beyond a call keeps `Reduction::held`, too.
 
 use core::ptr::copy_nonoverlapping;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -91,7 +91,8 @@ fn invalid(op: Op) -> Error {
     Error::new(ErrorClass::OP, sentence)
 }
 
-/// Makes an operation (`MPI_Op_create`). The program vouches for its function being associative, and `commutative` if so.
+/// Makes an operation (`MPI_Op_create`). The program vouches for its function being associative,
+/// and `commutative` if so.
 pub fn create(function: Callback<ReduceFunction>, commutative: bool) -> Result<Op> {
     let _access = access();
     let handle = DEFINED.insert(Defined {
@@ -115,7 +116,8 @@ pub fn free(op: Op) -> Result<()> {
     DEFINED.remove(op.0).map(drop).ok_or_else(|| invalid(op))
 }
 
-/// Whether the order of the operands is free (`MPI_Op_commutative`). `MPI_ERR_OP` for what is not an operation.
+/// Whether the order of the operands is free (`MPI_Op_commutative`). `MPI_ERR_OP` for what is not
+/// an operation.
 pub fn is_commutative(op: Op) -> Result<bool> {
     match op {
         Op::REPLACE | Op::NO_OP => Ok(false),
@@ -133,7 +135,8 @@ pub struct Reduction(Way);
 pub(crate) struct Vector {
     /// How many items.
     pub(crate) items: usize,
-    /// From the beginning of the memory that holds the vector to the address of the first item, in bytes.
+    /// From the beginning of the memory that holds the vector to the address of the first item, in
+    /// bytes.
     pub(crate) address: isize,
 }
 
@@ -152,8 +155,8 @@ enum Way {
 }
 
 impl Reduction {
-    /// An operation of a collective. `MPI_ERR_TYPE` or `MPI_ERR_OP` for what is not a datatype or an operation, or when the
-    /// operation does not take the type.
+    /// An operation of a collective. `MPI_ERR_TYPE` or `MPI_ERR_OP` for what is not a datatype or
+    /// an operation, or when the operation does not take the type.
     pub fn new(op: Op, datatype: Datatype) -> Result<Reduction> {
         let object = datatype::object(datatype)?;
         let Some(&(_, name, takes)) = entry(op) else {
@@ -188,8 +191,9 @@ impl Reduction {
         }
     }
 
-    /// The program's operation on vectors of a derived type, each of which counts as one item. `MPI_ERR_OP` for a predefined operation,
-    /// which takes no derived types, otherwise errors as of [`Reduction::new`].
+    /// The program's operation on vectors of a derived type, each of which counts as one item.
+    /// `MPI_ERR_OP` for a predefined operation, which takes no derived types, otherwise errors as
+    /// of [`Reduction::new`].
     pub(crate) fn of_vectors(op: Op, datatype: Datatype, vector: Vector) -> Result<Reduction> {
         match Reduction::new(op, datatype)? {
             Reduction(Way::Function(function, datatype)) => {
@@ -199,8 +203,8 @@ impl Reduction {
         }
     }
 
-    /// An operation of a one-sided accumulate: any predefined one, `MPI_REPLACE` and `MPI_NO_OP` included. Errors as of
-    /// [`Reduction::new`], and for an operation of the program.
+    /// An operation of a one-sided accumulate: any predefined one, `MPI_REPLACE` and `MPI_NO_OP`
+    /// included. Errors as of [`Reduction::new`], and for an operation of the program.
     pub fn of_accumulate(op: Op, datatype: Datatype) -> Result<Reduction> {
         let extent = datatype::info(datatype).map(|info| info.extent as usize);
         match (op, extent) {
@@ -219,11 +223,12 @@ impl Reduction {
     /// Computes `inout = input OP inout` for `count` items.
     ///
     /// # Safety
-    /// `input` is readable and `inout` writable for `count` items of the datatype (gaps excepted); they do not overlap.
-    /// For an operation of the program, no lock is held.
+    /// `input` is readable and `inout` writable for `count` items of the datatype (gaps excepted);
+    /// they do not overlap. For an operation of the program, no lock is held.
     #[inline]
     pub unsafe fn apply(&self, input: *const u8, inout: *mut u8, count: usize) {
-        // SAFETY: the caller's promise is what every way asks for; a kernel was chosen for the datatype's layout.
+        // SAFETY: the caller's promise is what every way asks for; a kernel was chosen for the
+        // datatype's layout.
         unsafe {
             match &self.0 {
                 Way::Loop { kernel, numbers } => kernel.onto(input, inout, count * numbers),
@@ -243,8 +248,9 @@ impl Reduction {
     /// Computes `result = left OP right` for `count` items, each `width` bytes from the next.
     ///
     /// # Safety
-    /// `left` and `right` are readable and `result` writable for `count` items of the datatype (gaps excepted); `result` overlaps neither.
-    /// For an operation of the program, no lock is held.
+    /// `left` and `right` are readable and `result` writable for `count` items of the datatype
+    /// (gaps excepted); `result` overlaps neither. For an operation of the program, no lock is
+    /// held.
     #[inline]
     pub(crate) unsafe fn combine(
         &self,
@@ -253,7 +259,8 @@ impl Reduction {
         result: *mut u8,
         (count, width): (usize, usize),
     ) {
-        // SAFETY: the caller's promise; a copy of the right operand is one that the result may take the place of.
+        // SAFETY: the caller's promise; a copy of the right operand is one that the result may take
+        // the place of.
         unsafe {
             if let Way::Loop { kernel, numbers } = &self.0 {
                 return kernel.apart(left, right, result, count * numbers);
@@ -264,7 +271,8 @@ impl Reduction {
     }
 }
 
-/// Computes `inout = input OP inout` for `count` items (`MPI_Reduce_local`). Errors as of [`Reduction::new`].
+/// Computes `inout = input OP inout` for `count` items (`MPI_Reduce_local`). Errors as of
+/// [`Reduction::new`].
 ///
 /// # Safety
 /// As of [`Reduction::apply`].
@@ -281,8 +289,8 @@ pub unsafe fn reduce(
     Ok(())
 }
 
-/// The loop for a predefined operation on an element, and how many numbers the loop counts per element. `None` when the
-/// operation does not take the element (MPI 5.0, section 6.9.2).
+/// The loop for a predefined operation on an element, and how many numbers the loop counts per
+/// element. `None` when the operation does not take the element (MPI 5.0, section 6.9.2).
 fn kernel(op: Op, element: Element) -> Option<(Kernel, usize)> {
     use Element::{Byte, Complex, Floating, FortranInteger, Integer, Logical, MultiLanguage, Pair};
     let numeric = match element {

@@ -1,9 +1,10 @@
 //! The registry of settings: every `FERRITE_` variable, typed and registered once.
 //!
-//! [`Settings`] is what the engine reads: plain fields, parsed once from the environment. [`REGISTRY`] is what people and
-//! tools read: name, accepted values, default and a sentence about each. A bad value is an error that names the
-//! variable, the value and what is accepted; a name that nobody registered is a warning with the nearest known one.
-//! Variables that other parts of Ferrite read are registered too, so that their names are known, and are not parsed here.
+//! [`Settings`] is what the engine reads: plain fields, parsed once from the environment.
+//! [`REGISTRY`] is what people and tools read: name, accepted values, default and a sentence about
+//! each. A bad value is an error that names the variable, the value and what is accepted; a name
+//! that nobody registered is a warning with the nearest known one. Variables that other parts of
+//! Ferrite read are registered too, so that their names are known, and are not parsed here.
 //!
 //! This module knows no transport but by name, and prints nothing.
 
@@ -60,7 +61,8 @@ pub struct Settings {
     pub spin: Duration,
     /// How long a waiting rank yields before it sleeps.
     pub yield_for: Duration,
-    /// How long a rank waits, with nothing moving, until it asks the others how far they are with a collective call; 0: for ever.
+    /// How long a rank waits, with nothing moving, until it asks the others how far they are with a
+    /// collective call; 0: for ever.
     pub stall: Duration,
     origins: [Origin; REGISTRY.len()],
 }
@@ -105,7 +107,8 @@ impl Transports {
             Some(_) => Err(Error::new(
                 ErrorClass::ARG,
                 format!(
-                    "FERRITE_TRANSPORT={} is not understood: the value is a list of the transports of this build: {}",
+                    "FERRITE_TRANSPORT={} is not understood: the value is a list of the transports \
+                     of this build: {}",
                     self.0.join(","),
                     known.join(", ")
                 ),
@@ -187,7 +190,8 @@ pub static REGISTRY: [Setting; 21] = [
     Setting {
         name: "FERRITE_CMA",
         default: "auto",
-        doc: "Whether large messages on a node are copied once, directly between the processes (cross-memory attach).",
+        doc: "Whether large messages on a node are copied once, directly between the processes \
+            (cross-memory attach).",
         field: Field::Cma(|settings| &mut settings.cma),
     },
     Setting {
@@ -199,14 +203,16 @@ pub static REGISTRY: [Setting; 21] = [
     Setting {
         name: "FERRITE_EAGER_BUDGET",
         default: "256k",
-        doc: "Bytes sent to one peer before it asked for them, beyond which a sender waits for the receiver.",
+        doc: "Bytes sent to one peer before it asked for them, beyond which a sender waits for the \
+            receiver.",
         field: Field::Bytes(|settings| &mut settings.eager_budget),
     },
     Setting {
         name: "FERRITE_CMA_LIMIT",
-        // The system looks up every page of both sides, which costs about as much as to copy it, and more where buffers are not in the
-        // caches. Measured on pages of 4 KiB, by way of the rings against this: 64 KiB 3.5 times as fast, 1 MiB 2.0, 4 MiB 1.6;
-        // on large pages 1.5, 0.85 and 0.8.
+        // The system looks up every page of both sides, which costs about as much as to copy it,
+        // and more where buffers are not in the caches. Measured on pages of 4 KiB, by way of the
+        // rings against this: 64 KiB 3.5 times as fast, 1 MiB 2.0, 4 MiB 1.6; on large pages 1.5,
+        // 0.85 and 0.8.
         default: "2m",
         doc: "Length from which a message on a node is copied directly between the processes.",
         field: Field::Bytes(|settings| &mut settings.cma_limit),
@@ -214,13 +220,15 @@ pub static REGISTRY: [Setting; 21] = [
     Setting {
         name: "FERRITE_NET_EAGER_LIMIT",
         default: "128k",
-        doc: "Length of the longest message that is sent over a network before its receiver asks for it.",
+        doc: "Length of the longest message that is sent over a network before its receiver asks \
+            for it.",
         field: Field::Bytes(|settings| &mut settings.net_eager_limit),
     },
     Setting {
         name: "FERRITE_NETWORK",
         default: "",
-        doc: "Network interfaces that may be used, by name or as address/bits, separated by commas; empty: all that are up.",
+        doc: "Network interfaces that may be used, by name or as address/bits, separated by \
+            commas; empty: all that are up.",
         field: Field::Text(|settings| &mut settings.network),
     },
     Setting {
@@ -232,37 +240,43 @@ pub static REGISTRY: [Setting; 21] = [
     Setting {
         name: "FERRITE_PROGRESS_THREAD",
         default: "0",
-        doc: "Whether a thread of each rank drives communication while the program computes. It costs short messages some time.",
+        doc: "Whether a thread of each rank drives communication while the program computes. It \
+            costs short messages some time.",
         field: Field::Switch(|settings| &mut settings.progress_thread),
     },
     Setting {
         name: "FERRITE_COLLECTIVES",
         default: "",
-        doc: "Lengths at which collective operations change their algorithm, where they shall not be those built in; the same for all ranks.",
+        doc: "Lengths at which collective operations change their algorithm, where they shall not \
+            be those built in; the same for all ranks.",
         field: Field::Collectives(|settings| &mut settings.collectives),
     },
     Setting {
         name: "FERRITE_SHOW_TRANSPORTS",
         default: "0",
-        doc: "Whether rank 0 prints, at the start, which ranks reach each other by which transport.",
+        doc: "Whether rank 0 prints, at the start, which ranks reach each other by which \
+            transport.",
         field: Field::Switch(|settings| &mut settings.show_transports),
     },
     Setting {
         name: "FERRITE_SPIN",
         default: "20us",
-        doc: "How long a waiting rank spins before it yields the processor; ranks that outnumber the processors never spin.",
+        doc: "How long a waiting rank spins before it yields the processor; ranks that outnumber \
+            the processors never spin.",
         field: Field::Duration(|settings| &mut settings.spin),
     },
     Setting {
         name: "FERRITE_YIELD",
         default: "1ms",
-        doc: "How long a waiting rank yields the processor before it sleeps. Where others keep the processor for long, it sleeps at once, unless this is an hour or more.",
+        doc: "How long a waiting rank yields the processor before it sleeps. Where others keep the \
+            processor for long, it sleeps at once, unless this is an hour or more.",
         field: Field::Duration(|settings| &mut settings.yield_for),
     },
     Setting {
         name: "FERRITE_STALL",
         default: "10s",
-        doc: "How long a rank waits, with nothing moving, until it asks the others whether their collective calls agree with its own; 0: for ever.",
+        doc: "How long a rank waits, with nothing moving, until it asks the others whether their \
+            collective calls agree with its own; 0: for ever.",
         field: Field::Duration(|settings| &mut settings.stall),
     },
     Setting {
@@ -280,13 +294,15 @@ pub static REGISTRY: [Setting; 21] = [
     Setting {
         name: "FERRITE_PREFIX",
         default: "",
-        doc: "Where Ferrite is installed on other hosts; empty: where the mpiexec that is called stands.",
+        doc: "Where Ferrite is installed on other hosts; empty: where the mpiexec that is called \
+            stands.",
         field: Field::Elsewhere,
     },
     Setting {
         name: "FERRITE_START_TIMEOUT",
         default: "60",
-        doc: "Seconds that mpiexec tries to reach a host, and that its agent has to start its ranks.",
+        doc: "Seconds that mpiexec tries to reach a host, and that its agent has to start its \
+            ranks.",
         field: Field::Elsewhere,
     },
     Setting {
@@ -403,8 +419,9 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Settings from the variables of an environment, and a warning for each variable that begins with `FERRITE_` but
-    /// is not registered, or that another implementation would obey and this one cannot. `MPI_ERR_ARG` for a bad value.
+    /// Settings from the variables of an environment, and a warning for each variable that begins
+    /// with `FERRITE_` but is not registered, or that another implementation would obey and this
+    /// one cannot. `MPI_ERR_ARG` for a bad value.
     pub fn parse(
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<(Settings, Vec<String>)> {
@@ -464,8 +481,8 @@ impl Settings {
     }
 }
 
-/// The settings of this process, parsed from its environment at the first call. `MPI_ERR_ARG` for a bad value, at every
-/// call.
+/// The settings of this process, parsed from its environment at the first call. `MPI_ERR_ARG` for a
+/// bad value, at every call.
 pub fn settings() -> Result<&'static Settings> {
     match parsed() {
         Ok((settings, _)) => Ok(settings),
@@ -485,7 +502,8 @@ pub(crate) fn current() -> Result<Settings> {
     }
 }
 
-/// Changes one setting. Returns the settings after that; `None`, and nothing has changed, if `change` refused the value.
+/// Changes one setting. Returns the settings after that; `None`, and nothing has changed, if
+/// `change` refused the value.
 pub(crate) fn write(
     setting: &'static Setting,
     change: impl FnOnce(&mut Settings) -> Option<()>,
@@ -503,8 +521,8 @@ pub(crate) fn write(
     Ok(Some(changed))
 }
 
-/// One sentence for each `FERRITE_` variable of this process's environment that nobody registered. One process of a job
-/// should print them.
+/// One sentence for each `FERRITE_` variable of this process's environment that nobody registered.
+/// One process of a job should print them.
 pub fn warnings() -> &'static [String] {
     parsed().as_ref().map_or(&[], |(_, warnings)| warnings)
 }

@@ -1,12 +1,13 @@
 //! Chunked slabs: where MPI objects live.
 //!
-//! An object keeps its address for as long as it lives, because chunks never move and are never returned. A handle is
-//! checked by its index (within what was ever allocated) and its generation (stepped at every removal), so a stale or
-//! invented handle is found out instead of followed.
+//! An object keeps its address for as long as it lives, because chunks never move and are never
+//! returned. A handle is checked by its index (within what was ever allocated) and its generation
+//! (stepped at every removal), so a stale or invented handle is found out instead of followed.
 //!
-//! Whatever adds or takes out holds the slab's leaf lock. `get` reads without it, which is sound because chunk pointers are
-//! published with release and a slot's stamp says whether its value is alive. Using a handle in one thread while another
-//! frees it is an error in the program, found on a best effort.
+//! Whatever adds or takes out holds the slab's leaf lock. `get` reads without it, which is sound
+//! because chunk pointers are published with release and a slot's stamp says whether its value is
+//! alive. Using a handle in one thread while another frees it is an error in the program, found on
+//! a best effort.
 
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
@@ -23,12 +24,13 @@ const CHUNKS: usize = (INDEX_BITS - CHUNK_BITS) as usize;
 pub(crate) const NEVER: u32 = (1 << INDEX_BITS) - 1;
 const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 const GENERATION_MASK: u32 = ((1 << GENERATION_BITS) - 1) << INDEX_BITS;
-/// Flipped in the stamp of a slot without a value. It is a bit of the index, so that no handle leads to this slot and is equal
-/// to its stamp.
+/// Flipped in the stamp of a slot without a value. It is a bit of the index, so that no handle
+/// leads to this slot and is equal to its stamp.
 const FREE: u32 = 1;
 
 struct Slot<T> {
-    /// The handle of the value; while there is none, the handle of the next one with [`FREE`] flipped.
+    /// The handle of the value; while there is none, the handle of the next one with [`FREE`]
+    /// flipped.
     stamp: AtomicU32,
     /// While this slot is free and not the last: the slot that was freed after it.
     next_free: UnsafeCell<*const Slot<T>>,
@@ -42,9 +44,9 @@ impl<T> Slot<T> {
     }
 }
 
-/// The free slots, as a queue: the one that was freed first is used first, so that its generation comes back as late as
-/// possible. The last one stays where it is, so that freeing a slot need not ask whether there are any. Both ends are null
-/// until the slab grows.
+/// The free slots, as a queue: the one that was freed first is used first, so that its generation
+/// comes back as late as possible. The last one stays where it is, so that freeing a slot need not
+/// ask whether there are any. Both ends are null until the slab grows.
 struct Free<T> {
     head: *const Slot<T>,
     tail: *const Slot<T>,
@@ -59,7 +61,8 @@ pub(crate) struct Slab<T> {
     chunks: [AtomicPtr<Slot<T>>; CHUNKS],
 }
 
-// SAFETY: values are reached by shared reference from any thread, hence `T: Sync`, and dropped by any, hence `T: Send`.
+// SAFETY: values are reached by shared reference from any thread, hence `T: Sync`, and dropped by
+// any, hence `T: Send`.
 unsafe impl<T: Send + Sync> Sync for Slab<T> {}
 // SAFETY: the slab owns its values.
 unsafe impl<T: Send> Send for Slab<T> {}
@@ -111,7 +114,8 @@ impl<T> Slab<T> {
     #[inline]
     pub(crate) fn get(&self, handle: u32) -> Option<&T> {
         let slot = self.live(handle)?;
-        // SAFETY: a live stamp is stored after the value was written, and taken away before it is dropped.
+        // SAFETY: a live stamp is stored after the value was written, and taken away before it is
+        // dropped.
         Some(unsafe { (*slot.value.get()).assume_init_ref() })
     }
 
@@ -123,7 +127,8 @@ impl<T> Slab<T> {
         (slot.stamp.load(Ordering::Acquire) == handle).then_some(slot)
     }
 
-    /// Stores an object and returns its handle, or gives the object back when the slab is full (4,194,047 objects).
+    /// Stores an object and returns its handle, or gives the object back when the slab is full
+    /// (4,194,047 objects).
     pub(crate) fn insert(&self, value: T) -> Result<u32, T> {
         let mut value = Some(value);
         let mut named = 0;
@@ -138,7 +143,8 @@ impl<T> Slab<T> {
         }
     }
 
-    /// Makes an object that knows its handle, in its place, or gives `make` back when the slab is full.
+    /// Makes an object that knows its handle, in its place, or gives `make` back when the slab is
+    /// full.
     #[inline(always)]
     pub(crate) fn insert_with<F: FnOnce(u32) -> T>(&self, make: F) -> Result<&T, F> {
         let mut free = self.free.lock();
@@ -153,13 +159,15 @@ impl<T> Slab<T> {
         Ok(unsafe { (*slot.value.get()).assume_init_ref() })
     }
 
-    /// A handle for an object that comes later, by [`Slab::fill`]; until then it is stale. `None` when the slab is full.
+    /// A handle for an object that comes later, by [`Slab::fill`]; until then it is stale. `None`
+    /// when the slab is full.
     pub(crate) fn reserve(&self) -> Option<u32> {
         let mut free = self.free.lock();
         self.take_free(&mut free).map(|(_, handle)| handle)
     }
 
-    /// The slot that was freed first, which is not free any more, and the handle that its object is to have.
+    /// The slot that was freed first, which is not free any more, and the handle that its object is
+    /// to have.
     #[inline(always)]
     fn take_free(&self, free: &mut Free<T>) -> Option<(&Slot<T>, u32)> {
         if free.head == free.tail && !self.grow(free) {
@@ -199,14 +207,16 @@ impl<T> Slab<T> {
         slot
     }
 
-    /// Drops an object in its place, if it is alive; its handle and every copy of it are stale from now on.
+    /// Drops an object in its place, if it is alive; its handle and every copy of it are stale from
+    /// now on.
     #[inline]
     pub(crate) fn discard(&self, handle: u32) {
         let mut free = self.free.lock();
         let Some(slot) = self.live(handle) else {
             return;
         };
-        // SAFETY: the slot is live until it is free, and `free` is locked; whoever frees an object is the last to use it.
+        // SAFETY: the slot is live until it is free, and `free` is locked; whoever frees an object
+        // is the last to use it.
         unsafe { (*slot.value.get()).assume_init_drop() };
         set_free(&mut free, slot, handle);
     }
@@ -216,13 +226,15 @@ impl<T> Slab<T> {
     pub(crate) fn remove(&self, handle: u32) -> Option<T> {
         let mut free = self.free.lock();
         let slot = self.live(handle)?;
-        // SAFETY: as in `discard`: the slot is live, and nobody reads its value again once it is free.
+        // SAFETY: as in `discard`: the slot is live, and nobody reads its value again once it is
+        // free.
         let value = unsafe { (*slot.value.get()).assume_init_read() };
         set_free(&mut free, slot, handle);
         Some(value)
     }
 
-    /// Shows every object that is alive. None is added or taken out meanwhile, and `look` locks nothing.
+    /// Shows every object that is alive. None is added or taken out meanwhile, and `look` locks
+    /// nothing.
     pub(crate) fn for_each(&self, mut look: impl FnMut(&T)) {
         let free = self.free.lock();
         for index in 0..free.allocated {
@@ -277,8 +289,8 @@ impl<T> Slab<T> {
         true
     }
 
-    /// How many slots become free when none is. Requests come and go with every message: few of them take turns, so that they stay in the
-    /// cache.
+    /// How many slots become free when none is. Requests come and go with every message: few of
+    /// them take turns, so that they stay in the cache.
     fn batch(&self) -> usize {
         match self.kind {
             HandleKind::Request => 32,
@@ -287,7 +299,8 @@ impl<T> Slab<T> {
     }
 }
 
-/// Steps the generation of a slot that is not free, and puts it behind the free ones. Its value is dropped, or never was.
+/// Steps the generation of a slot that is not free, and puts it behind the free ones. Its value is
+/// dropped, or never was.
 #[inline(always)]
 fn set_free<T>(free: &mut Free<T>, slot: &Slot<T>, handle: u32) {
     let stepped = handle.wrapping_add(1 << INDEX_BITS) & GENERATION_MASK;
@@ -299,7 +312,8 @@ fn set_free<T>(free: &mut Free<T>, slot: &Slot<T>, handle: u32) {
 /// Puts a slot behind the free ones, of which there is one at least.
 #[inline(always)]
 fn append<T>(free: &mut Free<T>, slot: &Slot<T>) {
-    // SAFETY: the slab is locked and the last slot is free, so nobody else touches its `next_free`; chunks never move.
+    // SAFETY: the slab is locked and the last slot is free, so nobody else touches its `next_free`;
+    // chunks never move.
     unsafe { *(*free.tail).next_free.get() = slot };
     free.tail = slot;
 }
@@ -381,7 +395,8 @@ mod tests {
             .for_each(|handle| slab.discard(*handle));
         let again: Vec<u32> = (0..2).map(|i| slab.insert(i).unwrap()).collect();
         let index = |handle: u32| handle & ((1 << INDEX_BITS) - 1);
-        // Chunk two has 512 slots: those of it that were never used come before those that were freed.
+        // Chunk two has 512 slots: those of it that were never used come before those that were
+        // freed.
         assert!(again.iter().all(|handle| index(*handle) >= 300));
     }
 

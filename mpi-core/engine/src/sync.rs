@@ -1,7 +1,9 @@
-//! Locks of the engine, in a fixed order, which collapse to a branch while only one thread may enter.
+//! Locks of the engine, in a fixed order, which collapse to a branch while only one thread may
+//! enter.
 //!
-//! Order: [`Class::Port`] -> [`Class::Lane`] -> [`Class::Link`] -> [`Class::Leaf`]. A thread takes them in this order only, at most one
-//! of a class at a time; debug builds assert it. No lock is held across a user's callback or while waiting.
+//! Order: [`Class::Port`] -> [`Class::Lane`] -> [`Class::Link`] -> [`Class::Leaf`]. A thread takes
+//! them in this order only, at most one of a class at a time; debug builds assert it. No lock is
+//! held across a user's callback or while waiting.
 
 use core::cell::{Cell, UnsafeCell};
 use core::ops::{Deref, DerefMut};
@@ -20,7 +22,8 @@ pub(crate) fn threaded() -> bool {
 /// Declares whether more than one thread, ours included, may enter from now on.
 ///
 /// # Safety
-/// No other thread is inside the library during the call, and after `set_threaded(false)` only one at a time ever is.
+/// No other thread is inside the library during the call, and after `set_threaded(false)` only one
+/// at a time ever is.
 pub(crate) unsafe fn set_threaded(threaded: bool) {
     THREADED.store(threaded, Ordering::Relaxed);
 }
@@ -62,8 +65,8 @@ pub(crate) struct ClassLock<T> {
     data: UnsafeCell<T>,
 }
 
-// SAFETY: the data is reached only through a guard, of which there is one at a time: by the mutex while threads may enter
-// together, otherwise by the promise made to `set_threaded`.
+// SAFETY: the data is reached only through a guard, of which there is one at a time: by the mutex
+// while threads may enter together, otherwise by the promise made to `set_threaded`.
 unsafe impl<T: Send> Sync for ClassLock<T> {}
 // SAFETY: the lock owns its data.
 unsafe impl<T: Send> Send for ClassLock<T> {}
@@ -121,7 +124,8 @@ impl<T> ClassLock<T> {
     #[inline(always)]
     #[allow(clippy::mut_from_ref)] // What a lock is for.
     pub(crate) unsafe fn alone(&self) -> &mut T {
-        // SAFETY: nobody else is in the library, by the promise made to `set_threaded`, and no guard is alive.
+        // SAFETY: nobody else is in the library, by the promise made to `set_threaded`, and no
+        // guard is alive.
         unsafe { &mut *self.data.get() }
     }
 

@@ -1,8 +1,10 @@
-//! The tool interface (MPI 5.0, section 15.3): control variables, performance variables, events, and categories of them.
+//! The tool interface (MPI 5.0, section 15.3): control variables, performance variables, events,
+//! and categories of them.
 //!
-//! What there is stands in tables: the registry of settings is that of the control variables. State is static, behind mutexes of its own:
-//! tools may come before initialisation and stay after finalisation. No engine's lock is taken by whoever holds the lock of events, which
-//! are raised deep inside the engine.
+//! What there is stands in tables: the registry of settings is that of the control variables. State
+//! is static, behind mutexes of its own: tools may come before initialisation and stay after
+//! finalisation. No engine's lock is taken by whoever holds the lock of events, which are raised
+//! deep inside the engine.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::BTreeMap;
@@ -20,7 +22,8 @@ pub mod performance;
 pub use event::{Event, Safety};
 pub(crate) use event::{deliver, is_wanted, queue};
 
-/// A tool that came before MPI wants to call from any thread. Relaxed: whoever initialises MPI after that, does so in the program's order.
+/// A tool that came before MPI wants to call from any thread. Relaxed: whoever initialises MPI
+/// after that, does so in the program's order.
 static ANY_THREAD: AtomicBool = AtomicBool::new(false);
 
 static TOOLS: Mutex<Tools> = Mutex::new(Tools {
@@ -88,8 +91,9 @@ fn index_of(mut names: impl Iterator<Item = &'static str>, name: &str) -> Result
         .ok_or_else(|| error(ErrorClass::T_INVALID_NAME, "no entry has this name"))
 }
 
-/// `MPI_T_init_thread`: which threads may call. More than the one that calls MPI only where the library takes locks: if MPI is used by several
-/// threads, or comes later. `MPI_T_ERR_CANNOT_INIT` if the environment has a setting that is not understood.
+/// `MPI_T_init_thread`: which threads may call. More than the one that calls MPI only where the
+/// library takes locks: if MPI is used by several threads, or comes later. `MPI_T_ERR_CANNOT_INIT`
+/// if the environment has a setting that is not understood.
 pub fn init(required: ThreadLevel) -> Result<ThreadLevel> {
     if crate::settings::settings().is_err() {
         return Err(error(

@@ -1,7 +1,8 @@
 //! Virtual topologies: who is whose neighbour (MPI 5.0, chapter 8).
 //!
-//! A topology belongs to a communicator and never changes. Ranks are never reordered: the order of a communicator is that of the
-//! processes on their nodes already. Nothing here knows processes or messages.
+//! A topology belongs to a communicator and never changes. Ranks are never reordered: the order of
+//! a communicator is that of the processes on their nodes already. Nothing here knows processes or
+//! messages.
 
 use crate::status::PROC_NULL;
 use crate::{Error, ErrorClass, Result};
@@ -51,12 +52,14 @@ pub struct Adjacent {
     pub weights: Option<Weights>,
 }
 
-/// The neighbours of one member in the order of its blocks in neighbourhood collectives; `MPI_PROC_NULL` where there is none.
+/// The neighbours of one member in the order of its blocks in neighbourhood collectives;
+/// `MPI_PROC_NULL` where there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Neighbours {
     pub(crate) sources: Vec<i32>,
     pub(crate) destinations: Vec<i32>,
-    /// Blocks come in pairs, down and up a dimension: what goes down one arrives from above, also where both are one member.
+    /// Blocks come in pairs, down and up a dimension: what goes down one arrives from above, also
+    /// where both are one member.
     pub(crate) paired: bool,
 }
 
@@ -66,7 +69,8 @@ fn wrong(class: ErrorClass, sentence: String) -> Error {
 }
 
 impl Cart {
-    /// A grid of these sizes. `MPI_ERR_DIMS` for a size below 1, or when there are more than `members` places.
+    /// A grid of these sizes. `MPI_ERR_DIMS` for a size below 1, or when there are more than
+    /// `members` places.
     pub fn new(sizes: &[i32], periods: &[bool], members: i32) -> Result<Cart> {
         if let Some(size) = sizes.iter().find(|size| **size < 1) {
             let sentence = format!("a dimension cannot have the size {size}");
@@ -102,7 +106,8 @@ impl Cart {
         &self.dimensions
     }
 
-    /// The member at these coordinates, which in a ring may be any. `MPI_ERR_ARG` when one lies outside.
+    /// The member at these coordinates, which in a ring may be any. `MPI_ERR_ARG` when one lies
+    /// outside.
     pub fn rank(&self, coordinates: &[i32]) -> Result<i32> {
         let mut rank = 0;
         for (at, ((size, ring), place)) in self.dimensions.iter().zip(coordinates).enumerate() {
@@ -113,7 +118,8 @@ impl Cart {
                     return Err(wrong(
                         ErrorClass::ARG,
                         format!(
-                            "coordinate {place} of dimension {at} is not below {size}, and the dimension is no ring"
+                            "coordinate {place} of dimension {at} is not below {size}, and the \
+                             dimension is no ring"
                         ),
                     ));
                 }
@@ -148,8 +154,8 @@ impl Cart {
         self.rank(&coordinates).expect("within the grid")
     }
 
-    /// From whom and to whom data go that all members shift `by` places up a dimension (`MPI_Cart_shift`). `MPI_ERR_ARG` for a dimension
-    /// that there is not.
+    /// From whom and to whom data go that all members shift `by` places up a dimension
+    /// (`MPI_Cart_shift`). `MPI_ERR_ARG` for a dimension that there is not.
     pub fn shift(&self, rank: i32, dimension: i32, by: i32) -> Result<(i32, i32)> {
         let number = self.dimensions.len();
         let Some(dimension) = usize::try_from(dimension).ok().filter(|at| *at < number) else {
@@ -162,7 +168,8 @@ impl Cart {
         Ok((from, self.shifted(rank, dimension, by)))
     }
 
-    /// The grid of the dimensions that `remain`, and for a member which of these grids it is in and where (`MPI_Cart_sub`).
+    /// The grid of the dimensions that `remain`, and for a member which of these grids it is in and
+    /// where (`MPI_Cart_sub`).
     pub fn part(&self, rank: i32, remain: &[bool]) -> (Cart, i32, i32) {
         let (mut which, mut place) = (0, 0);
         let all = self.dimensions.iter().zip(self.coordinates(rank));
@@ -181,7 +188,8 @@ impl Cart {
 }
 
 impl Graph {
-    /// A graph by its arrays. `MPI_ERR_TOPOLOGY` when they are no graph, or it has more nodes than `members`.
+    /// A graph by its arrays. `MPI_ERR_TOPOLOGY` when they are no graph, or it has more nodes than
+    /// `members`.
     pub fn new(index: &[i32], edges: &[i32], members: i32) -> Result<Graph> {
         let nodes = index.len() as i32;
         let bad = |sentence| Err(wrong(ErrorClass::TOPOLOGY, sentence));

@@ -78,7 +78,8 @@ impl Optional {
     }
 }
 
-// Atomics because their addresses are handed to programs, which read (and could write) them whenever they like.
+// Atomics because their addresses are handed to programs, which read (and could write) them
+// whenever they like.
 static TAG_UB_VALUE: AtomicI32 = AtomicI32::new(TAG_UB);
 static IO_VALUE: AtomicI32 = AtomicI32::new(ANY_SOURCE);
 static HOST_VALUE: AtomicI32 = AtomicI32::new(PROC_NULL);
@@ -93,8 +94,8 @@ pub fn publish(job: &Predefined) {
     UNIVERSE_SIZE.publish(job.universe_size);
 }
 
-/// The value of a predefined attribute of communicators, at a place that never moves; `None` for other keys, and when
-/// the launcher did not say.
+/// The value of a predefined attribute of communicators, at a place that never moves; `None` for
+/// other keys, and when the launcher did not say.
 pub fn predefined(keyval: Keyval) -> Option<&'static AtomicI32> {
     match keyval {
         Keyval::TAG_UB => Some(&TAG_UB_VALUE),

@@ -132,7 +132,8 @@ impl fmt::Display for Schedule {
         }
         writeln!(
             f,
-            "{}: rank {rank} of {size}, root {root}, {count} elements of {width} B{}{}, {} B of scratch",
+            "{}: rank {rank} of {size}, root {root}, {count} elements of {width} B{}{}, {} B of \
+             scratch",
             self.name(),
             if commutative { "" } else { ", in order" },
             if in_place { ", in place" } else { "" },

@@ -1,4 +1,5 @@
-//! Parts of arrays: subarrays, and the share of a process in a distributed array (MPI 5.0, sections 5.1.3 and 5.1.4).
+//! Parts of arrays: subarrays, and the share of a process in a distributed array (MPI 5.0, sections
+//! 5.1.3 and 5.1.4).
 
 use super::Type;
 use super::construct::{assemble, regular, resize};
@@ -47,11 +48,13 @@ pub enum Distribution {
     Cyclic = 18,
 }
 
-/// What stands in a [`Recipe`] for an argument that was left to its default (`MPI_DISTRIBUTE_DFLT_DARG`): no argument is so small.
+/// What stands in a [`Recipe`] for an argument that was left to its default
+/// (`MPI_DISTRIBUTE_DFLT_DARG`): no argument is so small.
 pub const DEFAULT_ARGUMENT: i64 = i64::MIN;
 
-/// A part of an array, in the place that it has in the array (`MPI_Type_create_subarray`): sizes and starts in items of `old`, one entry a
-/// dimension in all three lists. `MPI_ERR_ARG` when the part does not lie within the array.
+/// A part of an array, in the place that it has in the array (`MPI_Type_create_subarray`): sizes
+/// and starts in items of `old`, one entry a dimension in all three lists. `MPI_ERR_ARG` when the
+/// part does not lie within the array.
 pub fn subarray(
     form: Form,
     sizes: &[i64],
@@ -89,8 +92,10 @@ pub fn subarray(
     add(resize(&part, 0, row, recipe)?)
 }
 
-/// The share of process `rank` of `processes` in an array that is dealt out over a grid of processes (`MPI_Type_create_darray`), one entry a
-/// dimension in the four lists; an argument that is `None` is the default. `MPI_ERR_ARG` for a grid that does not have `processes` places and for blocks that do not cover the array.
+/// The share of process `rank` of `processes` in an array that is dealt out over a grid of
+/// processes (`MPI_Type_create_darray`), one entry a dimension in the four lists; an argument that
+/// is `None` is the default. `MPI_ERR_ARG` for a grid that does not have `processes` places and for
+/// blocks that do not cover the array.
 #[allow(clippy::too_many_arguments)] // MPI's own list.
 pub fn darray(
     form: Form,
@@ -194,7 +199,8 @@ impl Dealt {
             kind if kind == Distribution::None as i32 => {
                 if self.places != 1 {
                     return Err(wrong(format!(
-                        "dimension {dimension} is not distributed, but the process grid is {} wide there",
+                        "dimension {dimension} is not distributed, but the process grid is {} wide \
+                         there",
                         self.places
                     )));
                 }
@@ -216,7 +222,8 @@ impl Dealt {
                 let block = argument.unwrap_or(1);
                 let round = checked(block, self.places)?;
                 let first = checked(block, self.place)?.min(size);
-                // Rounds in which this place gets a whole block, and what is left for it after them.
+                // Rounds in which this place gets a whole block, and what is left for it after
+                // them.
                 let whole = (size - first + round - block) / round;
                 let whole = whole.max(0);
                 let next = (first + whole * round).min(size);
@@ -228,7 +235,8 @@ impl Dealt {
                 assemble(places.into_iter().zip([&blocks, &rest]), part())
             }
             other => Err(wrong(format!(
-                "dimension {dimension}: {other} is no distribution: use MPI_DISTRIBUTE_BLOCK, _CYCLIC or _NONE"
+                "dimension {dimension}: {other} is no distribution: use MPI_DISTRIBUTE_BLOCK, \
+                 _CYCLIC or _NONE"
             ))),
         }
     }

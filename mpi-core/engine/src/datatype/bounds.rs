@@ -1,10 +1,12 @@
 //! Bounds and alignment of a type (MPI 5.0, section 5.1.6).
 //!
-//! A lower or upper bound that `MPI_Type_create_resized` set is a mark: it sticks to every type that is made from the resized
-//! one, whose bounds are then those of the marks alone. Without a mark a type ends where the last of its items does, rounded up so that the
-//! extent is a multiple of the strictest alignment in it. The standard rounds the end of the data alone; items that were rounded up
-//! themselves would reach over that where they do not lie at multiples of their alignment, which programs that reckon with extents (mpi4py's
-//! conversion to NumPy's types is one) do not expect.
+//! A lower or upper bound that `MPI_Type_create_resized` set is a mark: it sticks to every type
+//! that is made from the resized one, whose bounds are then those of the marks alone. Without a
+//! mark a type ends where the last of its items does, rounded up so that the extent is a multiple
+//! of the strictest alignment in it. The standard rounds the end of the data alone; items that were
+//! rounded up themselves would reach over that where they do not lie at multiples of their
+//! alignment, which programs that reckon with extents (mpi4py's conversion to NumPy's types is one)
+//! do not expect.
 
 use crate::{Error, ErrorClass, Result};
 
@@ -41,7 +43,8 @@ impl Bounds {
         self.ub.wrapping_sub(self.lb)
     }
 
-    /// The same data with other bounds. `MPI_ERR_ARG` when the upper bound is more than 64 bits hold.
+    /// The same data with other bounds. `MPI_ERR_ARG` when the upper bound is more than 64 bits
+    /// hold.
     pub(super) fn resized(&self, lb: i64, extent: i64) -> Result<Bounds> {
         let ub = lb.checked_add(extent).ok_or_else(too_far)?;
         Ok(Bounds {
@@ -54,7 +57,8 @@ impl Bounds {
     }
 }
 
-/// Finds the bounds of a type made of others. In 128 bits, which no sum of products of 64-bit arguments leaves.
+/// Finds the bounds of a type made of others. In 128 bits, which no sum of products of 64-bit
+/// arguments leaves.
 #[derive(Default)]
 pub(super) struct Cover {
     data: Option<(i128, i128)>,

@@ -1,7 +1,9 @@
-//! The constructors of derived types (MPI 5.0, sections 5.1.2 and 5.1.7), but for arrays: those are in [`super::array`].
+//! The constructors of derived types (MPI 5.0, sections 5.1.2 and 5.1.7), but for arrays: those are
+//! in [`super::array`].
 //!
-//! All of them answer a new handle, not committed. `MPI_ERR_TYPE` for what is not a datatype, `MPI_ERR_COUNT` for a negative count or
-//! block length and for a type of more bytes than 63 bits count, `MPI_ERR_ARG` when it would reach further than that.
+//! All of them answer a new handle, not committed. `MPI_ERR_TYPE` for what is not a datatype,
+//! `MPI_ERR_COUNT` for a negative count or block length and for a type of more bytes than 63 bits
+//! count, `MPI_ERR_ARG` when it would reach further than that.
 
 use super::Type;
 use super::bounds::Cover;
@@ -112,7 +114,8 @@ pub fn hindexed_block(
     add(blocks(all, &old, recipe)?)
 }
 
-/// Blocks of any length, place in bytes and type (`MPI_Type_create_struct`). The three lists are equally long.
+/// Blocks of any length, place in bytes and type (`MPI_Type_create_struct`). The three lists are
+/// equally long.
 pub fn structure(
     form: Form,
     lengths: &[i64],

@@ -1,7 +1,7 @@
 //! Moving the data of a type between their places and bytes in a row.
 //!
-//! A copy may begin and end at any byte of the packed data: where that lies follows from divisions on the way down the tree, so
-//! nothing has to be kept between two pieces of one message.
+//! A copy may begin and end at any byte of the packed data: where that lies follows from divisions
+//! on the way down the tree, so nothing has to be kept between two pieces of one message.
 
 use core::ops::Range;
 use core::ptr::copy_nonoverlapping;
@@ -48,19 +48,23 @@ impl Items<'_> {
     /// Copies the bytes `range` of the packed data of the items at `user` to `out`.
     ///
     /// # Safety
-    /// Every byte of data of the items at `user` that lies in `range` is readable, `out` is writable for as many bytes as `range` has;
-    /// they do not overlap. `range` ends within the data of the items.
+    /// Every byte of data of the items at `user` that lies in `range` is readable, `out` is
+    /// writable for as many bytes as `range` has; they do not overlap. `range` ends within the data
+    /// of the items.
     pub(super) unsafe fn pack(&self, user: *const u8, range: Range<u64>, out: *mut u8) {
-        // SAFETY: the caller's promise; packing reads from the places and writes to the packed side only.
+        // SAFETY: the caller's promise; packing reads from the places and writes to the packed side
+        // only.
         unsafe { self.transfer::<Pack>(user.cast_mut(), range, out) };
     }
 
-    /// Copies from `from`, which holds the bytes `range` of the packed data, to their places in the items at `user`.
+    /// Copies from `from`, which holds the bytes `range` of the packed data, to their places in the
+    /// items at `user`.
     ///
     /// # Safety
     /// As of [`Items::pack`], with reading and writing exchanged.
     pub(super) unsafe fn unpack(&self, user: *mut u8, range: Range<u64>, from: *const u8) {
-        // SAFETY: the caller's promise; unpacking reads from the packed side and writes to the places only.
+        // SAFETY: the caller's promise; unpacking reads from the packed side and writes to the
+        // places only.
         unsafe { self.transfer::<Unpack>(user, range, from.cast_mut()) };
     }
 
@@ -233,7 +237,8 @@ unsafe fn repeated<D: Direction>(
     }
 }
 
-/// Calls a function generic over a number of bytes with the length of a run, if there is a version for it.
+/// Calls a function generic over a number of bytes with the length of a run, if there is a version
+/// for it.
 macro_rules! by_length {
     ($length:expr, $function:ident::<$direction:ident>($($argument:expr),*), $other:expr) => {
         match $length {
@@ -367,7 +372,8 @@ unsafe fn equal<D: Direction>(
     }
 }
 
-/// A run that is too short to be worth a call: by 64 bytes at a time, the last ones of which may overlap.
+/// A run that is too short to be worth a call: by 64 bytes at a time, the last ones of which may
+/// overlap.
 ///
 /// # Safety
 /// As of [`transfer`].
@@ -389,7 +395,8 @@ unsafe fn medium<D: Direction>(place: *mut u8, packed: *mut u8, len: usize) {
     }
 }
 
-/// One run, most likely a short one: by two copies that may overlap, instead of a branch for every length.
+/// One run, most likely a short one: by two copies that may overlap, instead of a branch for every
+/// length.
 ///
 /// # Safety
 /// As of [`transfer`].

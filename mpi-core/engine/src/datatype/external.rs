@@ -1,7 +1,9 @@
-//! The representation external32: big-endian, sizes fixed by the standard (MPI 5.0, sections 5.3 and 14.5.2).
+//! The representation external32: big-endian, sizes fixed by the standard (MPI 5.0, sections 5.3
+//! and 14.5.2).
 //!
-//! Numbers keep their values as far as the smaller format holds them: of a C `long` of 8 bytes the lower 4 bytes travel, of a wide character the
-//! lower 2; a `long double` travels as IEEE binary128.
+//! Numbers keep their values as far as the smaller format holds them: of a C `long` of 8 bytes the
+//! lower 4 bytes travel, of a wide character the lower 2; a `long double` travels as IEEE
+//! binary128.
 
 use core::mem;
 
@@ -115,7 +117,8 @@ const _: () = assert!(
     "the conversion takes native numbers for little-endian ones"
 );
 
-/// Bytes of `count` items in external32 (`MPI_Pack_external_size`). `MPI_ERR_COUNT` for a negative count and more than memory can hold.
+/// Bytes of `count` items in external32 (`MPI_Pack_external_size`). `MPI_ERR_COUNT` for a negative
+/// count and more than memory can hold.
 pub fn external_size(type_map: &Type, count: i64) -> Result<usize> {
     let each = type_map.signature().sum(&|datatype| {
         let numbers = Numbers::of(datatype);
@@ -124,8 +127,9 @@ pub fn external_size(type_map: &Type, count: i64) -> Result<usize> {
     super::type_map::bytes(count, each.unwrap_or(u64::MAX))
 }
 
-/// Packs `count` items in external32 to the beginning of `out` and returns the bytes written (`MPI_Pack_external`). `MPI_ERR_TRUNCATE` when
-/// they do not fit, otherwise errors as of [`external_size`].
+/// Packs `count` items in external32 to the beginning of `out` and returns the bytes written
+/// (`MPI_Pack_external`). `MPI_ERR_TRUNCATE` when they do not fit, otherwise errors as of
+/// [`external_size`].
 ///
 /// # Safety
 /// `user` is readable for the data of `count` items.
@@ -158,8 +162,9 @@ pub unsafe fn pack_external(
     Ok(len)
 }
 
-/// Unpacks `count` items in external32 from the beginning of `from` and returns the bytes read (`MPI_Unpack_external`). `MPI_ERR_TRUNCATE` when
-/// `from` has fewer, otherwise errors as of [`external_size`].
+/// Unpacks `count` items in external32 from the beginning of `from` and returns the bytes read
+/// (`MPI_Unpack_external`). `MPI_ERR_TRUNCATE` when `from` has fewer, otherwise errors as of
+/// [`external_size`].
 ///
 /// # Safety
 /// `user` is writable for the data of `count` items.

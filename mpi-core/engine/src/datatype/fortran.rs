@@ -1,7 +1,7 @@
 //! Types by precision and range, and by size (MPI 5.0, sections 19.1.9 and 19.1.10).
 //!
-//! A type by range is a Fortran type that behaves as a predefined one: it is committed, is not freed, and the same arguments answer the
-//! same handle.
+//! A type by range is a Fortran type that behaves as a predefined one: it is committed, is not
+//! freed, and the same arguments answer the same handle.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -19,8 +19,9 @@ const ANY: i32 = crate::status::UNDEFINED;
 type Key = (Combiner, Box<[i64]>);
 static BY_RANGE: LazyLock<Mutex<HashMap<Key, Datatype>>> = LazyLock::new(Mutex::default);
 
-/// `MPI_Type_create_f90_real`: at least `precision` decimal digits, and a decimal exponent range of at least `range`; `MPI_UNDEFINED` for one
-/// that does not matter. `MPI_ERR_ARG` when no type has them.
+/// `MPI_Type_create_f90_real`: at least `precision` decimal digits, and a decimal exponent range of
+/// at least `range`; `MPI_UNDEFINED` for one that does not matter. `MPI_ERR_ARG` when no type has
+/// them.
 pub fn f90_real(precision: i32, range: i32) -> Result<Datatype> {
     let base = real(precision, range)?;
     by_range(Combiner::F90Real, &[precision, range], base.0)
@@ -32,7 +33,8 @@ pub fn f90_complex(precision: i32, range: i32) -> Result<Datatype> {
     by_range(Combiner::F90Complex, &[precision, range], base.1)
 }
 
-/// `MPI_Type_create_f90_integer`: integers of at least `range` decimal digits. `MPI_ERR_ARG` when no type has them.
+/// `MPI_Type_create_f90_integer`: integers of at least `range` decimal digits. `MPI_ERR_ARG` when
+/// no type has them.
 pub fn f90_integer(range: i32) -> Result<Datatype> {
     let base = match range {
         ..=2 => Datatype::INTEGER1,
@@ -66,7 +68,8 @@ fn real(precision: i32, range: i32) -> Result<(Datatype, Datatype)> {
         _ => Err(Error::new(
             ErrorClass::ARG,
             format!(
-                "no real type has {precision} digits and an exponent range of {range}: the largest has 33 and 4931"
+                "no real type has {precision} digits and an exponent range of {range}: the largest \
+                 has 33 and 4931"
             ),
         )),
     }
@@ -115,7 +118,8 @@ pub enum Class {
     Complex,
 }
 
-/// The Fortran type of this class and size in bytes (`MPI_Type_match_size`). `MPI_ERR_ARG` when there is none.
+/// The Fortran type of this class and size in bytes (`MPI_Type_match_size`). `MPI_ERR_ARG` when
+/// there is none.
 pub fn match_size(class: Class, size: i32) -> Result<Datatype> {
     let (name, all): (_, &[Datatype]) = match class {
         Class::Integer => (

@@ -1,9 +1,10 @@
 //! Where the data of a type lie: a tree of loops and lists over runs of bytes.
 //!
-//! A [`Node`] says which bytes, counted from some address, are the data of one item, in the order in which a message has them. Every
-//! shape that a constructor can describe comes down to four kinds of node; neighbours that touch are merged while the
-//! tree is made, so that a column of a matrix is one loop over runs and a struct without gaps is one run. A vector of vectors
-//! stays a loop of a loop, whatever its counts: memory grows with the description, not with the data.
+//! A [`Node`] says which bytes, counted from some address, are the data of one item, in the order
+//! in which a message has them. Every shape that a constructor can describe comes down to four
+//! kinds of node; neighbours that touch are merged while the tree is made, so that a column of a
+//! matrix is one loop over runs and a struct without gaps is one run. A vector of vectors stays a
+//! loop of a loop, whatever its counts: memory grows with the description, not with the data.
 //!
 //! Nothing here knows datatypes or bounds; [`super::copy`] moves the bytes.
 
@@ -53,7 +54,8 @@ pub(super) struct Placed {
     pub(super) node: Arc<Node>,
 }
 
-/// A list of at most this many runs is taken apart when it becomes part of another, so that touching runs can merge.
+/// A list of at most this many runs is taken apart when it becomes part of another, so that
+/// touching runs can merge.
 const TAKEN_APART: usize = 16;
 
 impl Placed {
@@ -82,7 +84,8 @@ impl Placed {
         }
     }
 
-    /// `count` of them, `stride` bytes apart. The caller has checked that the size does not overflow.
+    /// `count` of them, `stride` bytes apart. The caller has checked that the size does not
+    /// overflow.
     pub(super) fn repeat(&self, count: u64, stride: i64) -> Placed {
         let node = &self.node;
         let size = node.size * count;
@@ -169,7 +172,8 @@ impl Placed {
     }
 }
 
-/// Puts a part at the end of a list: merged with the last run if they touch, taken apart if it is a short list of runs.
+/// Puts a part at the end of a list: merged with the last run if they touch, taken apart if it is a
+/// short list of runs.
 fn append(all: &mut Vec<Placed>, part: &Placed) {
     match &part.node.kind {
         _ if part.node.size == 0 => {}
@@ -199,7 +203,8 @@ fn append_run(all: &mut Vec<Placed>, offset: i64, size: u64, same: Option<&Place
         *last = Placed::run(last.offset, last.node.size + size);
         return;
     }
-    // A neighbour of the same length shares its node: a list of a million blocks does not allocate as many.
+    // A neighbour of the same length shares its node: a list of a million blocks does not allocate
+    // as many.
     let node = match (all.last(), same) {
         (_, Some(same)) => same.node.clone(),
         (Some(last), None) if last.is_run() && last.node.size == size => last.node.clone(),

@@ -1,11 +1,14 @@
 //! Datatypes (MPI 5.0, chapter 5).
 //!
-//! A [`Type`] is what the standard calls a type map, made once by its constructor and never changed: bounds, a layout (a tree of loops
-//! and lists over runs of bytes, from which any part of a message can be packed or unpacked), the sequence of basic
-//! elements, and the arguments it was made with. A handle names an [`Object`]: a type with a name, attributes and the word whether
-//! it is committed. The layout is complete when the constructor returns, so committing has nothing to compile.
+//! A [`Type`] is what the standard calls a type map, made once by its constructor and never
+//! changed: bounds, a layout (a tree of loops and lists over runs of bytes, from which any part of
+//! a message can be packed or unpacked), the sequence of basic elements, and the arguments it was
+//! made with. A handle names an [`Object`]: a type with a name, attributes and the word whether it
+//! is committed. The layout is complete when the constructor returns, so committing has nothing to
+//! compile.
 //!
-//! What a small message needs to know about a predefined type is one byte of one table, [`contiguous_size`].
+//! What a small message needs to know about a predefined type is one byte of one table,
+//! [`contiguous_size`].
 
 mod array;
 mod bounds;

@@ -1,8 +1,9 @@
-//! Handles of datatypes: what a handle names, and what belongs to the handle rather than to the type: whether it is committed, its name
-//! and its attributes (MPI 5.0, sections 5.1.9, 5.1.10, 7.7 and 7.8).
+//! Handles of datatypes: what a handle names, and what belongs to the handle rather than to the
+//! type: whether it is committed, its name and its attributes (MPI 5.0, sections 5.1.9, 5.1.10, 7.7
+//! and 7.8).
 //!
-//! Freeing a handle takes the type away from the program; operations and types that use it keep it. A reduction that is under
-//! way keeps the handle itself valid, as the program's function gets it.
+//! Freeing a handle takes the type away from the program; operations and types that use it keep it.
+//! A reduction that is under way keeps the handle itself valid, as the program's function gets it.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -78,7 +79,8 @@ fn changes() -> MutexGuard<'static, ()> {
     CHANGES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a handle names. `MPI_ERR_TYPE` for the null handle, one that was freed, and what never was one.
+/// What a handle names. `MPI_ERR_TYPE` for the null handle, one that was freed, and what never was
+/// one.
 pub fn object(datatype: Datatype) -> Result<&'static Object> {
     let index = datatype.0.wrapping_sub(FIRST) as usize;
     let found = match PREDEFINED.get(index) {
@@ -93,7 +95,8 @@ pub fn get(datatype: Datatype) -> Result<Type> {
     object(datatype).map(|object| object.type_map.clone())
 }
 
-/// The type that a handle names, for communication. Errors as of [`object`], and when it is not committed.
+/// The type that a handle names, for communication. Errors as of [`object`], and when it is not
+/// committed.
 pub fn committed(datatype: Datatype) -> Result<Type> {
     let object = object(datatype)?;
     // Set by the program's own call before; other threads learn the handle by means of theirs.
@@ -135,8 +138,9 @@ fn insert(object: Object) -> Result<Datatype> {
     })
 }
 
-/// Makes a duplicate with the attributes that their keys want copied, committed if the original is (`MPI_Type_dup`). Errors as of
-/// [`object`], and that of an attribute's function, in which case there is no duplicate.
+/// Makes a duplicate with the attributes that their keys want copied, committed if the original is
+/// (`MPI_Type_dup`). Errors as of [`object`], and that of an attribute's function, in which case
+/// there is no duplicate.
 pub fn dup(datatype: Datatype) -> Result<Datatype> {
     let original = object(datatype)?;
     let recipe = Recipe::new(Combiner::Dup, Form::Int, vec![original.type_map.clone()]);
@@ -145,7 +149,8 @@ pub fn dup(datatype: Datatype) -> Result<Datatype> {
     let made = insert(copy)?;
     let copy = object(made)?;
     if let Err(error) = original.attributes.copy_to(datatype.0, &copy.attributes) {
-        // What was copied so far goes unseen, its functions' complaints with it: the first error is the answer.
+        // What was copied so far goes unseen, its functions' complaints with it: the first error is
+        // the answer.
         let _ = copy.attributes.delete_all(made.0);
         drop(remove(made));
         return Err(error);
@@ -153,8 +158,8 @@ pub fn dup(datatype: Datatype) -> Result<Datatype> {
     Ok(made)
 }
 
-/// Frees a handle after its attributes (`MPI_Type_free`). Errors as of [`object`], for a predefined type, and that of an attribute's
-/// function, in which case the handle stays.
+/// Frees a handle after its attributes (`MPI_Type_free`). Errors as of [`object`], for a predefined
+/// type, and that of an attribute's function, in which case the handle stays.
 pub fn free(datatype: &mut Datatype) -> Result<()> {
     let object = object(*datatype)?;
     if predefined::info(*datatype).is_some() || fortran::is_by_range(&object.type_map) {
@@ -217,7 +222,8 @@ fn remove(datatype: Datatype) -> Option<Object> {
     MADE.remove(datatype.0)
 }
 
-/// A handle for a type that another one was made from: the predefined one, or a new one that the program frees.
+/// A handle for a type that another one was made from: the predefined one, or a new one that the
+/// program frees.
 pub fn handle_of(type_map: &Type) -> Result<Datatype> {
     match type_map.recipe().named {
         Some(named) => Ok(named),

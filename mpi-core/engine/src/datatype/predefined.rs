@@ -1,13 +1,14 @@
-//! Predefined datatypes: name, size, extent and what their elements are to a reduction (MPI 5.0, sections 3.2.2, 5.1 and
-//! 6.9.2, appendix A).
+//! Predefined datatypes: name, size, extent and what their elements are to a reduction (MPI 5.0,
+//! sections 3.2.2, 5.1 and 6.9.2, appendix A).
 //!
-//! Handles of predefined types are 0x200..0x300, the standard ABI's values, so everything about them is an array indexed
-//! by the low eight bits, made by the compiler. Sizes are those of the platform's C compiler and of its Fortran
-//! compiler's default kinds (`INTEGER`, `REAL` and `LOGICAL` are 4 bytes).
+//! Handles of predefined types are 0x200..0x300, the standard ABI's values, so everything about
+//! them is an array indexed by the low eight bits, made by the compiler. Sizes are those of the
+//! platform's C compiler and of its Fortran compiler's default kinds (`INTEGER`, `REAL` and
+//! `LOGICAL` are 4 bytes).
 //!
-//! Four pair types have gaps between or after their parts (`MPI_DOUBLE_INT`, `MPI_LONG_INT`, `MPI_SHORT_INT`,
-//! `MPI_LONG_DOUBLE_INT` on 64-bit Unix): in a buffer they lie an extent apart, in a message only their bytes travel.
-//! [`contiguous_size`] therefore knows nothing of them.
+//! Four pair types have gaps between or after their parts (`MPI_DOUBLE_INT`, `MPI_LONG_INT`,
+//! `MPI_SHORT_INT`, `MPI_LONG_DOUBLE_INT` on 64-bit Unix): in a buffer they lie an extent apart, in
+//! a message only their bytes travel. [`contiguous_size`] therefore knows nothing of them.
 //!
 //! This module does not know derived types.
 
@@ -184,7 +185,8 @@ const LONG_DOUBLE: Scalar = if cfg!(windows) {
     Scalar::F128
 };
 
-/// The standard has no operations on `MPI_CHAR`; all other implementations take it for a small integer, and programs rely on that.
+/// The standard has no operations on `MPI_CHAR`; all other implementations take it for a small
+/// integer, and programs rely on that.
 const CHAR: Scalar = if core::ffi::c_char::MIN == 0 {
     Scalar::U8
 } else {
@@ -285,8 +287,8 @@ predefined! {
     COMPLEX32 = 0x2eb, "MPI_COMPLEX32", Complex(Scalar::F128);
 }
 
-/// Size of one item by the low byte of its handle; 0 where items in a row are not bytes in a row, or where there is no
-/// type. 256 bytes: the part of this module that a send touches.
+/// Size of one item by the low byte of its handle; 0 where items in a row are not bytes in a row,
+/// or where there is no type. 256 bytes: the part of this module that a send touches.
 static CONTIGUOUS: [u8; COUNT] = {
     let mut sizes = [0; COUNT];
     let mut i = 0;
@@ -301,8 +303,8 @@ static CONTIGUOUS: [u8; COUNT] = {
     sizes
 };
 
-/// Bytes of one item of a type whose items lie without gaps: one table load. `None` for every other type and for what
-/// is not a predefined type; [`info`] tells them apart.
+/// Bytes of one item of a type whose items lie without gaps: one table load. `None` for every other
+/// type and for what is not a predefined type; [`info`] tells them apart.
 #[inline(always)]
 pub fn contiguous_size(datatype: Datatype) -> Option<u32> {
     match CONTIGUOUS.get(datatype.0.wrapping_sub(FIRST) as usize) {
@@ -311,7 +313,8 @@ pub fn contiguous_size(datatype: Datatype) -> Option<u32> {
     }
 }
 
-/// Bytes of data in one item of a predefined type (`MPI_Type_size`); `None` when the handle names none.
+/// Bytes of data in one item of a predefined type (`MPI_Type_size`); `None` when the handle names
+/// none.
 #[inline]
 pub fn size_of(datatype: Datatype) -> Option<u32> {
     contiguous_size(datatype).or_else(|| info(datatype).map(|info| info.size as u32))

@@ -1,4 +1,5 @@
-//! How a type was made: its combiner and the arguments of its constructor (MPI 5.0, section 5.1.13).
+//! How a type was made: its combiner and the arguments of its constructor (MPI 5.0, section
+//! 5.1.13).
 
 use super::Type;
 use crate::handle::Datatype;

@@ -1,7 +1,8 @@
-//! Which basic elements a type consists of, in order (MPI 5.0, section 5.1): what `MPI_Get_elements` counts and what external32
-//! converts.
+//! Which basic elements a type consists of, in order (MPI 5.0, section 5.1): what
+//! `MPI_Get_elements` counts and what external32 converts.
 //!
-//! A pair type is two elements, a complex number is one. Like layouts, signatures stay loops of loops.
+//! A pair type is two elements, a complex number is one. Like layouts, signatures stay loops of
+//! loops.
 
 use std::sync::Arc;
 
@@ -57,7 +58,8 @@ impl Signature {
         }
     }
 
-    /// `count` times. The caller has checked that the number of bytes does not overflow, and there are fewer elements.
+    /// `count` times. The caller has checked that the number of bytes does not overflow, and there
+    /// are fewer elements.
     pub(super) fn repeat(&self, count: u64) -> Signature {
         let kind = match &self.kind {
             _ if count == 1 => self.kind.clone(),
@@ -127,7 +129,8 @@ impl Signature {
         whole.checked_add(rest)
     }
 
-    /// Bytes of the first `elements` elements of items in a row; `None` when 64 bits do not hold them.
+    /// Bytes of the first `elements` elements of items in a row; `None` when 64 bits do not hold
+    /// them.
     pub(super) fn bytes_of(&self, elements: u64) -> Option<u64> {
         if self.elements == 0 {
             return (elements == 0).then_some(0);

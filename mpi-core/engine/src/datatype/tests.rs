@@ -1,4 +1,5 @@
-//! Types of every kind against the standard's definition: a list of (offset, basic type), with marks for bounds (MPI 5.0, section 5.1).
+//! Types of every kind against the standard's definition: a list of (offset, basic type), with
+//! marks for bounds (MPI 5.0, section 5.1).
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -401,7 +402,8 @@ proptest! {
         let base = user.as_ptr().wrapping_offset(origin as isize);
         let cuts = cuts(expected.len(), &seeds);
         for piece in cuts.windows(2) {
-            // SAFETY: `user` holds every byte of data of the items; `packed` has room for the piece.
+            // SAFETY: `user` holds every byte of data of the items; `packed` has room for the
+            // piece.
             unsafe { made.pack(count as usize, base, piece[0]..piece[1], packed[piece[0]..].as_mut_ptr()) };
         }
         prop_assert_eq!(&packed, &expected);

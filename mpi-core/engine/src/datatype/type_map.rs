@@ -111,14 +111,16 @@ impl Type {
         self.0.layout.is_run() && self.0.layout.offset == 0 && self.extent() == self.size() as i64
     }
 
-    /// Where the data of `count` items begin, in bytes from the address of the first, when they are one run of bytes.
+    /// Where the data of `count` items begin, in bytes from the address of the first, when they are
+    /// one run of bytes.
     pub fn as_run(&self, count: u64) -> Option<i64> {
         let layout = &self.0.layout;
         let touching = count <= 1 || self.extent() == self.size() as i64;
         (layout.is_run() && touching).then_some(layout.offset)
     }
 
-    /// What an item is to a predefined reduction: only predefined types, duplicates of them and Fortran types by range are something.
+    /// What an item is to a predefined reduction: only predefined types, duplicates of them and
+    /// Fortran types by range are something.
     pub fn element(&self) -> Option<Element> {
         self.0.element
     }
@@ -140,18 +142,20 @@ impl Type {
         &self.0.signature
     }
 
-    /// Basic elements in `bytes` bytes of items in a row (`MPI_Get_elements`); `None` when the last is not whole.
+    /// Basic elements in `bytes` bytes of items in a row (`MPI_Get_elements`); `None` when the last
+    /// is not whole.
     pub fn elements_in(&self, bytes: u64) -> Option<u64> {
         self.0.signature.elements_in(bytes)
     }
 
-    /// Bytes of the first `elements` basic elements of items in a row (`MPI_Status_set_elements`); `None` when there are none in an item,
-    /// or more than 64 bits hold.
+    /// Bytes of the first `elements` basic elements of items in a row (`MPI_Status_set_elements`);
+    /// `None` when there are none in an item, or more than 64 bits hold.
     pub fn bytes_of(&self, elements: u64) -> Option<u64> {
         self.0.signature.bytes_of(elements)
     }
 
-    /// Bytes of data in `count` items. `MPI_ERR_COUNT` for a negative count, and for more bytes than memory can hold.
+    /// Bytes of data in `count` items. `MPI_ERR_COUNT` for a negative count, and for more bytes
+    /// than memory can hold.
     pub fn bytes(&self, count: i64) -> Result<usize> {
         bytes(count, self.size())
     }
@@ -159,14 +163,15 @@ impl Type {
     /// Copies the bytes `range` of the packed data of `count` items at `user` to `out`.
     ///
     /// # Safety
-    /// The data of the items at `user` that lie in `range` are readable, `out` is writable for as many bytes; they do not overlap. `range`
-    /// ends within the data of `count` items.
+    /// The data of the items at `user` that lie in `range` are readable, `out` is writable for as
+    /// many bytes; they do not overlap. `range` ends within the data of `count` items.
     pub unsafe fn pack(&self, count: usize, user: *const u8, range: Range<usize>, out: *mut u8) {
         // SAFETY: the caller's promise.
         unsafe { self.items(count).pack(user, wide(range), out) };
     }
 
-    /// Copies from `from`, the bytes `range` of packed data, to their places in `count` items at `user`; gaps stay as they are.
+    /// Copies from `from`, the bytes `range` of packed data, to their places in `count` items at
+    /// `user`; gaps stay as they are.
     ///
     /// # Safety
     /// As of [`Type::pack`], with reading and writing exchanged.

@@ -8,7 +8,8 @@ use crate::handle::Request;
 use crate::status::Status;
 use crate::{Error, ErrorClass, Result};
 
-/// An array of requests, as the caller has it. Other representations than ours are converted by whoever implements this.
+/// An array of requests, as the caller has it. Other representations than ours are converted by
+/// whoever implements this.
 pub trait RequestArray {
     /// Number of requests.
     fn len(&self) -> usize;
@@ -89,13 +90,13 @@ impl Engine {
         self.finish(request, data)
     }
 
-    /// MPI is finalised, and a thread still waits for this request: a receive that nothing was matched with ends with an error.
-    /// Anything else has a buffer that others use, and goes on.
+    /// MPI is finalised, and a thread still waits for this request: a receive that nothing was
+    /// matched with ends with an error. Anything else has a buffer that others use, and goes on.
     #[cold]
     fn end_in_vain(&self, data: &RequestData) {
         let request = RequestRef::new(data);
-        // SAFETY: these fields are written before the operation starts and stay until it is done; it cannot be removed, as only
-        // this caller could wait for it.
+        // SAFETY: these fields are written before the operation starts and stay until it is done;
+        // it cannot be removed, as only this caller could wait for it.
         let (kind, envelope, entry) = unsafe {
             let body = request.body();
             (body.kind, body.envelope, body.entry)
@@ -126,8 +127,8 @@ impl Engine {
         self.finish(request, data).map(Some)
     }
 
-    /// `MPI_Waitall`: waits for all; `each` is told the status of every place. When operations have failed, the error is
-    /// of class `MPI_ERR_IN_STATUS` and the statuses say which.
+    /// `MPI_Waitall`: waits for all; `each` is told the status of every place. When operations have
+    /// failed, the error is of class `MPI_ERR_IN_STATUS` and the statuses say which.
     pub fn waitall<A: RequestArray + ?Sized>(
         &self,
         requests: &mut A,
@@ -162,7 +163,8 @@ impl Engine {
         self.waitall(requests, each).map(|()| true)
     }
 
-    /// `MPI_Waitany`: waits for one; of several that are done, the one that was done first. Not `Pending`.
+    /// `MPI_Waitany`: waits for one; of several that are done, the one that was done first. Not
+    /// `Pending`.
     pub fn waitany<A: RequestArray + ?Sized>(&self, requests: &mut A) -> Result<Any> {
         self.check_all(requests)?;
         let mut answer = Any::Pending;
@@ -186,8 +188,9 @@ impl Engine {
         Ok(answer)
     }
 
-    /// `MPI_Waitsome`: waits for at least one. `each` is told number, place and status of those that are done, in the order in
-    /// which they were; returns how many, or `None` when none is active.
+    /// `MPI_Waitsome`: waits for at least one. `each` is told number, place and status of those
+    /// that are done, in the order in which they were; returns how many, or `None` when none is
+    /// active.
     pub fn waitsome<A: RequestArray + ?Sized>(
         &self,
         requests: &mut A,
@@ -286,8 +289,8 @@ impl Engine {
         })
     }
 
-    /// Whether a request is done, or is none. Drives no progress and leaves the request's result alone, so another thread
-    /// than the one that will wait for it may ask.
+    /// Whether a request is done, or is none. Drives no progress and leaves the request's result
+    /// alone, so another thread than the one that will wait for it may ask.
     pub fn is_done(&self, request: Request) -> bool {
         self.requests
             .get(request.0)
@@ -397,7 +400,8 @@ impl Engine {
         Ok(())
     }
 
-    /// What is known of a request of an array that was checked. One that another thread has freed since is none.
+    /// What is known of a request of an array that was checked. One that another thread has freed
+    /// since is none.
     fn look_at(&self, request: Request) -> Look {
         if request == Request::NULL {
             return Look::Inactive;
@@ -431,8 +435,8 @@ impl Engine {
         });
     }
 
-    /// The request that was done first. A program may count on that order: what it is told last, it may take for the last that there
-    /// is.
+    /// The request that was done first. A program may count on that order: what it is told last, it
+    /// may take for the last that there is.
     fn earliest<A: RequestArray + ?Sized>(&self, requests: &A) -> Earliest {
         let mut answer = Earliest::Inactive;
         let mut oldest = None;
@@ -449,7 +453,8 @@ impl Engine {
         answer
     }
 
-    /// The places of all that are done, in the order in which they were; `None` when none is active.
+    /// The places of all that are done, in the order in which they were; `None` when none is
+    /// active.
     fn all_done<A: RequestArray + ?Sized>(&self, requests: &A) -> Option<Vec<usize>> {
         let (mut active, mut done) = (false, Vec::new());
         for at in 0..requests.len() {
@@ -505,7 +510,8 @@ impl Engine {
 pub(super) fn in_vain() -> Error {
     Error::new(
         ErrorClass::OTHER,
-        "MPI was finalised while this thread waited for a message: nothing can arrive any more; let the thread end before",
+        "MPI was finalised while this thread waited for a message: nothing can arrive any more; \
+         let the thread end before",
     )
 }
 

@@ -7,8 +7,9 @@ use crate::engine::matching::Envelope;
 use crate::sync::threaded;
 use crate::tools::{self, Event, Safety};
 
-/// How many things wait until progress does them without a lock: requests for flushes, partitioned receives without their
-/// announcement, events for tools, connections that have ended. Advice, not synchronisation: relaxed everywhere.
+/// How many things wait until progress does them without a lock: requests for flushes, partitioned
+/// receives without their announcement, events for tools, connections that have ended. Advice, not
+/// synchronisation: relaxed everywhere.
 pub(in crate::engine) struct Chores(AtomicU32);
 
 impl Chores {
@@ -33,7 +34,7 @@ impl Chores {
 impl Engine {
     /// Tells tools, if any listens, of a message that was there before its receive.
     #[inline]
-    pub(in crate::engine) fn unexpected(&self, envelope: Envelope, process: u32, len: usize) {
+    pub(in crate::engine) fn tell_unexpected(&self, envelope: Envelope, process: u32, len: usize) {
         // Collectives' messages are no user's.
         if envelope.context & 1 == 0 {
             self.raise(Event::Unexpected {

@@ -1,11 +1,13 @@
 //! Matching: which receive takes which message (MPI 5.0, section 3.5).
 //!
-//! A [`Matcher`] holds the posted receives and the unexpected messages of some contexts. Receives that name source and
-//! tag, and all messages, hang in buckets by (context, source, tag); receives with a wildcard hang in one list of their own.
-//! A message is matched with the older of the first fitting exact receive and the first fitting wildcard receive, so the
-//! order that the standard demands holds without walking receives that cannot fit.
+//! A [`Matcher`] holds the posted receives and the unexpected messages of some contexts. Receives
+//! that name source and tag, and all messages, hang in buckets by (context, source, tag); receives
+//! with a wildcard hang in one list of their own. A message is matched with the older of the first
+//! fitting exact receive and the first fitting wildcard receive, so the order that the standard
+//! demands holds without walking receives that cannot fit.
 //!
-//! Pure data: no locks, no requests, no transport. The payloads `P` (receive) and `U` (message) mean nothing here.
+//! Pure data: no locks, no requests, no transport. The payloads `P` (receive) and `U` (message)
+//! mean nothing here.
 
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL};
 
@@ -93,7 +95,8 @@ struct Node<T> {
     envelope: Envelope,
     /// Of a receive: how many were posted before it. Of a message: how many had arrived with it.
     age: u64,
-    /// Where it hangs, unless it hangs among the wildcards. Kept up to date by `Arena::hang_in_bucket`.
+    /// Where it hangs, unless it hangs among the wildcards. Kept up to date by
+    /// `Arena::hang_in_bucket`.
     bucket: u32,
     hooks: [Hook; 2],
     payload: Option<T>,
@@ -121,7 +124,8 @@ impl<T> Arena<T> {
     #[inline(always)]
     fn list(&mut self, bucket: usize) -> &mut List {
         debug_assert!(bucket < self.buckets.len());
-        // SAFETY: `bucket_of` answers below the number of buckets, and `grow` hangs every node anew.
+        // SAFETY: `bucket_of` answers below the number of buckets, and `grow` hangs every node
+        // anew.
         unsafe { self.buckets.get_unchecked_mut(bucket) }
     }
 
@@ -129,7 +133,8 @@ impl<T> Arena<T> {
     #[inline(always)]
     fn node(&self, index: u32) -> &Node<T> {
         debug_assert!((index as usize) < self.nodes.len());
-        // SAFETY: indices come from `add`, stand in lists and entries while the node is used, and nodes are never removed.
+        // SAFETY: indices come from `add`, stand in lists and entries while the node is used, and
+        // nodes are never removed.
         unsafe { self.nodes.get_unchecked(index as usize) }
     }
 
@@ -344,8 +349,8 @@ impl<P, U> Matcher<P, U> {
         nodes.filter_map(|node| Some((node.envelope, node.payload.as_ref()?)))
     }
 
-    /// Takes a receive back that has not been matched. `same` guards against an entry that was matched and given to
-    /// another receive meanwhile.
+    /// Takes a receive back that has not been matched. `same` guards against an entry that was
+    /// matched and given to another receive meanwhile.
     pub(crate) fn withdraw(&mut self, entry: Entry, same: impl Fn(&P) -> bool) -> Option<P> {
         let node = self.posted.nodes.get(entry.0 as usize)?;
         if !node.payload.as_ref().is_some_and(same) {
@@ -368,7 +373,7 @@ impl<P, U> Matcher<P, U> {
 
     /// Keeps a message that no receive was posted for.
     #[inline]
-    pub(crate) fn keep(&mut self, message: Envelope, payload: U) {
+    pub(crate) fn store(&mut self, message: Envelope, payload: U) {
         if self.unexpected.is_crowded() {
             self.unexpected.grow();
         }
@@ -385,8 +390,9 @@ impl<P, U> Matcher<P, U> {
         self.arrivals.expected + self.arrivals.unexpected
     }
 
-    /// Keeps a message that had been matched, in the place where it would be had it not: `arrived` messages had arrived with it.
-    pub(crate) fn keep_again(&mut self, message: Envelope, arrived: u64, payload: U) {
+    /// Keeps a message that had been matched, in the place where it would be had it not: `arrived`
+    /// messages had arrived with it.
+    pub(crate) fn store_again(&mut self, message: Envelope, arrived: u64, payload: U) {
         if self.unexpected.is_crowded() {
             self.unexpected.grow();
         }
@@ -402,13 +408,13 @@ impl<P, U> Matcher<P, U> {
     }
 
     /// How many messages had arrived with this one.
-    pub(crate) fn kept_at(&self, entry: Entry) -> u64 {
+    pub(crate) fn arrival_of(&self, entry: Entry) -> u64 {
         self.unexpected.node(entry.0).age
     }
 
     /// The oldest kept message that `receive` takes.
     #[inline]
-    pub(crate) fn find_kept(&self, receive: Envelope) -> Option<(Entry, Envelope, &U)> {
+    pub(crate) fn find_unexpected(&self, receive: Envelope) -> Option<(Entry, Envelope, &U)> {
         if self.arrival.head == NONE {
             return None;
         }
@@ -426,7 +432,7 @@ impl<P, U> Matcher<P, U> {
     }
 
     /// The oldest kept message for which `wanted` holds. Walks all.
-    pub(crate) fn find_kept_by(&self, wanted: impl Fn(&U) -> bool) -> Option<Entry> {
+    pub(crate) fn find_unexpected_by(&self, wanted: impl Fn(&U) -> bool) -> Option<Entry> {
         let index = self.unexpected.find(self.arrival.head, ORDER, |node| {
             node.payload.as_ref().is_some_and(&wanted)
         });
@@ -435,7 +441,7 @@ impl<P, U> Matcher<P, U> {
 
     /// Takes out a kept message found by this lock's holder.
     #[inline]
-    pub(crate) fn take_kept(&mut self, entry: Entry) -> U {
+    pub(crate) fn take_unexpected(&mut self, entry: Entry) -> U {
         self.unexpected.unhang_from_bucket(entry.0);
         let mut arrival = self.arrival;
         self.unexpected.unhang(&mut arrival, ORDER, entry.0);
@@ -465,7 +471,8 @@ mod tests {
         }
     }
 
-    /// The standard's rule, word for word: walk the receives in posting order, the messages in order of arrival.
+    /// The standard's rule, word for word: walk the receives in posting order, the messages in
+    /// order of arrival.
     #[derive(Default)]
     struct Oracle {
         posted: VecDeque<(Envelope, u32)>,
@@ -525,7 +532,7 @@ mod tests {
                         let found = matcher.match_posted(envelope);
                         match found {
                             Some(_) => taken.push((envelope, id, matcher.arrived())),
-                            None => matcher.keep(envelope, id),
+                            None => matcher.store(envelope, id),
                         }
                         assert_eq!(found, oracle.arrive(envelope, id), "seed {seed}");
                     }
@@ -536,7 +543,7 @@ mod tests {
                         let found = matcher.match_posted(envelope);
                         match found {
                             Some(_) => taken.push((envelope, id, arrived)),
-                            None => matcher.keep_again(envelope, arrived, id),
+                            None => matcher.store_again(envelope, arrived, id),
                         }
                         assert_eq!(found, oracle.arrive(envelope, id), "seed {seed}");
                     }
@@ -547,11 +554,11 @@ mod tests {
                         if random.below(4) == 0 {
                             envelope.tag = ANY_TAG;
                         }
-                        let found = matcher.find_kept(envelope);
+                        let found = matcher.find_unexpected(envelope);
                         let found = found.map(|(entry, message, _)| (entry, message));
                         let found = found.map(|(entry, message)| {
-                            let arrived = matcher.kept_at(entry);
-                            let id = matcher.take_kept(entry);
+                            let arrived = matcher.arrival_of(entry);
+                            let id = matcher.take_unexpected(entry);
                             taken.push((message, id, arrived));
                             (message, id)
                         });

@@ -1,8 +1,9 @@
 //! The engine: one process's share of a job.
 //!
-//! It owns the communicators, requests and matched messages, matches what arrives with what is posted, runs the protocols and
-//! drives the transports. Everything here is above transports (it sees links and ports) and below ABIs (it sees its own
-//! handles and returns `Result`s). System calls are in [`crate::sys`].
+//! It owns the communicators, requests and matched messages, matches what arrives with what is
+//! posted, runs the protocols and drives the transports. Everything here is above transports (it
+//! sees links and ports) and below ABIs (it sees its own handles and returns `Result`s). System
+//! calls are in [`crate::sys`].
 
 mod collectives;
 mod communicators;
@@ -84,7 +85,8 @@ impl Engine {
         self.job.size
     }
 
-    /// Lets go of what has ended and nobody waits for: a request that was freed, or a buffered message.
+    /// Lets go of what has ended and nobody waits for: a request that was freed, or a buffered
+    /// message.
     #[cold]
     fn make_room(&self) {
         while self.hear() {}

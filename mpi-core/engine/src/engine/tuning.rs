@@ -65,8 +65,8 @@ impl Engine {
     }
 
     /// Bytes of other processes' messages that wait here for a receive now.
-    pub(crate) fn kept_bytes(&self) -> u64 {
-        let kept = |peer: &Peer| peer.kept.load(Ordering::Relaxed) as u64;
+    pub(crate) fn unexpected_bytes(&self) -> u64 {
+        let kept = |peer: &Peer| peer.unexpected_bytes.load(Ordering::Relaxed) as u64;
         self.peers.known().map(kept).sum()
     }
 

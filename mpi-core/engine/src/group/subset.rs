@@ -22,15 +22,16 @@ impl Members {
         self.filtered(|process| other.rank_of(process).is_none())
     }
 
-    /// The members with these ranks, in this order (`MPI_Group_incl`). `MPI_ERR_RANK` when one is not a rank of the
-    /// group or is named twice.
+    /// The members with these ranks, in this order (`MPI_Group_incl`). `MPI_ERR_RANK` when one is
+    /// not a rank of the group or is named twice.
     pub fn incl(&self, ranks: &[i32]) -> Result<Members> {
         self.check_distinct(ranks)?;
         let included = ranks.iter().map(|&rank| self.process(rank as u32));
         Ok(self.alike(included.collect()))
     }
 
-    /// The members without those with these ranks (`MPI_Group_excl`). Errors as of [`Members::incl`].
+    /// The members without those with these ranks (`MPI_Group_excl`). Errors as of
+    /// [`Members::incl`].
     pub fn excl(&self, ranks: &[i32]) -> Result<Members> {
         let leaves = self.check_distinct(ranks)?;
         let stays = |rank: &u32| leaves.binary_search(&(*rank as i32)).is_err();
@@ -40,8 +41,9 @@ impl Members {
         Ok(self.alike(stayers.collect()))
     }
 
-    /// The members whose ranks the ranges (first, last, stride) name, in their order (`MPI_Group_range_incl`).
-    /// `MPI_ERR_ARG` for a stride of 0 or one that leads away from the last rank; otherwise as [`Members::incl`].
+    /// The members whose ranks the ranges (first, last, stride) name, in their order
+    /// (`MPI_Group_range_incl`). `MPI_ERR_ARG` for a stride of 0 or one that leads away from the
+    /// last rank; otherwise as [`Members::incl`].
     pub fn range_incl(&self, ranges: &[[i32; 3]]) -> Result<Members> {
         self.incl(&self.expand(ranges)?)
     }
@@ -61,7 +63,8 @@ impl Members {
         Members::new(processes).by_session(self.session().cloned())
     }
 
-    /// The ranks in ascending order, after a check that they are ranks of the group and none is named twice.
+    /// The ranks in ascending order, after a check that they are ranks of the group and none is
+    /// named twice.
     fn check_distinct(&self, ranks: &[i32]) -> Result<Vec<i32>> {
         for &rank in ranks {
             self.check(rank)?;
@@ -77,7 +80,8 @@ impl Members {
         }
     }
 
-    /// The ranks that ranges name. Refuses a range before it could name more ranks than the group has.
+    /// The ranks that ranges name. Refuses a range before it could name more ranks than the group
+    /// has.
     fn expand(&self, ranges: &[[i32; 3]]) -> Result<Vec<i32>> {
         let mut ranks = Vec::new();
         for &[first, last, stride] in ranges {

@@ -1,4 +1,5 @@
-//! `MPI_INFO_ENV` and `MPI_Info_create_env`: how this process was started (MPI 5.0, sections 10.5 and 11.2.1).
+//! `MPI_INFO_ENV` and `MPI_Info_create_env`: how this process was started (MPI 5.0, sections 10.5
+//! and 11.2.1).
 
 use std::ffi::OsString;
 use std::sync::PoisonError;
@@ -11,7 +12,8 @@ use crate::handle::Info;
 /// What the engine knows about how this process was started.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
-    /// The processes that were to be started with this process's program (`mpiexec -n 2 a : -n 3 b`: 2 for a); 0: not known.
+    /// The processes that were to be started with this process's program (`mpiexec -n 2 a : -n 3
+    /// b`: 2 for a); 0: not known.
     pub maxprocs: u32,
     /// Name of the host.
     pub host: String,
@@ -40,9 +42,10 @@ pub fn publish(environment: &Environment) {
     *ENV.write().unwrap_or_else(PoisonError::into_inner) = pairs;
 }
 
-/// Makes an info object with what a process knows by itself of what `MPI_INFO_ENV` holds (`MPI_Info_create_env`): the same
-/// whether it is made before initialisation, after it, or after finalisation. `arguments` are the program and its arguments;
-/// without any, those that the process was started with.
+/// Makes an info object with what a process knows by itself of what `MPI_INFO_ENV` holds
+/// (`MPI_Info_create_env`): the same whether it is made before initialisation, after it, or after
+/// finalisation. `arguments` are the program and its arguments; without any, those that the process
+/// was started with.
 pub fn create_env(arguments: impl IntoIterator<Item = OsString>) -> Result<Info> {
     let mut arguments = arguments.into_iter().peekable();
     insert(match arguments.peek() {
@@ -75,7 +78,8 @@ fn of_process(arguments: impl IntoIterator<Item = OsString>) -> Pairs {
     pairs
 }
 
-/// Adds a key unless there is nothing to say, or more than a value can hold: half a path would be a wrong one.
+/// Adds a key unless there is nothing to say, or more than a value can hold: half a path would be a
+/// wrong one.
 fn add(pairs: &mut Pairs, key: &str, value: &[u8]) {
     if !value.is_empty() && value.len() <= MAX_VALUE {
         pairs.push((key.as_bytes().into(), value.into()));

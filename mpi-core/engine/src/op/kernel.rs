@@ -1,8 +1,8 @@
 //! Loops: one per operation and representation, chosen once.
 //!
-//! A loop is written once, generic over the representation and the operation, and left to the compiler to vectorise;
-//! it is compiled for the base instruction set and, on x86-64, for AVX2 and AVX-512, from which the processor chooses at
-//! run time. Buffers need no alignment.
+//! A loop is written once, generic over the representation and the operation, and left to the
+//! compiler to vectorise; it is compiled for the base instruction set and, on x86-64, for AVX2 and
+//! AVX-512, from which the processor chooses at run time. Buffers need no alignment.
 
 use core::marker::PhantomData;
 use core::mem::offset_of;
@@ -36,7 +36,8 @@ impl Kernel {
     /// Computes `result = left OP right` for a number of numbers.
     ///
     /// # Safety
-    /// `left` and `right` are readable and `result` writable for `count` numbers; it overlaps neither.
+    /// `left` and `right` are readable and `result` writable for `count` numbers; it overlaps
+    /// neither.
     #[inline]
     pub(super) unsafe fn apart(
         self,
@@ -140,10 +141,12 @@ impl<T: Number> Combine<Complex<T>> for Product {
     }
 }
 
-/// The loop. `ONTO`: the result takes the place of the right operand, which the compiler should know.
+/// The loop. `ONTO`: the result takes the place of the right operand, which the compiler should
+/// know.
 ///
 /// # Safety
-/// `left` and `right` are readable and `result` writable for `count` values. `result` is `right` with `ONTO`; other buffers do not overlap.
+/// `left` and `right` are readable and `result` writable for `count` values. `result` is `right`
+/// with `ONTO`; other buffers do not overlap.
 #[inline(always)]
 unsafe fn each<T: Copy, C: Combine<T>, const ONTO: bool>(
     left: *const u8,
@@ -154,7 +157,8 @@ unsafe fn each<T: Copy, C: Combine<T>, const ONTO: bool>(
     let right = if ONTO { result.cast_const() } else { right };
     let (left, right, result) = (left.cast::<T>(), right.cast::<T>(), result.cast::<T>());
     for i in 0..count {
-        // SAFETY: value `i` lies within all buffers, which the caller vouches for; all bits are a value of `T`.
+        // SAFETY: value `i` lies within all buffers, which the caller vouches for; all bits are a
+        // value of `T`.
         unsafe {
             let combined = C::combine(left.add(i).read_unaligned(), right.add(i).read_unaligned());
             result.add(i).write_unaligned(combined);
@@ -351,7 +355,8 @@ pub(super) fn complex_product(part: Scalar) -> Option<Kernel> {
     }
 }
 
-/// A value and its index as they lie in memory. The gaps are the program's: they are neither read nor written.
+/// A value and its index as they lie in memory. The gaps are the program's: they are neither read
+/// nor written.
 #[repr(C)]
 struct Pair<V, I> {
     value: V,
@@ -381,7 +386,8 @@ impl<V: Number> Better<V> for Greatest {
     }
 }
 
-/// The loop over pairs: the better value with its index, of equal values the one with the smaller index.
+/// The loop over pairs: the better value with its index, of equal values the one with the smaller
+/// index.
 struct WithIndex<V, I, B>(PhantomData<(V, I, B)>);
 
 impl<V: Number, I: Number, B: Better<V>> WithIndex<V, I, B> {
@@ -397,7 +403,8 @@ impl<V: Number, I: Number, B: Better<V>> WithIndex<V, I, B> {
         let index = offset_of!(Pair<V, I>, index);
         for i in 0..count {
             let at = i * size_of::<Pair<V, I>>();
-            // SAFETY: pair `i` lies within all buffers, which the caller vouches for; all bits are values of `V`, `I`.
+            // SAFETY: pair `i` lies within all buffers, which the caller vouches for; all bits are
+            // values of `V`, `I`.
             unsafe {
                 let pair = |from: *const u8| {
                     let (value, index) = (from.add(at + value), from.add(at + index));

@@ -1,7 +1,7 @@
 //! Arithmetic on every representation that a predefined type has.
 //!
-//! Integers wrap. The formats that the language lacks are computed by the x87 (80 bits) and in software (16 and 128 bits:
-//! only Fortran's `REAL*2` and `REAL*16` have them here).
+//! Integers wrap. The formats that the language lacks are computed by the x87 (80 bits) and in
+//! software (16 and 128 bits: only Fortran's `REAL*2` and `REAL*16` have them here).
 
 use rustc_apfloat::Float;
 use rustc_apfloat::ieee::{Half, Quad};
@@ -120,8 +120,8 @@ mod x87 {
     macro_rules! arithmetic {
         ($left:expr, $right:expr, $instruction:literal) => {{
             let mut result = $left;
-            // SAFETY: reads 10 of the 16 bytes of both operands, writes 10 of the 16 bytes of the result, and leaves the
-            // register stack as empty as it was.
+            // SAFETY: reads 10 of the 16 bytes of both operands, writes 10 of the 16 bytes of the
+            // result, and leaves the register stack as empty as it was.
             unsafe {
                 asm!(
                     "fld tbyte ptr [{left}]",
@@ -158,7 +158,8 @@ mod x87 {
         #[inline(always)]
         fn is_less(self, other: F80) -> bool {
             let less: u8;
-            // SAFETY: reads 10 of the 16 bytes of both operands and leaves the register stack as empty as it was.
+            // SAFETY: reads 10 of the 16 bytes of both operands and leaves the register stack as
+            // empty as it was.
             unsafe {
                 asm!(
                     "fld tbyte ptr [{left}]",

@@ -1,4 +1,5 @@
-//! Every predefined operation on every predefined type, against an oracle that computes with wide integers.
+//! Every predefined operation on every predefined type, against an oracle that computes with wide
+//! integers.
 
 use rustc_apfloat::Float;
 use rustc_apfloat::ieee::{Half, Quad, X87DoubleExtended};
@@ -32,7 +33,8 @@ fn is_signed(scalar: Scalar) -> bool {
     matches!(scalar, I8 | I16 | I32 | I64 | I128)
 }
 
-/// The bytes of an integer that every floating-point format represents exactly, or of a wrapped integer.
+/// The bytes of an integer that every floating-point format represents exactly, or of a wrapped
+/// integer.
 fn encode(scalar: Scalar, value: i128) -> Vec<u8> {
     let mut bytes = match scalar {
         Scalar::F16 => Half::from_i128(value)
@@ -229,7 +231,8 @@ fn oracle(op: Op, element: Element, a: &[i128], b: &[i128]) -> Vec<i128> {
     }]
 }
 
-/// A number that the operation's result can represent exactly: floating-point formats get small ones.
+/// A number that the operation's result can represent exactly: floating-point formats get small
+/// ones.
 fn draw(random: &mut Random, op: Op, element: Element, scalar: Scalar) -> i128 {
     match (op, element) {
         (Op::LAND | Op::LOR | Op::LXOR, _) => random.below(3),

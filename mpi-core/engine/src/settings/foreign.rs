@@ -1,7 +1,8 @@
 //! What other implementations' variables say in Ferrite's words.
 //!
-//! Only those are here whose being ignored a user would notice: over what messages go, over which interfaces and ports. A
-//! variable that has no equivalent is answered with a sentence. `FERRITE_` variables come before all of these.
+//! Only those are here whose being ignored a user would notice: over what messages go, over which
+//! interfaces and ports. A variable that has no equivalent is answered with a sentence. `FERRITE_`
+//! variables come before all of these.
 
 use super::{REGISTRY, Setting};
 
@@ -20,8 +21,8 @@ use Meaning::{Anyway, Is, Unknown};
 /// A foreign variable, the setting that it is about, and what its values mean.
 type Foreign = (&'static str, &'static str, fn(&str) -> Meaning);
 
-/// Foreign variables, the setting they are about, and how their values are read; of those about one setting, the first that is set
-/// counts.
+/// Foreign variables, the setting they are about, and how their values are read; of those about one
+/// setting, the first that is set counts.
 const VARIABLES: &[Foreign] = &[
     ("I_MPI_FABRICS", "FERRITE_TRANSPORT", intel_fabrics),
     ("I_MPI_DEVICE", "FERRITE_TRANSPORT", intel_device),
@@ -47,8 +48,8 @@ pub(super) fn is_known(name: &str) -> bool {
     VARIABLES.iter().any(|(known, ..)| *known == name)
 }
 
-/// What foreign variables say about the settings that are left at their default: the number of a setting and its value, and a
-/// sentence about each variable that cannot be obeyed.
+/// What foreign variables say about the settings that are left at their default: the number of a
+/// setting and its value, and a sentence about each variable that cannot be obeyed.
 pub(super) fn read(
     variables: &[(String, String)],
     is_free: impl Fn(usize) -> bool,
@@ -69,7 +70,8 @@ pub(super) fn read(
             Is(own) if accepts(&REGISTRY[at], &own) => values.push((at, own)),
             Anyway => {}
             Is(_) | Unknown => told.push(format!(
-                "{name}={value} is another MPI's variable and has no effect here; say it with {setting} ({})",
+                "{name}={value} is another MPI's variable and has no effect here; say it with \
+                 {setting} ({})",
                 REGISTRY[at].accepts()
             )),
         }
@@ -134,7 +136,8 @@ fn open_mpi_btl(value: &str) -> Meaning {
     }
 }
 
-/// Ferrite does not use UCX, so only a list that cannot mean anything else is taken for a wish about MPI.
+/// Ferrite does not use UCX, so only a list that cannot mean anything else is taken for a wish
+/// about MPI.
 fn ucx(value: &str) -> Meaning {
     const SHM: &[&str] = &["sm", "shm", "mm", "posix", "sysv", "cma", "knem", "xpmem"];
     let names: Vec<&str> = value.split(',').map(str::trim).collect();

@@ -5,7 +5,8 @@ use core::time::Duration;
 use super::{Cma, Ports, Transports};
 use crate::collective::Thresholds;
 
-/// A type that a setting can have. What [`Value::to_text`] writes, [`Value::parse`] reads back as the same value.
+/// A type that a setting can have. What [`Value::to_text`] writes, [`Value::parse`] reads back as
+/// the same value.
 pub(super) trait Value: Sized {
     /// The value that `text` stands for, if it stands for any.
     fn parse(text: &str) -> Option<Self>;
@@ -96,7 +97,8 @@ impl Value for Ports {
 
     fn accepts() -> String {
         String::from(
-            "the first and the last port, for example 40000-40999, at least as many as there are ranks on a node",
+            "the first and the last port, for example 40000-40999, at least as many as there are \
+             ranks on a node",
         )
     }
 }
@@ -131,7 +133,8 @@ impl Value for Thresholds {
         let names: Vec<&str> = Thresholds::named().map(|(name, _)| name).collect();
         let names = names.join(", ");
         format!(
-            "a list of name=bytes, for example board_bcast=64k,allgather_ring=8k, of these names: {names}"
+            "a list of name=bytes, for example board_bcast=64k,allgather_ring=8k, of these names: \
+             {names}"
         )
     }
 }

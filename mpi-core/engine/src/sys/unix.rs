@@ -27,7 +27,8 @@ pub(crate) fn at_exit(function: extern "C" fn()) {
     unsafe extern "C" {
         safe fn atexit(function: extern "C" fn()) -> core::ffi::c_int;
     }
-    // It fails for want of memory only; the process then leaves its job without a word, which the launcher tells.
+    // It fails for want of memory only; the process then leaves its job without a word, which the
+    // launcher tells.
     let _ = atexit(function);
 }
 
@@ -44,8 +45,8 @@ pub(crate) fn allowed_processors() -> Vec<u32> {
     Vec::new()
 }
 
-/// The first of the processors that share a resource of this kind with a processor, as far as the system tells (Linux does, in
-/// `/sys/devices/system`).
+/// The first of the processors that share a resource of this kind with a processor, as far as the
+/// system tells (Linux does, in `/sys/devices/system`).
 pub(crate) fn first_beside(processor: u32, resource: Resource) -> Option<u32> {
     let cpu = PathBuf::from(format!("/sys/devices/system/cpu/cpu{processor}"));
     let first = |path: PathBuf| first_of(&fs::read_to_string(path).ok()?);
@@ -86,13 +87,15 @@ pub(crate) fn own_file() -> Option<String> {
     if unsafe { libc::dladdr(here as *const _, found.as_mut_ptr()) } == 0 {
         return None;
     }
-    // SAFETY: the call has succeeded, so it has filled in everything; the name is a string for as long as the file is loaded.
+    // SAFETY: the call has succeeded, so it has filled in everything; the name is a string for as
+    // long as the file is loaded.
     let name = unsafe { CStr::from_ptr(found.assume_init().dli_fname) };
     Some(name.to_string_lossy().into_owned())
 }
 
-/// How the name of the memory file begins that stands for an engine among the mappings of its process. It is the one place that
-/// all copies of this code see, however they were loaded, and that ends with the program that the process runs.
+/// How the name of the memory file begins that stands for an engine among the mappings of its
+/// process. It is the one place that all copies of this code see, however they were loaded, and
+/// that ends with the program that the process runs.
 #[cfg(target_os = "linux")]
 const MARK: &str = "ferrite-engine:";
 
@@ -110,7 +113,8 @@ pub(crate) fn marked_by() -> Option<String> {
     None
 }
 
-/// Marks this process as one that has an engine, from this file. Without a memory file there is no mark.
+/// Marks this process as one that has an engine, from this file. Without a memory file there is no
+/// mark.
 pub(crate) fn mark_process(file: &str) {
     #[cfg(target_os = "linux")]
     {
@@ -125,8 +129,8 @@ pub(crate) fn mark_process(file: &str) {
         else {
             return;
         };
-        // Empty and never touched: the name is all that is wanted, and a limit on the length of files does not matter.
-        // SAFETY: the system chooses the place, so no mapping is replaced.
+        // Empty and never touched: the name is all that is wanted, and a limit on the length of
+        // files does not matter. SAFETY: the system chooses the place, so no mapping is replaced.
         let _ = unsafe {
             mmap(
                 core::ptr::null_mut(),
@@ -152,8 +156,9 @@ pub(crate) fn count_threads() -> Option<usize> {
     None
 }
 
-/// The threads of this process that do nothing until another thread of it wakes them or ends, or that have ended themselves: number, and
-/// how often each has given up the processor. `None` where the system does not tell.
+/// The threads of this process that do nothing until another thread of it wakes them or ends, or
+/// that have ended themselves: number, and how often each has given up the processor. `None` where
+/// the system does not tell.
 pub(crate) fn parked_threads() -> Option<Vec<(u32, u64)>> {
     #[cfg(target_os = "linux")]
     {
@@ -184,7 +189,8 @@ pub(crate) fn parked_threads() -> Option<Vec<(u32, u64)>> {
     None
 }
 
-/// Whether this line of `/proc/PID/task/TID/syscall` is that of a wait at a futex without a time limit, of which no other process knows.
+/// Whether this line of `/proc/PID/task/TID/syscall` is that of a wait at a futex without a time
+/// limit, of which no other process knows.
 #[cfg(target_os = "linux")]
 fn waits_for_threads(call: &str) -> bool {
     let mut words = call.split_whitespace();

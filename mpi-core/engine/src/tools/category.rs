@@ -1,4 +1,5 @@
-//! Categories of variables and events (MPI 5.0, section 15.3.9). There are no others after the first call: the stamp is always 0.
+//! Categories of variables and events (MPI 5.0, section 15.3.9). There are no others after the
+//! first call: the stamp is always 0.
 
 use super::event::TYPES;
 use super::performance::VARIABLES;

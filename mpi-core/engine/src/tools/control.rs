@@ -1,7 +1,8 @@
 //! Control variables (MPI 5.0, section 15.3.6): the settings that the engine reads.
 //!
-//! Lengths and times are numbers (`MPI_UNSIGNED_LONG_LONG`; bytes, microseconds) and take effect at once. Whatever decides how the job is
-//! made is a text, as in the environment, and can be written until MPI is initialised for the first time.
+//! Lengths and times are numbers (`MPI_UNSIGNED_LONG_LONG`; bytes, microseconds) and take effect at
+//! once. Whatever decides how the job is made is a text, as in the environment, and can be written
+//! until MPI is initialised for the first time.
 
 use super::{Tools, Verbosity, error, index_of, tools};
 use ferrite_fabric::Transport;
@@ -120,8 +121,9 @@ pub fn read(handle: u32) -> Result<Value> {
     })
 }
 
-/// `MPI_T_cvar_write`. `MPI_T_ERR_INVALID` for a value that is not understood, `MPI_T_ERR_CVAR_SET_NOT_NOW` for a text once MPI was
-/// initialised. `networks` are those that the library is composed of.
+/// `MPI_T_cvar_write`. `MPI_T_ERR_INVALID` for a value that is not understood,
+/// `MPI_T_ERR_CVAR_SET_NOT_NOW` for a text once MPI was initialised. `networks` are those that the
+/// library is composed of.
 pub fn write(handle: u32, value: &Value, networks: &[&dyn Transport]) -> Result<()> {
     let tools = tools()?;
     let setting = setting_of(&tools, handle)?;

@@ -1,7 +1,9 @@
-//! Events (MPI 5.0, section 15.3.8): what happens inside the library, told to the functions of tools.
+//! Events (MPI 5.0, section 15.3.8): what happens inside the library, told to the functions of
+//! tools.
 //!
-//! Events are raised where the engine holds locks, so they wait in a queue until it holds none; then one thread at a time tells them, in
-//! their order. Events for which the queue has no room, or a registration no function that is safe enough, are dropped and counted.
+//! Events are raised where the engine holds locks, so they wait in a queue until it holds none;
+//! then one thread at a time tells them, in their order. Events for which the queue has no room, or
+//! a registration no function that is safe enough, are dropped and counted.
 
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -16,8 +18,8 @@ use crate::{Error, ErrorClass, Result};
 /// Events that wait for being told, at most.
 const ROOM: usize = 1024;
 
-/// What a function of a tool may be called from (`MPI_T_CB_REQUIRE_...`). Ordered: a function that is safe enough for one is safe enough
-/// for those before it.
+/// What a function of a tool may be called from (`MPI_T_CB_REQUIRE_...`). Ordered: a function that
+/// is safe enough for one is safe enough for those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Safety {
     /// It may do anything.
@@ -105,13 +107,15 @@ pub struct Type {
 pub static TYPES: [Type; 2] = [
     Type {
         name: "ferrite_unexpected_message",
-        description: "A point-to-point message arrived before its receive was posted. Elements: the sender's rank in MPI_COMM_WORLD, \
+        description: "A point-to-point message arrived before its receive was posted. Elements: \
+            the sender's rank in MPI_COMM_WORLD, \
                       the tag, the length in bytes.",
         elements: &[(Element::Int, 0), (Element::Int, 4), (Element::Long, 8)],
     },
     Type {
         name: "ferrite_peer_opened",
-        description: "A way to a process was opened. Elements: its rank in MPI_COMM_WORLD, whether the way is a network (1 or 0).",
+        description: "A way to a process was opened. Elements: its rank in MPI_COMM_WORLD, whether \
+            the way is a network (1 or 0).",
         elements: &[(Element::Int, 0), (Element::Int, 4)],
     },
 ];
@@ -263,8 +267,9 @@ pub(crate) fn queue(event: Event) -> bool {
     has_room
 }
 
-/// Tells tools what waits for that, from a thread that holds no lock and where functions must be as safe as `safety`. Returns how many
-/// events no longer wait; none if another thread tells them, or this very one in an outer call.
+/// Tells tools what waits for that, from a thread that holds no lock and where functions must be as
+/// safe as `safety`. Returns how many events no longer wait; none if another thread tells them, or
+/// this very one in an outer call.
 pub(crate) fn deliver(safety: Safety) -> u32 {
     let mut gone = 0;
     let mut now = events();
@@ -438,7 +443,8 @@ pub fn on_dropped(registration: u32, function: Option<Callback<DroppedFunction>>
     Ok(())
 }
 
-/// `MPI_T_event_handle_free`: `function` is called once no other function of the registration will be.
+/// `MPI_T_event_handle_free`: `function` is called once no other function of the registration will
+/// be.
 pub fn unregister(
     registration: u32,
     function: Option<Callback<EventFreeFunction>>,

@@ -1,7 +1,8 @@
 //! Performance variables (MPI 5.0, section 15.3.7): what the engine counts anyway.
 //!
-//! Counters are the engine's from its beginning; a handle shows what was added while it was started. Levels and states are those of the
-//! moment. All are 0 until MPI is initialised, but for the thread level, and stay after it is finalised.
+//! Counters are the engine's from its beginning; a handle shows what was added while it was
+//! started. Levels and states are those of the moment. All are 0 until MPI is initialised, but for
+//! the thread level, and stay after it is finalised.
 
 use std::collections::BTreeMap;
 
@@ -95,10 +96,11 @@ pub static VARIABLES: [Variable; 12] = [
     },
     Variable {
         name: "ferrite_unexpected_bytes",
-        description: "Memory that messages of other processes take now until their receive is posted, in bytes.",
+        description: "Memory that messages of other processes take now until their receive is \
+            posted, in bytes.",
         kind: Kind::Level,
         verbosity: Verbosity::UserBasic,
-        read: |engine| engine.kept_bytes(),
+        read: |engine| engine.unexpected_bytes(),
     },
     Variable {
         name: "ferrite_posted_queue",
@@ -267,7 +269,8 @@ pub fn close(session: u32, handle: u32) -> Result<()> {
     removed.map(|_| ()).ok_or_else(no_handle)
 }
 
-/// Does something to one counted variable of a session, or to all of them. `refusal`: what others answer if they are meant alone.
+/// Does something to one counted variable of a session, or to all of them. `refusal`: what others
+/// answer if they are meant alone.
 fn change(
     session: u32,
     handle: Option<u32>,

@@ -4,8 +4,9 @@ use core::cmp::Reverse;
 
 use crate::{Error, ErrorClass, Result};
 
-/// Fills in the dimensions that are 0 (`MPI_Dims_create`), so that the grid has `nodes` places and the new sizes are as close to each other as
-/// they can be: the difference of the largest and the smallest is as small as possible, and of equals the smallest as large as possible.
+/// Fills in the dimensions that are 0 (`MPI_Dims_create`), so that the grid has `nodes` places and
+/// the new sizes are as close to each other as they can be: the difference of the largest and the
+/// smallest is as small as possible, and of equals the smallest as large as possible.
 /// `MPI_ERR_DIMS` when that cannot be.
 pub fn dims_create(nodes: i32, dims: &mut [i32]) -> Result<()> {
     let wrong = |sentence| Err(Error::new(ErrorClass::DIMS, sentence));
@@ -64,7 +65,8 @@ impl Search {
         if missing == 0 {
             let last = self.chosen.last().copied();
             let difference = largest.zip(last).map_or(0, |(first, last)| first - last);
-            // Of equals the one with the largest smallest factor, then with the least sum, then with the largest factors first.
+            // Of equals the one with the largest smallest factor, then with the least sum, then
+            // with the largest factors first.
             let order = |all: &[i32]| {
                 let sum: i64 = all.iter().map(|factor| i64::from(*factor)).sum();
                 (all.first().copied(), Reverse(sum))
@@ -78,7 +80,8 @@ impl Search {
             }
             return;
         }
-        // The next factor is at least the root of what is left, which rounding must not miss, and the smallest is at most that.
+        // The next factor is at least the root of what is left, which rounding must not miss, and
+        // the smallest is at most that.
         let root = f64::from(product).powf(1.0 / missing as f64);
         let limit = self.chosen.last().copied().unwrap_or(product).min(product);
         if largest.is_some_and(|largest| largest - root as i32 - 1 > self.difference) {

@@ -68,9 +68,9 @@ pub(in crate::collective) trait Generator {
 
 /// An algorithm that can be chosen by what all ranks know of a call.
 ///
-/// All ranks have to choose the same, so [`Candidate::suits`] reads nothing of the shape that differs
-/// between them: neither `rank` nor `in_place`, and `count` and `width` apart from one another only
-/// for a reduction.
+/// All ranks have to choose the same, so [`Candidate::suits`] reads nothing of the shape that
+/// differs between them: neither `rank` nor `in_place`, and `count` and `width` apart from one
+/// another only for a reduction.
 pub(in crate::collective) trait Candidate: Generator + Sized {
     /// Whether the algorithm can do the call, and does it better than those below it in the table.
     /// The last one of a collective suits every call. Thresholds say from how many bytes on an

@@ -401,7 +401,8 @@ fn disagreement(shape: &Shape, member: u32, announced: u64) -> Error {
         return Error::new(class, sentence);
     }
     let sentence = format!(
-        "rank {member} takes part with {announced} bytes, this rank ({}) with {bytes}: counts and types must describe as much on all \
+        "rank {member} takes part with {announced} bytes, this rank ({}) with {bytes}: counts and \
+         types must describe as much on all \
          ranks",
         shape.rank
     );

@@ -331,7 +331,8 @@ impl<W: Watch> Turn<'_, W> {
             ErrorClass::COUNT
         };
         let sentence = format!(
-            "rank {} sends {sent} bytes to rank {}, which expects {}: the counts and types of both must describe as much",
+            "rank {} sends {sent} bytes to rank {}, which expects {}: the counts and types of both \
+             must describe as much",
             block.peer, self.shape.rank, block.bytes
         );
         Err(Error::new(class, sentence))

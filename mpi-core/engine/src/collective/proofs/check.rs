@@ -463,7 +463,8 @@ fn a_schedule_prints_its_operations() {
     };
     let schedule = select::flat(Collective::Allreduce, shape, &Thresholds::DEFAULT);
     let text = schedule.to_string();
-    let expected = "allreduce by recursive doubling: rank 1 of 2, root 0, 3 elements of 8 B, in order, 24 B of scratch
+    let expected = "allreduce by recursive doubling: rank 1 of 2, root 0, 3 elements of 8 B, in \
+        order, 24 B of scratch
   #1 copy input+0 to output+0, 24 B
   #2 send output+0, 24 B, to 0 after #1
   #3 recv scratch+0, 24 B, from 0

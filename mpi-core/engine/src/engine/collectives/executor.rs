@@ -437,7 +437,7 @@ impl Carrier for CommCarrier<'_> {
         body.buf = buffer.ptr.cast_mut();
         body.len = buffer.len;
         body.process = route.process(self.peer(peer));
-        if self.engine.send_whole(&mut body) {
+        if self.engine.send_at_once(&mut body) {
             return Ok(None);
         }
         let request = self.engine.add_request(self.comm, || body)?;
@@ -563,7 +563,8 @@ fn too_short(status: &Status, wanted: i64) -> Error {
     Error::new(
         ErrorClass::TRUNCATE,
         format!(
-            "rank {} has sent {} bytes where {wanted} were to come: the ranks' counts do not agree, or one has failed",
+            "rank {} has sent {} bytes where {wanted} were to come: the ranks' counts do not \
+             agree, or one has failed",
             status.source, status.bytes
         ),
     )

@@ -1,5 +1,5 @@
-//! The room for buffered messages, and what goes by it (MPI 5.0, section 3.6). Messages are sent by it in
-//! [`crate::engine::point_to_point`].
+//! The room for buffered messages, and what goes by it (MPI 5.0, section 3.6). Messages are sent by
+//! it in [`crate::engine::point_to_point`].
 
 use core::fmt;
 use std::collections::VecDeque;
@@ -9,15 +9,16 @@ use crate::handle::Request;
 use crate::sync::{Class, ClassLock};
 use crate::{Error, ErrorClass, Result};
 
-/// What a message is taken to need beyond its data, in bytes: the smallest `MPI_BSEND_OVERHEAD` of the binary interfaces, so
-/// that a program of any of them has room for as many messages as it asked for.
+/// What a message is taken to need beyond its data, in bytes: the smallest `MPI_BSEND_OVERHEAD` of
+/// the binary interfaces, so that a program of any of them has room for as many messages as it
+/// asked for.
 pub const BSEND_OVERHEAD: usize = 96;
 
 /// The address that stands for automatic buffering: `MPI_BUFFER_AUTOMATIC`.
 pub const BUFFER_AUTOMATIC: usize = 2;
 
-/// The buffer of the process, of a communicator or of a session, and what goes by it. Flushes and groups that refer to it keep
-/// it when its object goes.
+/// The buffer of the process, of a communicator or of a session, and what goes by it. Flushes and
+/// groups that refer to it keep it when its object goes.
 #[derive(Clone)]
 pub(crate) struct SharedBuffers(Arc<ClassLock<Buffers>>);
 
@@ -71,8 +72,9 @@ impl SharedBuffers {
         Ok(())
     }
 
-    /// Gives the program's memory back if no message is under way. In one step, so that the next buffer begins without messages.
-    /// `None`: messages are under way. `MPI_ERR_BUFFER`: nothing is attached.
+    /// Gives the program's memory back if no message is under way. In one step, so that the next
+    /// buffer begins without messages. `None`: messages are under way. `MPI_ERR_BUFFER`: nothing is
+    /// attached.
     pub(in crate::engine) fn detach(&self) -> Option<Result<Attached>> {
         let mut buffers = self.0.lock();
         let none = || Error::new(ErrorClass::BUFFER, "no buffer is attached");
@@ -92,8 +94,8 @@ impl SharedBuffers {
         first.is_none_or(|message| message.number > number)
     }
 
-    /// Takes room for a message, and returns its number. `None` without a buffer. To look and to take is one step, so that the
-    /// messages of several threads never take more than there is.
+    /// Takes room for a message, and returns its number. `None` without a buffer. To look and to
+    /// take is one step, so that the messages of several threads never take more than there is.
     pub(in crate::engine) fn take(&self, process: u32, len: usize) -> Option<Result<u64>> {
         let mut buffers = self.0.lock();
         let room = buffers.attached?.size;
@@ -116,7 +118,7 @@ impl SharedBuffers {
     /// Gives the room of a message back that was never handed to its link.
     pub(in crate::engine) fn give_back(&self, number: u64) {
         let mut buffers = self.0.lock();
-        if let Ok(at) = buffers.place(number)
+        if let Ok(at) = buffers.index(number)
             && let Some(message) = buffers.under_way.remove(at)
         {
             buffers.used -= message.cost;
@@ -126,7 +128,7 @@ impl SharedBuffers {
     /// Says which request sends a message. It stays until [`SharedBuffers::reap`] returns it.
     pub(in crate::engine) fn set_request(&self, number: u64, request: Request) {
         let mut buffers = self.0.lock();
-        if let Ok(at) = buffers.place(number) {
+        if let Ok(at) = buffers.index(number) {
             buffers.under_way[at].request = Some(request);
         }
     }
@@ -164,7 +166,7 @@ impl fmt::Debug for SharedBuffers {
 }
 
 impl Buffers {
-    fn place(&self, number: u64) -> core::result::Result<usize, usize> {
+    fn index(&self, number: u64) -> core::result::Result<usize, usize> {
         self.under_way
             .binary_search_by_key(&number, |message| message.number)
     }
@@ -175,7 +177,8 @@ fn no_room(len: usize, room: usize, used: usize) -> Error {
     Error::new(
         ErrorClass::BUFFER,
         format!(
-            "the message of {len} bytes (and {BSEND_OVERHEAD} of overhead) does not fit into the attached buffer of {room} bytes, of \
+            "the message of {len} bytes (and {BSEND_OVERHEAD} of overhead) does not fit into the \
+             attached buffer of {room} bytes, of \
              which {used} are in use"
         ),
     )

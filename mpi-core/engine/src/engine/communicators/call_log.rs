@@ -1,10 +1,12 @@
 //! What a process calls, and has called last, on one communicator: its collective calls by number.
 //!
-//! All members make the same collective calls in the same order, so a call's number is the same for all of them. Nobody
-//! looks at these notes while things go well. A process that has waited for long asks the other members for theirs
-//! ([`crate::engine::progress::watchdog`]); what they answer may refute a call, which then ends with an error instead of waiting for ever.
+//! All members make the same collective calls in the same order, so a call's number is the same for
+//! all of them. Nobody looks at these notes while things go well. A process that has waited for
+//! long asks the other members for theirs ([`crate::engine::progress::watchdog`]); what they answer
+//! may refute a call, which then ends with an error instead of waiting for ever.
 //!
-//! Only what cannot be so in a right program refutes a call: a member that is merely late has made no call of that number.
+//! Only what cannot be so in a right program refutes a call: a member that is merely late has made
+//! no call of that number.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::Arc;
@@ -40,14 +42,16 @@ pub(crate) struct Arguments {
     pub(in crate::engine) commutative: bool,
 }
 
-/// For how many rounds of asking nothing may have moved in a process until others take it for one that waits.
+/// For how many rounds of asking nothing may have moved in a process until others take it for one
+/// that waits.
 const QUIET: u32 = 2;
 
 /// A length that need not be the others'.
 const ANY: u64 = u64::MAX;
 
 impl Arguments {
-    /// Of a call of this shape. Between the groups of an intercommunicator roots and lengths may differ.
+    /// Of a call of this shape. Between the groups of an intercommunicator roots and lengths may
+    /// differ.
     #[inline]
     pub(crate) fn new(function: Function, shape: &Shape, is_across: bool) -> Arguments {
         let reduces = function.reduces() && !is_across;
@@ -162,13 +166,15 @@ struct Persistent {
 enum Hopeless {
     /// It has ended the call.
     Ended,
-    /// It has waited for long, all of its threads at rest, and told so when this process had asked so often.
+    /// It has waited for long, all of its threads at rest, and told so when this process had asked
+    /// so often.
     Rests(u32),
     /// It has waited for long, but has threads that may do anything.
     Waits(u32),
 }
 
-/// A call under way: number, how often it was started (0 for one that is not persistent), and arguments.
+/// A call under way: number, how often it was started (0 for one that is not persistent), and
+/// arguments.
 pub(in crate::engine) type UnderWay = (u32, u32, Arguments);
 
 /// What others have told of a call under way.
@@ -181,12 +187,13 @@ struct WithoutHope {
     is_doubted: bool,
 }
 
-/// What is seldom looked at: persistent calls, and what others have told of calls that are under way here.
+/// What is seldom looked at: persistent calls, and what others have told of calls that are under
+/// way here.
 #[derive(Default)]
 struct Told {
     persistent: Vec<Persistent>,
-    /// Calls of which others are no hope: they have ended them as often, or nothing has moved in them since this process asked for the last
-    /// time but one.
+    /// Calls of which others are no hope: they have ended them as often, or nothing has moved in
+    /// them since this process asked for the last time but one.
     hopeless: Vec<WithoutHope>,
     refuted: Vec<(u32, ErrorClass, String)>,
 }
@@ -210,14 +217,16 @@ impl Calls {
         &self.recent[number as usize % RECENT]
     }
 
-    /// Takes note of a call that begins, and returns its number. Calls of one communicator are made one after the other.
+    /// Takes note of a call that begins, and returns its number. Calls of one communicator are made
+    /// one after the other.
     #[inline]
     pub(in crate::engine) fn begin(&self, arguments: &Arguments) -> u32 {
         // Relaxed: only this thread counts.
         let number = self.last.load(Ordering::Relaxed).wrapping_add(1).max(1);
         let note = self.note(number);
         note.head.store(0, Ordering::Relaxed);
-        // Partner: the acquire fence in `read`. Whoever reads what follows sees that the note is being written.
+        // Partner: the acquire fence in `read`. Whoever reads what follows sees that the note is
+        // being written.
         fence(Ordering::Release);
         let root_and_width = u64::from(arguments.root) << 32 | u64::from(arguments.width);
         note.root_and_width.store(root_and_width, Ordering::Relaxed);
@@ -239,7 +248,8 @@ impl Calls {
     #[inline]
     pub(in crate::engine) fn end(&self, number: u32) {
         let note = self.note(number);
-        // Relaxed: whoever has called since has done so in this thread, or after it was told by this thread.
+        // Relaxed: whoever has called since has done so in this thread, or after it was told by
+        // this thread.
         let head = note.head.load(Ordering::Relaxed);
         if (head >> 32) as u32 == number {
             // Release: whoever is told that the call has ended may rely on what it has sent.
@@ -334,8 +344,8 @@ impl Calls {
         Some((arguments, head & UNDER_WAY != 0))
     }
 
-    /// How far the call of a number is; of a persistent one, that was started so often. What is known of one that was not started so often
-    /// yet are its arguments.
+    /// How far the call of a number is; of a persistent one, that was started so often. What is
+    /// known of one that was not started so often yet are its arguments.
     pub(in crate::engine) fn stage(&self, number: u32, started: u32) -> Stage {
         if let Some(call) = self
             .told
@@ -357,7 +367,8 @@ impl Calls {
         match self.read(number) {
             Some((arguments, true)) => Stage::UnderWay(arguments),
             Some((arguments, false)) => Stage::Ended(Some(arguments)),
-            // Without nonblocking calls under way only the last one can be. Acquire: partner is the release in `end_later`.
+            // Without nonblocking calls under way only the last one can be. Acquire: partner is the
+            // release in `end_later`.
             None if number < last && self.later.load(Ordering::Acquire) == 0 => Stage::Ended(None),
             None => Stage::Forgotten,
         }
@@ -442,8 +453,8 @@ impl Calls {
         }
     }
 
-    /// A member, `process`, tells how far it is with a call that is under way in this process, `own`, which has asked so often; and for how
-    /// many rounds of asking nothing has moved there.
+    /// A member, `process`, tells how far it is with a call that is under way in this process,
+    /// `own`, which has asked so often; and for how many rounds of asking nothing has moved there.
     pub(in crate::engine) fn told(
         &self,
         (number, started): (u32, u32),
@@ -466,7 +477,8 @@ impl Calls {
         {
             let in_full = matches!(class, ErrorClass::TYPE | ErrorClass::OP);
             let sentence = format!(
-                "the members do not agree about collective call {number} of the communicator: here, on {}, it is {}, on {} {}",
+                "the members do not agree about collective call {number} of the communicator: \
+                 here, on {}, it is {}, on {} {}",
                 self.name_of(own),
                 ours.describe(in_full),
                 self.name_of(process),
@@ -498,9 +510,10 @@ impl Calls {
         hopeless.extend(why.map(|why| (process, why)));
     }
 
-    /// Refutes a call for which nobody will do anything any more. This process has waited for it so long that it has asked for so many
-    /// `rounds` without anything that has moved since, and for the `asked`th time at all. Where only threads outside the library may do
-    /// something yet, returns a sentence that says so, once.
+    /// Refutes a call for which nobody will do anything any more. This process has waited for it so
+    /// long that it has asked for so many `rounds` without anything that has moved since, and for
+    /// the `asked`th time at all. Where only threads outside the library may do something yet,
+    /// returns a sentence that says so, once.
     pub(in crate::engine) fn give_up(
         &self,
         (number, started, ours): UnderWay,
@@ -537,14 +550,18 @@ impl Calls {
         let (call, own) = (ours.describe(false), self.name_of(own));
         if !is_certain {
             return Some(format!(
-                "collective call {number} of the communicator, {call}, waits on {own}, and all other members have ended it, or wait in it as \
-                 well. Unless a thread of theirs or of this process that does not wait in MPI now goes on with it, it never ends, as counts, \
+                "collective call {number} of the communicator, {call}, waits on {own}, and all \
+                 other members have ended it, or wait in it as \
+                 well. Unless a thread of theirs or of this process that does not wait in MPI now \
+                 goes on with it, it never ends, as counts, \
                  types or neighbours of some members do not agree with those of others"
             ));
         }
         let sentence = format!(
-            "collective call {number} of the communicator, {call}, waits on {own} for what nobody sends or receives: all other members have \
-             ended it, or wait in it as well. Counts, types or neighbours of some members do not agree with those of others"
+            "collective call {number} of the communicator, {call}, waits on {own} for what nobody \
+             sends or receives: all other members have \
+             ended it, or wait in it as well. Counts, types or neighbours of some members do not \
+             agree with those of others"
         );
         self.refute(number, ErrorClass::COUNT, sentence);
         None

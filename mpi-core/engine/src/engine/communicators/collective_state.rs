@@ -1,4 +1,5 @@
-//! What a communicator has for its collective operations: the number of the next one, the log of calls, a board.
+//! What a communicator has for its collective operations: the number of the next one, the log of
+//! calls, a board.
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,7 +10,8 @@ use super::call_log::Calls;
 use super::communicator::CommData;
 use crate::collective::Nodes;
 
-/// The bit in which the numbers of persistent collective operations differ from those of others, which come around again sooner or later.
+/// The bit in which the numbers of persistent collective operations differ from those of others,
+/// which come around again sooner or later.
 const PERSISTENT: i32 = 1 << 30;
 
 /// The state of a communicator's collective operations.
@@ -18,10 +20,11 @@ pub(super) struct CollectiveState {
     sequence: AtomicI32,
     /// The calls made last.
     calls: Arc<Calls>,
-    /// Where the members of this node work together, if they are several and there was room. Set before the first operation that
-    /// may use it.
+    /// Where the members of this node work together, if they are several and there was room. Set
+    /// before the first operation that may use it.
     board: OnceLock<Board>,
-    /// Where the members are, if they are on several nodes and some share one. Known from the first question on.
+    /// Where the members are, if they are on several nodes and some share one. Known from the first
+    /// question on.
     nodes: OnceLock<Option<Arc<Nodes>>>,
     /// The next turn of the board.
     turn: AtomicU64,
@@ -72,7 +75,8 @@ impl CommData {
         self.collectives.board.get()
     }
 
-    /// Where the members are; `node_of` is the node of each process of the job. `None` where it makes no difference.
+    /// Where the members are; `node_of` is the node of each process of the job. `None` where it
+    /// makes no difference.
     pub(crate) fn nodes(&self, node_of: &[u32]) -> Option<&Arc<Nodes>> {
         if node_of.is_empty() {
             return None;
@@ -97,12 +101,14 @@ impl CommData {
         debug_assert!(set.is_ok(), "a communicator gets one board");
     }
 
-    /// The first of as many turns of the board for the next collective operation, the same on every member.
+    /// The first of as many turns of the board for the next collective operation, the same on every
+    /// member.
     pub(crate) fn next_turns(&self, turns: u64) -> u64 {
         self.collectives.turn.fetch_add(turns, Ordering::Relaxed)
     }
 
-    /// Notes whether a call on the board has a root. Returns whether the one before had one. Relaxed: calls come one after the other.
+    /// Notes whether a call on the board has a root. Returns whether the one before had one.
+    /// Relaxed: calls come one after the other.
     #[inline]
     pub(crate) fn replace_rooted(&self, rooted: bool) -> bool {
         let before = self.collectives.rooted.load(Ordering::Relaxed);

@@ -1,4 +1,5 @@
-//! Communicators: what a communicator is, and the questions that can be asked of it (MPI 5.0, sections 7.4 and 7.8).
+//! Communicators: what a communicator is, and the questions that can be asked of it (MPI 5.0,
+//! sections 7.4 and 7.8).
 
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -72,10 +73,12 @@ impl Route {
     }
 }
 
-/// A communicator. It outlives its handle: whatever is under way in it keeps it (see [`Engine::comm_free`]).
+/// A communicator. It outlives its handle: whatever is under way in it keeps it (see
+/// [`Engine::comm_free`]).
 pub struct CommData {
     route: Route,
-    /// Its handle; the null one until it has one, and when it was freed. Relaxed: the program orders making, use and freeing.
+    /// Its handle; the null one until it has one, and when it was freed. Relaxed: the program
+    /// orders making, use and freeing.
     handle: AtomicU32,
     size: i32,
     /// How many ranks messages can go to: in an intercommunicator those of the remote group.
@@ -102,15 +105,16 @@ pub(in crate::engine) struct Inter {
     pub(in crate::engine) local: Arc<Members>,
     /// A communicator of that group, for what its members have to agree on. It has no handle.
     pub(in crate::engine) within: Arc<CommData>,
-    /// Whether the local group is the one whose rank 0 composes contexts: the other side says the opposite.
+    /// Whether the local group is the one whose rank 0 composes contexts: the other side says the
+    /// opposite.
     pub(in crate::engine) is_low: bool,
 }
 
 /// A hint: key and value.
 type Hint = (&'static str, bool);
 
-/// The hints of communicators (MPI 5.0, section 7.4.4). They are assertions, which nothing is made of yet; all are false until
-/// they are set.
+/// The hints of communicators (MPI 5.0, section 7.4.4). They are assertions, which nothing is made
+/// of yet; all are false until they are set.
 const HINTS: [&str; 4] = [
     "mpi_assert_no_any_tag",
     "mpi_assert_no_any_source",
@@ -156,7 +160,8 @@ impl CommData {
         }
     }
 
-    /// An intercommunicator of these groups. Its local group's hidden communicator has the context after its own.
+    /// An intercommunicator of these groups. Its local group's hidden communicator has the context
+    /// after its own.
     pub(in crate::engine) fn across(
         context: u64,
         own: u32,
@@ -183,7 +188,8 @@ impl CommData {
         self.route.context
     }
 
-    /// Sets the context of a communicator that nobody has a handle of yet; in an intercommunicator also that of the hidden one.
+    /// Sets the context of a communicator that nobody has a handle of yet; in an intercommunicator
+    /// also that of the hidden one.
     pub(in crate::engine) fn set_context(&mut self, context: u64) {
         self.route.context = context;
         if let Some(inter) = &mut self.inter {
@@ -220,7 +226,8 @@ impl CommData {
         self.size
     }
 
-    /// Number of processes that messages can go to: [`CommData::size`], but in an intercommunicator the size of the remote group.
+    /// Number of processes that messages can go to: [`CommData::size`], but in an intercommunicator
+    /// the size of the remote group.
     #[inline]
     pub fn peers(&self) -> i32 {
         self.peers
@@ -232,7 +239,8 @@ impl CommData {
         self.inter.is_some()
     }
 
-    /// Whether this process's group is the one whose rank 0 composes contexts, in an intercommunicator.
+    /// Whether this process's group is the one whose rank 0 composes contexts, in an
+    /// intercommunicator.
     pub(crate) fn as_origin(&self) -> Option<bool> {
         self.inter.as_ref().map(|inter| inter.is_low)
     }
@@ -272,7 +280,8 @@ impl CommData {
         debug_assert!(set.is_ok(), "a communicator gets one topology");
     }
 
-    /// Takes over the hints that are known. `MPI_ERR_INFO_VALUE` for one that is neither true nor false.
+    /// Takes over the hints that are known. `MPI_ERR_INFO_VALUE` for one that is neither true nor
+    /// false.
     pub(in crate::engine) fn set_hints(&self, info: Info) -> Result<()> {
         if info == Info::NULL {
             return Ok(());
@@ -324,7 +333,8 @@ impl fmt::Debug for CommData {
     }
 }
 
-/// Composes contexts. Two processes never compose the same one, nor does one process twice. Bit 62 is free in all of them.
+/// Composes contexts. Two processes never compose the same one, nor does one process twice. Bit 62
+/// is free in all of them.
 pub(in crate::engine) struct Contexts {
     identity: u32,
     next: AtomicU32,
@@ -346,7 +356,8 @@ impl Contexts {
         self.compose_some(1)
     }
 
-    /// A context for an intercommunicator, which its groups' own communicators have the next one of: see [`Contexts::after`].
+    /// A context for an intercommunicator, which its groups' own communicators have the next one
+    /// of: see [`Contexts::after`].
     pub(in crate::engine) fn compose_pair(&self) -> Result<u64> {
         self.compose_some(2)
     }
@@ -361,7 +372,8 @@ impl Contexts {
         if number >= (u32::MAX >> 1) - 1 {
             return Err(Error::new(
                 ErrorClass::OTHER,
-                "this process has led the making of 2,147,483,647 communicators, the most there can be",
+                "this process has led the making of 2,147,483,647 communicators, the most there \
+                 can be",
             ));
         }
         Ok(COMPOSED | u64::from(self.identity) << 32 | u64::from(number) << 1)
@@ -390,7 +402,7 @@ impl Engine {
     #[cold]
     fn other_comm(&self, comm: Comm) -> Result<&Arc<CommData>> {
         if comm == Comm::SELF {
-            return Ok(&self.comms.own);
+            return Ok(&self.comms.itself);
         }
         let what = if comm == Comm::NULL {
             "the communicator is MPI_COMM_NULL".to_owned()

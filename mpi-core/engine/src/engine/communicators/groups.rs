@@ -1,4 +1,5 @@
-//! Groups by handle (MPI 5.0, section 7.3). What a group is and how groups are combined: [`crate::group`].
+//! Groups by handle (MPI 5.0, section 7.3). What a group is and how groups are combined:
+//! [`crate::group`].
 
 use std::sync::Arc;
 

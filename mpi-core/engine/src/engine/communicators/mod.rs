@@ -1,5 +1,6 @@
 //! Communicators and groups as objects: members, contexts, boards, names, and the log of their
-//! collective calls (MPI 5.0, chapter 7). How they are made and freed stands in [`super::constructors`].
+//! collective calls (MPI 5.0, chapter 7). How they are made and freed stands in
+//! [`super::constructors`].
 
 mod bsend_buffers;
 mod call_log;
@@ -27,7 +28,7 @@ use crate::slab::Slab;
 /// Communicators, groups and sessions, by handle.
 pub(in crate::engine) struct Communicators {
     world: Arc<CommData>,
-    own: Arc<CommData>,
+    itself: Arc<CommData>,
     /// All but the predefined ones.
     table: Slab<Arc<CommData>>,
     groups: Slab<Group>,
@@ -36,7 +37,8 @@ pub(in crate::engine) struct Communicators {
 }
 
 impl Communicators {
-    /// Those that every process has. `own` is this process, and `salt` a number that all processes of a job share.
+    /// Those that every process has. `own` is this process, and `salt` a number that all processes
+    /// of a job share.
     pub(in crate::engine) fn new(world: Group, alone: Group, own: u32, salt: u32) -> Communicators {
         let predefined = |context, members, handle, name| {
             let made = CommData::new(context, own, members, name);
@@ -45,7 +47,7 @@ impl Communicators {
         };
         Communicators {
             world: predefined(Contexts::WORLD, world, Comm::WORLD, "MPI_COMM_WORLD"),
-            own: predefined(Contexts::OWN, alone, Comm::SELF, "MPI_COMM_SELF"),
+            itself: predefined(Contexts::OWN, alone, Comm::SELF, "MPI_COMM_SELF"),
             table: Slab::new(HandleKind::Comm),
             groups: Slab::new(HandleKind::Group),
             sessions: Slab::new(HandleKind::Session),
@@ -59,8 +61,8 @@ impl Communicators {
     }
 
     /// `MPI_COMM_SELF`
-    pub(in crate::engine) fn own(&self) -> &Arc<CommData> {
-        &self.own
+    pub(in crate::engine) fn itself(&self) -> &Arc<CommData> {
+        &self.itself
     }
 
     /// The others, by handle.

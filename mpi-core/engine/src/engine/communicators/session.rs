@@ -1,5 +1,5 @@
-//! Sessions as objects, and the process sets that they know (MPI 5.0, sections 7.4.2 and 11.3). How they begin and end stands
-//! in [`crate::engine::life`].
+//! Sessions as objects, and the process sets that they know (MPI 5.0, sections 7.4.2 and 11.3). How
+//! they begin and end stands in [`crate::engine::life`].
 
 use super::bsend_buffers::SharedBuffers;
 use crate::engine::Engine;

@@ -1,7 +1,8 @@
 //! Making communicators, and freeing them (MPI 5.0, sections 7.4.2 and 7.4.3).
 //!
-//! The context of a new communicator is composed by the process that will be its rank 0; the others learn it with what
-//! they have to exchange anyway. So no context is ever agreed upon by trial, and none is used twice.
+//! The context of a new communicator is composed by the process that will be its rank 0; the others
+//! learn it with what they have to exchange anyway. So no context is ever agreed upon by trial, and
+//! none is used twice.
 
 use std::sync::Arc;
 
@@ -15,7 +16,8 @@ use crate::handle::{Comm, Errhandler, Group, Info, Request};
 use crate::status::UNDEFINED;
 use crate::{Error, ErrorClass, Result};
 
-/// What every member tells the others in a split: color, key, and the context to use should it become rank 0.
+/// What every member tells the others in a split: color, key, and the context to use should it
+/// become rank 0.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct Vote {
     pub(in crate::engine) color: i32,
@@ -94,7 +96,8 @@ impl Engine {
         self.add_comm(context, members, parent)
     }
 
-    /// `MPI_Comm_dup` but for the attributes, which the caller copies: same members, another context. Collective.
+    /// `MPI_Comm_dup` but for the attributes, which the caller copies: same members, another
+    /// context. Collective.
     pub fn comm_dup(&self, comm: Comm) -> Result<Comm> {
         let parent = self.comm(comm)?;
         if parent.is_inter() {
@@ -116,8 +119,8 @@ impl Engine {
         Ok(made)
     }
 
-    /// `MPI_Comm_create`: the members of a group, who all give the same one; [`Comm::NULL`] for the others, whose groups have other members.
-    /// Collective over `comm`.
+    /// `MPI_Comm_create`: the members of a group, who all give the same one; [`Comm::NULL`] for the
+    /// others, whose groups have other members. Collective over `comm`.
     pub fn comm_create(&self, comm: Comm, group: Group) -> Result<Comm> {
         let members = self.group(group)?;
         let parent = self.comm(comm)?;
@@ -135,8 +138,8 @@ impl Engine {
         self.create_among(parent, members, tag)
     }
 
-    /// `MPI_Comm_create_group`: as [`Engine::comm_create`], but called by the members of the group only. `tag` tells apart what threads do at
-    /// the same time.
+    /// `MPI_Comm_create_group`: as [`Engine::comm_create`], but called by the members of the group
+    /// only. `tag` tells apart what threads do at the same time.
     pub fn comm_create_group(&self, comm: Comm, group: Group, tag: i32) -> Result<Comm> {
         let members = self.group(group)?;
         let parent = self.comm(comm)?;
@@ -166,8 +169,8 @@ impl Engine {
         self.add_comm(u64::from_le_bytes(context), members, parent)
     }
 
-    /// `MPI_Comm_idup`: the handle is valid once the request is done. Such a communicator has no board: agreeing on one would have to wait.
-    /// Attributes are copied now. Collective.
+    /// `MPI_Comm_idup`: the handle is valid once the request is done. Such a communicator has no
+    /// board: agreeing on one would have to wait. Attributes are copied now. Collective.
     pub fn comm_idup(&self, comm: Comm, info: Info) -> Result<(Comm, Request)> {
         let parent = self.comm(comm)?;
         let made = self.blank_duplicate(parent);
@@ -208,7 +211,8 @@ impl Engine {
             made.set_handle(Comm(handle));
             let made = Arc::new(made);
             engine.comms.table().fill(handle, made.clone());
-            // Not before: whoever sets an error handler looks into one place and then into the other.
+            // Not before: whoever sets an error handler looks into one place and then into the
+            // other.
             if let Some(chosen) = engine.born(Comm(handle)) {
                 made.errhandler.set(chosen);
             }
@@ -221,14 +225,16 @@ impl Engine {
         Ok((Comm(handle), request))
     }
 
-    /// Strikes a communicator from the list of those that are still to be made. Returns the error handler that it shall have.
+    /// Strikes a communicator from the list of those that are still to be made. Returns the error
+    /// handler that it shall have.
     fn born(&self, comm: Comm) -> Option<Attached> {
         let mut unborn = self.constructors.unborn.lock();
         let at = unborn.iter().position(|(other, _)| *other == comm)?;
         unborn.swap_remove(at).1
     }
 
-    /// `MPI_Comm_set_errhandler`, also of a communicator that `MPI_Comm_idup` has named and is still to make.
+    /// `MPI_Comm_set_errhandler`, also of a communicator that `MPI_Comm_idup` has named and is
+    /// still to make.
     pub fn comm_set_errhandler(&self, comm: Comm, errhandler: Errhandler) -> Result<()> {
         let attached = Attached::new(errhandler, Owner::Comm)?;
         let mut unborn = self.constructors.unborn.lock();
@@ -254,8 +260,9 @@ impl Engine {
         Ok(made)
     }
 
-    /// Gives the members of a new communicator that are on one node a board, if they are several and there is one, and room for it in the
-    /// address space of each. Collective over the new communicator.
+    /// Gives the members of a new communicator that are on one node a board, if they are several
+    /// and there is one, and room for it in the address space of each. Collective over the new
+    /// communicator.
     pub(in crate::engine) fn agree_on_board(&self, data: &CommData) -> Result<()> {
         let members = match data.nodes(&self.job.nodes) {
             Some(nodes) => {
@@ -266,12 +273,14 @@ impl Engine {
             None => data.members().clone(),
         };
         let size = members.size();
-        // Both in any case: members on other nodes may need the second, and the next call has the same on all.
+        // Both in any case: members on other nodes may need the second, and the next call has the
+        // same on all.
         let (tag, if_asked) = (data.next_sequence(), data.next_sequence());
         let processes = || (0..size).map(|rank| members.process(rank));
         let shm = self.transports.memory();
         let shm = shm.filter(|shm| processes().all(|process| shm.is_local(process)));
-        // Where nodes make no difference, those who share memory with everybody talk of it: all members or none.
+        // Where nodes make no difference, those who share memory with everybody talk of it: all
+        // members or none.
         if size < 2 || shm.is_none() && size as i32 == data.size() {
             return Ok(());
         }
@@ -312,7 +321,8 @@ impl Engine {
             Error::new(
                 ErrorClass::INTERN,
                 format!(
-                    "the board {id} that rank {first} of the job took in shared memory cannot be opened"
+                    "the board {id} that rank {first} of the job took in shared memory cannot be \
+                     opened"
                 ),
             )
         })?;
@@ -346,13 +356,14 @@ impl Engine {
         })
     }
 
-    /// `MPI_Comm_free` but for the attributes, which the caller deletes first: the handle becomes stale at once; messages
-    /// under way arrive all the same.
+    /// `MPI_Comm_free` but for the attributes, which the caller deletes first: the handle becomes
+    /// stale at once; messages under way arrive all the same.
     pub fn comm_free(&self, comm: &mut Comm) -> Result<()> {
         if *comm == Comm::WORLD || *comm == Comm::SELF {
             return Err(Error::new(
                 ErrorClass::COMM,
-                "a predefined communicator cannot be freed; MPI_Comm_disconnect and MPI_Comm_free are for others",
+                "a predefined communicator cannot be freed; MPI_Comm_disconnect and MPI_Comm_free \
+                 are for others",
             ));
         }
         self.buffer_flush_of(&self.comm(*comm)?.buffers.clone());
@@ -364,7 +375,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Puts a new communicator in the slab; it inherits the parent's error handler. Collective over the new communicator.
+    /// Puts a new communicator in the slab; it inherits the parent's error handler. Collective over
+    /// the new communicator.
     pub(in crate::engine) fn add_comm(
         &self,
         context: u64,
@@ -417,7 +429,8 @@ impl Engine {
 /// Told in the place of a board: there is none.
 const NO_BOARD: u32 = u32::MAX - 1;
 
-/// Set in the tags that members of a group, or leaders, use among themselves; no other tag is negative.
+/// Set in the tags that members of a group, or leaders, use among themselves; no other tag is
+/// negative.
 pub(in crate::engine) const GROUP_TAGS: i32 = i32::MIN;
 
 /// For what is not defined between two groups.
@@ -426,7 +439,8 @@ pub(crate) fn check_intra(comm: &CommData) -> Result<()> {
         false => Ok(()),
         true => Err(Error::new(
             ErrorClass::COMM,
-            "the communicator is an intercommunicator; this call is for one group: MPI_Intercomm_merge makes one of two",
+            "the communicator is an intercommunicator; this call is for one group: \
+             MPI_Intercomm_merge makes one of two",
         )),
     }
 }

@@ -1,17 +1,18 @@
 //! Communicators that outlive their handles.
 //!
-//! What is under way in a communicator goes on when its handle is freed: with the same members, the same context and the same
-//! error handler (MPI 5.0, section 7.4.3). So whatever outlasts a call refers to the communicator itself, never to its handle,
-//! which may soon be another's.
+//! What is under way in a communicator goes on when its handle is freed: with the same members, the
+//! same context and the same error handler (MPI 5.0, section 7.4.3). So whatever outlasts a call
+//! refers to the communicator itself, never to its handle, which may soon be another's.
 //!
-//! A request, of which every message has one, has its communicator by address and counts nothing. Everything else that outlasts a call (a
-//! matched message, an error on its way to the program) has a reference that counts. In return, a freed communicator stays on a list, and
-//! whenever one is freed the list is gone through: a communicator stays while something has a reference, or any request in the slab its
-//! address.
+//! A request, of which every message has one, has its communicator by address and counts nothing.
+//! Everything else that outlasts a call (a matched message, an error on its way to the program) has
+//! a reference that counts. In return, a freed communicator stays on a list, and whenever one is
+//! freed the list is gone through: a communicator stays while something has a reference, or any
+//! request in the slab its address.
 //!
-//! A request comes to a freed communicator only by way of what keeps that: another request in the slab, or a matched message,
-//! which gives its reference up after its receive is in the slab. So references are looked at before requests: what neither has
-//! then, nobody will.
+//! A request comes to a freed communicator only by way of what keeps that: another request in the
+//! slab, or a matched message, which gives its reference up after its receive is in the slab. So
+//! references are looked at before requests: what neither has then, nobody will.
 
 use core::sync::atomic::{Ordering, fence};
 use std::collections::HashSet;
@@ -38,7 +39,8 @@ impl Engine {
         let (unshared, mut still): (Vec<_>, Vec<_>) = freed
             .into_iter()
             .partition(|comm| Arc::strong_count(comm) == 1);
-        // Pairs with the release of whoever gave the last reference up: what it has put into the slab before is seen below.
+        // Pairs with the release of whoever gave the last reference up: what it has put into the
+        // slab before is seen below.
         fence(Ordering::Acquire);
         let mut needed = HashSet::new();
         if !unshared.is_empty() {
@@ -54,8 +56,9 @@ impl Engine {
         self.constructors.freed.lock().append(&mut still);
     }
 
-    /// Runs `f` with a handle of a communicator, for an error handler of the program. A freed one has a handle again for as long as that
-    /// takes, so that the program may ask it for its name or its size.
+    /// Runs `f` with a handle of a communicator, for an error handler of the program. A freed one
+    /// has a handle again for as long as that takes, so that the program may ask it for its name or
+    /// its size.
     pub fn with_handle<T>(&self, comm: &Arc<CommData>, f: impl FnOnce(Comm) -> T) -> T {
         if comm.handle() != Comm::NULL {
             return f(comm.handle());

@@ -1,8 +1,10 @@
-//! Intercommunicators: two groups, the members of each of which talk to those of the other (MPI 5.0, section 7.6).
+//! Intercommunicators: two groups, the members of each of which talk to those of the other (MPI
+//! 5.0, section 7.6).
 //!
-//! Ranks that messages name are the remote group's, the rank of this process is its place in the local one. Both groups use one
-//! context, as no process is in both. What the members of a group have to agree on among themselves goes over a hidden
-//! communicator of their own; what the groups have to agree on, their ranks 0 tell each other.
+//! Ranks that messages name are the remote group's, the rank of this process is its place in the
+//! local one. Both groups use one context, as no process is in both. What the members of a group
+//! have to agree on among themselves goes over a hidden communicator of their own; what the groups
+//! have to agree on, their ranks 0 tell each other.
 
 use std::sync::Arc;
 
@@ -25,16 +27,17 @@ struct Found {
     remote: Vec<u32>,
 }
 
-/// What a leader tells the other members of its group: a number of 8 bytes each for context, lowness and size; size 0 says that
-/// there will be no intercommunicator.
+/// What a leader tells the other members of its group: a number of 8 bytes each for context,
+/// lowness and size; size 0 says that there will be no intercommunicator.
 const HEAD: usize = 24;
 
 /// Apart from the tags of `MPI_Comm_create_group`.
 const LEADER_TAGS: i32 = GROUP_TAGS | 1 << 30;
 
 impl Engine {
-    /// `MPI_Intercomm_create`: an intercommunicator of the members of `local_comm` and of those of the communicator that the process with
-    /// rank `remote_leader` in `peer_comm` leads. The last three arguments count at the local leader only. Collective over both groups.
+    /// `MPI_Intercomm_create`: an intercommunicator of the members of `local_comm` and of those of
+    /// the communicator that the process with rank `remote_leader` in `peer_comm` leads. The last
+    /// three arguments count at the local leader only. Collective over both groups.
     pub fn intercomm_create(
         &self,
         local_comm: Comm,
@@ -67,7 +70,8 @@ impl Engine {
             return Err(Error::new(
                 ErrorClass::OTHER,
                 format!(
-                    "rank {local_leader}, the leader of this group, could not agree with the leader of the other"
+                    "rank {local_leader}, the leader of this group, could not agree with the \
+                     leader of the other"
                 ),
             ));
         }
@@ -226,8 +230,8 @@ impl Engine {
         self.add_intercomm(context, local, remote, inter.is_low, parent)
     }
 
-    /// `MPI_Intercomm_merge`: a communicator of all members of both groups. The group whose members say `high` comes behind the other.
-    /// Collective over both groups.
+    /// `MPI_Intercomm_merge`: a communicator of all members of both groups. The group whose members
+    /// say `high` comes behind the other. Collective over both groups.
     pub fn intercomm_merge(&self, comm: Comm, high: bool) -> Result<Comm> {
         let parent = self.comm(comm)?;
         let inter = expect_inter(parent)?;

@@ -22,7 +22,8 @@ use crate::sync::{Class, ClassLock};
 pub(in crate::engine) struct Constructors {
     /// Those that were freed while something was under way in them.
     freed: ClassLock<Vec<Arc<CommData>>>,
-    /// Those that have a name and are still to be made, with an error handler that they shall have then.
+    /// Those that have a name and are still to be made, with an error handler that they shall have
+    /// then.
     unborn: ClassLock<Vec<(Comm, Option<Attached>)>>,
 }
 

@@ -1,10 +1,10 @@
 //! Splitting a communicator by what its members share (MPI 5.0, section 7.4.2).
 //!
-//! Where a process is follows from what its launcher says of the job, not from the transport of its messages: ranks of one node can share
-//! memory whatever they send by.
+//! Where a process is follows from what its launcher says of the job, not from the transport of its
+//! messages: ranks of one node can share memory whatever they send by.
 //!
-//! Members may ask for nothing (`MPI_UNDEFINED`) where others ask for something, and do not know what. So all make the same
-//! exchange, in which each tells all that any kind of split asks for.
+//! Members may ask for nothing (`MPI_UNDEFINED`) where others ask for something, and do not know
+//! what. So all make the same exchange, in which each tells all that any kind of split asks for.
 
 use std::sync::Arc;
 
@@ -25,7 +25,8 @@ const NODE: &str = "mpi_shared_memory";
 pub enum SplitType {
     /// The memory of a node.
     Node,
-    /// The largest thing that not all of the communicator's members share. Its name is told in this info object, unless that is null.
+    /// The largest thing that not all of the communicator's members share. Its name is told in this
+    /// info object, unless that is null.
     Part(Info),
     /// An instance of a resource of a node.
     Resource(Resource),
@@ -38,7 +39,8 @@ pub enum SplitType {
 }
 
 impl SplitType {
-    /// What the names of a resource or a process set say. What is not known splits into nothing, by the standard.
+    /// What the names of a resource or a process set say. What is not known splits into nothing, by
+    /// the standard.
     pub fn guided(resource: Option<&[u8]>, pset: Option<&[u8]>) -> SplitType {
         let text = |bytes| core::str::from_utf8(bytes).ok();
         if let Some(name) = resource.and_then(text) {
@@ -112,7 +114,8 @@ impl Ballot {
 }
 
 impl Engine {
-    /// `MPI_Comm_split_type`: the members that share what `kind` names; [`Comm::NULL`] where that is nothing. Collective.
+    /// `MPI_Comm_split_type`: the members that share what `kind` names; [`Comm::NULL`] where that
+    /// is nothing. Collective.
     pub fn comm_split_type(&self, comm: Comm, kind: SplitType, key: i32) -> Result<Comm> {
         let parent = self.comm(comm)?;
         if parent.is_inter() {

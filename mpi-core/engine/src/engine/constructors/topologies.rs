@@ -1,4 +1,5 @@
-//! Communicators with a topology (MPI 5.0, sections 8.5 and 8.6). What a topology is: [`crate::topology`].
+//! Communicators with a topology (MPI 5.0, sections 8.5 and 8.6). What a topology is:
+//! [`crate::topology`].
 
 use super::construct::check_intra;
 use crate::engine::Engine;
@@ -13,7 +14,8 @@ use crate::{Error, ErrorClass, Result};
 pub type Edge = (i32, i32, i32);
 
 impl Engine {
-    /// A communicator of the first `size` members with a topology; [`Comm::NULL`] for the others. Collective.
+    /// A communicator of the first `size` members with a topology; [`Comm::NULL`] for the others.
+    /// Collective.
     fn with_topology(&self, comm: Comm, size: i32, topology: Topology) -> Result<Comm> {
         let rank = self.comm(comm)?.rank();
         let color = if rank < size { 0 } else { UNDEFINED };
@@ -24,7 +26,8 @@ impl Engine {
         Ok(made)
     }
 
-    /// `MPI_Cart_create`: a grid of the first members in row-major order. Ranks keep their order. Collective.
+    /// `MPI_Cart_create`: a grid of the first members in row-major order. Ranks keep their order.
+    /// Collective.
     pub fn cart_create(&self, comm: Comm, sizes: &[i32], periods: &[bool]) -> Result<Comm> {
         let c = self.comm(comm)?;
         check_intra(c)?;
@@ -32,7 +35,8 @@ impl Engine {
         self.with_topology(comm, cart.size(), Topology::Cart(cart))
     }
 
-    /// `MPI_Graph_create`: a graph of the first members, known to all. Ranks keep their order. Collective.
+    /// `MPI_Graph_create`: a graph of the first members, known to all. Ranks keep their order.
+    /// Collective.
     pub fn graph_create(&self, comm: Comm, index: &[i32], edges: &[i32]) -> Result<Comm> {
         let c = self.comm(comm)?;
         check_intra(c)?;
@@ -40,7 +44,8 @@ impl Engine {
         self.with_topology(comm, index.len() as i32, Topology::Graph(graph))
     }
 
-    /// `MPI_Cart_sub`: for each part of a grid in which the dimensions vary that `remain`, a communicator. Collective.
+    /// `MPI_Cart_sub`: for each part of a grid in which the dimensions vary that `remain`, a
+    /// communicator. Collective.
     pub fn cart_sub(&self, comm: Comm, remain: &[bool]) -> Result<Comm> {
         let rank = self.comm(comm)?.rank();
         let (part, which, place) = self.cart(comm)?.part(rank, remain);
@@ -49,7 +54,8 @@ impl Engine {
         Ok(made)
     }
 
-    /// `MPI_Dist_graph_create_adjacent`: every member gives its own edges. Ranks keep their order. Collective.
+    /// `MPI_Dist_graph_create_adjacent`: every member gives its own edges. Ranks keep their order.
+    /// Collective.
     pub fn dist_graph_create_adjacent(&self, comm: Comm, own: Adjacent) -> Result<Comm> {
         let c = self.comm(comm)?;
         check_intra(c)?;
@@ -58,7 +64,8 @@ impl Engine {
         self.with_topology(comm, c.size(), Topology::Adjacent(own))
     }
 
-    /// `MPI_Dist_graph_create`: every member gives any edges, with weights if all are. Ranks keep their order. Collective.
+    /// `MPI_Dist_graph_create`: every member gives any edges, with weights if all are. Ranks keep
+    /// their order. Collective.
     pub fn dist_graph_create(&self, comm: Comm, given: &[Edge], weighted: bool) -> Result<Comm> {
         let c = self.comm(comm)?;
         check_intra(c)?;
@@ -78,7 +85,8 @@ impl Engine {
         self.with_topology(comm, c.size(), Topology::Adjacent(own))
     }
 
-    /// Sends edges to the members that `to` names, and returns those that came, in the order of their givers. Collective.
+    /// Sends edges to the members that `to` names, and returns those that came, in the order of
+    /// their givers. Collective.
     fn deal_out(&self, comm: Comm, edges: &[Edge], to: fn(&Edge) -> i32) -> Result<Vec<Edge>> {
         const WORDS: usize = 3;
         let size = self.comm(comm)?.size() as usize;
@@ -140,7 +148,8 @@ impl Engine {
         }
     }
 
-    /// This member's edges in the distributed graph of a communicator. `MPI_ERR_TOPOLOGY` when it has none.
+    /// This member's edges in the distributed graph of a communicator. `MPI_ERR_TOPOLOGY` when it
+    /// has none.
     pub fn adjacent(&self, comm: Comm) -> Result<&Adjacent> {
         match self.topology(comm)? {
             Some(Topology::Adjacent(own)) => Ok(own),

@@ -24,8 +24,8 @@ use crate::slab::Slab;
 use crate::{Error, ErrorClass, Result};
 
 impl Engine {
-    /// Joins the job that `discover` found. Ranks that share no memory reach each other over the first of `transports` that is
-    /// allowed and works for both.
+    /// Joins the job that `discover` found. Ranks that share no memory reach each other over the
+    /// first of `transports` that is allowed and works for both.
     pub(in crate::engine) fn join(
         level: ThreadLevel,
         transports: &[&dyn Transport],
@@ -151,7 +151,8 @@ fn bed(shm: Option<&Attachment>, networks: &[Joined]) -> Bed {
     }
 }
 
-/// This process's part in shared memory and in networks, as far as its job has processes for them and the settings allow.
+/// This process's part in shared memory and in networks, as far as its job has processes for them
+/// and the settings allow.
 type Parts = (Option<Attachment>, Vec<Joined>);
 
 fn join(
@@ -195,8 +196,8 @@ fn join(
     Ok((shm, networks))
 }
 
-/// Attaches to the memory of the node. `None`: its ranks have agreed to go without, so that each is like one that is alone. What speed
-/// would want is said by the first of them.
+/// Attaches to the memory of the node. `None`: its ranks have agreed to go without, so that each is
+/// like one that is alone. What speed would want is said by the first of them.
 fn attach(job: &mut Job, config: &ShmConfig) -> core::result::Result<Option<Attachment>, String> {
     let attached = ferrite_shm::attach(job, config);
     let speaks = job.local.first() == Some(&job.rank);
@@ -265,7 +266,8 @@ fn open(
             .map(|transport| transport.name())
             .collect();
         return Err(format!(
-            "FERRITE_TRANSPORT allows only {}, but rank {} and rank {far} share no memory: allow one of {}",
+            "FERRITE_TRANSPORT allows only {}, but rank {} and rank {far} share no memory: allow \
+             one of {}",
             settings.transport.names().join(","),
             job.rank,
             names.join(", ")

@@ -1,9 +1,10 @@
 //! From the first initialisation to the last finalisation (MPI 5.0, sections 11.2 and 11.3).
 //!
-//! What belongs to the process (its place in the job, memory shared with others, connections) is made with the first instance
-//! of MPI, be it the world or a session, and kept, so that sessions may come and go. Connections are closed, and the launcher
-//! is told, by an `MPI_Finalize` that leaves no session: whatever happens to the process later disturbs nobody. A program of
-//! sessions alone may always make another one, so for it that happens when it exits.
+//! What belongs to the process (its place in the job, memory shared with others, connections) is
+//! made with the first instance of MPI, be it the world or a session, and kept, so that sessions
+//! may come and go. Connections are closed, and the launcher is told, by an `MPI_Finalize` that
+//! leaves no session: whatever happens to the process later disturbs nobody. A program of sessions
+//! alone may always make another one, so for it that happens when it exits.
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -109,7 +110,8 @@ impl Life {
         if self.is_closed {
             return Err(Error::new(
                 ErrorClass::OTHER,
-                "MPI_Finalize has closed this process's connections: initialise a session before it, and finalise it later",
+                "MPI_Finalize has closed this process's connections: initialise a session before \
+                 it, and finalise it later",
             ));
         }
         let (engine, is_new) = match self.engine {
@@ -126,8 +128,8 @@ impl Life {
             || engine.settings.progress_thread
             || tools::any_thread();
         if threaded || !self.has_instances() {
-            // SAFETY: without an instance no other thread may call MPI before this call returns; with one, none does yet unless
-            // the library is threaded already.
+            // SAFETY: without an instance no other thread may call MPI before this call returns;
+            // with one, none does yet unless the library is threaded already.
             unsafe { set_threaded(threaded) };
         }
         if is_new {
@@ -149,8 +151,8 @@ impl Life {
             self.close(engine);
         }
         ENGINE.store(core::ptr::null_mut(), Ordering::Release);
-        // SAFETY: a program calls nothing that needs the engine without an instance; what remains legal uses static state,
-        // which any thread may use at any time.
+        // SAFETY: a program calls nothing that needs the engine without an instance; what remains
+        // legal uses static state, which any thread may use at any time.
         unsafe { set_threaded(true) };
         if for_good {
             engine.bootstrap.finalized();
@@ -166,14 +168,16 @@ impl Life {
     }
 }
 
-/// Two libraries of ours, or a library and a program of the Rust API, may be in one process. Only one of them can be a member
-/// of the job; without a launcher each would be a job of its own, and nobody would notice.
+/// Two libraries of ours, or a library and a program of the Rust API, may be in one process. Only
+/// one of them can be a member of the job; without a launcher each would be a job of its own, and
+/// nobody would notice.
 fn refuse_a_second(own: &str) -> Result<()> {
     let Some(other) = sys::marked_by() else {
         return Ok(());
     };
     let sentence = format!(
-        "{other} has initialised MPI in this process, and {own} is a second engine, with ranks, messages and handles of its own: see that the \
+        "{other} has initialised MPI in this process, and {own} is a second engine, with ranks, \
+         messages and handles of its own: see that the \
          program, what it is linked with and what it loads use the same one"
     );
     Err(Error::new(ErrorClass::OTHER, sentence))
@@ -181,7 +185,8 @@ fn refuse_a_second(own: &str) -> Result<()> {
 
 /// Takes leave of the job when the process exits, if it has ended all its sessions.
 extern "C" fn at_exit() {
-    // Taken where a process exits in the middle of joining a job: then there is nothing to take leave of.
+    // Taken where a process exits in the middle of joining a job: then there is nothing to take
+    // leave of.
     let Ok(mut life) = LIFE.try_lock() else {
         return;
     };
@@ -195,8 +200,8 @@ extern "C" fn at_exit() {
 }
 
 impl Engine {
-    /// `MPI_Init_thread`: makes this process a member of the job that `discover` found. Ranks that share no memory reach each
-    /// other over the first of `transports` that is allowed and works.
+    /// `MPI_Init_thread`: makes this process a member of the job that `discover` found. Ranks that
+    /// share no memory reach each other over the first of `transports` that is allowed and works.
     pub fn init(
         level: ThreadLevel,
         transports: &[&dyn Transport],
@@ -261,19 +266,21 @@ impl Engine {
         });
     }
 
-    /// `MPI_Finalize`: waits until all have come here and everything sent has left, then ends the world. Collective. Processes that have
-    /// ended without calling it are not waited for.
+    /// `MPI_Finalize`: waits until all have come here and everything sent has left, then ends the
+    /// world. Collective. Processes that have ended without calling it are not waited for.
     pub fn finalize(&'static self) -> Result<()> {
         self.finalize_with(|| ())
     }
 
-    /// [`Engine::finalize`], with something to do when all have come and communication is still possible: nobody starts any
-    /// more, so what is pending then, but for what is on its way, stays so.
+    /// [`Engine::finalize`], with something to do when all have come and communication is still
+    /// possible: nobody starts any more, so what is pending then, but for what is on its way, stays
+    /// so.
     pub fn finalize_with(&'static self, last: impl FnOnce()) -> Result<()> {
         if PHASE.load(Ordering::Acquire) != RUNNING {
             return Err(Error::new(
                 ErrorClass::OTHER,
-                "MPI was not initialised by MPI_Init, or was finalized already; MPI_Session_finalize ends a session",
+                "MPI was not initialised by MPI_Init, or was finalized already; \
+                 MPI_Session_finalize ends a session",
             ));
         }
         self.flush_predefined_buffers();
@@ -290,9 +297,9 @@ impl Engine {
         Ok(())
     }
 
-    /// After finalisation: threads of this process that still wait to receive or to probe get an error. For any others a
-    /// sentence says that they wait for ever. An ABI whose threads may not be told, as a program's end is near, does not call
-    /// this.
+    /// After finalisation: threads of this process that still wait to receive or to probe get an
+    /// error. For any others a sentence says that they wait for ever. An ABI whose threads may not
+    /// be told, as a program's end is near, does not call this.
     pub fn release(&self) {
         self.progress.waiting().release();
     }

@@ -1,7 +1,8 @@
 //! Sessions: MPI without a world (MPI 5.0, sections 7.4.2, 7.6.2 and 11.3).
 //!
-//! A session finds processes in named sets, and makes communicators of groups of them. What the members of such a group have to
-//! agree on goes over the context of all processes, by tags of their own, which come from the program's string.
+//! A session finds processes in named sets, and makes communicators of groups of them. What the
+//! members of such a group have to agree on goes over the context of all processes, by tags of
+//! their own, which come from the program's string.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -27,7 +28,8 @@ const LEVELS: [(&str, ThreadLevel); 4] = [
     ("MPI_THREAD_MULTIPLE", ThreadLevel::Multiple),
 ];
 
-/// The thread level that an info object asks for; the lowest where it asks for none. `MPI_ERR_INFO_VALUE` for one that there is not.
+/// The thread level that an info object asks for; the lowest where it asks for none.
+/// `MPI_ERR_INFO_VALUE` for one that there is not.
 fn wanted_level(hints: Info) -> Result<ThreadLevel> {
     if hints == Info::NULL {
         return Ok(ThreadLevel::Single);
@@ -40,7 +42,8 @@ fn wanted_level(hints: Info) -> Result<ThreadLevel> {
         (None, Some(value)) => Err(Error::new(
             ErrorClass::INFO_VALUE,
             format!(
-                "thread_level is {:?}; it is MPI_THREAD_SINGLE, _FUNNELED, _SERIALIZED or _MULTIPLE",
+                "thread_level is {:?}; it is MPI_THREAD_SINGLE, _FUNNELED, _SERIALIZED or \
+                 _MULTIPLE",
                 String::from_utf8_lossy(value)
             ),
         )),
@@ -83,7 +86,8 @@ impl Engine {
             })
     }
 
-    /// `MPI_Session_finalize`: ends a session, once everything sent has left. MPI may be initialised again after the last one.
+    /// `MPI_Session_finalize`: ends a session, once everything sent has left. MPI may be
+    /// initialised again after the last one.
     pub fn session_finalize(&'static self, session: &mut Session) -> Result<()> {
         self.buffer_flush_of(&self.session(*session)?.buffers.clone());
         drop(self.comms.sessions().remove(session.0));
@@ -120,7 +124,7 @@ impl Engine {
     fn members_of(&self, pset: &str) -> Result<crate::group::Group> {
         match pset_named(pset) {
             Some(Pset::World) => Ok(self.comms.world().members().clone()),
-            Some(Pset::Own) => Ok(self.comms.own().members().clone()),
+            Some(Pset::Own) => Ok(self.comms.itself().members().clone()),
             None => Err(Error::new(
                 ErrorClass::ARG,
                 format!(
@@ -131,8 +135,8 @@ impl Engine {
         }
     }
 
-    /// `MPI_Comm_create_from_group`: a communicator of the members of a group, who all give the same one and the same string.
-    /// [`Comm::NULL`] for the empty group. Collective over the group.
+    /// `MPI_Comm_create_from_group`: a communicator of the members of a group, who all give the
+    /// same one and the same string. [`Comm::NULL`] for the empty group. Collective over the group.
     pub fn comm_create_from_group(
         &self,
         group: Group,
@@ -151,8 +155,9 @@ impl Engine {
         self.furnish(made, hints, attached)
     }
 
-    /// `MPI_Comm_get_attr`, as [`crate::attribute::Attributes::get`]. The predefined attributes belong to the world: a communicator that comes
-    /// from a session has `MPI_TAG_UB` alone (MPI 5.0, section 9.1.2).
+    /// `MPI_Comm_get_attr`, as [`crate::attribute::Attributes::get`]. The predefined attributes
+    /// belong to the world: a communicator that comes from a session has `MPI_TAG_UB` alone (MPI
+    /// 5.0, section 9.1.2).
     pub fn comm_get_attr(&self, comm: Comm, keyval: Keyval) -> Result<Option<usize>> {
         let data = self.comm(comm)?;
         let of_world = keyval.is_predefined() && keyval != Keyval::TAG_UB;
@@ -162,7 +167,8 @@ impl Engine {
         data.attributes.get(keyval)
     }
 
-    /// Gives a communicator that was just made its hints and its error handler; it goes if the hints are not valid.
+    /// Gives a communicator that was just made its hints and its error handler; it goes if the
+    /// hints are not valid.
     fn furnish(&self, mut made: Comm, hints: Info, attached: Attached) -> Result<Comm> {
         let data = self.comm(made)?;
         if let Err(error) = data.set_hints(hints) {
@@ -174,8 +180,8 @@ impl Engine {
         Ok(made)
     }
 
-    /// `MPI_Intercomm_create_from_groups`: an intercommunicator of two groups without a common member. Each gives its own first, and all the same
-    /// string. Collective over both groups.
+    /// `MPI_Intercomm_create_from_groups`: an intercommunicator of two groups without a common
+    /// member. Each gives its own first, and all the same string. Collective over both groups.
     pub fn intercomm_create_from_groups(
         &self,
         (local, local_leader): (Group, i32),
@@ -234,8 +240,8 @@ impl Engine {
     }
 }
 
-/// A number for what the members of some groups agree on under a string: the same for all of them, most likely another for other groups
-/// and strings.
+/// A number for what the members of some groups agree on under a string: the same for all of them,
+/// most likely another for other groups and strings.
 fn number_of<const N: usize>(string: &str, groups: [&Members; N]) -> i32 {
     let mut hasher = DefaultHasher::new();
     string.hash(&mut hasher);
@@ -246,7 +252,8 @@ fn number_of<const N: usize>(string: &str, groups: [&Members; N]) -> i32 {
     hasher.finish() as i32
 }
 
-/// What is done about an error of a session, or of its making, by handle; `None` without such a session.
+/// What is done about an error of a session, or of its making, by handle; `None` without such a
+/// session.
 pub fn session_action(session: Session) -> Option<crate::errhandler::Action> {
     let engine = engine().ok()?;
     let session = engine.session(session).ok()?;

@@ -1,8 +1,9 @@
 //! Buffered mode (MPI 5.0, section 3.6).
 //!
-//! A buffered message is copied to memory of its own, and what it takes is counted against the buffer that the program
-//! attached; the program's memory itself is not needed. The count is given back when the message has left. A message goes by the
-//! communicator's buffer if it has one, or else by the session's that the communicator comes from, or by the process's.
+//! A buffered message is copied to memory of its own, and what it takes is counted against the
+//! buffer that the program attached; the program's memory itself is not needed. The count is given
+//! back when the message has left. A message goes by the communicator's buffer if it has one, or
+//! else by the session's that the communicator comes from, or by the process's.
 
 use crate::engine::Engine;
 use crate::engine::communicators::{Attached, BUFFER_AUTOMATIC, CommData, SharedBuffers};
@@ -60,9 +61,10 @@ impl Engine {
         });
     }
 
-    /// Waits until the messages in the buffers of the process and of the predefined communicators have left.
+    /// Waits until the messages in the buffers of the process and of the predefined communicators
+    /// have left.
     pub(in crate::engine) fn flush_predefined_buffers(&self) {
-        let comms = [self.comms.world(), self.comms.own()];
+        let comms = [self.comms.world(), self.comms.itself()];
         self.buffer_flush_of(&self.point_to_point.buffers);
         comms
             .iter()
@@ -144,7 +146,8 @@ impl Engine {
             match taken {
                 None => return Err(not_attached(len)),
                 Some(Ok(taken)) => return Ok(taken),
-                // Messages that were received meanwhile give their room back once this process hears of it.
+                // Messages that were received meanwhile give their room back once this process
+                // hears of it.
                 Some(Err(_)) if self.hear() => {}
                 Some(Err(_)) if !is_last => {
                     is_last = true;
@@ -158,7 +161,8 @@ impl Engine {
         }
     }
 
-    /// Waits for threads that have sent a message and are about to say so, which they do under its link's lock.
+    /// Waits for threads that have sent a message and are about to say so, which they do under its
+    /// link's lock.
     fn settle(&self, buffers: &SharedBuffers) {
         let mut processes = buffers.destinations();
         processes.sort_unstable();
@@ -181,7 +185,7 @@ impl Engine {
     #[cold]
     pub(in crate::engine) fn reap_all_buffered(&self) {
         let mut all = vec![self.point_to_point.buffers.clone()];
-        all.extend([self.comms.world(), self.comms.own()].map(|comm| comm.buffers.clone()));
+        all.extend([self.comms.world(), self.comms.itself()].map(|comm| comm.buffers.clone()));
         self.comms
             .table()
             .for_each(|comm| all.push(comm.buffers.clone()));
@@ -196,7 +200,8 @@ impl Engine {
         self.buffer_attach_to(&self.point_to_point.buffers, address, size)
     }
 
-    /// `MPI_Buffer_detach`: waits until all buffered messages have left. Returns the buffer's address and size in bytes.
+    /// `MPI_Buffer_detach`: waits until all buffered messages have left. Returns the buffer's
+    /// address and size in bytes.
     pub fn buffer_detach(&self) -> Result<(*mut u8, i64)> {
         self.buffer_detach_from(&self.point_to_point.buffers)
     }
@@ -209,7 +214,7 @@ impl Engine {
 
     /// `MPI_Buffer_iflush`: a request that is complete when all buffered messages have left.
     pub fn buffer_iflush(&self) -> Result<Request> {
-        self.buffer_iflush_of(self.comms.own(), &self.point_to_point.buffers)
+        self.buffer_iflush_of(self.comms.itself(), &self.point_to_point.buffers)
     }
 
     /// `MPI_Comm_attach_buffer`, as [`Engine::buffer_attach`].
@@ -256,7 +261,7 @@ impl Engine {
 
     /// `MPI_Session_iflush_buffer`, as [`Engine::buffer_iflush`].
     pub fn session_iflush_buffer(&self, session: Session) -> Result<Request> {
-        self.buffer_iflush_of(self.comms.own(), &self.session(session)?.buffers)
+        self.buffer_iflush_of(self.comms.itself(), &self.session(session)?.buffers)
     }
 }
 

@@ -1,14 +1,15 @@
 //! Cancelling operations (MPI 5.0, section 3.8.4).
 
 use crate::engine::Engine;
-use crate::engine::protocol::{Frame, Kept, QueuedBody};
+use crate::engine::protocol::{Frame, QueuedBody, Unexpected};
 use crate::engine::requests::{Kind, RequestData, RequestRef, SENT};
 use crate::handle::Request;
 use crate::status::Status;
 use crate::{Error, ErrorClass, Result};
 
 impl Engine {
-    /// `MPI_Cancel`: asks for a pending operation to be taken back. Whether it was, its status tells.
+    /// `MPI_Cancel`: asks for a pending operation to be taken back. Whether it was, its status
+    /// tells.
     pub fn cancel(&self, request: Request) -> Result<()> {
         if request == SENT {
             return Ok(());
@@ -26,15 +27,16 @@ impl Engine {
 
     fn cancel_pending(&self, data: &RequestData) -> Result<()> {
         let request = RequestRef::new(data);
-        // SAFETY: written when the request is made, and stays until it is removed, which only this caller could do.
+        // SAFETY: written when the request is made, and stays until it is removed, which only this
+        // caller could do.
         if let Some(generalized) = unsafe { request.body() }.generalized() {
             return generalized.cancel(data.is_done());
         }
         if data.is_done() {
             return Ok(());
         }
-        // SAFETY: these fields are written before the operation starts and stay until it is done; it cannot be removed,
-        // as only this caller could wait for it.
+        // SAFETY: these fields are written before the operation starts and stay until it is done;
+        // it cannot be removed, as only this caller could wait for it.
         let (kind, envelope, entry) = unsafe {
             let body = request.body();
             (body.kind, body.envelope, body.entry)
@@ -53,7 +55,7 @@ impl Engine {
                 }
             }
             Kind::Send => self.cancel_send(request),
-            Kind::Exchange => {
+            Kind::Sendrecv => {
                 return Err(Error::new(
                     ErrorClass::REQUEST,
                     "a combined send and receive cannot be cancelled",
@@ -73,16 +75,17 @@ impl Engine {
 
     /// Takes a send back that is not matched yet, or asks its receiver to.
     fn cancel_send(&self, request: RequestRef) {
-        // SAFETY: `process` is written before the send starts and stays; the caller keeps the request from being removed.
+        // SAFETY: `process` is written before the send starts and stays; the caller keeps the
+        // request from being removed.
         let (process, context) = unsafe {
             let body = request.body();
             (body.process, body.envelope.context)
         };
         if process == self.job.rank {
             let mut lane = self.lane(context).lock();
-            let own = |kept: &Kept| kept.is_own(request);
-            if let Some(entry) = lane.find_kept_by(own) {
-                drop(lane.take_kept(entry));
+            let own = |message: &Unexpected| message.is_loopback(request);
+            if let Some(entry) = lane.find_unexpected_by(own) {
+                drop(lane.take_unexpected(entry));
                 drop(lane);
                 self.cancelled(request);
             }

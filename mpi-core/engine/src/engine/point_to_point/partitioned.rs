@@ -1,9 +1,11 @@
-//! Partitioned communication (MPI 5.0, chapter 4): a message whose parts become ready one by one, in any order and by any thread.
+//! Partitioned communication (MPI 5.0, chapter 4): a message whose parts become ready one by one,
+//! in any order and by any thread.
 //!
-//! The sender composes a context for the pair of requests, the *channel*, and announces it with the number of its partitions
-//! when it initialises; the receiver posts a receive for that announcement when it does, so the two are matched in the order of
-//! initialisation, as the standard says. From then on each of the sender's partitions is a message in the channel, whose tag is
-//! its number. A receive that is started before the announcement is here goes on when it comes.
+//! The sender composes a context for the pair of requests, the *channel*, and announces it with the
+//! number of its partitions when it initialises; the receiver posts a receive for that announcement
+//! when it does, so the two are matched in the order of initialisation, as the standard says. From
+//! then on each of the sender's partitions is a message in the channel, whose tag is its number. A
+//! receive that is started before the announcement is here goes on when it comes.
 
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -23,7 +25,8 @@ use crate::handle::{Comm, Datatype, Info, Request};
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};
 use crate::{Error, ErrorClass, Result};
 
-/// In the context of an announcement, beside that of the communicator: no context of a message has it.
+/// In the context of an announcement, beside that of the communicator: no context of a message has
+/// it.
 const ANNOUNCEMENTS: u64 = 1 << 62;
 /// Bytes of an announcement: channel, number of partitions, bytes of each.
 const ANNOUNCEMENT: usize = 24;
@@ -32,7 +35,8 @@ impl Engine {
     /// `MPI_Psend_init`
     ///
     /// # Safety
-    /// `buf` is readable for `partitions` times `count` items of `dt` whenever the request is active.
+    /// `buf` is readable for `partitions` times `count` items of `dt` whenever the request is
+    /// active.
     #[allow(clippy::too_many_arguments)] // MPI's own list.
     pub unsafe fn psend_init(
         &self,
@@ -70,7 +74,8 @@ impl Engine {
     /// `MPI_Precv_init`
     ///
     /// # Safety
-    /// `buf` is writable for `partitions` times `count` items of `dt` whenever the request is active.
+    /// `buf` is writable for `partitions` times `count` items of `dt` whenever the request is
+    /// active.
     #[allow(clippy::too_many_arguments)] // MPI's own list.
     pub unsafe fn precv_init(
         &self,
@@ -140,7 +145,7 @@ impl Engine {
         body.buf = memory.buf_mut().ptr;
         body.len = ANNOUNCEMENT;
         body.extra().copy = Some(memory);
-        if !self.send_whole(&mut body) {
+        if !self.send_at_once(&mut body) {
             let request = self.add_request(comm, || body)?;
             request.abandon();
             self.dispatch(request, false);
@@ -164,7 +169,8 @@ impl Engine {
             },
         };
         request.restart();
-        // A receive without partitions waits all the same: its sender may have more than there is room for.
+        // A receive without partitions waits all the same: its sender may have more than there is
+        // room for.
         if what.process == NO_PROCESS || what.is_send && what.partitions == 0 {
             return self.complete(request);
         }
@@ -267,7 +273,8 @@ impl Engine {
         }
     }
 
-    /// Goes on with messages that were started before their announcement came. Returns whether there was any.
+    /// Goes on with messages that were started before their announcement came. Returns whether
+    /// there was any.
     #[cold]
     pub(in crate::engine) fn start_announced(&self) -> bool {
         let mut waiting = std::mem::take(&mut *self.point_to_point.announced.lock());
@@ -360,7 +367,8 @@ impl Engine {
 
 /// What a request is a send or a receive of.
 fn side(data: &RequestData, is_send: bool) -> Result<Arc<Partitioned>> {
-    // SAFETY: it is written when the request is made, and stays until it is freed, which the program does not do meanwhile.
+    // SAFETY: it is written when the request is made, and stays until it is freed, which the
+    // program does not do meanwhile.
     let body = unsafe { RequestRef::new(data).body() };
     let what = body
         .extra

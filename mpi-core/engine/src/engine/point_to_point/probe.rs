@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::engine::communicators::CommData;
 use crate::engine::completion::in_vain;
 use crate::engine::matching::Envelope;
-use crate::engine::protocol::Kept;
+use crate::engine::protocol::Unexpected;
 use crate::handle::{Comm, Datatype, Message, Request};
 use crate::status::{ANY_SOURCE, ANY_TAG, PROC_NULL, Status};
 use crate::{Error, ErrorClass, Result};
@@ -17,10 +17,11 @@ use crate::{Error, ErrorClass, Result};
 pub(in crate::engine) struct MessageData {
     comm: Arc<CommData>,
     envelope: Envelope,
-    kept: Kept,
+    message: Unexpected,
 }
 
-// SAFETY: what was kept is used by whoever takes it out of the slab; others read the communicator and the envelope.
+// SAFETY: what was kept is used by whoever takes it out of the slab; others read the communicator
+// and the envelope.
 unsafe impl Sync for MessageData {}
 
 impl Engine {
@@ -114,7 +115,8 @@ impl Engine {
         let items = Argument::new(dt).map_err(in_comm)?;
         let Envelope { source, tag, .. } = envelope;
         let body = checked_receive_body(buf, count, items, source, tag, &comm).map_err(in_comm)?;
-        // In its slab before the message gives its reference up, as `crate::engine::constructors::freed` wants it.
+        // In its slab before the message gives its reference up, as
+        // `crate::engine::constructors::freed` wants it.
         let request = self.add_request(&comm, || body).map_err(in_comm)?;
         let Some(data) = self.point_to_point.messages.remove(message.0) else {
             self.remove_request(request);
@@ -122,7 +124,7 @@ impl Engine {
             return Err(in_comm(Error::new(ErrorClass::REQUEST, sentence)));
         };
         *message = Message::NULL;
-        self.take(request, envelope, data.kept);
+        self.take(request, envelope, data.message);
         Ok(request.handle())
     }
 
@@ -159,17 +161,17 @@ impl Engine {
 
     fn look(&self, wanted: Envelope) -> Option<Status> {
         let lane = self.lane(wanted.context).lock();
-        lane.find_kept(wanted)
-            .map(|(_, envelope, kept)| status_of(envelope, kept))
+        lane.find_unexpected(wanted)
+            .map(|(_, envelope, message)| status_of(envelope, message))
     }
 
     fn extract(&self, wanted: Envelope, comm: Comm) -> Result<Option<(Message, Status)>> {
         let comm = self.shared_comm(comm)?.clone();
         let mut lane = self.lane(wanted.context).lock();
-        let Some((entry, envelope, kept)) = lane.find_kept(wanted) else {
+        let Some((entry, envelope, message)) = lane.find_unexpected(wanted) else {
             return Ok(None);
         };
-        let status = status_of(envelope, kept);
+        let status = status_of(envelope, message);
         // Before the message is taken, which nobody could put back to where it was.
         let Some(handle) = self.point_to_point.messages.reserve() else {
             return Err(Error::new(
@@ -177,23 +179,23 @@ impl Engine {
                 "4,194,047 matched messages wait, the most there can be: receive some of them",
             ));
         };
-        let kept = lane.take_kept(entry);
+        let message = lane.take_unexpected(entry);
         drop(lane);
         let data = MessageData {
             comm,
             envelope,
-            kept,
+            message,
         };
         self.point_to_point.messages.fill(handle, data);
         Ok(Some((Message(handle), status)))
     }
 }
 
-fn status_of(envelope: Envelope, kept: &Kept) -> Status {
+fn status_of(envelope: Envelope, message: &Unexpected) -> Status {
     Status {
         source: envelope.source,
         tag: envelope.tag,
-        bytes: kept.message_len() as i64,
+        bytes: message.message_len() as i64,
         ..Status::EMPTY
     }
 }

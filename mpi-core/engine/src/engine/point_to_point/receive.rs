@@ -150,13 +150,13 @@ impl Engine {
             return self.complete(request);
         }
         let mut lane = self.lane(envelope.context).lock();
-        if let Some((entry, envelope, _)) = lane.find_kept(envelope) {
+        if let Some((entry, envelope, _)) = lane.find_unexpected(envelope) {
             if let Some(extra) = &mut body.extra {
-                extra.remember_arrival(|| lane.kept_at(entry));
+                extra.remember_arrival(|| lane.arrival_of(entry));
             }
-            let kept = lane.take_kept(entry);
+            let message = lane.take_unexpected(entry);
             drop(lane);
-            return self.take(request, envelope, kept);
+            return self.take(request, envelope, message);
         }
         body.entry = lane.post(envelope, request);
     }

@@ -1,7 +1,9 @@
-//! Receives that give their message back when they are ended early, so that whoever drops one loses nothing.
+//! Receives that give their message back when they are ended early, so that whoever drops one loses
+//! nothing.
 //!
-//! Such a receive remembers when its message arrived. The message goes back to where it would be had the receive never been posted: to a
-//! receive that waits for it, or among the kept ones, behind those that arrived before it and before those that arrived after it.
+//! Such a receive remembers when its message arrived. The message goes back to where it would be
+//! had the receive never been posted: to a receive that waits for it, or among the kept ones,
+//! behind those that arrived before it and before those that arrived after it.
 
 use ferrite_fabric::RawBuf;
 
@@ -9,7 +11,7 @@ use super::receive::checked_receive_body;
 use crate::datatype::Argument;
 use crate::engine::Engine;
 use crate::engine::matching::Envelope;
-use crate::engine::protocol::Kept;
+use crate::engine::protocol::Unexpected;
 use crate::engine::requests::{Body, RequestRef, Returnable};
 use crate::handle::{Comm, Datatype, Request};
 use crate::sync::threaded;
@@ -42,9 +44,10 @@ impl Engine {
         Ok(request.handle())
     }
 
-    /// Ends a receive that [`Engine::irecv_returnable`] has posted as though it had never been. A message that has begun to
-    /// arrive in it is waited for and given to the next receive that takes it. One that was too long for the receive is lost,
-    /// with the error that nobody waits for.
+    /// Ends a receive that [`Engine::irecv_returnable`] has posted as though it had never been. A
+    /// message that has begun to arrive in it is waited for and given to the next receive that
+    /// takes it. One that was too long for the receive is lost, with the error that nobody waits
+    /// for.
     ///
     /// # Errors
     /// The receive's own, if its message could not be had: its link has died.
@@ -72,26 +75,27 @@ impl Engine {
     /// Has the message of a receive that is done arrive again.
     fn send_back(&self, body: &Body, Returnable { arrived }: Returnable) {
         let (process, len) = (body.process, body.status.bytes as usize);
-        let message = Envelope {
+        let envelope = Envelope {
             context: body.envelope.context,
             source: body.status.source,
             tag: body.status.tag,
         };
         // SAFETY: so many bytes were received to there, and the buffer is still the receive's.
-        let kept = unsafe { Kept::copy_of(process, RawBuf { ptr: body.buf, len }) };
-        let mut lane = self.lane(message.context).lock();
-        if let Some(receive) = lane.match_posted(message) {
+        let message = unsafe { Unexpected::copy_of(process, RawBuf { ptr: body.buf, len }) };
+        let mut lane = self.lane(envelope.context).lock();
+        if let Some(receive) = lane.match_posted(envelope) {
             drop(lane);
             // SAFETY: matched just now, so the receive is ours.
             if let Some(extra) = unsafe { &mut receive.body().extra } {
                 extra.remember_arrival(|| arrived);
             }
-            return self.take_uncounted(receive, message, kept);
+            return self.take_uncounted(receive, envelope, message);
         }
-        // Counted before another thread can take it; a message of this process's own counts for nothing.
+        // Counted before another thread can take it; a message of this process's own counts for
+        // nothing.
         let is_remote = process != self.job.rank;
-        let too_much = is_remote && self.count_kept(process, kept.cost());
-        lane.keep_again(message, arrived, kept);
+        let too_much = is_remote && self.count_unexpected(process, message.cost());
+        lane.store_again(envelope, arrived, message);
         drop(lane);
         if too_much {
             self.adjust_hold(process);

@@ -1,8 +1,10 @@
-//! Sending: argument checks, the small-message path, and the choice of a protocol (MPI 5.0, sections 3.2 to 3.9).
+//! Sending: argument checks, the small-message path, and the choice of a protocol (MPI 5.0,
+//! sections 3.2 to 3.9).
 //!
-//! inline (in the header's slot) -> eager (copied, whole) -> rendezvous (only the envelope goes; the data follow the
-//! receiver's answer). A synchronous message is a rendezvous, or small and acknowledged. A peer that holds more of our
-//! eager bytes than it wants to asks for envelopes only, so its memory stays bounded whatever it does not receive.
+//! inline (in the header's slot) -> eager (copied, whole) -> rendezvous (only the envelope goes;
+//! the data follow the receiver's answer). A synchronous message is a rendezvous, or small and
+//! acknowledged. A peer that holds more of our eager bytes than it wants to asks for envelopes
+//! only, so its memory stays bounded whatever it does not receive.
 
 use ferrite_fabric::{Header, Kind as FrameKind, RawBuf, Sent, Token};
 
@@ -77,7 +79,8 @@ impl Engine {
         unsafe { self.send_mode(Mode::Standard, buf, count, dt, dest, tag, comm) }
     }
 
-    /// Sends a message of a slot's length at once, if nothing speaks against it; checks just enough to know.
+    /// Sends a message of a slot's length at once, if nothing speaks against it; checks just enough
+    /// to know.
     ///
     /// # Safety
     /// As [`Engine::isend`].
@@ -117,8 +120,8 @@ impl Engine {
             len: bytes as usize,
         };
         let peer = self.peer(comm.process(dest));
-        // SAFETY: the caller's promise; the length was checked. One thread at a time is in the library, and this one
-        // holds no lock.
+        // SAFETY: the caller's promise; the length was checked. One thread at a time is in the
+        // library, and this one holds no lock.
         unsafe {
             if threaded() {
                 return peer.send_small(&header, data);
@@ -189,7 +192,7 @@ impl Engine {
     pub(in crate::engine) fn launch_send(&self, mode: Mode, out: Outbound<'_>) -> Result<Request> {
         let comm = out.comm;
         let mut body = send_body(out);
-        if matches!(mode, Mode::Standard | Mode::Ready) && self.send_whole(&mut body) {
+        if matches!(mode, Mode::Standard | Mode::Ready) && self.send_at_once(&mut body) {
             return Ok(SENT);
         }
         self.launch_rest(mode, comm, body)
@@ -226,13 +229,13 @@ impl Engine {
     }
 
     /// Sends an eager message without a request, if the link takes it now.
-    pub(in crate::engine) fn send_whole(&self, body: &mut Body) -> bool {
+    pub(in crate::engine) fn send_at_once(&self, body: &mut Body) -> bool {
         if body.process == self.job.rank {
             return false;
         }
         let peer = self.peer(body.process);
         let mut out = peer.out.lock();
-        if body.len > out.whole {
+        if body.len > out.at_once {
             return false;
         }
         let cost = cost(body.len);

@@ -1,7 +1,8 @@
 //! A send and a receive in one call (MPI 5.0, section 3.10).
 //!
-//! The request of a nonblocking exchange has two parts, requests that nobody else knows of. Each tells it when it is done;
-//! with the last it is done itself, and has the status of the receive. Partitioned messages are made of such parts, too.
+//! The request of a nonblocking exchange has two parts, requests that nobody else knows of. Each
+//! tells it when it is done; with the last it is done itself, and has the status of the receive.
+//! Partitioned messages are made of such parts, too.
 
 use super::receive::checked_receive_body;
 use super::send::outbound;
@@ -106,10 +107,11 @@ impl Engine {
         )?;
         // SAFETY: the caller's promise.
         let send = unsafe { outbound(sendbuf, sendcount, sendtype, dest, sendtag, comm)? };
-        self.exchange(send.map(send_body), receive, comm)
+        self.start_sendrecv(send.map(send_body), receive, comm)
     }
 
-    /// `MPI_Isendrecv_replace`: the message received takes the place of the one sent, a copy of which goes out.
+    /// `MPI_Isendrecv_replace`: the message received takes the place of the one sent, a copy of
+    /// which goes out.
     ///
     /// # Safety
     /// As [`Engine::sendrecv_replace`], until the request is done.
@@ -135,12 +137,17 @@ impl Engine {
             // SAFETY: the caller's promise.
             unsafe { send.keep_copy() };
         }
-        self.exchange(send, receive, comm)
+        self.start_sendrecv(send, receive, comm)
     }
 
     /// Starts both parts of an exchange. Without a send there is nothing to send.
-    fn exchange(&self, send: Option<Body>, receive: Body, comm: &CommData) -> Result<Request> {
-        let parent = self.add_request(comm, || idle_body(Kind::Exchange, receive.envelope))?;
+    fn start_sendrecv(
+        &self,
+        send: Option<Body>,
+        receive: Body,
+        comm: &CommData,
+    ) -> Result<Request> {
+        let parent = self.add_request(comm, || idle_body(Kind::Sendrecv, receive.envelope))?;
         let handle = parent.handle();
         let parts = 1 + u32::from(send.is_some());
         let parent = Parent::new(parent, parts);

@@ -1,10 +1,13 @@
-//! Who else wants this process's processor: learnt at run time, for counting ranks does not tell it.
+//! Who else wants this process's processor: learnt at run time, for counting ranks does not tell
+//! it.
 //!
-//! A yield is also a question. Where nobody wants the processor it returns at once. Where another rank waits for its turn, it
-//! returns soon, often with the message that was waited for. Where somebody computes, of this job or of another, it returns
-//! when the scheduler takes the processor from them: milliseconds later, however early the message has come. A sleep is better
-//! then, which the message ends; but one slow yield among a thousand is not worth a thousand sleeps. So an account is kept of
-//! what yields lose and save. Where they lose, there are none for a time, and less and less often while nothing changes.
+//! A yield is also a question. Where nobody wants the processor it returns at once. Where another
+//! rank waits for its turn, it returns soon, often with the message that was waited for. Where
+//! somebody computes, of this job or of another, it returns when the scheduler takes the processor
+//! from them: milliseconds later, however early the message has come. A sleep is better then, which
+//! the message ends; but one slow yield among a thousand is not worth a thousand sleeps. So an
+//! account is kept of what yields lose and save. Where they lose, there are none for a time, and
+//! less and less often while nothing changes.
 
 use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,12 +16,14 @@ use crate::sys;
 
 /// A yield that takes longer, in nanoseconds, went to somebody who does not give way.
 const KEPT: u64 = 500_000;
-/// What a yield that returns sooner saves, in nanoseconds: it is so much cheaper than to sleep and be woken.
+/// What a yield that returns sooner saves, in nanoseconds: it is so much cheaper than to sleep and
+/// be woken.
 const SAVED: i64 = 5_000;
 /// What yields may cost more than they save, and what they may have saved before, in nanoseconds.
 const MOST_LOST: i64 = 1_000_000;
 const MOST_SAVED: i64 = 8_000_000;
-/// How long there are no yields after too much was lost by them, in nanoseconds: at first, and at most.
+/// How long there are no yields after too much was lost by them, in nanoseconds: at first, and at
+/// most.
 const FIRST_PAUSE: u64 = 10_000_000;
 const LONGEST_PAUSE: u64 = 1_000_000_000;
 /// Whoever ends a sleep that is shorter was ready to answer, and had to wait for the processor.
@@ -38,7 +43,8 @@ pub(in crate::engine) struct Contention {
     pause: AtomicU64,
     /// The longest spin, in nanoseconds.
     spin: AtomicU32,
-    /// The spin that is worth it at present: less where whoever was waited for turned out to need this processor.
+    /// The spin that is worth it at present: less where whoever was waited for turned out to need
+    /// this processor.
     worth: AtomicU32,
     /// Waits that a short sleep has ended since spinning last ended one.
     naps: AtomicU32,
@@ -72,8 +78,9 @@ impl Contention {
         Duration::from_nanos(self.worth.load(Ordering::Relaxed).into())
     }
 
-    /// The spin before a sleep. A process that was asleep itself needs most of the longest to answer; one that waits for this
-    /// processor answers after the shortest, and not before. Which it is, is asked again from time to time.
+    /// The spin before a sleep. A process that was asleep itself needs most of the longest to
+    /// answer; one that waits for this processor answers after the shortest, and not before. Which
+    /// it is, is asked again from time to time.
     #[inline]
     pub(in crate::engine) fn spin_before_sleep(&self) -> Duration {
         let longest = self.spin.load(Ordering::Relaxed);
@@ -99,7 +106,8 @@ impl Contention {
         resume != 0 && self.since_origin(now) < resume
     }
 
-    /// Lets others have the processor, and learns from how long they keep it. Returns the time after, and whether they kept it.
+    /// Lets others have the processor, and learns from how long they keep it. Returns the time
+    /// after, and whether they kept it.
     pub(in crate::engine) fn give(&self, now: Instant) -> (Instant, bool) {
         self.yields.fetch_add(1, Ordering::Relaxed);
         sys::yield_now();
@@ -141,7 +149,8 @@ impl Contention {
         self.lost.store(0, Ordering::Relaxed);
     }
 
-    /// Takes note of how a wait ended that spinning did not end at once: after so many yields, or after something else was tried.
+    /// Takes note of how a wait ended that spinning did not end at once: after so many yields, or
+    /// after something else was tried.
     #[cold]
     pub(in crate::engine) fn learn_wait(&self, yields: u32, otherwise: bool) {
         let worth = self.worth.load(Ordering::Relaxed);

@@ -1,9 +1,10 @@
 //! Processes that have left the job without `MPI_Finalize`, with status 0.
 //!
-//! That is no failure as long as nobody needs them: a program that has exchanged all it wanted may end so. A process that has waited for
-//! a while asks its launcher who has left, and tells it of its wait; the launcher, which hears all, ends the job when a process
-//! waits for one that has left, or when all wait and nothing moves. What one that leaves has sent before is received first: a
-//! process tells that it needs one only a second after it has heard that it left.
+//! That is no failure as long as nobody needs them: a program that has exchanged all it wanted may
+//! end so. A process that has waited for a while asks its launcher who has left, and tells it of
+//! its wait; the launcher, which hears all, ends the job when a process waits for one that has
+//! left, or when all wait and nothing moves. What one that leaves has sent before is received
+//! first: a process tells that it needs one only a second after it has heard that it left.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +17,8 @@ use crate::engine::requests::{Kind, RequestRef};
 use crate::handle::Request;
 use crate::sync::threaded;
 
-/// How often a process that waits asks, and after what time one does for the first time that is about to leave itself.
+/// How often a process that waits asks, and after what time one does for the first time that is
+/// about to leave itself.
 const ASK: Duration = Duration::from_secs(1);
 const ASK_AT_END: Duration = Duration::from_millis(100);
 
@@ -28,13 +30,16 @@ pub(in crate::engine) struct Departed {
     asks: bool,
     /// Those that have left, as the launcher has said.
     ranks: Mutex<Vec<u32>>,
-    /// Those whose connections have ended, and the reasons, that the launcher has not been asked about.
+    /// Those whose connections have ended, and the reasons, that the launcher has not been asked
+    /// about.
     ended: Mutex<Vec<(u32, String)>>,
-    /// This process has nothing left to do but to wait for the others in `MPI_Finalize`. Both are advice: relaxed everywhere.
+    /// This process has nothing left to do but to wait for the others in `MPI_Finalize`. Both are
+    /// advice: relaxed everywhere.
     finalizing: AtomicBool,
     /// All others that have not left are there as well.
     all_are_there: AtomicBool,
-    /// The request that a thread waits for and nothing else, [`COLLECTIVE`] or [`NOTHING`] in particular. Advice: relaxed everywhere.
+    /// The request that a thread waits for and nothing else, [`COLLECTIVE`] or [`NOTHING`] in
+    /// particular. Advice: relaxed everywhere.
     awaited: AtomicU32,
     /// Tests in vain, and when the launcher was last told of them.
     tests: AtomicU32,
@@ -99,7 +104,8 @@ impl Departed {
 }
 
 impl Engine {
-    /// Whether to ask in a wait of this length, in which the launcher was asked last at this time (zero: not yet).
+    /// Whether to ask in a wait of this length, in which the launcher was asked last at this time
+    /// (zero: not yet).
     pub(in crate::engine) fn is_time_to_ask(&self, waited: Duration, told: Duration) -> bool {
         let pause = match (self.ask_every(), told.is_zero()) {
             (None, _) => return false,
@@ -119,7 +125,8 @@ impl Engine {
         }
     }
 
-    /// Tells the launcher of a wait in which nothing has moved for this long, and hears who has left. No lock is held.
+    /// Tells the launcher of a wait in which nothing has moved for this long, and hears who has
+    /// left. No lock is held.
     #[cold]
     pub(in crate::engine) fn tell_of_wait(&self, quiet: Duration) {
         let finalizing = self.progress.departed.is_finalizing();
@@ -129,7 +136,8 @@ impl Engine {
             false => self.needed_of(&known),
         };
         let wait = Wait {
-            // Where there are threads, another one may be about to do what this one waits for. It matters only once somebody has left.
+            // Where there are threads, another one may be about to do what this one waits for. It
+            // matters only once somebody has left.
             quiet: match threaded() && !finalizing {
                 true if known.is_empty() => 0,
                 true => self.rests_for(),
@@ -183,16 +191,17 @@ impl Engine {
         }
     }
 
-    /// The connection to a process has ended for this reason. The launcher is asked about it by [`Engine::tell_of_ended`], as locks
-    /// are held now.
+    /// The connection to a process has ended for this reason. The launcher is asked about it by
+    /// [`Engine::tell_of_ended`], as locks are held now.
     #[cold]
     pub(in crate::engine) fn connection_ended(&self, process: u32, reason: String) {
         self.ended_now().push((process, reason));
         self.chores.add();
     }
 
-    /// Tells the launcher of processes whose connections have ended, unless they have left in peace: what is sent to one that has left
-    /// goes nowhere, and who waits for it tells so. No lock is held. Returns false: nothing has moved by that.
+    /// Tells the launcher of processes whose connections have ended, unless they have left in
+    /// peace: what is sent to one that has left goes nowhere, and who waits for it tells so. No
+    /// lock is held. Returns false: nothing has moved by that.
     #[cold]
     pub(in crate::engine) fn tell_of_ended(&self) -> bool {
         let ended = std::mem::take(&mut *self.ended_now());
@@ -210,7 +219,8 @@ impl Engine {
         ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a process whose connection has ended has left in peace. Asks for a moment: a connection ends before its process.
+    /// Whether a process whose connection has ended has left in peace. Asks for a moment: a
+    /// connection ends before its process.
     #[cold]
     fn has_left(&self, process: u32) -> bool {
         if !self.progress.departed.asks {
@@ -254,10 +264,12 @@ impl Engine {
                 let data = self.requests.get(request).filter(|data| !data.is_done())?;
                 // Where there are threads, the body may be another one's.
                 let body = (!threaded()).then(|| {
-                    // SAFETY: no other thread calls MPI, and this one is between two operations on requests.
+                    // SAFETY: no other thread calls MPI, and this one is between two operations on
+                    // requests.
                     unsafe { RequestRef::new(data).body() }
                 });
-                // Of a receive, the process is known once a message has come that is still on its way.
+                // Of a receive, the process is known once a message has come that is still on its
+                // way.
                 if let Some(body) = &body
                     && matches!(body.kind, Kind::Send | Kind::Recv)
                     && left.contains(&body.process)

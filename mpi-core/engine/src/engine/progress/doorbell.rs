@@ -3,7 +3,8 @@
 use core::time::Duration;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// A bell that stays rung until somebody has heard it, so that a ring between the last look and the sleep is not lost.
+/// A bell that stays rung until somebody has heard it, so that a ring between the last look and the
+/// sleep is not lost.
 pub(in crate::engine) struct Doorbell {
     rung: Mutex<bool>,
     changed: Condvar,

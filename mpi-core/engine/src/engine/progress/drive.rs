@@ -16,8 +16,8 @@ pub(in crate::engine) struct Ports {
     pub(in crate::engine) landings: Landings,
 }
 
-/// A network's port, polled less often while nothing comes from it: a look at sockets costs as much as a message through
-/// shared memory.
+/// A network's port, polled less often while nothing comes from it: a look at sockets costs as much
+/// as a message through shared memory.
 pub(in crate::engine) struct NetPort {
     pub(in crate::engine) port: Box<dyn Port>,
     /// Polls of shared memory until the next look.
@@ -89,8 +89,8 @@ impl Engine {
         drop(shut);
     }
 
-    /// As [`Engine::progress`], but waits for a thread that has the port, and looks at the network in any case: after a false
-    /// answer nothing is left that had arrived before. No lock is held.
+    /// As [`Engine::progress`], but waits for a thread that has the port, and looks at the network
+    /// in any case: after a false answer nothing is left that had arrived before. No lock is held.
     #[cold]
     pub(in crate::engine) fn hear(&self) -> bool {
         let mut ports = self.progress.ports.lock();
@@ -122,7 +122,8 @@ impl Engine {
         moved
     }
 
-    /// Sends what networks keep back, before a call returns after which this process may compute for long.
+    /// Sends what networks keep back, before a call returns after which this process may compute
+    /// for long.
     #[inline]
     pub(in crate::engine) fn flush(&self) {
         if self.transports.keep_back() {

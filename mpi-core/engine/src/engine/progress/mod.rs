@@ -31,7 +31,8 @@ pub(in crate::engine) struct Progress {
 pub(in crate::engine) struct Manner {
     /// Where it sleeps.
     pub(in crate::engine) bed: Bed,
-    /// Processors of this node that no other rank needs, this process's own among them; 0 when there are not enough.
+    /// Processors of this node that no other rank needs, this process's own among them; 0 when
+    /// there are not enough.
     pub(in crate::engine) processors: u32,
     /// How long it spins, and yields after that.
     pub(in crate::engine) spin: Duration,

@@ -1,9 +1,10 @@
 //! Calls that do not wait, made in a loop: `MPI_Test` and its siblings, probes, `MPI_Parrived`.
 //!
-//! Such a loop is a wait that the library cannot see. So each thread counts its calls in vain: when some have followed each other
-//! so closely that the program can hardly do anything else meanwhile, the call gives way as a wait would. A yield comes as
-//! early as in a wait. A sleep is short in proportion to how long the loop has been in vain, so that a program which does have
-//! something else to do, in bursts of such calls, gets on with it.
+//! Such a loop is a wait that the library cannot see. So each thread counts its calls in vain: when
+//! some have followed each other so closely that the program can hardly do anything else meanwhile,
+//! the call gives way as a wait would. A yield comes as early as in a wait. A sleep is short in
+//! proportion to how long the loop has been in vain, so that a program which does have something
+//! else to do, in bursts of such calls, gets on with it.
 
 use core::cell::Cell;
 use std::time::{Duration, Instant};
@@ -17,8 +18,8 @@ thread_local! {
 
 /// The fewest calls between two looks at the clock: it costs as much as half a call.
 const WINDOW: u32 = 4;
-/// What a call, and what the program does before the next, may take at most to be in a row: so much, and so much more for each
-/// request that the call looks at.
+/// What a call, and what the program does before the next, may take at most to be in a row: so
+/// much, and so much more for each request that the call looks at.
 const CLOSE: Duration = Duration::from_micros(2);
 const CLOSE_EACH: Duration = Duration::from_nanos(50);
 /// No sleep before a loop has been in vain for so long, nor for longer than this.
@@ -52,8 +53,9 @@ impl Streak {
 }
 
 impl Engine {
-    /// Drives the transports once, for a call that looks at `requests` things and does not wait. Returns what `done` says then. If
-    /// it says no, and so it has been for some time, the call has given way to others.
+    /// Drives the transports once, for a call that looks at `requests` things and does not wait.
+    /// Returns what `done` says then. If it says no, and so it has been for some time, the call has
+    /// given way to others.
     #[inline]
     pub(in crate::engine) fn glance(
         &self,
@@ -84,8 +86,8 @@ impl Engine {
         STREAK.set(Streak::NONE);
     }
 
-    /// Nothing moved. What is done was so before, which is no news: a loop may look at it again and again. Returns what `done` said,
-    /// if it was asked.
+    /// Nothing moved. What is done was so before, which is no news: a loop may look at it again and
+    /// again. Returns what `done` said, if it was asked.
     #[inline]
     fn in_vain(&self, requests: usize, is_done: bool, done: &mut dyn FnMut() -> bool) -> bool {
         let mut streak = STREAK.get();

@@ -1,8 +1,9 @@
-//! The progress thread, which there is on request only (`FERRITE_PROGRESS_THREAD`): it waits for whatever arrives, so that operations go on while
-//! the program computes.
+//! The progress thread, which there is on request only (`FERRITE_PROGRESS_THREAD`): it waits for
+//! whatever arrives, so that operations go on while the program computes.
 //!
-//! It is a thread of the library like the program's own are under `MPI_THREAD_MULTIPLE`: locks are taken, and a wait of the program
-//! is served by whichever of them drives. The program's reductions may run on it.
+//! It is a thread of the library like the program's own are under `MPI_THREAD_MULTIPLE`: locks are
+//! taken, and a wait of the program is served by whichever of them drives. The program's reductions
+//! may run on it.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -1,9 +1,12 @@
-//! Whether a process that may have several threads is at rest: none of them can do anything until a message comes.
+//! Whether a process that may have several threads is at rest: none of them can do anything until a
+//! message comes.
 //!
-//! A process of one thread that waits is. One of several is where each of its threads sleeps in a wait of the library, or sleeps until
-//! another thread of the process wakes it, which none does. Threads that sleep for a time or at a descriptor, or that run, may
-//! call MPI at any moment. Only a process that has waited for long looks, and it looks again after as long: it was at rest in
-//! between if the same threads have slept without a break. That a signal's handler wakes a thread is not thought of.
+//! A process of one thread that waits is. One of several is where each of its threads sleeps in a
+//! wait of the library, or sleeps until another thread of the process wakes it, which none does.
+//! Threads that sleep for a time or at a descriptor, or that run, may call MPI at any moment. Only
+//! a process that has waited for long looks, and it looks again after as long: it was at rest in
+//! between if the same threads have slept without a break. That a signal's handler wakes a thread
+//! is not thought of.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
@@ -14,7 +17,8 @@ use crate::engine::Engine;
 use crate::engine::communicators::Rounds;
 use crate::sys;
 
-/// How often to look for a moment at which no waiting thread is awake: each is now and then, to poll.
+/// How often to look for a moment at which no waiting thread is awake: each is now and then, to
+/// poll.
 const LOOKS: usize = 8;
 
 /// A process at one moment. It was at rest from one such moment to another that is equal.
@@ -22,7 +26,8 @@ const LOOKS: usize = 8;
 struct Look {
     /// Threads in waits, and waits that have begun; and what has moved in them.
     news: (u64, u64),
-    /// If all threads slept: those that did so elsewhere than in the library, and how often each has gone to sleep.
+    /// If all threads slept: those that did so elsewhere than in the library, and how often each
+    /// has gone to sleep.
     parked: Option<Vec<(u32, u64)>>,
 }
 
@@ -33,7 +38,8 @@ struct Seen {
     rounds: Rounds,
 }
 
-/// See the module. The counters are relaxed everywhere: they tell what has happened since a look that was long ago.
+/// See the module. The counters are relaxed everywhere: they tell what has happened since a look
+/// that was long ago.
 #[derive(Default)]
 pub(in crate::engine) struct Rest {
     /// Threads that sleep in the library.
@@ -73,8 +79,8 @@ fn try_lock<T>(lock: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 }
 
 impl Engine {
-    /// A thread of this process, of which there may be several, has waited for long. For how many rounds nothing has moved; `None` if
-    /// another thread has just seen to it.
+    /// A thread of this process, of which there may be several, has waited for long. For how many
+    /// rounds nothing has moved; `None` if another thread has just seen to it.
     #[cold]
     pub(in crate::engine) fn rounds_among_threads(
         &self,
@@ -104,7 +110,8 @@ impl Engine {
         Some(rounds)
     }
 
-    /// For how many seconds this process has been at rest, counted from the first time that this was asked.
+    /// For how many seconds this process has been at rest, counted from the first time that this
+    /// was asked.
     #[cold]
     pub(in crate::engine) fn rests_for(&self) -> u32 {
         let rest = &self.progress.waiting.rest;
@@ -134,8 +141,8 @@ impl Engine {
         }
     }
 
-    /// If all threads of the process but this one sleep, and all but those in the library until a thread of the process wakes
-    /// them: who those are, and how often each has gone to sleep.
+    /// If all threads of the process but this one sleep, and all but those in the library until a
+    /// thread of the process wakes them: who those are, and how often each has gone to sleep.
     fn parked_elsewhere(&self) -> Option<Vec<(u32, u64)>> {
         let helpers: u32 = self.transports.networks().map(|net| net.threads()).sum();
         let own = 1 + helpers as usize;

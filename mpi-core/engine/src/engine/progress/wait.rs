@@ -1,11 +1,13 @@
 //! Waiting: spin, then yield, then sleep (and how threads of one process share it).
 //!
-//! How long to spin is learnt: where the first yield brings what spinning did not, the process waited for shares this
-//! processor, and the spin only kept it from running. So is whether a yield goes to somebody who gives the processor back:
-//! where not, a sleep takes its place ([`Contention`]).
+//! How long to spin is learnt: where the first yield brings what spinning did not, the process
+//! waited for shares this processor, and the spin only kept it from running. So is whether a yield
+//! goes to somebody who gives the processor back: where not, a sleep takes its place
+//! ([`Contention`]).
 //!
-//! One thread at a time drives the transports. Another that finds them taken waits for its own request on a condition that
-//! every completion signals, and so does the driver when it stops, so that somebody always drives.
+//! One thread at a time drives the transports. Another that finds them taken waits for its own
+//! request on a condition that every completion signals, and so does the driver when it stops, so
+//! that somebody always drives.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -21,11 +23,13 @@ use crate::engine::Engine;
 use crate::engine::communicators::Rounds;
 use crate::sync::threaded;
 
-/// How long a process sleeps that has frames to send for which there is no room: nobody wakes it for that.
+/// How long a process sleeps that has frames to send for which there is no room: nobody wakes it
+/// for that.
 const NO_ROOM_NAP: Duration = Duration::from_micros(100);
 /// How often a thread without the transports looks again on its own.
 const PATIENCE: Duration = Duration::from_millis(20);
-/// Whoever asks for yields as long as this, in nanoseconds, means that a rank shall not sleep: an hour.
+/// Whoever asks for yields as long as this, in nanoseconds, means that a rank shall not sleep: an
+/// hour.
 const ALWAYS_YIELD: u64 = 3_600_000_000_000;
 
 /// Beside the number of threads that wait, a word counts waits in units of this.
@@ -65,15 +69,18 @@ impl Bed {
 
 pub(in crate::engine) struct Waiting {
     bed: Bed,
-    /// Processors of this node that no other rank needs, this process's own among them; 0 when there are not enough.
+    /// Processors of this node that no other rank needs, this process's own among them; 0 when
+    /// there are not enough.
     processors: u32,
-    /// Threads of this process that wait, and, in units of [`BEGUN`], waits of threads that have begun.
+    /// Threads of this process that wait, and, in units of [`BEGUN`], waits of threads that have
+    /// begun.
     threads: AtomicU64,
     /// Whether none of them can do anything.
     pub(in crate::engine) rest: Rest,
     /// What has been learnt of others that want the processor.
     pub(in crate::engine) contention: Contention,
-    /// How long to yield after spinning, in nanoseconds; may be changed at any time. Relaxed everywhere.
+    /// How long to yield after spinning, in nanoseconds; may be changed at any time. Relaxed
+    /// everywhere.
     yield_for: AtomicU64,
     /// How often a thread has slept. Relaxed everywhere.
     sleeps: AtomicU64,
@@ -83,7 +90,8 @@ pub(in crate::engine) struct Waiting {
     waiters: AtomicU32,
     /// A thread sleeps on the transports.
     asleep: AtomicBool,
-    /// MPI is finalised, and those who still wait are to learn of it. Advice, not synchronisation: relaxed everywhere.
+    /// MPI is finalised, and those who still wait are to learn of it. Advice, not synchronisation:
+    /// relaxed everywhere.
     over: AtomicBool,
     /// Counts completions, for threads that wait without driving.
     epoch: Mutex<u64>,
@@ -130,7 +138,8 @@ impl Waiting {
         (self.contention.yields(), sleeps)
     }
 
-    /// Threads that wait share a processor with others: the time spent spinning would be taken from those waited for.
+    /// Threads that wait share a processor with others: the time spent spinning would be taken from
+    /// those waited for.
     #[inline]
     fn is_crowded(&self) -> bool {
         self.processors == 0 || threaded() && self.threads() > self.processors
@@ -159,8 +168,8 @@ impl Waiting {
         (spin, is_kept)
     }
 
-    /// Whether a yield is now likely to go to somebody who keeps the processor. Where the settings leave no choice between yields and
-    /// sleeps, nothing that was measured makes a difference.
+    /// Whether a yield is now likely to go to somebody who keeps the processor. Where the settings
+    /// leave no choice between yields and sleeps, nothing that was measured makes a difference.
     #[inline]
     fn is_kept(&self, now: Instant) -> bool {
         let choice = 1..ALWAYS_YIELD;
@@ -182,10 +191,11 @@ impl Waiting {
         self.something_finished();
     }
 
-    /// Wakes whoever may wait for what this thread has just finished. Only called where several threads may be.
+    /// Wakes whoever may wait for what this thread has just finished. Only called where several
+    /// threads may be.
     pub(in crate::engine) fn something_finished(&self) {
-        // Partner: the fences in `Engine::wait_for_driver` and `Engine::sleep`. Either we see that they wait, or they
-        // see what was finished.
+        // Partner: the fences in `Engine::wait_for_driver` and `Engine::sleep`. Either we see that
+        // they wait, or they see what was finished.
         fence(Ordering::SeqCst);
         if self.waiters.load(Ordering::Relaxed) != 0 {
             *self.epoch.lock().unwrap_or_else(PoisonError::into_inner) += 1;
@@ -212,8 +222,8 @@ struct Patience {
     otherwise: bool,
     /// When the launcher was last told of it, counted from `since`.
     told: Duration,
-    /// How often others were asked how far they are, how many of their questions and answers had come then, and since when this
-    /// process waits for more.
+    /// How often others were asked how far they are, how many of their questions and answers had
+    /// come then, and since when this process waits for more.
     rounds: u32,
     talk: u32,
     asked: Option<Instant>,
@@ -301,7 +311,8 @@ impl Engine {
     #[cold]
     fn tell_that_it_stays(&self) {
         eprintln!(
-            "ferrite: rank {}: a thread waits for ever, as MPI was finalised while it was in a collective operation or waited for its message \
+            "ferrite: rank {}: a thread waits for ever, as MPI was finalised while it was in a \
+             collective operation or waited for its message \
              to be received: let it end before",
             self.job.rank
         );
@@ -394,8 +405,8 @@ impl Engine {
         is_done
     }
 
-    /// Sleeps until something arrives, another thread has finished something, or `limit` is over. Returns what `done` said, if it
-    /// was asked.
+    /// Sleeps until something arrives, another thread has finished something, or `limit` is over.
+    /// Returns what `done` said, if it was asked.
     pub(in crate::engine) fn sleep(
         &self,
         limit: Option<Duration>,
@@ -419,7 +430,8 @@ impl Engine {
         }
         // Partner: the fence in `something_finished`.
         fence(Ordering::SeqCst);
-        // All of them, one after the other: what arrives after its port was asked rings where this process sleeps.
+        // All of them, one after the other: what arrives after its port was asked rings where this
+        // process sleeps.
         let shm = ports.shm.as_mut().is_none_or(|port| port.prepare_sleep());
         let mut nets = ports.nets.iter_mut();
         let asleep = shm && nets.all(|net| net.port.prepare_sleep());
@@ -444,7 +456,8 @@ impl Engine {
         is_done
     }
 
-    /// Waits until the thread that drives has finished something, has stopped, or `limit` is over. Returns what `done` said.
+    /// Waits until the thread that drives has finished something, has stopped, or `limit` is over.
+    /// Returns what `done` said.
     fn wait_for_driver(&self, limit: Option<Duration>, done: &mut dyn FnMut() -> bool) -> bool {
         let waiting = &self.progress.waiting;
         let lock = || waiting.epoch.lock().unwrap_or_else(PoisonError::into_inner);

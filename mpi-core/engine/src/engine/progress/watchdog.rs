@@ -1,11 +1,13 @@
 //! Calls that wait for what does not come.
 //!
-//! A process that has waited for a while (`FERRITE_STALL`) and in which nothing has moved tells the other members what
-//! collective calls it is in, and asks how far they are. Their answers are evidence ([`crate::engine::communicators::call_log`]): a member has made the call
-//! of the same number with arguments that must not differ, and then the call ends with an error.
-//! Or all others have ended it or wait in it like this one, and nothing has moved in any of them for a while. Who is late is no evidence, however
-//! late: it has not made the call yet. Then the question is asked again later. A process in which some thread may do something does
-//! not wait ([`super::rest`]); if that is all that is wanting, a sentence says so.
+//! A process that has waited for a while (`FERRITE_STALL`) and in which nothing has moved tells the
+//! other members what collective calls it is in, and asks how far they are. Their answers are
+//! evidence ([`crate::engine::communicators::call_log`]): a member has made the call of the same
+//! number with arguments that must not differ, and then the call ends with an error. Or all others
+//! have ended it or wait in it like this one, and nothing has moved in any of them for a while. Who
+//! is late is no evidence, however late: it has not made the call yet. Then the question is asked
+//! again later. A process in which some thread may do something does not wait ([`super::rest`]); if
+//! that is all that is wanting, a sentence says so.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
@@ -17,17 +19,20 @@ use crate::engine::communicators::{Calls, Rounds, Stage};
 use crate::engine::protocol::{CallNews, Frame};
 use crate::sync::{Class, ClassLock};
 
-/// In a larger communicator a process asks only members at distances that are powers of two: the neighbours of a rank that disagrees
-/// find out, and the job ends or whoever waits for them finds out later.
+/// In a larger communicator a process asks only members at distances that are powers of two: the
+/// neighbours of a rank that disagrees find out, and the job ends or whoever waits for them finds
+/// out later.
 const ASK_ALL: usize = 256;
 
-/// How many communicators are remembered that were freed: others may still be in a call that this process has ended.
+/// How many communicators are remembered that were freed: others may still be in a call that this
+/// process has ended.
 const FREED: usize = 64;
 
 /// The calls of all communicators.
 pub(in crate::engine) struct Watchdog {
     calls: ClassLock<ByContext>,
-    /// `Call` frames that have come, and how often this process has asked. Relaxed everywhere: nothing else depends on them.
+    /// `Call` frames that have come, and how often this process has asked. Relaxed everywhere:
+    /// nothing else depends on them.
     pub(super) talk: AtomicU32,
     pub(super) asked: AtomicU32,
 }
@@ -91,8 +96,8 @@ impl Engine {
         (!stall.is_zero()).then_some(stall)
     }
 
-    /// Nothing has moved for `rounds` times as long as it takes until others are asked: asks the other members of all calls under way how
-    /// far they are.
+    /// Nothing has moved for `rounds` times as long as it takes until others are asked: asks the
+    /// other members of all calls under way how far they are.
     #[cold]
     pub(in crate::engine) fn ask_about_calls(&self, rounds: Rounds) {
         let asked = self.progress.watchdog.asked.fetch_add(1, Ordering::Relaxed) + 1;
@@ -174,7 +179,8 @@ impl Engine {
         calls.told(call, (self.job.rank, asked), process, (theirs, rounds));
         if news.asks {
             let ours = match calls.stage(call.0, call.1) {
-                // What was not called before the communicator was freed is not late: it does not come any more.
+                // What was not called before the communicator was freed is not late: it does not
+                // come any more.
                 Stage::ToCome if is_freed => Stage::Ended(None),
                 stage => stage,
             };

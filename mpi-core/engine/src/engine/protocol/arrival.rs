@@ -10,7 +10,7 @@ use super::cooperative_copy::unreadable;
 use super::frames::{Frame, Offer, envelope_of};
 use super::landing::Landings;
 use super::peer::{Outgoing, Stream};
-use super::unexpected::{Kept, KeptData};
+use super::unexpected::{Unexpected, UnexpectedData};
 use crate::engine::Engine;
 use crate::engine::matching::Envelope;
 use crate::engine::requests::{Body, Kind, ReceiversRequest, RequestRef, SendersRequest};
@@ -34,7 +34,7 @@ impl Sink for Receiver<'_> {
     }
 
     fn arriving(&mut self, peer: u32, header: &Header) -> Landing {
-        self.engine.place(self.landings, peer, header)
+        self.engine.landing_of(self.landings, peer, header)
     }
 
     fn landed(&mut self, peer: u32, header: &Header) {
@@ -69,12 +69,12 @@ impl Engine {
             return;
         }
         // SAFETY: the caller's promise.
-        let kept = unsafe { Kept::copy_of(process, data) };
+        let message = unsafe { Unexpected::copy_of(process, data) };
         // Counted before another thread can take it.
-        let too_much = self.count_kept(process, kept.cost());
-        lane.keep(envelope, kept);
+        let too_much = self.count_unexpected(process, message.cost());
+        lane.store(envelope, message);
         drop(lane);
-        self.unexpected(envelope, process, data.len);
+        self.tell_unexpected(envelope, process, data.len);
         if too_much {
             self.adjust_hold(process);
         }
@@ -84,7 +84,8 @@ impl Engine {
     fn other_arrived(&self, process: u32, head: &Header, data: RawBuf) {
         // SAFETY: `data` is readable during `Sink::frame`.
         let Some(frame) = (unsafe { Frame::decode(head, data) }) else {
-            // The peer sends ever the same bytes of nonsense, or this is a newer version's frame: nothing is owed to it.
+            // The peer sends ever the same bytes of nonsense, or this is a newer version's frame:
+            // nothing is owed to it.
             return;
         };
         match frame {
@@ -93,12 +94,12 @@ impl Engine {
                 request,
                 data,
             } => {
-                let data = KeptData::Sync { data, request };
-                self.match_or_keep(envelope, Kept { process, data });
+                let data = UnexpectedData::Synchronous { data, request };
+                self.match_or_store(envelope, Unexpected { process, data });
             }
             Frame::Rendezvous { envelope, offer } => {
-                let data = KeptData::Offered(offer);
-                self.match_or_keep(envelope, Kept { process, data });
+                let data = UnexpectedData::Offered(offer);
+                self.match_or_store(envelope, Unexpected { process, data });
             }
             Frame::Help(help) => self.help_wanted(process, help),
             Frame::Clear {
@@ -145,31 +146,37 @@ impl Engine {
         }
     }
 
-    fn match_or_keep(&self, envelope: Envelope, kept: Kept) {
-        let process = kept.process;
+    fn match_or_store(&self, envelope: Envelope, message: Unexpected) {
+        let process = message.process;
         let mut lane = self.lane(envelope.context).lock();
         match lane.match_posted(envelope) {
             Some(receive) => {
                 drop(lane);
-                self.take(receive, envelope, kept);
+                self.take(receive, envelope, message);
             }
             None => {
-                let len = kept.message_len();
-                lane.keep(envelope, kept);
+                let len = message.message_len();
+                lane.store(envelope, message);
                 drop(lane);
-                self.unexpected(envelope, process, len);
+                self.tell_unexpected(envelope, process, len);
             }
         }
     }
 
-    /// Gives a message that was kept, or has just come, to the receive that matched it. No lane is locked.
+    /// Gives a message that was kept, or has just come, to the receive that matched it. No lane is
+    /// locked.
     #[inline(never)]
-    pub(in crate::engine) fn take(&self, receive: RequestRef, envelope: Envelope, kept: Kept) {
-        let cost = kept.cost();
-        let process = kept.process;
-        self.take_uncounted(receive, envelope, kept);
+    pub(in crate::engine) fn take(
+        &self,
+        receive: RequestRef,
+        envelope: Envelope,
+        message: Unexpected,
+    ) {
+        let cost = message.cost();
+        let process = message.process;
+        self.take_uncounted(receive, envelope, message);
         if cost > 0 && process != self.job.rank {
-            self.uncount_kept(process, cost);
+            self.uncount_unexpected(process, cost);
         }
     }
 
@@ -178,29 +185,29 @@ impl Engine {
         &self,
         receive: RequestRef,
         envelope: Envelope,
-        kept: Kept,
+        message: Unexpected,
     ) {
-        let process = kept.process;
-        match kept.data {
-            KeptData::Small { bytes, len } => {
+        let process = message.process;
+        match message.data {
+            UnexpectedData::Short { bytes, len } => {
                 let data = RawBuf::of(&bytes[..usize::from(len)]);
                 // SAFETY: the receive is matched, so it is ours; `bytes` is local.
                 unsafe { self.land(receive, envelope, process, data) };
                 self.complete(receive);
             }
-            KeptData::Whole(bytes) => {
+            UnexpectedData::Long(bytes) => {
                 // SAFETY: as above.
                 unsafe { self.land(receive, envelope, process, RawBuf::of(&bytes)) };
                 self.complete(receive);
             }
-            KeptData::Sync { data, request } => {
+            UnexpectedData::Synchronous { data, request } => {
                 // SAFETY: as above.
                 unsafe { self.land(receive, envelope, process, RawBuf::of(data.as_slice())) };
                 self.complete(receive);
                 self.send_control(process, Frame::Finished { send: request });
             }
-            KeptData::Offered(offer) => self.accept(receive, envelope, process, offer),
-            KeptData::Own(send) => self.hand_over(send, receive),
+            UnexpectedData::Offered(offer) => self.accept(receive, envelope, process, offer),
+            UnexpectedData::Loopback(send) => self.hand_over(send, receive),
         }
     }
 
@@ -219,7 +226,8 @@ impl Engine {
         // SAFETY: the caller's promise.
         let body = unsafe { receive.body() };
         let len = body.matched(envelope, process, data.len);
-        // SAFETY: the caller's promise for `data`; the user's buffer has room for what is left of it.
+        // SAFETY: the caller's promise for `data`; the user's buffer has room for what is left of
+        // it.
         unsafe { body.store(0, data.part(0, len)) };
     }
 
@@ -230,11 +238,11 @@ impl Engine {
         self.note_arrival(body);
         let len = body.matched(envelope, process, offer.len);
         body.remaining = len;
-        // Memory of another process is read into one run. What is to be unpacked comes in frames, which is faster than pieces
-        // by system call.
+        // Memory of another process is read into one run. What is to be unpacked comes in frames,
+        // which is faster than pieces by system call.
         let region = offer.region.filter(|_| body.run().is_some());
         if let Some(region) = &region
-            && self.share(receive, process, &offer, region, len)
+            && self.copy_together(receive, process, &offer, region, len)
         {
             return;
         }
@@ -263,7 +271,8 @@ impl Engine {
         send: SendersRequest,
         moved: Transfer,
     ) {
-        // SAFETY: a matched receive whose data are not on their way belongs to the link, whose lock is held.
+        // SAFETY: a matched receive whose data are not on their way belongs to the link, whose lock
+        // is held.
         let body = unsafe { receive.body() };
         let process = body.process;
         let answer = match moved {
@@ -286,7 +295,8 @@ impl Engine {
             },
         };
         self.push(self.peer(process), out, answer.encode());
-        // Last: once the receive is complete, the program may tell the sender so by another way, and its buffer has room then.
+        // Last: once the receive is complete, the program may tell the sender so by another way,
+        // and its buffer has room then.
         if !matches!(moved, Transfer::Unavailable | Transfer::Full) {
             self.complete(receive);
         }
@@ -294,14 +304,15 @@ impl Engine {
 
     fn data_arrived(&self, process: u32, piece: (ReceiversRequest, u64), data: RawBuf) {
         if let Some((request, at)) = self.place_of_data(process, piece, data.len) {
-            // SAFETY: the receive is the port's, whose lock is held, and has room for the piece, which is readable during `Sink::frame`.
+            // SAFETY: the receive is the port's, whose lock is held, and has room for the piece,
+            // which is readable during `Sink::frame`.
             unsafe { request.body().store(at, data) };
             self.data_landed(request, data.len);
         }
     }
 
-    /// The receive that a piece of a rendezvous of this length belongs to, and where in the message it lies; `None` for one that nobody
-    /// waits for.
+    /// The receive that a piece of a rendezvous of this length belongs to, and where in the message
+    /// it lies; `None` for one that nobody waits for.
     pub(in crate::engine) fn place_of_data(
         &self,
         process: u32,
@@ -309,7 +320,8 @@ impl Engine {
         len: usize,
     ) -> Option<(RequestRef, usize)> {
         let request = self.pending_receive(receive, process)?;
-        // SAFETY: a matched receive whose data are on their way belongs to the port, whose lock is held.
+        // SAFETY: a matched receive whose data are on their way belongs to the port, whose lock is
+        // held.
         let body = unsafe { request.body() };
         let total = body.status.bytes as usize;
         let at = usize::try_from(offset).ok().filter(|at| *at <= total)?;
@@ -325,7 +337,8 @@ impl Engine {
         }
     }
 
-    /// An operation that a link answered `Queued` has finished: a piece of a send has left, or a message was read.
+    /// An operation that a link answered `Queued` has finished: a piece of a send has left, or a
+    /// message was read.
     fn operation_done(&self, process: u32, handle: u32, outcome: Outcome) {
         let mut out = self.peer(process).out.lock();
         if let Some(request) = self.pending(handle, Kind::Send) {
@@ -340,7 +353,8 @@ impl Engine {
             // A message with gaps sends a piece when the one before it has left.
             self.pump(&mut out);
         } else if let Some(receive) = self.pending_receive(ReceiversRequest(handle), process) {
-            // SAFETY: a receive whose message is being read belongs to the link, whose lock is held.
+            // SAFETY: a receive whose message is being read belongs to the link, whose lock is
+            // held.
             let body = unsafe { receive.body() };
             if let Some(sender) = body.extra().sender {
                 let moved = outcome.map_or_else(Transfer::Failed, |()| Transfer::Done);
@@ -354,16 +368,16 @@ impl Engine {
         let mut is_back = false;
         for lane in self.lanes.iter() {
             let mut lane = lane.lock();
-            let found = lane.find_kept_by(|kept| {
-                kept.process == process
-                    && match &kept.data {
-                        KeptData::Offered(offer) => offer.request == send,
-                        KeptData::Sync { request, .. } => *request == send,
+            let found = lane.find_unexpected_by(|message| {
+                message.process == process
+                    && match &message.data {
+                        UnexpectedData::Offered(offer) => offer.request == send,
+                        UnexpectedData::Synchronous { request, .. } => *request == send,
                         _ => false,
                     }
             });
             if let Some(entry) = found {
-                drop(lane.take_kept(entry));
+                drop(lane.take_unexpected(entry));
                 is_back = true;
                 break;
             }
@@ -375,7 +389,8 @@ impl Engine {
     fn pending(&self, handle: u32, kind: Kind) -> Option<RequestRef> {
         let data = self.requests.get(handle)?;
         let request = RequestRef::new(data);
-        // SAFETY: `kind` and `process` are written before the peer learns of the request, and not again while it is pending.
+        // SAFETY: `kind` and `process` are written before the peer learns of the request, and not
+        // again while it is pending.
         (!data.is_done() && unsafe { request.body() }.kind == kind).then_some(request)
     }
 
@@ -404,33 +419,38 @@ impl Engine {
         (unsafe { request.body() }.process == process).then_some(request)
     }
 
-    /// Counts a message kept for want of a receive. Returns whether its sender should send envelopes only.
-    pub(in crate::engine) fn count_kept(&self, process: u32, cost: usize) -> bool {
-        let kept = self.peer(process).kept.fetch_add(cost, Ordering::Relaxed) + cost;
-        kept > self.protocol_limits.eager_budget()
+    /// Counts a message kept for want of a receive. Returns whether its sender should send
+    /// envelopes only.
+    pub(in crate::engine) fn count_unexpected(&self, process: u32, cost: usize) -> bool {
+        let bytes = self
+            .peer(process)
+            .unexpected_bytes
+            .fetch_add(cost, Ordering::Relaxed)
+            + cost;
+        bytes > self.protocol_limits.eager_budget()
     }
 
-    fn uncount_kept(&self, process: u32, cost: usize) {
+    fn uncount_unexpected(&self, process: u32, cost: usize) {
         let peer = self.peer(process);
-        let kept = peer.kept.fetch_sub(cost, Ordering::Relaxed) - cost;
-        if kept <= self.protocol_limits.eager_budget() / 2
-            && kept + cost > self.protocol_limits.eager_budget() / 2
+        let bytes = peer.unexpected_bytes.fetch_sub(cost, Ordering::Relaxed) - cost;
+        if bytes <= self.protocol_limits.eager_budget() / 2
+            && bytes + cost > self.protocol_limits.eager_budget() / 2
         {
             self.adjust_hold(process);
         }
     }
 
-    /// Tells the peer whether to send envelopes only, if that has changed. Decided under the link's lock, so that what the
-    /// peer hears last is what holds.
+    /// Tells the peer whether to send envelopes only, if that has changed. Decided under the link's
+    /// lock, so that what the peer hears last is what holds.
     #[cold]
     pub(in crate::engine) fn adjust_hold(&self, process: u32) {
         let peer = self.peer(process);
         let mut out = peer.out.lock();
-        let kept = peer.kept.load(Ordering::Relaxed);
+        let bytes = peer.unexpected_bytes.load(Ordering::Relaxed);
         let hold = if out.holding {
-            kept > self.protocol_limits.eager_budget() / 2
+            bytes > self.protocol_limits.eager_budget() / 2
         } else {
-            kept > self.protocol_limits.eager_budget()
+            bytes > self.protocol_limits.eager_budget()
         };
         if hold != out.holding {
             out.holding = hold;
@@ -440,7 +460,8 @@ impl Engine {
 }
 
 impl Body {
-    /// Notes which message a receive has been matched with. Returns how many of its `len` bytes there is room for.
+    /// Notes which message a receive has been matched with. Returns how many of its `len` bytes
+    /// there is room for.
     #[inline(always)]
     pub(in crate::engine) fn matched(
         &mut self,
@@ -479,7 +500,8 @@ fn partial(envelope: Envelope, len: usize) -> Error {
     Error::new(
         ErrorClass::TYPE,
         format!(
-            "the message of {len} bytes from rank {} with tag {} ends within an element of the receive's datatype: it was sent \
+            "the message of {len} bytes from rank {} with tag {} ends within an element of the \
+             receive's datatype: it was sent \
              as another one",
             envelope.source, envelope.tag
         ),
@@ -491,7 +513,8 @@ fn truncated(envelope: Envelope, len: usize, room: usize) -> Error {
     Error::new(
         ErrorClass::TRUNCATE,
         format!(
-            "the message of {len} bytes from rank {} with tag {} is longer than the receive buffer of {room} bytes; \
+            "the message of {len} bytes from rank {} with tag {} is longer than the receive buffer \
+             of {room} bytes; \
              the first {room} bytes were received",
             envelope.source, envelope.tag
         ),

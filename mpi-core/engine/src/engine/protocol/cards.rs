@@ -1,7 +1,8 @@
-//! What ranks publish of themselves: with whom each shares memory, and how each of its networks reaches it.
+//! What ranks publish of themselves: with whom each shares memory, and how each of its networks
+//! reaches it.
 //!
-//! A card is `FIRST:NAME@CARD|NAME@CARD`: the first of those that the rank shares memory with, and each network by name with its own
-//! card, the best first.
+//! A card is `FIRST:NAME@CARD|NAME@CARD`: the first of those that the rank shares memory with, and
+//! each network by name with its own card, the best first.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,7 +38,8 @@ pub(in crate::engine) fn card(job: &Job, networks: &[Joined]) -> Result<String, 
     match card.len() <= MAX_CARD {
         true => Ok(card),
         false => Err(format!(
-            "rank {} has too many addresses: they take {} bytes, at most {MAX_CARD} can be published. Choose interfaces with \
+            "rank {} has too many addresses: they take {} bytes, at most {MAX_CARD} can be \
+             published. Choose interfaces with \
              FERRITE_NETWORK, or networks with FERRITE_TRANSPORT",
             job.rank,
             card.len()
@@ -68,8 +70,9 @@ fn split(card: &str) -> Result<Card<'_>, String> {
     parts().ok_or_else(|| format!("the card {card:?} is none of this version of Ferrite"))
 }
 
-/// The network that two processes use: the first on the lower rank's card that both have. `own` are the names of this process's
-/// networks, `card` is what the other one, `peer`, has published. The error is a sentence.
+/// The network that two processes use: the first on the lower rank's card that both have. `own` are
+/// the names of this process's networks, `card` is what the other one, `peer`, has published. The
+/// error is a sentence.
 pub(in crate::engine) fn common<'a>(
     (rank, own): (u32, &[&'a str]),
     (peer, card): (u32, &str),
@@ -96,8 +99,10 @@ fn no_common(rank: u32, own: &[&str], peer: u32, theirs: &[&str]) -> String {
         false => names.join(", "),
     };
     format!(
-        "rank {rank} and rank {peer} share no memory, and no network joins both: rank {rank} has {}, rank {peer} has {}. \
-         FERRITE_TRANSPORT must allow one that both have, and mpiexec --doctor tells what each host lacks",
+        "rank {rank} and rank {peer} share no memory, and no network joins both: rank {rank} has \
+         {}, rank {peer} has {}. \
+         FERRITE_TRANSPORT must allow one that both have, and mpiexec --doctor tells what each \
+         host lacks",
         shown(own),
         shown(theirs)
     )

@@ -57,8 +57,8 @@ impl Engine {
         }
     }
 
-    /// A receive has been matched with a message that arrived just now; the port is locked, or the message is this process's own, so
-    /// that the next message of its sender has not arrived yet.
+    /// A receive has been matched with a message that arrived just now; the port is locked, or the
+    /// message is this process's own, so that the next message of its sender has not arrived yet.
     #[inline]
     pub(in crate::engine) fn note_arrival(&self, body: &mut Body) {
         let context = body.envelope.context;

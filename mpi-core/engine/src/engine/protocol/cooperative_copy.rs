@@ -1,9 +1,10 @@
-//! A long message copied by both sides: each takes pieces of it until none is left, the receiver by reading the sender's
-//! memory, the sender by writing the receiver's.
+//! A long message copied by both sides: each takes pieces of it until none is left, the receiver by
+//! reading the sender's memory, the sender by writing the receiver's.
 //!
-//! The pieces are counted in a *claim*, a few words of the node's segment that belong to the pair of processes. The receiver
-//! sets it up and asks for help; a sender that is busy elsewhere helps less, or not at all, and nobody waits for it. Whoever finishes
-//! the last piece tells the other. A claim carries the number of its use, so a sender that comes too late takes nothing.
+//! The pieces are counted in a *claim*, a few words of the node's segment that belong to the pair
+//! of processes. The receiver sets it up and asks for help; a sender that is busy elsewhere helps
+//! less, or not at all, and nobody waits for it. Whoever finishes the last piece tells the other. A
+//! claim carries the number of its use, so a sender that comes too late takes nothing.
 
 use core::sync::atomic::Ordering;
 
@@ -12,7 +13,9 @@ use ferrite_shm::Claim;
 
 use super::frames::{Frame, Help, Offer};
 use crate::engine::Engine;
-use crate::engine::requests::{Body, ReceiversRequest, RequestRef, SendersRequest, Share};
+use crate::engine::requests::{
+    Body, CooperativeCopy, ReceiversRequest, RequestRef, SendersRequest,
+};
 use crate::{Error, ErrorClass};
 
 /// Messages from this length on are shared, in bytes.
@@ -36,7 +39,8 @@ fn pieces(len: usize) -> u64 {
     len.div_ceil(COPY_PIECE) as u64
 }
 
-/// Takes a piece of a claim in its `turn`-th use; `None` when there are none left, or the claim is used anew.
+/// Takes a piece of a claim in its `turn`-th use; `None` when there are none left, or the claim is
+/// used anew.
 fn take_piece(claim: &Claim, turn: u32, pieces: u64) -> Option<u64> {
     let mut next = claim.next.load(Ordering::Acquire);
     loop {
@@ -56,8 +60,9 @@ fn take_piece(claim: &Claim, turn: u32, pieces: u64) -> Option<u64> {
 }
 
 impl Engine {
-    /// Receives a matched message together with its sender, if that is worth it and possible. `false`: nothing was done.
-    pub(in crate::engine) fn share(
+    /// Receives a matched message together with its sender, if that is worth it and possible.
+    /// `false`: nothing was done.
+    pub(in crate::engine) fn copy_together(
         &self,
         receive: RequestRef,
         process: u32,
@@ -81,7 +86,8 @@ impl Engine {
             return false;
         };
         let claim = &claims[number as usize];
-        // The first piece shows whether this process may read at all, before the sender is told anything.
+        // The first piece shows whether this process may read at all, before the sender is told
+        // anything.
         if self.read_piece(receive, process, region, 0, len) != Transfer::Done {
             peer.give_claim(number);
             return false;
@@ -98,7 +104,7 @@ impl Engine {
         // SAFETY: matched, so the receive is ours until the last piece is done.
         let body = unsafe { receive.body() };
         let sender = offer.request;
-        body.extra().share = Some(Share {
+        body.extra().cooperative = Some(CooperativeCopy {
             claim: number,
             region: *region,
             len,
@@ -121,7 +127,7 @@ impl Engine {
             }
             // Acquire and release: the last one to finish a piece speaks for all.
             if claim.done.fetch_add(1, Ordering::AcqRel) + 1 == pieces(len) {
-                self.whole(receive, process);
+                self.finish_cooperative_copy(receive, process);
                 break;
             }
         }
@@ -129,20 +135,21 @@ impl Engine {
     }
 
     /// The receiver has the whole message, and finished it itself.
-    fn whole(&self, receive: RequestRef, process: u32) {
-        // First: once the receive is complete, the program may tell the sender so by another way, and its buffer has room then.
-        if let Some(send) = self.end_share(receive, process) {
+    fn finish_cooperative_copy(&self, receive: RequestRef, process: u32) {
+        // First: once the receive is complete, the program may tell the sender so by another way,
+        // and its buffer has room then.
+        if let Some(send) = self.end_cooperative_copy(receive, process) {
             self.send_control(process, Frame::Finished { send });
         }
         self.complete(receive);
     }
 
     /// Gives the claim of a receive back. Returns the sender's request.
-    fn end_share(&self, receive: RequestRef, process: u32) -> Option<SendersRequest> {
+    fn end_cooperative_copy(&self, receive: RequestRef, process: u32) -> Option<SendersRequest> {
         // SAFETY: the last piece is done, so the receive is ours.
-        let share = unsafe { receive.body() }.extra().share.take()?;
-        self.peer(process).give_claim(share.claim);
-        Some(share.sender)
+        let copy = unsafe { receive.body() }.extra().cooperative.take()?;
+        self.peer(process).give_claim(copy.claim);
+        Some(copy.sender)
     }
 
     fn read_piece(
@@ -163,8 +170,8 @@ impl Engine {
         unsafe { out.read(into, region, at as u64, token) }
     }
 
-    /// The receiver of our message asks for help. It gets it when there is nothing else to do: messages on their way to us
-    /// come first, as nobody else can receive them.
+    /// The receiver of our message asks for help. It gets it when there is nothing else to do:
+    /// messages on their way to us come first, as nobody else can receive them.
     pub(in crate::engine) fn help_wanted(&self, process: u32, with: Help) {
         let mut helps = self.peers.helps.lock();
         helps.push_back(Helping { process, with });
@@ -192,17 +199,20 @@ impl Engine {
         let Some(claim) = claims.and_then(|claims| claims.get(help.claim as usize)) else {
             return true;
         };
-        // Looked up before a piece is taken: a wrong name takes nothing. With the piece taken the send cannot end without us.
+        // Looked up before a piece is taken: a wrong name takes nothing. With the piece taken the
+        // send cannot end without us.
         let Some(send) = self.pending_send(help.send, process) else {
             return true;
         };
         let Some(number) = take_piece(claim, help.turn, pieces(len)) else {
             return true;
         };
-        // SAFETY: a send that is being shared belongs to whoever finishes its last piece, and ours is not finished.
+        // SAFETY: a send that is being shared belongs to whoever finishes its last piece, and ours
+        // is not finished.
         let body = unsafe { send.body() };
         let (at, length) = piece(number, len);
-        // What the receiver would have got for its buffer, had it registered it: both know how long it is.
+        // What the receiver would have got for its buffer, had it registered it: both know how long
+        // it is.
         let region = ferrite_shm::region_of(help.address, len);
         let written = match body.run() {
             Some(run) if len <= run.len => {
@@ -234,8 +244,8 @@ impl Engine {
 
     /// The sender has finished the message.
     pub(in crate::engine) fn helped(&self, process: u32, receive: ReceiversRequest) {
-        if let Some((receive, _)) = self.shared_receive(process, receive) {
-            self.end_share(receive, process);
+        if let Some((receive, _)) = self.cooperative_receive(process, receive) {
+            self.end_cooperative_copy(receive, process);
             self.complete(receive);
         }
     }
@@ -247,43 +257,45 @@ impl Engine {
         receive: ReceiversRequest,
         number: u64,
     ) {
-        let Some((receive, share)) = self.shared_receive(process, receive) else {
+        let Some((receive, copy)) = self.cooperative_receive(process, receive) else {
             return;
         };
-        let (len, region) = (share.len, share.region);
+        let (len, region) = (copy.len, copy.region);
         let shm = self.transports.memory();
         let claims = shm.and_then(|shm| shm.claims(process, self.job.rank));
-        let Some(claim) = claims.and_then(|claims| claims.get(share.claim as usize)) else {
+        let Some(claim) = claims.and_then(|claims| claims.get(copy.claim as usize)) else {
             return;
         };
         if number >= pieces(len) {
             return;
         }
         if self.read_piece(receive, process, &region, number, len) != Transfer::Done {
-            // SAFETY: see `shared_receive`.
+            // SAFETY: see `cooperative_receive`.
             let body = unsafe { receive.body() };
             body.error = Some(unreadable(body));
         }
         // Acquire and release: the last one to finish a piece speaks for all.
         if claim.done.fetch_add(1, Ordering::AcqRel) + 1 == pieces(len) {
-            self.whole(receive, process);
+            self.finish_cooperative_copy(receive, process);
         }
     }
 
     /// A receive that both sides copy.
-    fn shared_receive(
+    fn cooperative_receive(
         &self,
         process: u32,
         receive: ReceiversRequest,
-    ) -> Option<(RequestRef, &Share)> {
+    ) -> Option<(RequestRef, &CooperativeCopy)> {
         let receive = self.pending_receive(receive, process)?;
-        // SAFETY: a receive that is shared belongs to the port, whose lock is held, once its own pieces are taken.
+        // SAFETY: a receive that is shared belongs to the port, whose lock is held, once its own
+        // pieces are taken.
         let extra = unsafe { receive.body() }.extra.as_ref()?;
-        extra.share.as_ref().map(|share| (receive, share))
+        extra.cooperative.as_ref().map(|copy| (receive, copy))
     }
 }
 
-/// Why a message could not be copied from its sender's memory to a receive's: one of the two is not there.
+/// Why a message could not be copied from its sender's memory to a receive's: one of the two is not
+/// there.
 #[cold]
 pub(in crate::engine) fn unreadable(receive: &Body) -> Error {
     let Body { buf, status, .. } = receive;
@@ -292,7 +304,8 @@ pub(in crate::engine) fn unreadable(receive: &Body) -> Error {
         Error::new(
             ErrorClass::OTHER,
             format!(
-                "the send buffer of {len} bytes of rank {source}, tag {tag}, is not all memory of that rank: it is shorter than its count and \
+                "the send buffer of {len} bytes of rank {source}, tag {tag}, is not all memory of \
+                 that rank: it is shorter than its count and \
                  datatype say, or was freed before the send was complete"
             ),
         )
@@ -300,7 +313,8 @@ pub(in crate::engine) fn unreadable(receive: &Body) -> Error {
         Error::new(
             ErrorClass::BUFFER,
             format!(
-                "the receive buffer for {len} bytes from rank {source}, tag {tag}, is not all memory of this rank: it is shorter than its count \
+                "the receive buffer for {len} bytes from rank {source}, tag {tag}, is not all \
+                 memory of this rank: it is shorter than its count \
                  and datatype say, or was freed before the message came"
             ),
         )

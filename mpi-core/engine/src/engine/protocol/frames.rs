@@ -1,13 +1,15 @@
 //! What engines say to each other: the one home of the wire format.
 //!
-//! A frame is a header of 24 bytes ([`Header`]) and a body. All numbers are little-endian. Frames of the matching kinds carry an
-//! envelope: context, tag and source rank of a message. The others use the header's fields for what their variant says.
+//! A frame is a header of 24 bytes ([`Header`]) and a body. All numbers are little-endian. Frames
+//! of the matching kinds carry an envelope: context, tag and source rank of a message. The others
+//! use the header's fields for what their variant says.
 //!
-//! Requests in frames are handles, and every number may have been invented: whoever gets a frame looks its request up, and drops
-//! the frame if there is no such request. What cannot be a frame is dropped, too ([`Frame::decode`]).
+//! Requests in frames are handles, and every number may have been invented: whoever gets a frame
+//! looks its request up, and drops the frame if there is no such request. What cannot be a frame is
+//! dropped, too ([`Frame::decode`]).
 //!
-//! A frame of kind `Eager`, a whole message, is not among these: its body is the message and nothing else, and the paths that send
-//! and receive it build and read the header themselves.
+//! A frame of kind `Eager`, a whole message, is not among these: its body is the message and
+//! nothing else, and the paths that send and receive it build and read the header themselves.
 
 use ferrite_fabric::{CONTROL, Header, Kind, RawBuf, Region};
 
@@ -19,7 +21,8 @@ use crate::engine::requests::{ReceiversRequest, SendersRequest};
 /// Bytes before the data of a synchronous message.
 const SYNC_HEAD: usize = 8;
 
-/// The longest synchronous message that goes with its envelope, in bytes: the sender's request takes the rest of a slot.
+/// The longest synchronous message that goes with its envelope, in bytes: the sender's request
+/// takes the rest of a slot.
 pub(in crate::engine) const SYNC_DATA: usize = ferrite_shm::INLINE - SYNC_HEAD;
 
 /// Flags of a `Clear` frame.
@@ -69,8 +72,9 @@ impl ShortData {
     }
 }
 
-/// The offer of a message whose data stay with the sender. Body of a `Rendezvous` frame: 8 bytes length of the message, 4 the
-/// sender's request, 4 length of the region's key (all ones: no region); with a region 8 bytes its address, and the key.
+/// The offer of a message whose data stay with the sender. Body of a `Rendezvous` frame: 8 bytes
+/// length of the message, 4 the sender's request, 4 length of the region's key (all ones: no
+/// region); with a region 8 bytes its address, and the key.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct Offer {
     /// Bytes of the message.
@@ -80,8 +84,8 @@ pub(in crate::engine) struct Offer {
     pub(in crate::engine) region: Option<Region>,
 }
 
-/// A receiver that wants help with a long message. Body of a `Clear` frame that asks for it: 4 bytes number of the claim, 4 its use,
-/// 8 bytes length of the message.
+/// A receiver that wants help with a long message. Body of a `Clear` frame that asks for it: 4
+/// bytes number of the claim, 4 its use, 8 bytes length of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) struct Help {
     pub(in crate::engine) send: SendersRequest,
@@ -107,8 +111,9 @@ pub(in crate::engine) struct CallNews {
     pub(in crate::engine) asks: bool,
     /// The sender has ended the call.
     pub(in crate::engine) has_ended: bool,
-    /// The call's arguments, where they are known, and for how many rounds of asking nothing has moved in the sender (255: or more).
-    /// 24 bytes: function, whether its operation commutes, rounds at rest, quiet rounds; 4 bytes root, 4 width, 4 unused, 8 length.
+    /// The call's arguments, where they are known, and for how many rounds of asking nothing has
+    /// moved in the sender (255: or more). 24 bytes: function, whether its operation commutes,
+    /// rounds at rest, quiet rounds; 4 bytes root, 4 width, 4 unused, 8 length.
     pub(in crate::engine) arguments: Option<(Arguments, Rounds)>,
 }
 
@@ -123,7 +128,8 @@ pub(in crate::engine) enum Frame {
     },
     /// A message whose data stay with the sender.
     Rendezvous { envelope: Envelope, offer: Offer },
-    /// Send the data of a rendezvous in `Data` frames. Context: bytes wanted; tag: sender's request; source: receiver's.
+    /// Send the data of a rendezvous in `Data` frames. Context: bytes wanted; tag: sender's
+    /// request; source: receiver's.
     Clear {
         send: SendersRequest,
         receive: ReceiversRequest,
@@ -131,19 +137,22 @@ pub(in crate::engine) enum Frame {
         /// The receiver unpacks every frame, so that short ones are better. Flag 2.
         is_unpacked: bool,
     },
-    /// Write pieces of the message to the receiver's memory. A `Clear` with flag 1. Context: address; tag: sender's request; source:
-    /// receiver's.
+    /// Write pieces of the message to the receiver's memory. A `Clear` with flag 1. Context:
+    /// address; tag: sender's request; source: receiver's.
     Help(Help),
-    /// A piece of the data of a rendezvous, which is the body. Context: offset in the message; tag: receiver's request.
+    /// A piece of the data of a rendezvous, which is the body. Context: offset in the message; tag:
+    /// receiver's request.
     Data {
         receive: ReceiversRequest,
         offset: u64,
     },
     /// The receiver has the message, or has matched a synchronous one. Tag: sender's request.
     Finished { send: SendersRequest },
-    /// The sender has finished a message with which it has helped. A `Finished` with flag 1. Tag: receiver's request.
+    /// The sender has finished a message with which it has helped. A `Finished` with flag 1. Tag:
+    /// receiver's request.
     Helped { receive: ReceiversRequest },
-    /// The sender cannot write a piece. A `Finished` with flag 2. Context: number of the piece; tag: receiver's request.
+    /// The sender cannot write a piece. A `Finished` with flag 2. Context: number of the piece;
+    /// tag: receiver's request.
     Returned {
         receive: ReceiversRequest,
         piece: u64,
@@ -154,7 +163,8 @@ pub(in crate::engine) enum Frame {
     Cancel { send: SendersRequest },
     /// Context: whether it was given back. Tag: sender's request.
     Cancelled { send: SendersRequest, is_back: bool },
-    /// Context: the communicator; tag: number of the call; source: how often it was started; flags 1 asks, 2 has ended.
+    /// Context: the communicator; tag: number of the call; source: how often it was started; flags
+    /// 1 asks, 2 has ended.
     Call(CallNews),
 }
 
@@ -273,10 +283,12 @@ impl Frame {
         }
     }
 
-    /// What a frame says that has arrived. `None`: it is no frame of this version, or no such body can be.
+    /// What a frame says that has arrived. `None`: it is no frame of this version, or no such body
+    /// can be.
     ///
     /// # Safety
-    /// `body` is readable during the call. Others may write it meanwhile: it is copied once before it is looked at.
+    /// `body` is readable during the call. Others may write it meanwhile: it is copied once before
+    /// it is looked at.
     pub(in crate::engine) unsafe fn decode(header: &Header, body: RawBuf) -> Option<Frame> {
         let kind = Kind::from_u8(header.kind)?;
         if kind == Kind::Data {

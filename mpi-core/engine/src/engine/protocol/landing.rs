@@ -1,14 +1,16 @@
-//! Long bodies that land where they belong while they arrive, so that a stream transport copies them once.
+//! Long bodies that land where they belong while they arrive, so that a stream transport copies
+//! them once.
 //!
-//! A receive is matched when the header is there. A message without one gets memory of its own, and is matched once it is
-//! whole: until then it does not exist for anybody, as if it were still on its way.
+//! A receive is matched when the header is there. A message without one gets memory of its own, and
+//! is matched once it is whole: until then it does not exist for anybody, as if it were still on
+//! its way.
 
 use std::collections::HashMap;
 
 use ferrite_fabric::{Header, Kind as FrameKind, Landing, OwnedBuf, RawBuf, RawBufMut};
 
 use super::frames::{Frame, envelope_of};
-use super::unexpected::{Kept, KeptData};
+use super::unexpected::{Unexpected, UnexpectedData};
 use crate::engine::Engine;
 use crate::engine::requests::RequestRef;
 
@@ -33,16 +35,17 @@ unsafe impl Send for Arrival {}
 impl Engine {
     /// Where the body of a frame that begins to arrive is to land.
     #[inline(never)]
-    pub(in crate::engine) fn place(
+    pub(in crate::engine) fn landing_of(
         &self,
         landings: &mut Landings,
         process: u32,
         head: &Header,
     ) -> Landing {
         let (arrival, place) = match FrameKind::from_u8(head.kind) {
-            Some(FrameKind::Eager) => self.place_message(process, head),
+            Some(FrameKind::Eager) => self.landing_of_message(process, head),
             Some(FrameKind::Data) => match self.data_place(process, head) {
-                // SAFETY: a matched receive whose data are on their way belongs to the port, whose lock is held.
+                // SAFETY: a matched receive whose data are on their way belongs to the port, whose
+                // lock is held.
                 Some((request, at)) if let Some(run) = unsafe { request.body() }.run() => {
                     let ptr = run.ptr.cast_mut().wrapping_add(at);
                     let len = head.len as usize;
@@ -67,7 +70,7 @@ impl Engine {
         }
     }
 
-    fn place_message(&self, process: u32, head: &Header) -> (Arrival, RawBufMut) {
+    fn landing_of_message(&self, process: u32, head: &Header) -> (Arrival, RawBufMut) {
         let envelope = envelope_of(head);
         let len = head.len as usize;
         let matched = self.lane(envelope.context).lock().match_posted(envelope);
@@ -98,27 +101,28 @@ impl Engine {
         match arrival {
             Arrival::Message(receive) => self.complete(receive),
             Arrival::Spread(receive, memory) => {
-                // SAFETY: matched when it began to arrive, so the receive is ours, with room for what was taken of the message.
+                // SAFETY: matched when it began to arrive, so the receive is ours, with room for
+                // what was taken of the message.
                 unsafe { receive.body().store(0, memory.buf()) };
                 self.complete(receive);
             }
             Arrival::Piece(request) => self.data_landed(request, head.len as usize),
             Arrival::Unexpected(memory) => {
-                let kept = Kept {
+                let message = Unexpected {
                     process,
-                    data: KeptData::Whole(memory.into()),
+                    data: UnexpectedData::Long(memory.into()),
                 };
                 let envelope = envelope_of(head);
                 let mut lane = self.lane(envelope.context).lock();
                 if let Some(receive) = lane.match_posted(envelope) {
                     drop(lane);
-                    return self.take_uncounted(receive, envelope, kept);
+                    return self.take_uncounted(receive, envelope, message);
                 }
                 // Counted before another thread can take it.
-                let too_much = self.count_kept(process, kept.cost());
-                lane.keep(envelope, kept);
+                let too_much = self.count_unexpected(process, message.cost());
+                lane.store(envelope, message);
                 drop(lane);
-                self.unexpected(envelope, process, head.len as usize);
+                self.tell_unexpected(envelope, process, head.len as usize);
                 if too_much {
                     self.adjust_hold(process);
                 }

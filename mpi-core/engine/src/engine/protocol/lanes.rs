@@ -1,6 +1,6 @@
 //! Contexts are spread over lanes, each with a lock of its own.
 
-use super::unexpected::Kept;
+use super::unexpected::Unexpected;
 use crate::engine::Engine;
 use crate::engine::matching::Matcher;
 use crate::engine::requests::RequestRef;
@@ -10,7 +10,7 @@ use crate::sync::{Class, ClassLock};
 const LANES: usize = 16;
 
 /// The receives and unexpected messages of some contexts.
-pub(in crate::engine) type Lane = Matcher<RequestRef, Kept>;
+pub(in crate::engine) type Lane = Matcher<RequestRef, Unexpected>;
 
 /// All receives and unexpected messages.
 pub(in crate::engine) struct Lanes([ClassLock<Lane>; LANES]);
@@ -28,7 +28,8 @@ impl Lanes {
 impl Engine {
     #[inline]
     pub(in crate::engine) fn lane(&self, context: u64) -> &ClassLock<Lane> {
-        // The lowest bit tells collectives from point-to-point: both of one communicator share a lane.
+        // The lowest bit tells collectives from point-to-point: both of one communicator share a
+        // lane.
         &self.lanes.0[(context >> 1) as usize & (LANES - 1)]
     }
 }

@@ -34,7 +34,7 @@ impl ProtocolLimits {
     /// Of the longest message that is sent eagerly on a path.
     pub(in crate::engine) fn eager_limit(&self, path: &Path) -> usize {
         let limit = match path {
-            Path::Own | Path::Shm(_) => &self.eager_limit,
+            Path::Loopback | Path::Shm(_) => &self.eager_limit,
             Path::Net(_) => &self.net_eager_limit,
         };
         limit.load(Ordering::Relaxed)

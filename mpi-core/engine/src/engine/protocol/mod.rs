@@ -27,4 +27,4 @@ pub(in crate::engine) use limits::ProtocolLimits;
 pub(in crate::engine) use peer::{ALLOWANCE, Peer, Queued, QueuedBody, Sends, cost};
 pub(in crate::engine) use peers::Peers;
 pub(in crate::engine) use transports::{Joined, Transports};
-pub(in crate::engine) use unexpected::Kept;
+pub(in crate::engine) use unexpected::Unexpected;

@@ -13,8 +13,8 @@ use ferrite_shm::ShmLink;
 use crate::engine::requests::{Body, NET_PIECE, PACKED_PIECE, ReceiversRequest, RequestRef};
 use crate::sync::{Class, ClassLock};
 
-/// A process that only sends would never hear that a peer holds too much of it already. So it drives progress once in this many
-/// messages, or 256 times as many bytes.
+/// A process that only sends would never hear that a peer holds too much of it already. So it
+/// drives progress once in this many messages, or 256 times as many bytes.
 pub(crate) const ALLOWANCE: u32 = 512;
 
 /// What a message of so many bytes takes of the allowance.
@@ -25,12 +25,13 @@ pub(crate) fn cost(len: usize) -> u32 {
 
 /// The way to a process.
 ///
-/// Shared memory stands beside the networks by its own type, the one exception to the rule that the engine sees only links: a small
-/// send is inlined from the entry point down to the ring's slot ([`Outgoing::send_small`]), which a call through `dyn Link` would end.
-/// Everything but that path treats both alike.
+/// Shared memory stands beside the networks by its own type, the one exception to the rule that the
+/// engine sees only links: a small send is inlined from the entry point down to the ring's slot
+/// ([`Outgoing::send_small`]), which a call through `dyn Link` would end. Everything but that path
+/// treats both alike.
 pub(crate) enum Path {
     /// This process itself: messages are delivered at once and never queued here.
-    Own,
+    Loopback,
     /// Rings in the node's segment.
     Shm(ShmLink),
     /// A network.
@@ -44,7 +45,7 @@ pub(crate) struct Peer {
     pub(crate) is_remote: bool,
     pub(crate) out: ClassLock<Outgoing>,
     /// Bytes of its eager messages kept here for want of a receive.
-    pub(crate) kept: AtomicUsize,
+    pub(crate) unexpected_bytes: AtomicUsize,
     /// Bit N: claim N of messages from it is in use.
     claims: AtomicU8,
 }
@@ -105,11 +106,12 @@ pub(crate) struct Outgoing {
     pub(crate) path: Path,
     /// The longest message that goes eagerly.
     pub(crate) eager: usize,
-    /// The longest message that the link takes or refuses, but never keeps: one that needs no request.
-    pub(crate) whole: usize,
+    /// The longest message that the link takes or refuses, but never keeps: one that needs no
+    /// request.
+    pub(crate) at_once: usize,
     pub(crate) sends: Sends,
-    /// How much may go out eagerly before this process must look at what its peers have to say (see [`ALLOWANCE`]);
-    /// 0 while the link is not open.
+    /// How much may go out eagerly before this process must look at what its peers have to say (see
+    /// [`ALLOWANCE`]); 0 while the link is not open.
     pub(crate) allowance: u32,
     /// The peer asked for envelopes only: it keeps as many of our eager bytes as it wants to.
     pub(crate) held: bool,
@@ -124,13 +126,14 @@ pub(crate) struct Outgoing {
 }
 
 impl Peer {
-    /// A process at the end of this way, to which messages of up to `eager` bytes go eagerly, as far as the link takes them.
+    /// A process at the end of this way, to which messages of up to `eager` bytes go eagerly, as
+    /// far as the link takes them.
     pub(crate) fn new(process: u32, path: Path, eager: usize) -> Peer {
         let is_remote = matches!(path, Path::Net(_));
         let mut out = Outgoing {
             path,
             eager: 0,
-            whole: 0,
+            at_once: 0,
             sends: Sends::default(),
             allowance: 0,
             held: false,
@@ -144,7 +147,7 @@ impl Peer {
             process,
             is_remote,
             out: ClassLock::new(Class::Link, out),
-            kept: AtomicUsize::new(0),
+            unexpected_bytes: AtomicUsize::new(0),
             claims: AtomicU8::new(0),
         }
     }
@@ -180,7 +183,8 @@ impl Peer {
 }
 
 impl Outgoing {
-    /// Sends a message of a slot's length, if the link is open and has room. Returns whether it was sent.
+    /// Sends a message of a slot's length, if the link is open and has room. Returns whether it was
+    /// sent.
     ///
     /// # Safety
     /// `data` is readable, and no longer than [`ferrite_shm::INLINE`].
@@ -203,8 +207,8 @@ impl Outgoing {
 
     /// Sends messages of up to `eager` bytes eagerly, as far as the link takes them.
     pub(crate) fn limit_eager(&mut self, eager: usize) {
-        (self.eager, self.whole) = match &self.path {
-            Path::Own => (eager, 0),
+        (self.eager, self.at_once) = match &self.path {
+            Path::Loopback => (eager, 0),
             Path::Shm(link) => {
                 let eager = eager.min(link.limits().frame);
                 (eager, eager)
@@ -219,7 +223,7 @@ impl Outgoing {
     /// Whether an eager message may go out now: nothing queued, not held.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
-        !matches!(self.path, Path::Own) && self.frames.is_empty() && !self.held
+        !matches!(self.path, Path::Loopback) && self.frames.is_empty() && !self.held
     }
 
     /// Takes the allowance away after a change that may have closed the link.
@@ -236,7 +240,7 @@ impl Outgoing {
     /// The longest body of one frame, in bytes.
     pub(crate) fn frame_limit(&self) -> usize {
         match &self.path {
-            Path::Own => usize::MAX,
+            Path::Loopback => usize::MAX,
             Path::Shm(link) => link.limits().frame,
             Path::Net(link) => link.limits().frame,
         }
@@ -245,7 +249,7 @@ impl Outgoing {
     /// The longest body of a frame that is packed or unpacked, in bytes.
     pub(crate) fn piece_limit(&self) -> usize {
         let best = match &self.path {
-            Path::Own | Path::Shm(_) => PACKED_PIECE,
+            Path::Loopback | Path::Shm(_) => PACKED_PIECE,
             Path::Net(_) => NET_PIECE,
         };
         best.min(self.frame_limit())
@@ -254,7 +258,7 @@ impl Outgoing {
     /// The length from which messages are better moved by direct access, in bytes.
     pub(crate) fn direct_from(&self) -> usize {
         match &self.path {
-            Path::Own => usize::MAX,
+            Path::Loopback => usize::MAX,
             Path::Shm(link) => link.limits().direct_from,
             Path::Net(link) => link.limits().direct_from,
         }
@@ -263,7 +267,7 @@ impl Outgoing {
     /// What the link can do with the peer's memory, and how much.
     pub(crate) fn rma(&self) -> (Caps, RmaLimits) {
         let limits = match &self.path {
-            Path::Own => return (Caps::NONE, RmaLimits::NONE),
+            Path::Loopback => return (Caps::NONE, RmaLimits::NONE),
             Path::Shm(link) => link.limits(),
             Path::Net(link) => link.limits(),
         };
@@ -277,19 +281,20 @@ impl Outgoing {
         // SAFETY: the caller's promise.
         unsafe {
             match &mut self.path {
-                Path::Own => unreachable!("messages to this process are delivered, not sent"),
+                Path::Loopback => unreachable!("messages to this process are delivered, not sent"),
                 Path::Shm(link) => link.try_send(header, body, token),
                 Path::Net(link) => link.try_send(header, body, token),
             }
         }
     }
 
-    /// Sends the bytes `part` of a message in one frame. Items with gaps are packed in memory of the message's own: copying that to a ring in
-    /// one go was measured to be faster than packing into lines that the other processor has.
+    /// Sends the bytes `part` of a message in one frame. Items with gaps are packed in memory of
+    /// the message's own: copying that to a ring in one go was measured to be faster than packing
+    /// into lines that the other processor has.
     ///
     /// # Safety
-    /// The message's buffer is readable, `part` lies within the message. After `Queued` all this holds until the completion, and
-    /// until then no other part of a message with gaps is sent.
+    /// The message's buffer is readable, `part` lies within the message. After `Queued` all this
+    /// holds until the completion, and until then no other part of a message with gaps is sent.
     #[inline]
     pub(crate) unsafe fn try_send_part(
         &mut self,
@@ -319,7 +324,7 @@ impl Outgoing {
         // SAFETY: the caller's promise.
         unsafe {
             match &mut self.path {
-                Path::Own => Err(Refused::Unavailable),
+                Path::Loopback => Err(Refused::Unavailable),
                 Path::Shm(link) => link.register(memory, uses),
                 Path::Net(link) => link.register(memory, uses),
             }
@@ -338,7 +343,7 @@ impl Outgoing {
         // SAFETY: the caller's promise.
         unsafe {
             match &mut self.path {
-                Path::Own => Transfer::Unavailable,
+                Path::Loopback => Transfer::Unavailable,
                 Path::Shm(link) => link.write(from, to, offset, token),
                 Path::Net(link) => link.write(from, to, offset, token),
             }
@@ -357,7 +362,7 @@ impl Outgoing {
         // SAFETY: the caller's promise.
         unsafe {
             match &mut self.path {
-                Path::Own => Transfer::Unavailable,
+                Path::Loopback => Transfer::Unavailable,
                 Path::Shm(link) => link.read(into, from, offset, token),
                 Path::Net(link) => link.read(into, from, offset, token),
             }

@@ -96,7 +96,7 @@ impl Engine {
         let mut peer = place.load(Ordering::Relaxed);
         if peer.is_null() {
             let path = if process == self.job.rank {
-                Path::Own
+                Path::Loopback
             } else if let Some(link) = self.link_in_memory(process) {
                 Path::Shm(link)
             } else {
@@ -116,7 +116,8 @@ impl Engine {
         unsafe { &*peer }
     }
 
-    /// The link to a process of this node. Where it cannot be had, the job ends: that process expects frames nowhere else.
+    /// The link to a process of this node. Where it cannot be had, the job ends: that process
+    /// expects frames nowhere else.
     fn link_in_memory(&self, process: u32) -> Option<ShmLink> {
         let link = self.transports.memory()?.link(process);
         link.unwrap_or_else(|error| {

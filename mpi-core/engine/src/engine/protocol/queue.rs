@@ -1,7 +1,8 @@
-//! Frames on their way to a link: sent at once where there is room, otherwise in the order in which they must go.
+//! Frames on their way to a link: sent at once where there is room, otherwise in the order in which
+//! they must go.
 //!
-//! Two queues for each link: frames, whose order matters, and streams, the data of rendezvous, which take turns and go
-//! behind the frames. Everything here is done under the link's lock.
+//! Two queues for each link: frames, whose order matters, and streams, the data of rendezvous,
+//! which take turns and go behind the frames. Everything here is done under the link's lock.
 
 use ferrite_fabric::{RawBuf, RawBufMut, Sent, Token, Uses};
 
@@ -18,7 +19,8 @@ impl Engine {
         let run = body.run().filter(|run| run.len >= out.direct_from());
         let registration = run.and_then(|run| {
             let (ptr, len) = (run.ptr.cast_mut(), run.len);
-            // SAFETY: the buffer stays until the request is done, which the receiver's answer brings about, and peers only read it.
+            // SAFETY: the buffer stays until the request is done, which the receiver's answer
+            // brings about, and peers only read it.
             unsafe { out.register(RawBufMut { ptr, len }, Uses::READ) }.ok()
         });
         let region = registration.as_ref().map(|it| *it.region());
@@ -48,7 +50,8 @@ impl Engine {
     fn offer(&self, out: &mut Outgoing, queued: &Queued) -> bool {
         match &queued.body {
             QueuedBody::Control { bytes, len } => {
-                // SAFETY: `bytes` is a local array; frames this short are copied before the call returns.
+                // SAFETY: `bytes` is a local array; frames this short are copied before the call
+                // returns.
                 let sent =
                     unsafe { out.try_send(&queued.header, RawBuf::of(&bytes[..*len]), Token(0)) };
                 assert!(
@@ -156,7 +159,8 @@ impl Engine {
         }
     }
 
-    /// A piece of a send has left for good; with the last one the send is done. Called under the link's lock.
+    /// A piece of a send has left for good; with the last one the send is done. Called under the
+    /// link's lock.
     pub(in crate::engine) fn piece_gone(&self, request: RequestRef) {
         // SAFETY: the link owns the body of a send whose data are on their way.
         let body = unsafe { request.body() };

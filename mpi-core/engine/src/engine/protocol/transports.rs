@@ -48,8 +48,8 @@ impl Transports {
 }
 
 impl Engine {
-    /// The network to a process that shares no memory with this one. With several, waits until that process has published what it
-    /// has. The job ends where none joins the two.
+    /// The network to a process that shares no memory with this one. With several, waits until that
+    /// process has published what it has. The job ends where none joins the two.
     #[cold]
     pub(super) fn network_to(&self, process: u32) -> &dyn Network {
         let networks = &self.transports.networks;

@@ -6,35 +6,35 @@ use super::frames::{Offer, ShortData};
 use crate::engine::requests::{RequestRef, SendersRequest};
 
 /// A message that arrived before its receive.
-pub(crate) struct Kept {
+pub(crate) struct Unexpected {
     pub(in crate::engine) process: u32,
-    pub(in crate::engine) data: KeptData,
+    pub(in crate::engine) data: UnexpectedData,
 }
 
-pub(in crate::engine) enum KeptData {
+pub(in crate::engine) enum UnexpectedData {
     /// Short: kept in place.
-    Small {
+    Short {
         bytes: [u8; ferrite_shm::INLINE],
         len: u8,
     },
     /// Longer, and whole.
-    Whole(Box<[u8]>),
+    Long(Box<[u8]>),
     /// Short; its sender waits for the match.
-    Sync {
+    Synchronous {
         data: ShortData,
         request: SendersRequest,
     },
     /// Only the envelope is here.
     Offered(Offer),
     /// A send of this process.
-    Own(RequestRef),
+    Loopback(RequestRef),
 }
 
-impl Kept {
-    pub(in crate::engine) fn own(process: u32, request: RequestRef) -> Kept {
-        Kept {
+impl Unexpected {
+    pub(in crate::engine) fn loopback(process: u32, request: RequestRef) -> Unexpected {
+        Unexpected {
             process,
-            data: KeptData::Own(request),
+            data: UnexpectedData::Loopback(request),
         }
     }
 
@@ -42,9 +42,9 @@ impl Kept {
     ///
     /// # Safety
     /// `data` is readable.
-    pub(in crate::engine) unsafe fn copy_of(process: u32, data: RawBuf) -> Kept {
+    pub(in crate::engine) unsafe fn copy_of(process: u32, data: RawBuf) -> Unexpected {
         // SAFETY: the caller's promise; the place has room for all bytes, which are written.
-        unsafe { Kept::filled(process, data.len, |to| data.copy_to(to)) }
+        unsafe { Unexpected::filled(process, data.len, |to| data.copy_to(to)) }
     }
 
     /// A message of `len` bytes, which `fill` writes.
@@ -55,11 +55,11 @@ impl Kept {
         process: u32,
         len: usize,
         fill: impl FnOnce(*mut u8),
-    ) -> Kept {
+    ) -> Unexpected {
         let data = if len <= ferrite_shm::INLINE {
             let mut bytes = [0u8; ferrite_shm::INLINE];
             fill(bytes.as_mut_ptr());
-            KeptData::Small {
+            UnexpectedData::Short {
                 bytes,
                 len: len as u8,
             }
@@ -67,34 +67,34 @@ impl Kept {
             let mut bytes = Box::<[u8]>::new_uninit_slice(len);
             fill(bytes.as_mut_ptr().cast());
             // SAFETY: written by `fill`.
-            KeptData::Whole(unsafe { bytes.assume_init() })
+            UnexpectedData::Long(unsafe { bytes.assume_init() })
         };
-        Kept { process, data }
+        Unexpected { process, data }
     }
 
     /// Whether this is that send of this process.
-    pub(in crate::engine) fn is_own(&self, request: RequestRef) -> bool {
-        matches!(self.data, KeptData::Own(own) if own == request)
+    pub(in crate::engine) fn is_loopback(&self, request: RequestRef) -> bool {
+        matches!(self.data, UnexpectedData::Loopback(own) if own == request)
     }
 
     /// Bytes of the message, for a probe.
     pub(in crate::engine) fn message_len(&self) -> usize {
         match &self.data {
-            KeptData::Small { len, .. } => usize::from(*len),
-            KeptData::Sync { data, .. } => data.as_slice().len(),
-            KeptData::Whole(bytes) => bytes.len(),
-            KeptData::Offered(offer) => offer.len,
+            UnexpectedData::Short { len, .. } => usize::from(*len),
+            UnexpectedData::Synchronous { data, .. } => data.as_slice().len(),
+            UnexpectedData::Long(bytes) => bytes.len(),
+            UnexpectedData::Offered(offer) => offer.len,
             // SAFETY: a kept send's length does not change while it is kept.
-            KeptData::Own(request) => unsafe { request.body() }.len,
+            UnexpectedData::Loopback(request) => unsafe { request.body() }.len,
         }
     }
 
-    /// What keeping it costs against the sender's budget. Envelopes are free: they bound themselves, as every one has a
-    /// sender that waits.
+    /// What keeping it costs against the sender's budget. Envelopes are free: they bound
+    /// themselves, as every one has a sender that waits.
     pub(in crate::engine) fn cost(&self) -> usize {
         match &self.data {
-            KeptData::Small { .. } => 128,
-            KeptData::Whole(bytes) => 128 + bytes.len(),
+            UnexpectedData::Short { .. } => 128,
+            UnexpectedData::Long(bytes) => 128 + bytes.len(),
             _ => 0,
         }
     }

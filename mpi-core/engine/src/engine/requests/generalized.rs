@@ -1,4 +1,5 @@
-//! Generalized requests: operations of the program that are waited for like those of MPI (MPI 5.0, section 13.2).
+//! Generalized requests: operations of the program that are waited for like those of MPI (MPI 5.0,
+//! section 13.2).
 
 use super::request::{Body, Kind, RequestRef, idle_body};
 use crate::callback::{Callback, CancelFunction, FreeFunction, QueryFunction};
@@ -55,15 +56,15 @@ impl Engine {
     pub fn grequest_start(&self, generalized: Generalized) -> Result<Request> {
         let mut body = idle_body(Kind::Generalized, Envelope::NOWHERE);
         body.extra().generalized = Some(generalized);
-        Ok(self.add_request(self.comms.own(), || body)?.handle())
+        Ok(self.add_request(self.comms.itself(), || body)?.handle())
     }
 
     /// `MPI_Grequest_complete`: the operation has ended.
     pub fn grequest_complete(&self, request: Request) -> Result<()> {
         let data = self.request(request)?;
         let request = RequestRef::new(data);
-        // SAFETY: what is read is written when the request is made, and stays until it is removed, which the program does not
-        // do meanwhile.
+        // SAFETY: what is read is written when the request is made, and stays until it is removed,
+        // which the program does not do meanwhile.
         let generalized = unsafe { request.body() }.generalized();
         let Some(generalized) = generalized.filter(|_| !data.is_done()) else {
             return Err(Error::new(
@@ -82,7 +83,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The end of a request that is complete: its status, and the program lets go of what it has for it.
+    /// The end of a request that is complete: its status, and the program lets go of what it has
+    /// for it.
     pub(in crate::engine) fn finish_generalized(
         &self,
         request: &mut Request,

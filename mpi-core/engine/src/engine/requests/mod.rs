@@ -17,7 +17,8 @@ pub(in crate::engine) use partitioned::{Channel, Cycle, Partitioned};
 pub(in crate::engine) use parts::Parent;
 pub(in crate::engine) use payload::{NET_PIECE, PACKED_PIECE};
 pub(in crate::engine) use request::{
-    Body, Kind, NO_PROCESS, RequestData, RequestRef, Returnable, Share, Template, idle_body,
+    Body, CooperativeCopy, Kind, NO_PROCESS, RequestData, RequestRef, Returnable, Template,
+    idle_body,
 };
 pub use request::{Mode, SENT};
 pub(in crate::engine) use table::bad_request;

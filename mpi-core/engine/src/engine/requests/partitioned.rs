@@ -1,4 +1,5 @@
-//! What both sides of a partitioned message have more than other requests: see [`crate::engine::point_to_point`].
+//! What both sides of a partitioned message have more than other requests: see
+//! [`crate::engine::point_to_point`].
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

@@ -1,4 +1,5 @@
-//! Requests that are made of others, their parts, which nobody else knows of. Each part tells its parent when it is done.
+//! Requests that are made of others, their parts, which nobody else knows of. Each part tells its
+//! parent when it is done.
 
 use core::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,7 @@
 //! The data of a message, as its request has them: bytes in a row, or items of a type with gaps.
 //!
-//! Items are packed and unpacked piece by piece, out of and into what a transport moves, so that a long message never has a
-//! second copy of its whole length.
+//! Items are packed and unpacked piece by piece, out of and into what a transport moves, so that a
+//! long message never has a second copy of its whole length.
 
 use core::ops::Range;
 
@@ -10,11 +10,11 @@ use ferrite_fabric::{OwnedBuf, RawBuf};
 use super::request::Body;
 use crate::datatype::Type;
 
-/// Bytes of a piece of a message with gaps, in shared memory. Measured on two processors with 8, 16 and 32 KiB: the best at 64
-/// KiB of data, within a tenth of the best from 1 MiB on.
+/// Bytes of a piece of a message with gaps, in shared memory. Measured on two processors with 8, 16
+/// and 32 KiB: the best at 64 KiB of data, within a tenth of the best from 1 MiB on.
 pub(in crate::engine) const PACKED_PIECE: usize = 16 << 10;
-/// The same over a network, which keeps a piece until it has left, so that short ones would wait for each other: over TCP 4 MiB
-/// take 0.82 ms in pieces of 64 KiB, 0.55 in these, 0.53 in 512 KiB.
+/// The same over a network, which keeps a piece until it has left, so that short ones would wait
+/// for each other: over TCP 4 MiB take 0.82 ms in pieces of 64 KiB, 0.55 in these, 0.53 in 512 KiB.
 pub(in crate::engine) const NET_PIECE: usize = 256 << 10;
 
 /// Items of a type with gaps.
@@ -53,7 +53,8 @@ impl Body {
         self.set_part(count, items, 0);
     }
 
-    /// Says that the message is some bytes of `count` items of this type at `buf`, from byte `begin` of their data on.
+    /// Says that the message is some bytes of `count` items of this type at `buf`, from byte
+    /// `begin` of their data on.
     #[cold]
     pub(in crate::engine) fn set_part(&mut self, count: i64, items: Type, begin: usize) {
         if let Some(offset) = items.as_run(count as u64) {
@@ -78,8 +79,8 @@ impl Body {
         self.extra.as_mut()?.spread.as_mut()
     }
 
-    /// Whether a message of `len` bytes, shorter than the buffer, cannot be what the buffer's items are made of. Only items with gaps are
-    /// looked at: what lies in a row is taken as bytes.
+    /// Whether a message of `len` bytes, shorter than the buffer, cannot be what the buffer's items
+    /// are made of. Only items with gaps are looked at: what lies in a row is taken as bytes.
     #[inline]
     pub(in crate::engine) fn ends_within_an_element(&self, len: usize) -> bool {
         let extra = self.extra.as_deref();
@@ -101,7 +102,8 @@ impl Body {
     /// Copies the bytes `range` of the message to `to`.
     ///
     /// # Safety
-    /// The program's buffer is readable, `to` writable for the bytes of `range`, which lies within the message.
+    /// The program's buffer is readable, `to` writable for the bytes of `range`, which lies within
+    /// the message.
     pub(in crate::engine) unsafe fn load(&mut self, range: Range<usize>, to: *mut u8) {
         let run = RawBuf {
             ptr: self.buf,
@@ -116,7 +118,8 @@ impl Body {
         }
     }
 
-    /// The bytes `range` of the message in a row: where they lie, or packed, in memory of the message's own until the next such call.
+    /// The bytes `range` of the message in a row: where they lie, or packed, in memory of the
+    /// message's own until the next such call.
     ///
     /// # Safety
     /// The program's buffer is readable, and `range` lies within the message.
@@ -129,7 +132,8 @@ impl Body {
             spread.packed.clear();
             spread.packed.reserve_exact(range.len());
             let to = spread.packed.as_mut_ptr();
-            // SAFETY: the caller's promise; there is room for the bytes of `range`, all of which are written.
+            // SAFETY: the caller's promise; there is room for the bytes of `range`, all of which
+            // are written.
             unsafe {
                 spread.pack(range.clone(), to);
                 spread.packed.set_len(range.len());
@@ -139,7 +143,8 @@ impl Body {
         RawBuf::of(&spread.packed)
     }
 
-    /// Has the message's data copied to memory of its own, so that the program's buffer is not needed any more.
+    /// Has the message's data copied to memory of its own, so that the program's buffer is not
+    /// needed any more.
     ///
     /// # Safety
     /// The program's buffer is readable.
@@ -160,7 +165,8 @@ impl Body {
     /// Puts bytes that have arrived to their place: `data` from byte `at` of the message.
     ///
     /// # Safety
-    /// `data` is readable, the program's buffer writable, and they lie within the room that the receive has.
+    /// `data` is readable, the program's buffer writable, and they lie within the room that the
+    /// receive has.
     #[inline(always)]
     pub(in crate::engine) unsafe fn store(&mut self, at: usize, data: RawBuf) {
         // SAFETY: the caller's promise.
@@ -224,7 +230,8 @@ impl Body {
 #[inline(always)]
 unsafe fn copy(data: RawBuf, to: *mut u8) {
     let (from, len) = (data.ptr, data.len);
-    // SAFETY: the caller's promise. Two accesses that overlap in the middle cover a length between two powers of two.
+    // SAFETY: the caller's promise. Two accesses that overlap in the middle cover a length between
+    // two powers of two.
     unsafe {
         match len {
             0 => {}

@@ -1,8 +1,9 @@
 //! Requests: operations under way (MPI 5.0, section 3.7).
 //!
-//! A request's body has one owner at any time, and ownership is handed on, never shared:
-//! the caller that makes it; then, for a receive, the lane while it is posted, and after matching whoever matched it; for a send,
-//! the link's queues; at the end the `DONE` bit hands it back to the caller. So the body needs no lock of its own.
+//! A request's body has one owner at any time, and ownership is handed on, never shared: the caller
+//! that makes it; then, for a receive, the lane while it is posted, and after matching whoever
+//! matched it; for a send, the link's queues; at the end the `DONE` bit hands it back to the
+//! caller. So the body needs no lock of its own.
 
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -32,7 +33,8 @@ const ORPHAN: u32 = 2;
 /// The rest of a request's state is the number of its completion, in steps of this.
 const COMPLETION: u32 = 4;
 
-/// Counts completions, in steps of [`COMPLETION`], round and round. Only compared, so relaxed everywhere.
+/// Counts completions, in steps of [`COMPLETION`], round and round. Only compared, so relaxed
+/// everywhere.
 static COMPLETIONS: AtomicU32 = AtomicU32::new(0);
 
 /// The request of a send that was complete when it returned. Waiting for it needs no look-up.
@@ -57,7 +59,7 @@ pub(crate) enum Kind {
     Send,
     Recv,
     /// Both, as parts.
-    Exchange,
+    Sendrecv,
     Collective,
     /// The program's own.
     Generalized,
@@ -117,7 +119,7 @@ pub(crate) struct Extra {
     /// The message's memory, which its receiver may be reading.
     pub(crate) registration: Option<Registration>,
     /// The message is copied by both sides.
-    pub(crate) share: Option<Share>,
+    pub(crate) cooperative: Option<CooperativeCopy>,
     /// Of a receive that may give its message back.
     pub(crate) returnable: Option<Returnable>,
 }
@@ -146,12 +148,13 @@ pub(in crate::engine) fn idle_body(kind: Kind, envelope: Envelope) -> Body {
 /// What a receive remembers that may give its message back.
 #[derive(Default)]
 pub(crate) struct Returnable {
-    /// How many messages had arrived with the one that it was matched with; 0: it is not matched yet.
+    /// How many messages had arrived with the one that it was matched with; 0: it is not matched
+    /// yet.
     pub(in crate::engine) arrived: u64,
 }
 
 /// A message that is being shared, as its receiver knows it.
-pub(crate) struct Share {
+pub(crate) struct CooperativeCopy {
     pub(in crate::engine) claim: u32,
     pub(in crate::engine) region: Region,
     pub(in crate::engine) len: usize,
@@ -160,7 +163,8 @@ pub(crate) struct Share {
 }
 
 impl Extra {
-    /// A receive has its message now: if it may give that back, it remembers how many messages had arrived with it.
+    /// A receive has its message now: if it may give that back, it remembers how many messages had
+    /// arrived with it.
     pub(in crate::engine) fn remember_arrival(&mut self, arrived: impl FnOnce() -> u64) {
         if let Some(returnable) = &mut self.returnable
             && returnable.arrived == 0
@@ -197,12 +201,14 @@ impl Body {
 pub(crate) struct RequestData {
     state: AtomicU32,
     handle: Request,
-    /// What the operation belongs to. It stays for as long as a request in the slab names it: see [`crate::engine::constructors::freed`].
+    /// What the operation belongs to. It stays for as long as a request in the slab names it: see
+    /// [`crate::engine::constructors::freed`].
     comm: NonNull<CommData>,
     body: UnsafeCell<Body>,
 }
 
-// SAFETY: the body has one owner at a time (see the module's text); `DONE` is stored with release and loaded with acquire.
+// SAFETY: the body has one owner at a time (see the module's text); `DONE` is stored with release
+// and loaded with acquire.
 unsafe impl Sync for RequestData {}
 // SAFETY: nothing in it is bound to a thread; raw pointers are the user's buffers.
 unsafe impl Send for RequestData {}
@@ -221,14 +227,16 @@ impl RequestData {
     /// The communicator that the operation belongs to, which may have been freed.
     #[inline]
     pub(crate) fn comm(&self) -> &CommData {
-        // SAFETY: it is there while this request is in its slab: see `crate::engine::constructors::freed`.
+        // SAFETY: it is there while this request is in its slab: see
+        // `crate::engine::constructors::freed`.
         unsafe { self.comm.as_ref() }
     }
 
     /// The same, for those who keep it beyond the request.
     #[cold]
     pub(crate) fn shared_comm(&self) -> Arc<CommData> {
-        // SAFETY: all communicators are in an `Arc` when requests are made, and this one is there while this request is in its slab.
+        // SAFETY: all communicators are in an `Arc` when requests are made, and this one is there
+        // while this request is in its slab.
         unsafe {
             Arc::increment_strong_count(self.comm.as_ptr());
             Arc::from_raw(self.comm.as_ptr())
@@ -241,7 +249,8 @@ impl RequestData {
         self.state.load(Ordering::Acquire) & DONE != 0
     }
 
-    /// How many completions ago this request was completed, if it is done. Right unless there have been 2^30 since.
+    /// How many completions ago this request was completed, if it is done. Right unless there have
+    /// been 2^30 since.
     pub(crate) fn age(&self) -> Option<u32> {
         // Pairs with the release in `RequestRef::finish`.
         let state = self.state.load(Ordering::Acquire);
@@ -250,7 +259,8 @@ impl RequestData {
     }
 }
 
-/// A pending request, by address. Valid until the request is removed from its slab, which happens only after it is done.
+/// A pending request, by address. Valid until the request is removed from its slab, which happens
+/// only after it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RequestRef(NonNull<RequestData>);
 

@@ -39,7 +39,8 @@ impl Engine {
     pub(in crate::engine) fn remove_request(&self, request: RequestRef) {
         // SAFETY: done, or known to nobody else, so the body is the caller's.
         let body = unsafe { request.body() };
-        // What is in these may be the last that refers to something, and is dropped while the slab is not locked.
+        // What is in these may be the last that refers to something, and is dropped while the slab
+        // is not locked.
         let rest = (body.extra.take(), body.error.take());
         self.requests.discard(request.handle().0);
         drop(rest);

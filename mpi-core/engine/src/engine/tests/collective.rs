@@ -1,4 +1,5 @@
-//! Blocking and nonblocking collectives on communicators that were just made; where some ranks share a node, they go by nodes.
+//! Blocking and nonblocking collectives on communicators that were just made; where some ranks
+//! share a node, they go by nodes.
 
 use super::over::Over;
 use crate::Engine;

@@ -81,7 +81,8 @@ impl Side {
     }
 }
 
-/// Every length, every mode, before and after its receive; one that is longer than the room for it too.
+/// Every length, every mode, before and after its receive; one that is longer than the room for it
+/// too.
 pub(super) fn gaps_on_either_side_or_on_both(over: &Over) {
     for way in over.ways() {
         over.job(2, way, |e| {
@@ -97,7 +98,8 @@ pub(super) fn gaps_on_either_side_or_on_both(over: &Over) {
                     .enumerate()
                 {
                     let mode = modes[(number + case) % 3];
-                    // The receive is there before the message or not, as the word that it is there arrives before or after.
+                    // The receive is there before the message or not, as the word that it is there
+                    // arrives before or after.
                     let early = (number + case) % 2 == 0;
                     let room = if number % 4 == 3 {
                         count - count / 3

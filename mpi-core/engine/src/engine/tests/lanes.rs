@@ -1,4 +1,5 @@
-//! Communicators do not hold each other up: what a thread does on one needs no lock that a thread on another may hold.
+//! Communicators do not hold each other up: what a thread does on one needs no lock that a thread
+//! on another may hold.
 
 use std::sync::{Barrier, mpsc};
 use std::thread;
@@ -38,7 +39,8 @@ fn exchange(e: &Engine, comm: Comm, len: usize, round: usize) {
     assert!(into == out, "{len} bytes, round {round}");
 }
 
-/// While one thread holds what is the world's, messages of every protocol and collectives go on elsewhere.
+/// While one thread holds what is the world's, messages of every protocol and collectives go on
+/// elsewhere.
 fn a_held_lane_holds_up_no_other(over: &Over) {
     let both = Barrier::new(2);
     over.job(2, &[], |e| {
@@ -62,7 +64,8 @@ fn a_held_lane_holds_up_no_other(over: &Over) {
                 let mut request = e.ibarrier(comm).unwrap();
                 e.wait(&mut request).unwrap();
             }
-            // What comes for the world now would make the thread that delivers wait, and with it everybody.
+            // What comes for the world now would make the thread that delivers wait, and with it
+            // everybody.
             both.wait();
             drop(let_go);
         });

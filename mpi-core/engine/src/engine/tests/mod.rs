@@ -1,7 +1,8 @@
 //! The engine, several ranks in one process: each rank is a thread with an engine of its own.
 //!
-//! What is tested stands in [`point_to_point`], [`gaps`] and [`random`]; where it runs, in [`over`]: shared memory, TCP, the simulator, a
-//! network of the completion kind, and two networks at once. [`seeds`] runs all of it over many simulated networks.
+//! What is tested stands in [`point_to_point`], [`gaps`] and [`random`]; where it runs, in
+//! [`over`]: shared memory, TCP, the simulator, a network of the completion kind, and two networks
+//! at once. [`seeds`] runs all of it over many simulated networks.
 
 mod collective;
 mod gaps;

@@ -85,7 +85,8 @@ enum Ground {
     Tcp,
     Completion,
     Sim(Sort),
-    /// A simulated network and one of the completion kind, of which some ranks have both and others one.
+    /// A simulated network and one of the completion kind, of which some ranks have both and others
+    /// one.
     Two,
 }
 
@@ -169,7 +170,8 @@ impl Over {
         Random(self.seed ^ 0x0e2)
     }
 
-    /// The settings to run a test with, one after the other. A simulation takes one of them; there are many seeds.
+    /// The settings to run a test with, one after the other. A simulation takes one of them; there
+    /// are many seeds.
     pub(super) fn ways(&self) -> Vec<Way> {
         match self.ground {
             Ground::Shm => NODE_WAYS.to_vec(),
@@ -224,7 +226,8 @@ impl Over {
         }
     }
 
-    /// Bytes that may be on their way besides those that the engine keeps account of: a connection's two socket buffers.
+    /// Bytes that may be on their way besides those that the engine keeps account of: a
+    /// connection's two socket buffers.
     pub(super) fn under_way(&self) -> usize {
         match self.ground {
             Ground::Tcp => 11 << 20,
@@ -357,7 +360,8 @@ impl Over {
         }
         if let Some(failure) = failure {
             panic!(
-                "{failure}\nseed {seed:#x} in {} ({} of it); to replay: {REPLAY}={seed:#x} cargo test -p ferrite-engine {} -- --nocapture",
+                "{failure}\nseed {seed:#x} in {} ({} of it); to replay: {REPLAY}={seed:#x} cargo \
+                 test -p ferrite-engine {} -- --nocapture",
                 self.test,
                 self.part,
                 self.test,
@@ -400,8 +404,9 @@ impl Over {
         });
     }
 
-    /// Rank 0 has both networks, so that everybody reaches it; the others have what the seed says, but two that have one each would
-    /// not reach each other: so all but rank 0 have the same, or both.
+    /// Rank 0 has both networks, so that everybody reaches it; the others have what the seed says,
+    /// but two that have one each would not reach each other: so all but rank 0 have the same, or
+    /// both.
     fn over_two(&self, size: u32, variables: &[(&str, &str)], rank: &(dyn Fn(&Engine) + Sync)) {
         let number = self.jobs.fetch_add(1, Ordering::Relaxed);
         let mut random = Random(self.seed ^ number << 56);
@@ -541,7 +546,8 @@ fn over_tcp(size: u32, variables: &[(&str, &str)], rank: &(dyn Fn(&Engine) + Syn
     });
 }
 
-/// A rank with two networks sends to one that has published another: the job ends with a sentence that names both.
+/// A rank with two networks sends to one that has published another: the job ends with a sentence
+/// that names both.
 pub(super) fn without_a_common_network() {
     let cards = Arc::new(Mutex::new(HashMap::new()));
     cards.lock().unwrap().insert(1, "1:other@x".to_owned());

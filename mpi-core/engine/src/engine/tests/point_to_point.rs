@@ -180,13 +180,13 @@ pub(super) fn an_unwilling_receiver_keeps_little(over: &Over) {
             recv(e, 0, 1, 0).unwrap();
         } else {
             recv(e, 0, 0, many).unwrap();
-            let kept = e.peer(0).kept.load(Ordering::Relaxed);
+            let kept = e.peer(0).unexpected_bytes.load(Ordering::Relaxed);
             // The budget, and what was on its way when the sender was told.
             assert!(kept < (1 << 20) + over.under_way(), "{kept} bytes are kept");
             for i in (0..many).rev() {
                 assert_eq!(recv(e, 1024, 0, i).unwrap().0, pattern(1024, 1));
             }
-            assert_eq!(e.peer(0).kept.load(Ordering::Relaxed), 0);
+            assert_eq!(e.peer(0).unexpected_bytes.load(Ordering::Relaxed), 0);
             send(e, Mode::Standard, &[], 0, 0).unwrap();
         }
     });
@@ -510,7 +510,8 @@ pub(super) fn threads_of_one_rank_do_not_disturb_each_other(over: &Over) {
     }
 }
 
-/// Whoever has sent something and waited for it may compute from then on: what it sent arrives all the same.
+/// Whoever has sent something and waited for it may compute from then on: what it sent arrives all
+/// the same.
 pub(super) fn what_was_sent_needs_its_sender_no_more(over: &Over) {
     for way in over.ways() {
         let received = AtomicUsize::new(0);

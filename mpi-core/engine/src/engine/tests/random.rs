@@ -1,7 +1,8 @@
-//! Random programs: everybody sends anything to everybody in any mode, receives it in any way, and knows what must come.
+//! Random programs: everybody sends anything to everybody in any mode, receives it in any way, and
+//! knows what must come.
 //!
-//! Checked: every byte; that messages of one sender with one tag are matched in the order in which they were sent; that a buffer that
-//! was given back can be used again.
+//! Checked: every byte; that messages of one sender with one tag are matched in the order in which
+//! they were sent; that a buffer that was given back can be used again.
 
 use std::collections::HashMap;
 
@@ -30,7 +31,8 @@ struct Message {
     number: usize,
 }
 
-/// How all receives of a rank select in one phase. If they did it in different ways, one could take what another needs.
+/// How all receives of a rank select in one phase. If they did it in different ways, one could take
+/// what another needs.
 #[derive(Clone, Copy)]
 enum Select {
     Exactly,

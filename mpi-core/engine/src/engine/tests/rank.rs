@@ -37,7 +37,8 @@ pub(super) fn expect_losses(expected: bool) {
     });
 }
 
-/// Whether a rank was ended by the loss of a peer: at once, or by the error of an operation that the network gave up.
+/// Whether a rank was ended by the loss of a peer: at once, or by the error of an operation that
+/// the network gave up.
 pub(super) fn is_loss(panic: &(dyn Any + Send)) -> bool {
     panic.is::<Lost>()
         || ["could not deliver the message", "message could not be read"]
@@ -63,7 +64,7 @@ pub(super) fn pending(engine: &Engine) -> String {
         let (what, from) = match body.kind {
             Kind::Send => ("send", i64::from(body.process)),
             Kind::Recv => ("receive", i64::from(body.envelope.source)),
-            Kind::Exchange => ("exchange", -1),
+            Kind::Sendrecv => ("sendrecv", -1),
             Kind::Collective => ("collective", -1),
             Kind::Generalized => ("the program's own", -1),
             Kind::Flush => ("flush of a buffer", -1),

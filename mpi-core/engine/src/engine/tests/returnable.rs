@@ -1,4 +1,5 @@
-//! Receives that are given back at random: their messages come again, to whom they would have come had those receives never been posted.
+//! Receives that are given back at random: their messages come again, to whom they would have come
+//! had those receives never been posted.
 
 use ferrite_fabric_testing::conformance::Random;
 

@@ -1,4 +1,5 @@
-//! All of it over many simulated networks. `FERRITE_TEST_SEEDS` says how many, `FERRITE_TEST_SEED` replays one.
+//! All of it over many simulated networks. `FERRITE_TEST_SEEDS` says how many, `FERRITE_TEST_SEED`
+//! replays one.
 
 use ferrite_fabric_testing::sim::Seeds;
 

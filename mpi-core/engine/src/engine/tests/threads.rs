@@ -1,5 +1,6 @@
-//! Four threads a rank with mixed traffic: each has a communicator of its own and goes on with all sorts of operations, while one more
-//! communicator is shared by all of them, told apart by tags. `FERRITE_TEST_SECONDS` is how long (1).
+//! Four threads a rank with mixed traffic: each has a communicator of its own and goes on with all
+//! sorts of operations, while one more communicator is shared by all of them, told apart by tags.
+//! `FERRITE_TEST_SECONDS` is how long (1).
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! Blocking collectives with blocks of any length: some that a turn of a board has room for, some that take several, some that are messages.
+//! Blocking collectives with blocks of any length: some that a turn of a board has room for, some
+//! that take several, some that are messages.
 
 use super::over::Over;
 use super::point_to_point::{BYTE, WORLD, pattern};
@@ -13,7 +14,8 @@ const LENGTHS: [usize; 12] = [
     0, 0, 1, 8, 40, 41, 1000, 32_760, 32_761, 90_000, 262_144, 700_001,
 ];
 
-/// The length of the block from one rank for another in a round, which all ranks know; in `short` rounds nobody has a long one.
+/// The length of the block from one rank for another in a round, which all ranks know; in `short`
+/// rounds nobody has a long one.
 fn length(round: usize, from: usize, to: usize) -> usize {
     let draw = (round * 7919 + from * 104_729 + to * 1_299_709) >> 3;
     let some = match round % 3 {
@@ -159,7 +161,8 @@ pub(super) fn blocks_of_any_length_arrive(over: &Over) {
     }
 }
 
-/// A member that means another length is an error where the block is received, and the next call works.
+/// A member that means another length is an error where the block is received, and the next call
+/// works.
 pub(super) fn lengths_that_do_not_agree_are_told(over: &Over) {
     over.job(3, &[], |e| {
         let rank = e.comm_rank(WORLD).unwrap() as usize;

@@ -265,7 +265,8 @@ fn random_call(member: &Member<'_>, rank: u32, size: u32, call: u64, seed: u64) 
     if is_told {
         assert!(
             output == expected,
-            "wrong result, straight {straight}, call {call}, {collective:?}, {shape:?}, seed {seed:#x}"
+            "wrong result, straight {straight}, call {call}, {collective:?}, {shape:?}, seed \
+             {seed:#x}"
         );
     }
 }

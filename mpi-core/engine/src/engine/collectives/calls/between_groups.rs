@@ -42,7 +42,8 @@ fn root_of(comm: &CommData, root: i32) -> Result<Root> {
         root => Err(Error::new(
             ErrorClass::ROOT,
             format!(
-                "root {root} is not in the remote group, whose ranks are 0 to {}; the root gives MPI_ROOT, the others of its group MPI_PROC_NULL",
+                "root {root} is not in the remote group, whose ranks are 0 to {}; the root gives \
+                 MPI_ROOT, the others of its group MPI_PROC_NULL",
                 comm.peers() - 1
             ),
         )),
@@ -414,7 +415,8 @@ pub(super) fn reduce_scatter(
             return Err(Error::new(
                 ErrorClass::COUNT,
                 format!(
-                    "{} items cannot be dealt out in equal blocks to the {peers} ranks of the remote group",
+                    "{} items cannot be dealt out in equal blocks to the {peers} ranks of the \
+                     remote group",
                     operand.count
                 ),
             ));

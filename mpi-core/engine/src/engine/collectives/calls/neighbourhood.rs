@@ -103,7 +103,8 @@ fn neighbours(comm: &CommData) -> Result<Neighbours> {
     let topology = comm.topology().ok_or_else(|| {
         Error::new(
             ErrorClass::TOPOLOGY,
-            "the communicator has no topology: make one with MPI_Cart_create, MPI_Graph_create or MPI_Dist_graph_create",
+            "the communicator has no topology: make one with MPI_Cart_create, MPI_Graph_create or \
+             MPI_Dist_graph_create",
         )
     })?;
     Ok(topology.neighbours(comm.rank()))

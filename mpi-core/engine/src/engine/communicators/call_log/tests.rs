@@ -105,7 +105,8 @@ fn other_arguments_refute_the_call_and_no_other() {
     assert!(calls.is_refuted(first) && !calls.is_refuted(first + 1));
     assert_eq!(
         calls.refutation(first).to_string(),
-        "MPI_ERR_ROOT: the members do not agree about collective call 1 of the communicator: here, on rank 0, it is MPI_Bcast of 8 \
+        "MPI_ERR_ROOT: the members do not agree about collective call 1 of the communicator: here, \
+         on rank 0, it is MPI_Bcast of 8 \
          bytes, root 1, on rank 1 MPI_Bcast of 8 bytes, root 2"
     );
     calls.end(first);

@@ -191,7 +191,8 @@ fn every_frame_survives_its_way() {
 fn nonsense_is_no_frame_and_harms_nobody() {
     for seed in Seeds::new("nonsense_is_no_frame_and_harms_nobody", 2000) {
         let mut numbers = Numbers(seed);
-        // Bytes at random hardly ever are a frame: a kind that there is, few flags, a length near a right one.
+        // Bytes at random hardly ever are a frame: a kind that there is, few flags, a length near a
+        // right one.
         let mut bytes = vec![0u8; Header::BYTES + numbers.small(CONTROL as u64 + 8) as usize];
         bytes.fill_with(|| numbers.next() as u8);
         bytes[0] = numbers.small(12) as u8;
