@@ -12,7 +12,7 @@ use crate::host;
 use crate::node::{Node, Place, Plan};
 use crate::plan::Spec;
 use crate::process::{Guarded, Outcome, Source, Unstartable, report};
-use crate::protocol::{ALL, Down, Link, Piece, Read, Up, VERSION};
+use crate::protocol::{ALL, Connection, Down, Piece, Read, Up, VERSION};
 use rustix::fd::OwnedFd;
 use std::io;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ pub(crate) fn run(guarded: Guarded) -> Outcome {
 
 struct Agent {
     station: Station,
-    parent: Link,
+    parent: Connection,
     /// Number of this node, once it is told.
     number: u32,
     /// Bytes of standard output and error that are told and not yet taken.
@@ -60,7 +60,7 @@ impl Agent {
         rustix::stdio::dup2_stdout(&nothing)?;
         let fleet = Fleet::new(Spec::default(), &[], guarded.mask);
         let station = Station::new(guarded, None, fleet)?;
-        let parent = Link::new(input, output)?;
+        let parent = Connection::new(input, output)?;
         station
             .poller
             .watch(parent.input(), Source::Parent)

@@ -1,6 +1,6 @@
 //! The agents that this process has started on other hosts: mpiexec's own, or those below an agent.
 //!
-//! Each is a remote shell with a [`Link`] over its standard input and output. Its life: it is
+//! Each is a remote shell with a [`Connection`] over its standard input and output. Its life: it is
 //! dialled, again and again while the failure may pass; it answers and is told the job; it speaks
 //! and listens; it is lost, or leaves. Orders go down by the number of a node, what agents tell
 //! comes up with it, and nobody in between looks into it.
@@ -9,7 +9,7 @@ mod complaints;
 
 use crate::plan::{Spec, UNRUN, Verdict};
 use crate::process::{CANNOT_START, End, Poller, Source};
-use crate::protocol::{ALL, BEAT, Down, Link, Piece, Read, SILENCE, Up, VERSION};
+use crate::protocol::{ALL, BEAT, Connection, Down, Piece, Read, SILENCE, Up, VERSION};
 use crate::sys::{self, Fork, Mask};
 use complaints::Complaints;
 use rustix::io::Errno;
@@ -41,12 +41,12 @@ struct Child {
     state: State,
     /// The remote shell's process.
     pid: Option<Pid>,
-    link: Option<Link>,
+    connection: Option<Connection>,
     /// Its standard error.
     complaints: Complaints,
     /// Why it could not be reached the last time.
     failure: Option<String>,
-    /// Whether the event loop waits for room in the link.
+    /// Whether the event loop waits for room in the connection.
     awaited: bool,
 }
 
@@ -92,7 +92,7 @@ impl Fleet {
             below: nodes[1..].to_vec(),
             state: State::Resting(first, now),
             pid: None,
-            link: None,
+            connection: None,
             complaints: Complaints::default(),
             failure: None,
             awaited: false,
@@ -121,9 +121,9 @@ impl Fleet {
             let meant = node == ALL || node == child.node || child.below.contains(&node);
             if meant
                 && matches!(child.state, State::Answered(_) | State::Ready)
-                && let Some(link) = &mut child.link
+                && let Some(connection) = &mut child.connection
             {
-                link.send(node, order);
+                connection.send(node, order);
             }
         }
     }
@@ -159,7 +159,7 @@ impl Fleet {
             if let State::Dialling(_) = child.state {
                 child.kill();
             }
-            child.link = None;
+            child.connection = None;
             child.state = State::Gone;
         }
     }
@@ -174,8 +174,12 @@ impl Fleet {
 
     /// This process has not run for a while: silence was not the agents' fault.
     pub(crate) fn forgive(&mut self, now: Instant) {
-        for link in self.children.iter_mut().filter_map(|c| c.link.as_mut()) {
-            link.forgive(now);
+        for connection in self
+            .children
+            .iter_mut()
+            .filter_map(|c| c.connection.as_mut())
+        {
+            connection.forgive(now);
         }
     }
 
@@ -184,8 +188,8 @@ impl Fleet {
         match source {
             Source::Child(at) => self.read(at, poller),
             Source::ChildOut(at) => {
-                if let Some(link) = &mut self.children[at].link {
-                    link.flush();
+                if let Some(connection) = &mut self.children[at].connection {
+                    connection.flush();
                 }
             }
             Source::ChildErrors(at) => self.read_errors(at),
@@ -212,16 +216,21 @@ impl Fleet {
             let patience = self.spec.remote.patience;
             let child = &self.children[at];
             let silent = child
-                .link
+                .connection
                 .as_ref()
-                .is_some_and(|link| link.silent_at() <= now);
+                .is_some_and(|connection| connection.silent_at() <= now);
             match child.state {
                 State::Dialling(attempt) if attempt.began + patience <= now => {
                     if let Some(why) = child.failure.clone() {
                         self.unreached(at, &why);
                         continue;
                     }
-                    let noise = match child.link.as_ref().map(Link::noise).unwrap_or_default() {
+                    let noise = match child
+                        .connection
+                        .as_ref()
+                        .map(Connection::noise)
+                        .unwrap_or_default()
+                    {
                         noise if noise.is_empty() => String::new(),
                         noise => format!("; all it has printed is {noise:?}"),
                     };
@@ -264,9 +273,9 @@ impl Fleet {
                 _ => {}
             }
             if let State::Answered(_) | State::Ready = self.children[at].state
-                && let Some(link) = &mut self.children[at].link
+                && let Some(connection) = &mut self.children[at].connection
             {
-                link.beat(ALL, &Down::Beat, now);
+                connection.beat(ALL, &Down::Beat, now);
             }
         }
     }
@@ -275,13 +284,13 @@ impl Fleet {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let patience = self.spec.remote.patience;
         let due = |child: &Child| {
-            let link = child.link.as_ref().map(Link::silent_at);
+            let connection = child.connection.as_ref().map(Connection::silent_at);
             let beat = Some(Instant::now() + BEAT);
             match child.state {
                 State::Dialling(attempt) => Some(attempt.began + patience),
                 State::Resting(_, until) | State::Leaving { until, .. } => Some(until),
-                State::Answered(until) => link.into_iter().chain(beat).chain([until]).min(),
-                State::Ready => link.into_iter().chain(beat).min(),
+                State::Answered(until) => connection.into_iter().chain(beat).chain([until]).min(),
+                State::Ready => connection.into_iter().chain(beat).min(),
                 State::Gone => None,
             }
         };
@@ -291,16 +300,16 @@ impl Fleet {
     /// Sends what waits to be sent.
     pub(crate) fn update(&mut self, poller: &Poller) -> Result<(), Errno> {
         for (at, child) in self.children.iter_mut().enumerate() {
-            let Some(link) = &mut child.link else {
+            let Some(connection) = &mut child.connection else {
                 continue;
             };
-            link.flush();
-            if child.awaited != link.is_blocked() {
-                match link.is_blocked() {
-                    true => poller.watch_room(link.output(), Source::ChildOut(at))?,
-                    false => poller.forget(link.output()),
+            connection.flush();
+            if child.awaited != connection.is_blocked() {
+                match connection.is_blocked() {
+                    true => poller.watch_room(connection.output(), Source::ChildOut(at))?,
+                    false => poller.forget(connection.output()),
                 }
-                child.awaited = link.is_blocked();
+                child.awaited = connection.is_blocked();
             }
         }
         Ok(())
@@ -330,15 +339,15 @@ impl Fleet {
             }
         };
         drop(command);
-        let link = Link::new(from, to)?;
-        poller.watch(link.input(), Source::Child(at))?;
+        let connection = Connection::new(from, to)?;
+        poller.watch(connection.input(), Source::Child(at))?;
         let complaints = Complaints::new(errors);
         if let Some(source) = complaints.source() {
             poller.watch(source, Source::ChildErrors(at))?;
         }
         let child = &mut self.children[at];
         child.pid = Some(pid);
-        child.link = Some(link);
+        child.connection = Some(connection);
         child.complaints = complaints;
         child.awaited = false;
         child.state = State::Dialling(attempt);
@@ -347,10 +356,10 @@ impl Fleet {
 
     /// Reads what an agent tells.
     fn read(&mut self, at: usize, poller: &Poller) {
-        let Some(link) = &mut self.children[at].link else {
+        let Some(connection) = &mut self.children[at].connection else {
             return;
         };
-        let (pieces, closed) = match link.read::<Up>() {
+        let (pieces, closed) = match connection.read::<Up>() {
             Read::Pieces(pieces) => (pieces, None),
             Read::Last(pieces, broken) => (pieces, Some(broken)),
         };
@@ -373,8 +382,8 @@ impl Fleet {
                 self.without(at, sentence, CANNOT_START, true);
             }
             Some(None) => {
-                if let Some(link) = &child.link {
-                    poller.forget(link.input());
+                if let Some(connection) = &child.connection {
+                    poller.forget(connection.input());
                 }
                 let dialled = match child.state {
                     State::Dialling(attempt) => Some(attempt),
@@ -384,7 +393,7 @@ impl Fleet {
                     let until = Instant::now() + LAST_WORDS;
                     child.state = State::Leaving { until, dialled };
                 }
-                child.link = None;
+                child.connection = None;
                 child.awaited = false;
             }
         }
@@ -412,9 +421,9 @@ impl Fleet {
             below: child.below.clone(),
             spec: Box::new(self.spec.clone()),
         };
-        if let Some(link) = &mut child.link {
-            link.forgive(now);
-            link.send(child.node, &setup);
+        if let Some(connection) = &mut child.connection {
+            connection.forgive(now);
+            connection.send(child.node, &setup);
         }
         self.tell_errors(at);
     }
@@ -491,7 +500,7 @@ impl Fleet {
                 }
                 let child = &mut self.children[at];
                 child.kill();
-                child.link = None;
+                child.connection = None;
                 child.complaints = Complaints::default();
                 child.failure = Some(why);
                 let next = Attempt {
@@ -523,7 +532,7 @@ impl Fleet {
             return;
         }
         child.state = State::Gone;
-        child.link = None;
+        child.connection = None;
         child.awaited = false;
         child.kill();
         let mut nodes = vec![child.node];

@@ -1,6 +1,6 @@
 //! The job as every host is told it: what can be sent, and holds everywhere.
 
-use super::place::Placement;
+use super::placement::Placement;
 use super::remote::Remote;
 use crate::command::{Bind, Environment, JobRequest, Stdin};
 use serde::{Deserialize, Serialize};

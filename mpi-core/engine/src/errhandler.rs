@@ -222,12 +222,12 @@ impl Drop for Attached {
 /// The place in an object where its error handler is. Read when something fails, so a mutex is
 /// cheap enough.
 #[derive(Debug)]
-pub struct Place(Mutex<Attached>);
+pub struct Slot(Mutex<Attached>);
 
-impl Place {
+impl Slot {
     /// A place with a handler.
-    pub const fn new(attached: Attached) -> Place {
-        Place(Mutex::new(attached))
+    pub const fn new(attached: Attached) -> Slot {
+        Slot(Mutex::new(attached))
     }
 
     /// The handler that is attached now.
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn a_freed_handler_stays_with_the_objects_that_have_it() {
         let handle = create(Owner::Comm, function(7)).unwrap();
-        let place = Place::new(Attached::new(handle, Owner::Comm).unwrap());
+        let place = Slot::new(Attached::new(handle, Owner::Comm).unwrap());
         free(handle).unwrap();
         assert_eq!(free(handle).unwrap_err().class(), ErrorClass::ERRHANDLER);
         assert!(Attached::new(handle, Owner::Comm).is_err());

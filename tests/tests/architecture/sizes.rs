@@ -1,6 +1,6 @@
 //! How long files, functions and structs may be.
 
-use crate::source::{code, sources, without_tests, words};
+use crate::source::{code, files, sources, without_tests, words};
 use xtask::workspace_root;
 
 /// The longest source file, in lines, without its tests.
@@ -12,7 +12,10 @@ const FUNCTION: usize = 120;
 /// The most fields of a struct of the engine.
 const FIELDS: usize = 15;
 
-/// What a program has written.
+/// The widest line of prose, in columns. Code is rustfmt's business.
+const COLUMNS: usize = 100;
+
+/// What a program has written, beside `ffi/COVERAGE.md` and `bench/RESULTS.md`.
 const GENERATED: &str = "ffi/abi/src/generated/";
 
 /// An item that takes several lines: what it is (`fn`, `struct`), its name, and the lines between
@@ -101,6 +104,28 @@ fn functions_and_structs_are_short() {
         long.is_empty(),
         "a function has {FUNCTION} lines at most, a struct of the engine {FIELDS} fields: {long:#?}"
     );
+}
+
+#[test]
+fn lines_of_prose_are_short() {
+    let mut long = Vec::new();
+    for (path, text) in files(&workspace_root()) {
+        let is_written = ["ffi/COVERAGE.md", "bench/RESULTS.md"].contains(&path.as_str());
+        let is_page = path.ends_with(".md") && !is_written;
+        let is_code = path.ends_with(".rs") && !path.starts_with(GENERATED);
+        let is_prose = |line: &str| {
+            let line = line.trim_start();
+            // Rows of tables are as long as they are.
+            let words = line.trim_start_matches(['/', '!']).trim_start();
+            !words.starts_with('|') && (is_page || is_code && line.starts_with("//"))
+        };
+        for (number, line) in (1..).zip(text.lines()) {
+            if line.chars().count() > COLUMNS && is_prose(line) {
+                long.push(format!("{path}:{number}"));
+            }
+        }
+    }
+    assert!(long.is_empty(), "prose has {COLUMNS} columns: {long:#?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::call_log::Calls;
 use super::collective_state::CollectiveState;
 use crate::attribute::{Attributes, Owner};
 use crate::engine::Engine;
-use crate::errhandler::{Attached, Place};
+use crate::errhandler::{Attached, Slot};
 use crate::group::Members;
 use crate::handle::{Comm, Group, Info};
 use crate::status::ROOT;
@@ -96,7 +96,7 @@ pub struct CommData {
     /// Attributes cached on the communicator (MPI 5.0, section 7.7).
     pub attributes: Attributes,
     /// The error handler attached to it (MPI 5.0, section 9.3).
-    pub errhandler: Place,
+    pub errhandler: Slot,
 }
 
 /// What an intercommunicator has more than a communicator.
@@ -156,7 +156,7 @@ impl CommData {
             hints: ClassLock::new(Class::Leaf, Vec::new()),
             name: ClassLock::new(Class::Leaf, name.to_owned()),
             attributes: Attributes::new(Owner::Comm),
-            errhandler: Place::new(Attached::FATAL),
+            errhandler: Slot::new(Attached::FATAL),
         }
     }
 

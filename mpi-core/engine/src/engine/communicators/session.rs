@@ -3,7 +3,7 @@
 
 use super::bsend_buffers::SharedBuffers;
 use crate::engine::Engine;
-use crate::errhandler::Place;
+use crate::errhandler::Slot;
 use crate::handle::Session;
 use crate::{Error, ErrorClass, Result};
 
@@ -42,7 +42,7 @@ pub(in crate::engine) fn pset_named(name: &str) -> Option<Pset> {
 pub struct SessionData {
     pub(in crate::engine) level: ThreadLevel,
     /// The error handler attached to it.
-    pub errhandler: Place,
+    pub errhandler: Slot,
     pub(in crate::engine) buffers: SharedBuffers,
 }
 

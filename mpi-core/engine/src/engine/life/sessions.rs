@@ -15,7 +15,7 @@ use crate::engine::communicators::{
     PSETS, Pset, SessionData, SharedBuffers, ThreadLevel, pset_named,
 };
 use crate::engine::constructors::GROUP_TAGS;
-use crate::errhandler::{Attached, Owner, Place};
+use crate::errhandler::{Attached, Owner, Slot};
 use crate::group::Members;
 use crate::handle::{Comm, Errhandler, Group, Info, Session};
 use crate::sync::threaded;
@@ -61,7 +61,7 @@ impl Engine {
         let level = wanted_level(hints)?;
         let attached = Attached::new(errhandler, Owner::Session)?;
         let engine = Engine::session_begin(level, transports, discover)?;
-        let errhandler = Place::new(attached);
+        let errhandler = Slot::new(attached);
         // What the process has already, a session has, too.
         let level = match threaded() {
             true => ThreadLevel::Multiple,

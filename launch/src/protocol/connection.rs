@@ -19,7 +19,7 @@ pub(crate) const BEAT: Duration = Duration::from_secs(1);
 pub(crate) const SILENCE: Duration = Duration::from_secs(12);
 
 /// One end of a connection.
-pub(crate) struct Link {
+pub(crate) struct Connection {
     input: OwnedFd,
     output: OwnedFd,
     decoder: Decoder,
@@ -39,13 +39,13 @@ pub(crate) enum Read<T> {
     Last(Vec<Piece<T>>, Option<Broken>),
 }
 
-impl Link {
+impl Connection {
     /// Over descriptors that from now on do not block. Says the preamble.
-    pub(crate) fn new(input: OwnedFd, output: OwnedFd) -> io::Result<Link> {
+    pub(crate) fn new(input: OwnedFd, output: OwnedFd) -> io::Result<Connection> {
         rustix::io::ioctl_fionbio(&input, true)?;
         rustix::io::ioctl_fionbio(&output, true)?;
         let now = Instant::now();
-        Ok(Link {
+        Ok(Connection {
             input,
             output,
             decoder: Decoder::default(),
@@ -55,7 +55,7 @@ impl Link {
         })
     }
 
-    /// Sends a message soon: [`Link::flush`] follows.
+    /// Sends a message soon: [`Connection::flush`] follows.
     pub(crate) fn send<T: Serialize>(&mut self, node: u32, message: &T) {
         message::encode(node, message, &mut self.outbox);
         self.spoke = Instant::now();
@@ -153,11 +153,11 @@ mod tests {
     use crate::protocol::{Down, Up, VERSION};
     use rustix::pipe::{PipeFlags, pipe_with};
 
-    fn pair() -> (Link, Link) {
+    fn pair() -> (Connection, Connection) {
         let pipe = || pipe_with(PipeFlags::CLOEXEC).unwrap();
         let ((up_out, up_in), (down_out, down_in)) = (pipe(), pipe());
-        let above = Link::new(up_out, down_in).unwrap();
-        (above, Link::new(down_out, up_in).unwrap())
+        let above = Connection::new(up_out, down_in).unwrap();
+        (above, Connection::new(down_out, up_in).unwrap())
     }
 
     #[test]
