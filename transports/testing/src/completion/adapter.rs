@@ -188,6 +188,12 @@ impl Adapters {
         }
     }
 
+    /// Does a piece of the work, or leaves it for later.
+    pub(super) fn work_or_not(&mut self) {
+        let most = self.random.below(2);
+        self.work(most);
+    }
+
     fn perform(&mut self, from: usize, to: usize, work: Work) -> Outcome {
         match work {
             Work::Send {
