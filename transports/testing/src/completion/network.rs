@@ -14,8 +14,8 @@ use ferrite_fabric::{
 const POLL: usize = 32;
 
 impl Fabric {
-    /// After something was posted: adapters work when they like, and at once while somebody sleeps who may wait for it. Wakes those for
-    /// whom there is something.
+    /// After something was posted: adapters work when they like, and at once while somebody sleeps
+    /// who may wait for it. Wakes those for whom there is something.
     fn posted(&self, mut shared: MutexGuard<'_, Shared>) {
         let asleep = shared.sides.iter().any(|side| side.asleep);
         if asleep {

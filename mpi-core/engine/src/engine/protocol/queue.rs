@@ -18,7 +18,8 @@ impl Engine {
         let run = body.run().filter(|run| run.len >= out.direct_from());
         let registration = run.and_then(|run| {
             let (ptr, len) = (run.ptr.cast_mut(), run.len);
-            // SAFETY: the buffer stays until the request is done, which the receiver's answer brings about, and peers only read it.
+            // SAFETY: the buffer stays until the request is done, which the receiver's answer brings
+            // about, and peers only read it.
             unsafe { out.register(RawBufMut { ptr, len }, Uses::READ) }.ok()
         });
         let region = registration.as_ref().map(|it| *it.region());

@@ -1,7 +1,8 @@
 //! A random mixture of everything, compared with what memory must hold.
 //!
-//! Each process owns memory, in which every other one has cells of its own, and integers that all of them add to. A cell is left
-//! alone while something is under way there, so whatever the order it is known what it holds.
+//! Each process owns memory, in which every other one has cells of its own, and integers that all
+//! of them add to. A cell is left alone while something is under way there, so whatever the order
+//! it is known what it holds.
 
 use crate::conformance::operations::{Begun, Place, memory, now};
 use crate::conformance::process::All;
@@ -50,7 +51,8 @@ struct Mixture {
     owned: Vec<Owned>,
     cells: Vec<Cell>,
     uses: Uses,
-    /// Adding and flushing operations: whose, and the writes that a flush is for, by cell and number.
+    /// Adding and flushing operations: whose, and the writes that a flush is for, by cell and
+    /// number.
     adding: Vec<(usize, Begun)>,
     flushing: Vec<(usize, Begun, Vec<(usize, u64)>)>,
 }
