@@ -1,6 +1,7 @@
 //! The part of the MPI 5.0 standard ABI that the programs use: types, constants, functions.
 //!
-//! Handles are pointers to types that nobody defines; the predefined ones are small integers (MPI 5.0, chapter 20).
+//! Handles are pointers to types that nobody defines; the predefined ones are small integers (MPI
+//! 5.0, chapter 20).
 //! `build.rs` reads the functions' names from the lines of this file that declare them.
 
 #![allow(non_snake_case)]

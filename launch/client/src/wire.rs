@@ -3,9 +3,10 @@
 //!
 //! ```text
 //! process  hello version=3 pid=4711
-//! mpiexec  welcome version=3 job=<32 hex digits> secret=<64 hex digits> rank=3 size=8 local_rank=3 local=0-7 cpus=2
-//!          appnum=0 launcher=4700
-//!          (with it, if `local` has several: a descriptor of the empty memory file that they share)
+//! mpiexec  welcome version=3 job=<32 hex digits> secret=<64 hex digits> rank=3 size=8
+//!          local_rank=3 local=0-7 cpus=2 appnum=0 launcher=4700
+//!          (with it, if `local` has several: a descriptor of the empty memory file that they
+//!          share)
 //!      or  refused reason=<percent-encoded>
 //! process  publish card=<percent-encoded>
 //! process  fetch rank=5

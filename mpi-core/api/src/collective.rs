@@ -238,7 +238,8 @@ impl Communicator {
     /// assert_eq!(world.all_reduce(&1, op::sum())?, size as i32);
     /// assert_eq!(world.all_reduce(&[1.0, 2.0], op::sum())?, [size as f64, 2.0 * size as f64]);
     /// let offset = 1;
-    /// assert_eq!(world.all_reduce(&vec![2u64, 3], op::function(|a: u64, b| a.max(b) + offset - 1))?, [2, 3]);
+    /// let largest = op::function(|a: u64, b| a.max(b) + offset - 1);
+    /// assert_eq!(world.all_reduce(&vec![2u64, 3], largest)?, [2, 3]);
     /// # mpi_core::Result::Ok(())
     /// ```
     ///

@@ -59,7 +59,8 @@ impl<T: Datatype> OwnedBuffer for Box<[T]> {
 /// ```
 /// # let universe = mpi_core::init()?;
 /// let world = universe.world();
-/// let (next, previous) = ((world.rank() + 1) % world.size(), (world.rank() + world.size() - 1) % world.size());
+/// let (rank, size) = (world.rank(), world.size());
+/// let (next, previous) = ((rank + 1) % size, (rank + size - 1) % size);
 /// let received = mpi_core::block_on(async {
 ///     let receive = world.irecv_owned(vec![0u32; 8], previous, 1)?;
 ///     let (sent, _) = world.isend_owned(vec![5, 6, 7], next, 1)?.await?;

@@ -18,7 +18,8 @@ impl Communicator {
     /// ```
     /// # let universe = mpi_core::init()?;
     /// let world = universe.world();
-    /// let (next, previous) = ((world.rank() + 1) % world.size(), (world.rank() + world.size() - 1) % world.size());
+    /// let (rank, size) = (world.rank(), world.size());
+    /// let (next, previous) = ((rank + 1) % size, (rank + size - 1) % size);
     /// world.send(&[1.5, 2.5][..], next, 7)?;
     /// let (items, status) = world.recv_vec::<f64>(previous, 7)?;
     /// assert_eq!((items, status.source()), (vec![1.5, 2.5], Some(previous)));

@@ -1,4 +1,5 @@
-//! What a process must be told before it can send its first message, and the way back to whoever started it.
+//! What a process must be told before it can send its first message, and the way back to whoever
+//! started it.
 
 use core::fmt;
 
@@ -15,22 +16,27 @@ pub struct Job {
     pub rank: u32,
     /// Processes in the job.
     pub size: u32,
-    /// The ranks that share this process's segment in ascending order, this process's own among them. The same list for
-    /// all of them: who is not in it is reached over a network, even if it runs on this node.
+    /// The ranks that share this process's segment in ascending order, this process's own among
+    /// them. The same list for all of them: who is not in it is reached over a network, even if it
+    /// runs on this node.
     pub local: Vec<u32>,
     /// Other ranks of the job on this node, whether they share the segment or not.
     pub neighbours: u32,
-    /// The node of each rank, the same list for all processes; empty where it is not known, or is the same for all.
+    /// The node of each rank, the same list for all processes; empty where it is not known, or is
+    /// the same for all.
     pub nodes: Vec<u32>,
-    /// Processors that the ranks of this node share (affinity and cgroup quota taken into account); at least 1.
+    /// Processors that the ranks of this node share (affinity and cgroup quota taken into account);
+    /// at least 1.
     pub cpus: u32,
     /// Application number: which of the programs separated by `:` this is.
     pub appnum: u32,
     /// Processes that were to be started with this program; 0 where it is not known.
     pub part: u32,
-    /// Process id of the launcher on this node, whose descendants the ranks are; 0 when it is not known.
+    /// Process id of the launcher on this node, whose descendants the ranks are; 0 when it is not
+    /// known.
     pub launcher: u32,
-    /// An empty memory file, the same one for all of `local`; `None` when `local` is this process alone.
+    /// An empty memory file, the same one for all of `local`; `None` when `local` is this process
+    /// alone.
     pub segment: Option<SharedFile>,
 }
 
@@ -45,12 +51,14 @@ impl fmt::Debug for Secret {
 }
 
 impl Job {
-    /// Whether the launcher has placed all ranks on this process's node, whatever they reach each other by.
+    /// Whether the launcher has placed all ranks on this process's node, whatever they reach each
+    /// other by.
     pub fn is_on_one_node(&self) -> bool {
         self.neighbours + 1 == self.size
     }
 
-    /// The first of the ranks that the launcher has placed on this process's node, whatever they reach each other by.
+    /// The first of the ranks that the launcher has placed on this process's node, whatever they
+    /// reach each other by.
     pub fn first_of_node(&self) -> u32 {
         if self.is_on_one_node() {
             return 0;
@@ -67,7 +75,8 @@ impl Job {
 /// A wait of a process, as it tells its launcher.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wait {
-    /// For how long nothing has moved, in seconds; 0 also where another thread may do what is waited for.
+    /// For how long nothing has moved, in seconds; 0 also where another thread may do what is
+    /// waited for.
     pub quiet: u32,
     /// A process that it needs and that has left, as it has been told before.
     pub needs: Option<u32>,
@@ -91,11 +100,13 @@ pub const MAX_CARD: usize = 800;
 
 /// The way back to the launcher. May be used by several threads.
 pub trait Bootstrap: Send + Sync {
-    /// Tells the job how this process is reached, once, before it sends anything. `card`: printable ASCII without spaces, `;` or `=`,
-    /// at most [`MAX_CARD`] bytes; may be empty. Every process of a job of several calls it (it may wait for the others).
+    /// Tells the job how this process is reached, once, before it sends anything. `card`: printable
+    /// ASCII without spaces, `;` or `=`, at most [`MAX_CARD`] bytes; may be empty. Every process of
+    /// a job of several calls it (it may wait for the others).
     fn publish(&self, card: &str) -> Result<(), String>;
 
-    /// What the process of this rank has published; `None`: nothing yet, ask again a little later. The error is a sentence.
+    /// What the process of this rank has published; `None`: nothing yet, ask again a little later.
+    /// The error is a sentence.
     fn fetch(&self, rank: u32) -> Result<Option<String>, String>;
 
     /// Whether [`Bootstrap::waiting`] is answered.
@@ -114,7 +125,8 @@ pub trait Bootstrap: Send + Sync {
     /// Asks the launcher to end the job with this exit code, and ends this process.
     fn abort(&self, code: i32, message: &str) -> !;
 
-    /// The process of this rank can no longer be reached, for this reason. Ends this process, and the job; the launcher may know a
-    /// better reason (that the rank has died, and of what), which it tells instead.
+    /// The process of this rank can no longer be reached, for this reason. Ends this process, and
+    /// the job; the launcher may know a better reason (that the rank has died, and of what), which
+    /// it tells instead.
     fn lost(&self, rank: u32, reason: &str) -> !;
 }

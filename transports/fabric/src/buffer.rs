@@ -1,8 +1,10 @@
-//! Raw buffers: memory of the user or of another process, of which no Rust reference may ever be made.
+//! Raw buffers: memory of the user or of another process, of which no Rust reference may ever be
+//! made.
 
 use core::ptr::{NonNull, copy_nonoverlapping};
 
-/// Bytes to read. May be user memory or memory shared with other processes, so it is never a `&[u8]`.
+/// Bytes to read. May be user memory or memory shared with other processes, so it is never a
+/// `&[u8]`.
 #[derive(Clone, Copy, Debug)]
 pub struct RawBuf {
     /// First byte; may be anything when `len` is 0.
@@ -65,7 +67,8 @@ impl RawBuf {
     /// `self` is readable.
     pub unsafe fn to_vec(self) -> Vec<u8> {
         let mut copy = Vec::with_capacity(self.len);
-        // SAFETY: readable by the caller's promise; the copy has room for `len` bytes and is filled with them.
+        // SAFETY: readable by the caller's promise; the copy has room for `len` bytes and is filled
+        // with them.
         unsafe {
             self.copy_to(copy.as_mut_ptr());
             copy.set_len(self.len);
@@ -107,8 +110,9 @@ impl RawBufMut {
     }
 }
 
-/// Bytes on the heap that raw buffers point into, wherever this itself is moved to. A `Box` would not do: moving one says that it alone
-/// reaches its memory, so what was derived from it before may not be used afterwards.
+/// Bytes on the heap that raw buffers point into, wherever this itself is moved to. A `Box` would
+/// not do: moving one says that it alone reaches its memory, so what was derived from it before may
+/// not be used afterwards.
 #[derive(Debug)]
 pub struct OwnedBuf(NonNull<[u8]>);
 

@@ -6,9 +6,11 @@
 pub enum Kind {
     /// A whole message; the body is its data.
     Eager = 1,
-    /// A whole message whose sender waits until it is matched (synchronous mode). Body: sender's request, then data.
+    /// A whole message whose sender waits until it is matched (synchronous mode). Body: sender's
+    /// request, then data.
     EagerSync = 2,
-    /// The envelope of a message whose data stay with the sender. Body: length, sender's request, registered region.
+    /// The envelope of a message whose data stay with the sender. Body: length, sender's request,
+    /// registered region.
     Rendezvous = 3,
     /// Receiver to sender: how to move the data of a rendezvous.
     Clear = 4,
@@ -16,13 +18,15 @@ pub enum Kind {
     Data = 5,
     /// The other side has done its part of a rendezvous, or has matched a synchronous message.
     Finished = 6,
-    /// Receiver to sender: send envelopes only from now on, because too much is kept here; or no longer.
+    /// Receiver to sender: send envelopes only from now on, because too much is kept here; or no
+    /// longer.
     Credit = 7,
     /// Sender to receiver: take an unmatched message back.
     Cancel = 8,
     /// Receiver to sender: whether it was taken back.
     Cancelled = 9,
-    /// Among members of a communicator: how far the sender is with a collective call. Body: the call's arguments.
+    /// Among members of a communicator: how far the sender is with a collective call. Body: the
+    /// call's arguments.
     Call = 10,
 }
 
@@ -50,11 +54,13 @@ impl Kind {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// What the frame is. A raw byte: it came from another process and is checked with [`Kind::from_u8`].
+    /// What the frame is. A raw byte: it came from another process and is checked with
+    /// [`Kind::from_u8`].
     pub kind: u8,
     /// Meaning depends on the kind.
     pub flags: u8,
-    /// Reserved for a second path to the same peer; a transport with one path may use the bits for itself.
+    /// Reserved for a second path to the same peer; a transport with one path may use the bits for
+    /// itself.
     pub seq: u16,
     /// Bytes of body in this frame.
     pub len: u32,

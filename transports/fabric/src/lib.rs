@@ -1,14 +1,17 @@
 //! What a transport is.
 //!
-//! A transport moves *frames* (a fixed [`Header`] and a body of bytes) in order and reliably between two processes. It
-//! knows nothing of communicators, requests or matching: it hands every frame that arrives to a [`Sink`], which is the
-//! engine. The engine in turn knows nothing of rings, sockets or queue pairs: it holds one [`Link`] for every peer it
-//! talks to and one [`Port`] for every transport it receives from.
+//! A transport moves *frames* (a fixed [`Header`] and a body of bytes) in order and reliably
+//! between two processes. It knows nothing of communicators, requests or matching: it hands every
+//! frame that arrives to a [`Sink`], which is the engine. The engine in turn knows nothing of
+//! rings, sockets or queue pairs: it holds one [`Link`] for every peer it talks to and one [`Port`]
+//! for every transport it receives from.
 //!
-//! Beyond frames, a link may reach memory that the peer has *registered*: read it, write to it, change integers of it atomically. What a
-//! link can do of that, in which order and how much at a time, it says itself ([`Caps`], [`RmaLimits`]).
+//! Beyond frames, a link may reach memory that the peer has *registered*: read it, write to it,
+//! change integers of it atomically. What a link can do of that, in which order and how much at a
+//! time, it says itself ([`Caps`], [`RmaLimits`]).
 //!
-//! Links and ports take `&mut self`: which lock protects them is the engine's business, not the transport's.
+//! Links and ports take `&mut self`: which lock protects them is the engine's business, not the
+//! transport's.
 
 mod bootstrap;
 mod buffer;

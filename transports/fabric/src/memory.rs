@@ -1,16 +1,17 @@
 //! Memory that peers reach without the help of the process that owns it.
 //!
-//! Its owner *registers* it ([`crate::Link::register`]) and sends the [`Region`] that it gets for it to whoever may reach it, in
-//! a message. The region is good until the [`Registration`] is dropped.
+//! Its owner *registers* it ([`crate::Link::register`]) and sends the [`Region`] that it gets for
+//! it to whoever may reach it, in a message. The region is good until the [`Registration`] is
+//! dropped.
 
 use core::fmt;
 
-/// What memory is registered for. An access of another kind is [`crate::Failure::Denied`] where the transport checks keys
-/// ([`crate::Caps::checks_keys`]).
+/// What memory is registered for. An access of another kind is [`crate::Failure::Denied`] where the
+/// transport checks keys ([`crate::Caps::checks_keys`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Uses {
-    /// This process's own operations read it and write to it. A transport whose device must know such memory then finds it known;
-    /// other memory it registers for the time of an operation.
+    /// This process's own operations read it and write to it. A transport whose device must know
+    /// such memory then finds it known; other memory it registers for the time of an operation.
     pub local: bool,
     /// Peers read it.
     pub read: bool,
@@ -46,8 +47,9 @@ impl Uses {
     };
 }
 
-/// Registered memory, as its owner's peers know it: an address and an opaque key. It travels in messages, so what a process
-/// receives may be anything: a link answers for it with a failed operation, wherever it can tell.
+/// Registered memory, as its owner's peers know it: an address and an opaque key. It travels in
+/// messages, so what a process receives may be anything: a link answers for it with a failed
+/// operation, wherever it can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
     /// Address of the first byte; in whose terms is the transport's business.
@@ -79,8 +81,9 @@ impl Region {
     }
 }
 
-/// Memory of this process that is registered; dropped, it is no more. Where the transport checks keys, no access touches the memory
-/// once the drop has returned. Where it does not, the owner must know from its peers that they are through.
+/// Memory of this process that is registered; dropped, it is no more. Where the transport checks
+/// keys, no access touches the memory once the drop has returned. Where it does not, the owner must
+/// know from its peers that they are through.
 #[must_use]
 pub struct Registration {
     region: Region,
@@ -89,7 +92,8 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// For transports: memory whose registration ends when `held` is dropped; `None`: there is nothing to undo.
+    /// For transports: memory whose registration ends when `held` is dropped; `None`: there is
+    /// nothing to undo.
     pub fn new(region: Region, held: Option<Box<dyn Send + Sync>>) -> Registration {
         Registration { region, held }
     }
@@ -114,8 +118,9 @@ impl fmt::Debug for Registration {
 pub enum Refused {
     /// The transport has no use for such registrations. Final, and no fault.
     Unavailable,
-    /// There is no room: a limit of the transport ([`crate::RmaLimits`]) or of the system is reached. A sentence that names the limit and
-    /// what to do about it. Dropping another registration may make room.
+    /// There is no room: a limit of the transport ([`crate::RmaLimits`]) or of the system is
+    /// reached. A sentence that names the limit and what to do about it. Dropping another
+    /// registration may make room.
     NoRoom(String),
 }
 

@@ -1,4 +1,5 @@
-//! What the engine asks of a network besides links and ports: how to join it, and how to sleep while it is in use.
+//! What the engine asks of a network besides links and ports: how to join it, and how to sleep
+//! while it is in use.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +17,8 @@ pub trait Transport: Sync {
         Vec::new()
     }
 
-    /// Joins the network. `bootstrap` tells the addresses of others, after [`Network::card`] has been published there. The error is a
-    /// sentence that says what is missing and how to mend it.
+    /// Joins the network. `bootstrap` tells the addresses of others, after [`Network::card`] has
+    /// been published there. The error is a sentence that says what is missing and how to mend it.
     fn open(
         &self,
         job: &Job,
@@ -38,7 +39,8 @@ pub struct Feature {
 /// What a person can choose about networks.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Interfaces that may be used, by name or as `address/bits`, separated by commas; empty: all that are up.
+    /// Interfaces that may be used, by name or as `address/bits`, separated by commas; empty: all
+    /// that are up.
     pub interfaces: String,
     /// First and last port to listen on; `None`: any.
     pub ports: Option<(u16, u16)>,
@@ -67,7 +69,8 @@ pub trait Network: Send + Sync {
     /// The receiving side. Once.
     fn port(&self) -> Box<dyn Port>;
 
-    /// The link to a process. Once for each. Does not wait: a connection is made when there is something to send.
+    /// The link to a process. Once for each. Does not wait: a connection is made when there is
+    /// something to send.
     fn link(&self, peer: u32) -> Box<dyn Link>;
 
     /// Whether some link keeps frames back. Cheap.
@@ -76,23 +79,25 @@ pub trait Network: Send + Sync {
     /// [`Link::flush`] of all links that keep frames back.
     fn flush(&self);
 
-    /// What to call when something arrives after [`Port::prepare_sleep`] returned `true`, for a process that sleeps elsewhere; before
-    /// that, [`Network::sleep`] is the place to sleep.
+    /// What to call when something arrives after [`Port::prepare_sleep`] returned `true`, for a
+    /// process that sleeps elsewhere; before that, [`Network::sleep`] is the place to sleep.
     fn ring(&self, bell: Arc<dyn Fn() + Send + Sync>);
 
-    /// Sleeps after [`Port::prepare_sleep`] returned `true`, until something arrives, [`Network::wake`] is called, a signal arrives or
-    /// `timeout` is over. May return for no reason.
+    /// Sleeps after [`Port::prepare_sleep`] returned `true`, until something arrives,
+    /// [`Network::wake`] is called, a signal arrives or `timeout` is over. May return for no
+    /// reason.
     fn sleep(&self, timeout: Option<Duration>);
 
     /// Ends a sleep that a `prepare_sleep` began, now or in future.
     fn wake(&self);
 
-    /// How many threads of its own this network has in the process. They do nothing for the program.
+    /// How many threads of its own this network has in the process. They do nothing for the
+    /// program.
     fn threads(&self) -> u32 {
         0
     }
 
-    /// Nothing will be sent any more: lets what was sent arrive, and takes leave of all peers, who do the same. From now on a
-    /// peer that leaves is no news. Waits for them, within reason.
+    /// Nothing will be sent any more: lets what was sent arrive, and takes leave of all peers, who
+    /// do the same. From now on a peer that leaves is no news. Waits for them, within reason.
     fn close(&self);
 }

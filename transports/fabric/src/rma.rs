@@ -1,18 +1,7 @@
-//! Remote memory access: the words in which a link says what it can do with a peer's memory, and what became of it.
+//! Remote memory access: the words in which a link says what it can do with a peer's memory, and
+//! what became of it.
 //!
-//! # Promises
-//!
-//! A *write* that was answered [`Transfer::Done`], or completed well, has let go of its buffer. Its data may still be on their way:
-//! they are in the target's memory, and visible to the target's processors, once a later [`crate::Link::flush_writes`] completes
-//! well, or at once where [`Caps::visible_writes`] says so. A *read* or an *atomic operation with a result* that is done has its result in
-//! place. Completions come in any order, whatever order their operations take effect in; [`Order`] speaks of effects.
-//!
-//! An access that its region does not allow touches no memory outside of it, and fails as [`Failure::Denied`]: where it does not lie
-//! within the region always, for a key that was revoked or invented, or another use, where [`Caps::checks_keys`] says so. The failure of
-//! a write that had let go of its buffer before it was known is that of the next `flush_writes`. A failed access may have moved any part of
-//! its bytes. The link goes on after it.
-//!
-//! Operations that a link lacks are made from frames by the layer above, never by the link.
+//! What a link promises stands at [`crate::Link`].
 
 use crate::Token;
 
@@ -20,12 +9,14 @@ use crate::Token;
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transfer {
-    /// Done, as far as this process can see: see the promises above.
+    /// Done, as far as this process can see: see [`crate::Link`].
     Done,
-    /// Under way; [`crate::Sink::completed`] names the token. Until then the buffer stays as it is and where it is.
+    /// Under way; [`crate::Sink::completed`] names the token. Until then the buffer stays as it is
+    /// and where it is.
     Queued(Token),
-    /// No room now: as many operations as [`RmaLimits::outstanding`] are under way, or the link is full for another reason. Nothing was
-    /// begun. Drive the port and try again: a completion makes room.
+    /// No room now: as many operations as [`RmaLimits::outstanding`] are under way, or the link is
+    /// full for another reason. Nothing was begun. Drive the port and try again: a completion makes
+    /// room.
     Full,
     /// This pair of processes cannot do it. Final: do not ask again.
     Unavailable,
@@ -40,7 +31,8 @@ pub enum Failure {
     Denied,
     /// The target of an atomic operation does not lie at a multiple of its width.
     Misaligned,
-    /// Memory that should be there is not: this process's or the peer's, the transport cannot tell whose.
+    /// Memory that should be there is not: this process's or the peer's, the transport cannot tell
+    /// whose.
     BadAddress,
     /// The peer or the way to it is gone. Whether the operation took effect is not known.
     Unreachable,
@@ -49,8 +41,8 @@ pub enum Failure {
 /// How an operation ended.
 pub type Outcome = Result<(), Failure>;
 
-/// An atomic operation on an unsigned integer of the target's memory, in the byte order of both processes. Arithmetic wraps around.
-/// Of operands for 32 bits the low half counts.
+/// An atomic operation on an unsigned integer of the target's memory, in the byte order of both
+/// processes. Arithmetic wraps around. Of operands for 32 bits the low half counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Atomic {
     /// Adds; has no result.
@@ -59,7 +51,8 @@ pub enum Atomic {
     FetchAdd(u64),
     /// Stores; the result is the value before.
     Swap(u64),
-    /// Stores `new` where the value is `expected`; the result is the value before, whether it was or not.
+    /// Stores `new` where the value is `expected`; the result is the value before, whether it was
+    /// or not.
     CompareSwap {
         /// What the value must be.
         expected: u64,
@@ -127,16 +120,18 @@ impl AtomicOps {
     }
 }
 
-/// Which atomic operations a link has. They are atomic with respect to all atomic operations of its network on the same integer, in the same
-/// width, whoever's they are; never with respect to reads and writes over the network.
+/// Which atomic operations a link has. They are atomic with respect to all atomic operations of its
+/// network on the same integer, in the same width, whoever's they are; never with respect to reads
+/// and writes over the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Atomics {
     /// Of 32 bits.
     pub of_32: AtomicOps,
     /// Of 64 bits.
     pub of_64: AtomicOps,
-    /// They are atomic also with respect to what processors do: the owner may use its own atomic instructions on the integer meanwhile.
-    /// Without it, as with many adapters, the owner too goes through the network.
+    /// They are atomic also with respect to what processors do: the owner may use its own atomic
+    /// instructions on the integer meanwhile. Without it, as with many adapters, the owner too goes
+    /// through the network.
     pub with_processors: bool,
 }
 
@@ -179,8 +174,8 @@ pub enum Act {
     Frame,
     /// A read: its effect is that the target's bytes are looked at.
     Read,
-    /// A write: its effect is that the bytes are in the target's memory, for its processors to see. Among the bytes of one write there is
-    /// no order.
+    /// A write: its effect is that the bytes are in the target's memory, for its processors to see.
+    /// Among the bytes of one write there is no order.
     Write,
     /// An atomic operation.
     Atomic,
@@ -191,12 +186,14 @@ impl Act {
     pub const ALL: [Act; 4] = [Act::Frame, Act::Read, Act::Write, Act::Atomic];
 }
 
-/// Which order of acts a link keeps, of those that it accepted one after the other: for some pairs of acts that the first takes
-/// effect before the second does. Nothing else may be assumed, not even by way of a third act; frames among each other are always in order.
-/// Who needs an order that is not kept waits for a completion in between: of a read or an atomic operation with a result its own, of a write
-/// [`crate::Link::flush_writes`].
+/// Which order of acts a link keeps, of those that it accepted one after the other: for some pairs
+/// of acts that the first takes effect before the second does. Nothing else may be assumed, not
+/// even by way of a third act; frames among each other are always in order. Who needs an order that
+/// is not kept waits for a completion in between: of a read or an atomic operation with a result
+/// its own, of a write [`crate::Link::flush_writes`].
 ///
-/// In libfabric's words `holds(Write, Frame)` is `FI_ORDER_SAW`, `holds(Write, Write)` is `FI_ORDER_WAW`, and so on.
+/// In libfabric's words `holds(Write, Frame)` is `FI_ORDER_SAW`, `holds(Write, Write)` is
+/// `FI_ORDER_WAW`, and so on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Order(u16);
 
@@ -229,10 +226,11 @@ pub struct Caps {
     pub write: bool,
     /// [`crate::Link::atomic`] may work for these.
     pub atomics: Atomics,
-    /// A write that is done or completed is in the target's memory, too. Then `flush_writes` has nothing to wait for.
+    /// A write that is done or completed is in the target's memory, too. Then `flush_writes` has
+    /// nothing to wait for.
     pub visible_writes: bool,
-    /// A key that was revoked or invented opens nothing, and a registration is good for its uses only. Without it, the system protects memory
-    /// that is not there, and no other.
+    /// A key that was revoked or invented opens nothing, and a registration is good for its uses
+    /// only. Without it, the system protects memory that is not there, and no other.
     pub checks_keys: bool,
     /// The order in which acts take effect.
     pub order: Order,
@@ -255,18 +253,21 @@ impl Caps {
     }
 }
 
-/// How much of remote memory access a link takes; `usize::MAX`: there is no limit. All 0 where it has none.
+/// How much of remote memory access a link takes; `usize::MAX`: there is no limit. All 0 where it
+/// has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RmaLimits {
-    /// Writes up to this many bytes let go of their buffer at once: they are answered `Done`, `Full` or `Failed`, never `Queued`.
+    /// Writes up to this many bytes let go of their buffer at once: they are answered `Done`,
+    /// `Full` or `Failed`, never `Queued`.
     pub inline: usize,
     /// The most bytes that one read or write moves. A longer one is a panic.
     pub transfer: usize,
-    /// Operations on the link that were answered `Queued` and are not completed. One more is answered [`Transfer::Full`]; it may be at fewer,
-    /// as a link may share its room with frames, but an idle link takes one.
+    /// Operations on the link that were answered `Queued` and are not completed. One more is
+    /// answered [`Transfer::Full`]; it may be at fewer, as a link may share its room with frames,
+    /// but an idle link takes one.
     pub outstanding: usize,
-    /// Registrations of this process in the network at one time. What the link registers itself for frames and operations under way is
-    /// not among them.
+    /// Registrations of this process in the network at one time. What the link registers itself for
+    /// frames and operations under way is not among them.
     pub registrations: usize,
     /// Bytes of all of them together.
     pub registered: usize,

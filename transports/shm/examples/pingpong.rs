@@ -1,7 +1,8 @@
-//! Measures the transport alone between two processes: `cargo run --release -p ferrite-shm --example pingpong`.
+//! Measures the transport alone between two processes: `cargo run --release -p ferrite-shm
+//! --example pingpong`.
 //!
-//! Options: `slots=N body=N` (shape of the rings), `repeats=N`, `only=NAME` (a part of a figure's name). Every figure is the
-//! best and the median of the repeats.
+//! Options: `slots=N body=N` (shape of the rings), `repeats=N`, `only=NAME` (a part of a figure's
+//! name). Every figure is the best and the median of the repeats.
 
 use std::hint::{black_box, spin_loop};
 use std::os::fd::OwnedFd;

@@ -40,9 +40,10 @@ impl Default for ShmConfig {
     }
 }
 
-/// The shape of rings on a node with `ranks` ranks. A stream of frames runs twice as fast through 512 KiB as through 128 KiB,
-/// where producer and consumer get into each other's caches; 256 slots do for any rate. With many ranks the rings get smaller,
-/// so that all of them, once used, occupy some 2 GiB, and not less than 32 KiB each.
+/// The shape of rings on a node with `ranks` ranks. A stream of frames runs twice as fast through
+/// 512 KiB as through 128 KiB, where producer and consumer get into each other's caches; 256 slots
+/// do for any rate. With many ranks the rings get smaller, so that all of them, once used, occupy
+/// some 2 GiB, and not less than 32 KiB each.
 pub fn default_shape(ranks: usize) -> Shape {
     const ALL: usize = 2 << 30;
     let each = ALL / (ranks * ranks).max(1);
@@ -146,7 +147,8 @@ pub fn attach(job: &Job, config: &ShmConfig) -> Result<Attachment, AttachError> 
     })
 }
 
-/// Writes what nobody has written yet, and compares what somebody has; decides how large the segment is, unless somebody has.
+/// Writes what nobody has written yet, and compares what somebody has; decides how large the
+/// segment is, unless somebody has.
 fn agree(file: &File, job: &Job, config: &ShmConfig) -> Result<Decision, AttachError> {
     let ranks = job.local.len();
     let failed = |error| AttachError::System { bytes: PAGE, error };
@@ -159,7 +161,8 @@ fn agree(file: &File, job: &Job, config: &ShmConfig) -> Result<Decision, AttachE
     }
     let page = Mapping::reserve(PAGE).map_err(failed)?;
     page.show(0, file, 0, PAGE).map_err(failed)?;
-    // SAFETY: the mapping has a page, lives to the end of this function, and any content is a preamble.
+    // SAFETY: the mapping has a page, lives to the end of this function, and any content is a
+    // preamble.
     let preamble: &Preamble = unsafe { page.start().cast().as_ref() };
     let field = |field: &AtomicU64, what, ours| {
         // Acquire and release pair with each other; but no field says anything about other memory.
@@ -216,7 +219,8 @@ fn agree(file: &File, job: &Job, config: &ShmConfig) -> Result<Decision, AttachE
     Ok(decision)
 }
 
-/// Whether this process can have such a segment, and has address space left then. The file is made long enough for it.
+/// Whether this process can have such a segment, and has address space left then. The file is made
+/// long enough for it.
 fn try_out(file: &File, layout: Layout) -> Result<(), Shortage> {
     let space = Mapping::reserve(layout.mapped_bytes() + SPARE);
     drop(space.map_err(|_| Shortage::AddressSpace)?);
@@ -233,8 +237,8 @@ impl Attachment {
         ShmPort::new(self.node.clone())
     }
 
-    /// The link to a rank of the job, or `None` when that rank is not on this node. Panics when called twice for the same rank.
-    /// An error: the system has refused to map the ring.
+    /// The link to a rank of the job, or `None` when that rank is not on this node. Panics when
+    /// called twice for the same rank. An error: the system has refused to map the ring.
     pub fn link(&self, rank: u32) -> Result<Option<ShmLink>, AttachError> {
         let Some(peer) = self.node.index(rank) else {
             return Ok(None);
@@ -262,7 +266,8 @@ impl Attachment {
         ))
     }
 
-    /// From now on messages of at least this many bytes are better read directly than sent in frames.
+    /// From now on messages of at least this many bytes are better read directly than sent in
+    /// frames.
     pub fn set_direct_from(&self, bytes: usize) {
         self.node.direct_from.store(bytes, Ordering::Relaxed);
     }
@@ -277,7 +282,8 @@ impl Attachment {
         Sleeper::new(self.node.clone())
     }
 
-    /// The claims of messages from rank `sender` to rank `receiver`, one of which is this rank; `None` unless both are on this node.
+    /// The claims of messages from rank `sender` to rank `receiver`, one of which is this rank;
+    /// `None` unless both are on this node.
     pub fn claims(&self, sender: u32, receiver: u32) -> Option<&[Claim; CLAIMS]> {
         let (node, receiver) = (&self.node, self.node.index(receiver)?);
         let sender = node.index(sender)?;
@@ -285,7 +291,8 @@ impl Attachment {
         if receiver == node.own {
             return Some(node.segment.claims_from(sender));
         }
-        // An area that cannot be mapped is no place for claims; the link, which needs it more, has told.
+        // An area that cannot be mapped is no place for claims; the link, which needs it more, has
+        // told.
         node.segment.claims_to(receiver).ok()
     }
 }
@@ -345,7 +352,8 @@ impl fmt::Display for AttachError {
             }
             AttachError::Disagree { what, ours, theirs } => write!(
                 f,
-                "shared memory: the ranks of this node do not agree: {what} is {ours:#x} here and {theirs:#x} in the segment; \
+                "shared memory: the ranks of this node do not agree: {what} is {ours:#x} here and \
+                 {theirs:#x} in the segment; \
                  all ranks must run the same version of the library with the same settings"
             ),
             AttachError::Without { shortage, ranks } => write!(
@@ -355,12 +363,14 @@ impl fmt::Display for AttachError {
             ),
             AttachError::File(error) => write!(
                 f,
-                "shared memory: the node's memory file cannot be kept open: {error}; has this process all the descriptors open that it may \
+                "shared memory: the node's memory file cannot be kept open: {error}; has this \
+                 process all the descriptors open that it may \
                  have (ulimit -n)?"
             ),
             AttachError::System { bytes, error } => write!(
                 f,
-                "shared memory: cannot map {bytes} bytes of the node's segment: {error}; has this process a lower limit of address space \
+                "shared memory: cannot map {bytes} bytes of the node's segment: {error}; has this \
+                 process a lower limit of address space \
                  (ulimit -v) or of locked memory (ulimit -l) than the other ranks of this node?"
             ),
         }

@@ -1,15 +1,17 @@
 //! Boards: memory of the segment in which the members of a group work together.
 //!
-//! Every member has a *line* and a *payload* in each of [`Board::SLOTS`] slots. Turn `t` of the group uses slot `t % SLOTS`: a
-//! member writes its payload (a few bytes have room in the line itself), *announces* how many bytes the whole call has, *posts*
-//! a step in its line, reads what others have posted, and *finishes* the turn, which says that it reads nobody's slot any more.
-//! A member may write its slot in turn `t` once everybody has finished turn
-//! `t - SLOTS`. What is written, and who waits for whom, is the engine's business.
+//! Every member has a *line* and a *payload* in each of [`Board::SLOTS`] slots. Turn `t` of the
+//! group uses slot `t % SLOTS`: a member writes its payload (a few bytes have room in the line
+//! itself), *announces* how many bytes the whole call has, *posts* a step in its line, reads what
+//! others have posted, and *finishes* the turn, which says that it reads nobody's slot any more. A
+//! member may write its slot in turn `t` once everybody has finished turn `t - SLOTS`. What is
+//! written, and who waits for whom, is the engine's business.
 //!
-//! Boards are taken from a pool by one member, who tells the others which; the last to leave a board gives it back, and its
-//! memory. Whoever takes a board clears its lines, where anything may have lain before. The group of all ranks of the node has
-//! the first board of the pool for good. A board is mapped by its members only, while it is theirs. Whether there is address
-//! space for it, each member finds out before they agree on it: see [`Room`].
+//! Boards are taken from a pool by one member, who tells the others which; the last to leave a
+//! board gives it back, and its memory. Whoever takes a board clears its lines, where anything may
+//! have lain before. The group of all ranks of the node has the first board of the pool for good. A
+//! board is mapped by its members only, while it is theirs. Whether there is address space for it,
+//! each member finds out before they agree on it: see [`Room`].
 //!
 //! Invariant: a word of a line is written by its member only; what is posted and finished grows.
 
@@ -30,7 +32,8 @@ pub const IN_LINE: usize = 40;
 pub(crate) const UNIT: usize = 64 << 10;
 /// The most units that a pool has: 2 GiB of a file, used only where touched.
 pub(crate) const UNITS: usize = 32768;
-/// For how many boards a rank keeps room: so many communicators may be made before it hears of the first.
+/// For how many boards a rank keeps room: so many communicators may be made before it hears of the
+/// first.
 const KEPT: usize = 8;
 /// Turn 0 is never played: zeroed memory means that it is finished.
 const FIRST: u64 = 1;
@@ -113,7 +116,8 @@ pub struct Board {
     room: Option<Room>,
 }
 
-/// Address space for a board, and what is needed to map it there: a member that has room can open the board that is taken.
+/// Address space for a board, and what is needed to map it there: a member that has room can open
+/// the board that is taken.
 #[derive(Debug)]
 pub struct Room {
     node: Arc<Node>,
@@ -125,13 +129,15 @@ pub struct Room {
     is_alone: bool,
 }
 
-// SAFETY: the memory is the segment's, which `node` keeps. Lines are atomics; payloads are reached by those who promise to take turns.
+// SAFETY: the memory is the segment's, which `node` keeps. Lines are atomics; payloads are reached
+// by those who promise to take turns.
 unsafe impl Send for Board {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Board {}
 
 impl Attachment {
-    /// The board of all ranks of this node, in ascending order; `None` where the segment has no boards.
+    /// The board of all ranks of this node, in ascending order; `None` where the segment has no
+    /// boards.
     pub fn board_of_all(&self) -> Option<Board> {
         let node = &self.node;
         let ranks = node.local.len();
@@ -145,10 +151,10 @@ impl Attachment {
         })
     }
 
-    /// Takes a board for a group of ranks of this node (of the job, in the group's order) out of the pool, if each of them has
-    /// kept room for one: then each can [`open`](Attachment::open_kept) it without being asked. `None`: they have to be asked
-    /// for [`Room`];
-    /// `Some(None)`: there is no board for them. To be called by one of them.
+    /// Takes a board for a group of ranks of this node (of the job, in the group's order) out of
+    /// the pool, if each of them has kept room for one: then each can
+    /// [`open`](Attachment::open_kept) it without being asked. `None`: they have to be asked for
+    /// [`Room`]; `Some(None)`: there is no board for them. To be called by one of them.
     pub fn take_kept(&self, ranks: impl Iterator<Item = u32>) -> Option<Option<BoardId>> {
         let node = &self.node;
         let members: Option<Vec<usize>> = ranks.map(|rank| node.index(rank)).collect();
@@ -182,7 +188,8 @@ impl Attachment {
         Some(id)
     }
 
-    /// This process's view of a board that a member has taken with [`take_kept`](Attachment::take_kept), otherwise as [`Room::open`].
+    /// This process's view of a board that a member has taken with
+    /// [`take_kept`](Attachment::take_kept), otherwise as [`Room::open`].
     pub fn open_kept(&self, id: BoardId, ranks: impl Iterator<Item = u32>) -> Option<Board> {
         let node = &self.node;
         let ranks: Vec<u32> = ranks.collect();
@@ -199,15 +206,16 @@ impl Attachment {
         board
     }
 
-    /// Room in this process's address space for the board of a group of `members` ranks of this node. `None`: there is none, or there
-    /// are no boards.
+    /// Room in this process's address space for the board of a group of `members` ranks of this
+    /// node. `None`: there is none, or there are no boards.
     pub fn room_for_board(&self, members: usize) -> Option<Room> {
         let node = &self.node;
         let plan = Plan::of(members);
         if plan.bytes() > node.segment.layout().units * UNIT {
             return None;
         }
-        // Twice as much as needed: replacing memory that is locked (mlockall) counts as if old and new were there together.
+        // Twice as much as needed: replacing memory that is locked (mlockall) counts as if old and
+        // new were there together.
         let memory = Mapping::reserve(2 * plan.bytes()).ok()?;
         Some(Room {
             node: node.clone(),
@@ -220,7 +228,8 @@ impl Attachment {
 }
 
 impl Node {
-    /// Keeps room for boards that this rank is told to open. Not where address space is limited: there the program needs it more.
+    /// Keeps room for boards that this rank is told to open. Not where address space is limited:
+    /// there the program needs it more.
     pub(crate) fn keep_rooms(&self) {
         let layout = self.segment.layout();
         if layout.units == 0 || self.local.len() < 2 || sys::is_address_space_limited() {
@@ -243,16 +252,16 @@ impl Node {
 }
 
 impl Room {
-    /// Takes a board for the group out of the pool. `None`: there is none, or it cannot be mapped. Each member, this one
-    /// included, has to [`open`](Room::open) it once it has been told of it, and to drop what it got. If all drop their room
-    /// instead, the board is free again.
+    /// Takes a board for the group out of the pool. `None`: there is none, or it cannot be mapped.
+    /// Each member, this one included, has to [`open`](Room::open) it once it has been told of it,
+    /// and to drop what it got. If all drop their room instead, the board is free again.
     pub fn take(&mut self) -> Option<BoardId> {
         let segment = &self.node.segment;
         let id = segment.pool().take(segment.layout(), self.plan)?;
         self.is_alone = true;
         self.show(id)?;
-        // SAFETY: the lines are the beginning of the board, which nobody but this process knows of yet; all zeros are a `Head`
-        // and `Line`s.
+        // SAFETY: the lines are the beginning of the board, which nobody but this process knows of
+        // yet; all zeros are a `Head` and `Line`s.
         unsafe {
             let lines = self.plan.line(self.plan.members, 0);
             self.memory.start().as_ptr().write_bytes(0, lines);
@@ -268,8 +277,9 @@ impl Room {
         self.memory.show(0, segment.file(), at, bytes).ok()
     }
 
-    /// This process's view of a board that a member has taken for `ranks` (of the job, in the group's order, this one among them).
-    /// `None` unless all are on this node and the board lies within the pool, or if the system does not map it although there is room.
+    /// This process's view of a board that a member has taken for `ranks` (of the job, in the
+    /// group's order, this one among them). `None` unless all are on this node and the board lies
+    /// within the pool, or if the system does not map it although there is room.
     pub fn open(mut self, id: BoardId, ranks: impl Iterator<Item = u32>) -> Option<Board> {
         let node = self.node.clone();
         let members: Option<Box<[u32]>> = ranks
@@ -334,8 +344,8 @@ impl Board {
     fn line(&self, member: usize, turn: u64) -> &Line {
         debug_assert!(member < self.members.len());
         let at = self.plan.line(member, (turn % Self::SLOTS) as usize);
-        // SAFETY: `Plan` keeps lines within the board and aligned; a line's words are atomics, its other bytes are reached by
-        // pointer only.
+        // SAFETY: `Plan` keeps lines within the board and aligned; a line's words are atomics, its
+        // other bytes are reached by pointer only.
         unsafe { self.base.add(at).cast().as_ref() }
     }
 
@@ -353,7 +363,8 @@ impl Board {
         unsafe { self.base.add(at).as_ptr() }
     }
 
-    /// Says how many bytes the call has that this member fills its slot for. Before [`Board::post`], which makes it visible.
+    /// Says how many bytes the call has that this member fills its slot for. Before
+    /// [`Board::post`], which makes it visible.
     #[inline(always)]
     pub fn announce(&self, turn: u64, bytes: u64) {
         // Relaxed: the release in `post` follows.
@@ -365,11 +376,13 @@ impl Board {
     /// What a member has announced that has filled its slot and posted.
     #[inline(always)]
     pub fn announced(&self, member: usize, turn: u64) -> u64 {
-        // Relaxed: the acquire in `has_posted` came before; the next announcement needs the slot, which this member has not freed.
+        // Relaxed: the acquire in `has_posted` came before; the next announcement needs the slot,
+        // which this member has not freed.
         self.line(member, turn).announced.load(Ordering::Relaxed)
     }
 
-    /// Tells the others that this member has come to a step of a turn. Steps of a turn are posted in ascending order.
+    /// Tells the others that this member has come to a step of a turn. Steps of a turn are posted
+    /// in ascending order.
     #[inline]
     pub fn post(&self, turn: u64, step: u8) {
         let line = self.line(self.own, turn);
@@ -395,7 +408,8 @@ impl Board {
         self.wake_sleepers();
     }
 
-    /// Whether all members have finished the turn that used the slot of `turn` before, so that it may be filled.
+    /// Whether all members have finished the turn that used the slot of `turn` before, so that it
+    /// may be filled.
     #[inline]
     pub fn is_free(&self, turn: u64) -> bool {
         (0..self.members.len()).all(|member| {
@@ -407,9 +421,9 @@ impl Board {
     /// Wakes the members that sleep: one of them may wait for what was just stored.
     #[inline]
     fn wake_sleepers(&self) {
-        // Pairs with the heavy fence in `ShmPort::prepare_sleep`: either the sleeper sees the store, or this process sees it
-        // asleep. A process without asymmetric fences needs a real one; one that sleeps without them sleeps for a millisecond
-        // at most.
+        // Pairs with the heavy fence in `ShmPort::prepare_sleep`: either the sleeper sees the
+        // store, or this process sees it asleep. A process without asymmetric fences needs a real
+        // one; one that sleeps without them sleeps for a millisecond at most.
         if self.node.fenced {
             light();
         } else {
@@ -428,7 +442,8 @@ impl Drop for Board {
         };
         // SAFETY: the head of the board.
         let head: &Head = unsafe { self.base.cast().as_ref() };
-        // Acquire and release: the last to leave gives the board back after everybody's last access.
+        // Acquire and release: the last to leave gives the board back after everybody's last
+        // access.
         let left = head.left.fetch_add(1, Ordering::AcqRel) + 1;
         if left as usize == self.members.len()
             && let Some(id) = room.taken
@@ -439,7 +454,8 @@ impl Drop for Board {
 }
 
 impl Pool {
-    /// The first free run of units that a board of this plan has room in. The first board is that of all ranks.
+    /// The first free run of units that a board of this plan has room in. The first board is that
+    /// of all ranks.
     fn take(&self, layout: Layout, plan: Plan) -> Option<BoardId> {
         let units = plan.bytes() / UNIT;
         self.locked(|| {
@@ -470,9 +486,11 @@ impl Pool {
         });
     }
 
-    /// Boards are taken and given back rarely, so a lock that yields will do. A process that dies within takes the job with it.
+    /// Boards are taken and given back rarely, so a lock that yields will do. A process that dies
+    /// within takes the job with it.
     fn locked<T>(&self, body: impl FnOnce() -> T) -> T {
-        // Acquire pairs with the release below: the words of the map are visible, and whoever gave a board back has left it.
+        // Acquire pairs with the release below: the words of the map are visible, and whoever gave
+        // a board back has left it.
         while self
             .lock
             .compare_exchange_weak(0, 1, Ordering::Acquire, Ordering::Relaxed)

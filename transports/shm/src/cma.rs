@@ -1,11 +1,13 @@
 //! Cross-memory attach: reading and writing a peer's memory by system call.
 //!
-//! Whether it works depends on the system, its security modules and containers, so the first use is the probe. Before
-//! it, the peer is identified: a process id from another namespace may be a stranger's here, so a random number is read from
-//! the process where the peer said that it lies, and compared.
+//! Whether it works depends on the system, its security modules and containers, so the first use is
+//! the probe. Before it, the peer is identified: a process id from another namespace may be a
+//! stranger's here, so a random number is read from the process where the peer said that it lies,
+//! and compared.
 //!
-//! A region is an address, and its length is the key, so that nothing is reached beyond its end. Who owns the memory at
-//! the address now, nobody checks: the system protects memory that is not there, and no other.
+//! A region is an address, and its length is the key, so that nothing is reached beyond its end.
+//! Who owns the memory at the address now, nobody checks: the system protects memory that is not
+//! there, and no other.
 
 use core::sync::atomic::Ordering;
 use std::io;
@@ -17,7 +19,8 @@ use ferrite_fabric::{
 use crate::layout::Card;
 use crate::sys;
 
-/// The calling thread copies before the call returns, so reads and writes are in order, and before frames that follow.
+/// The calling thread copies before the call returns, so reads and writes are in order, and before
+/// frames that follow.
 const ORDER: Order = Order::NONE
     .with(Act::Read, Act::Read)
     .with(Act::Read, Act::Write)
@@ -174,8 +177,8 @@ fn identify(card: &Card) -> Option<u32> {
         .then_some(pid)
 }
 
-/// Whether all of a buffer is memory that this process may read and write. Its bytes stay as they are. `true` also where the
-/// system does not tell.
+/// Whether all of a buffer is memory that this process may read and write. Its bytes stay as they
+/// are. `true` also where the system does not tell.
 pub fn is_own_memory(buffer: RawBufMut) -> bool {
     let moved = all(buffer.len, |at| {
         let part = buffer.ptr.wrapping_add(at);

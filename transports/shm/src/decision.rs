@@ -1,9 +1,10 @@
 //! How large the segment of a node is, which its first rank decides for all.
 //!
-//! Address space (`ulimit -v`) and the length of files (`ulimit -f`) may be limited. The first rank to come takes the largest segment
-//! that it can have and writes that down where the others read it, who follow or end with an error: so either all ranks of a
-//! node share memory or none does, and either all count on boards or none does. Where not even the smallest segment can be had, ranks
-//! go without.
+//! Address space (`ulimit -v`) and the length of files (`ulimit -f`) may be limited. The first rank
+//! to come takes the largest segment that it can have and writes that down where the others read
+//! it, who follow or end with an error: so either all ranks of a node share memory or none does,
+//! and either all count on boards or none does. Where not even the smallest segment can be had,
+//! ranks go without.
 
 use core::num::NonZeroU64;
 
@@ -57,7 +58,8 @@ impl Decision {
         NonZeroU64::new(word).expect("a decision is not 0")
     }
 
-    /// What a word says that anybody may have written: every result is one that memory can be laid out by.
+    /// What a word says that anybody may have written: every result is one that memory can be laid
+    /// out by.
     pub(crate) fn decode(word: NonZeroU64) -> Decision {
         let byte = |at: u32| (word.get() >> at) as u8;
         let shape = Shape {
@@ -88,7 +90,8 @@ impl Decision {
     /// The layout for so many ranks, where there is shared memory.
     pub(crate) fn layout(self, ranks: usize) -> Option<Layout> {
         let shape = self.shape?;
-        // A pool in which not even the board of all ranks has room is none: the word may have been written by anybody.
+        // A pool in which not even the board of all ranks has room is none: the word may have been
+        // written by anybody.
         let units = match self.units * UNIT < Plan::of(ranks).bytes() {
             true => 0,
             false => self.units,
@@ -111,7 +114,8 @@ impl From<Short> for Shortage {
 }
 
 impl Shortage {
-    /// What there was too little of on a node with so many ranks, and what would give them the segment that speed wants.
+    /// What there was too little of on a node with so many ranks, and what would give them the
+    /// segment that speed wants.
     pub(crate) fn sentence(self, ranks: usize) -> String {
         let best = Layout {
             ranks,
@@ -125,11 +129,13 @@ impl Shortage {
                 kib(best.mapped_bytes() + SPARE)
             ),
             Shortage::FileSize => format!(
-                "the length of files is limited (ulimit -f), of those in memory, too; raise the limit to {} KiB",
+                "the length of files is limited (ulimit -f), of those in memory, too; raise the \
+                 limit to {} KiB",
                 kib(best.bytes())
             ),
             Shortage::Refused => String::from(
-                "the system refuses to give a file in memory its length; does a sandbox forbid ftruncate or fallocate, or is \
+                "the system refuses to give a file in memory its length; does a sandbox forbid \
+                 ftruncate or fallocate, or is \
                  the file system full?",
             ),
         }

@@ -9,15 +9,17 @@ use crate::board::{Plan, Pool, UNIT};
 /// Claims of each ordered pair of ranks.
 pub const CLAIMS: usize = 8;
 
-/// What can be mapped by itself begins at a multiple of this: the largest page that a system of this architecture may have.
+/// What can be mapped by itself begins at a multiple of this: the largest page that a system of
+/// this architecture may have.
 pub(crate) const PAGE: usize = if cfg!(target_arch = "x86_64") {
     4 << 10
 } else {
     64 << 10
 };
 
-/// The first page: what all ranks must agree on. The first to come writes a field, the others compare; what the first has
-/// decided ([`Decision`](crate::decision::Decision)), the others follow.
+/// The first page: what all ranks must agree on. The first to come writes a field, the others
+/// compare; what the first has decided ([`Decision`](crate::decision::Decision)), the others
+/// follow.
 #[repr(C)]
 pub(crate) struct Preamble {
     pub(crate) magic: AtomicU64,
@@ -39,16 +41,19 @@ pub(crate) struct Card {
     pub(crate) pid: AtomicU32,
     /// One of the constants of `Card`.
     pub(crate) barrier: AtomicU32,
-    /// A random number and where it lies in the rank's own memory: whoever reads it there has found the right process.
+    /// A random number and where it lies in the rank's own memory: whoever reads it there has found
+    /// the right process.
     pub(crate) nonce: AtomicU64,
     pub(crate) nonce_at: AtomicU64,
-    /// For how many boards, of any number of members, this rank has room that is promised to none yet. Others take from it.
+    /// For how many boards, of any number of members, this rank has room that is promised to none
+    /// yet. Others take from it.
     pub(crate) rooms: AtomicU32,
 }
 
 impl Card {
-    /// The rank has no asymmetric fences. (Not known yet: 0, taken to be good, for a sender that finds out later is only slower
-    /// and a sleeper without fences sleeps for a millisecond at most.)
+    /// The rank has no asymmetric fences. (Not known yet: 0, taken to be good, for a sender that
+    /// finds out later is only slower and a sleeper without fences sleeps for a millisecond at
+    /// most.)
     pub(crate) const NO_BARRIER: u32 = 1;
 }
 
@@ -58,8 +63,8 @@ pub(crate) struct RankBlock {
     pub(crate) card: Card,
 }
 
-/// A counter that both sides of a pair use to divide the copying of one long message. Untouched, all fields are 0. What they mean
-/// is the engine's business.
+/// A counter that both sides of a pair use to divide the copying of one long message. Untouched,
+/// all fields are 0. What they mean is the engine's business.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub struct Claim {
@@ -82,12 +87,14 @@ const _: () = {
     assert!(size_of::<PairHead>().is_multiple_of(128));
 };
 
-/// Offsets in the memory file of a node with `ranks` ranks. The file is sparse: what nobody has touched occupies nothing.
+/// Offsets in the memory file of a node with `ranks` ranks. The file is sparse: what nobody has
+/// touched occupies nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) ranks: usize,
     pub(crate) shape: Shape,
-    /// Units of the pool of boards, of which the board of all ranks has the first; 0: there are no boards.
+    /// Units of the pool of boards, of which the board of all ranks has the first; 0: there are no
+    /// boards.
     pub(crate) units: usize,
 }
 
@@ -135,7 +142,8 @@ impl Layout {
         self.pool_memory() + self.units * UNIT
     }
 
-    /// Bytes of address space that a rank needs: the control part, the board of all ranks, and the areas of frames to it and from it.
+    /// Bytes of address space that a rank needs: the control part, the board of all ranks, and the
+    /// areas of frames to it and from it.
     pub(crate) fn mapped_bytes(self) -> usize {
         self.control_bytes() + self.board_of_all_bytes() + 2 * self.ranks * self.pair_bytes()
     }

@@ -15,7 +15,8 @@ use crate::attach::Node;
 use crate::cma::{PeerMemory, region_of};
 use crate::layout::Card;
 
-/// The link to one rank of the node. Never answers `Queued`: bodies are copied into the ring at once.
+/// The link to one rank of the node. Never answers `Queued`: bodies are copied into the ring at
+/// once.
 #[derive(Debug)]
 pub struct ShmLink {
     // Before `node`, into whose segment it points.
@@ -28,9 +29,11 @@ pub struct ShmLink {
 
 impl ShmLink {
     pub(crate) fn new(node: Arc<Node>, peer: usize) -> io::Result<ShmLink> {
-        // SAFETY: the ring lives in the segment, which `node` keeps; there is one link to a peer in an attachment.
+        // SAFETY: the ring lives in the segment, which `node` keeps; there is one link to a peer in
+        // an attachment.
         let mut producer = unsafe { Producer::new(node.segment.ring_to(peer)?) };
-        // Relaxed: if it is not known yet that the peer has no fences, the peer sleeps for short times anyway.
+        // Relaxed: if it is not known yet that the peer has no fences, the peer sleeps for short
+        // times anyway.
         let theirs = node.segment.card(peer).barrier.load(Ordering::Relaxed);
         if !node.fenced || theirs == Card::NO_BARRIER {
             producer.always_cold();
@@ -100,7 +103,8 @@ impl Link for ShmLink {
     }
 
     unsafe fn register(&mut self, memory: RawBufMut, uses: Uses) -> Result<Registration, Refused> {
-        // An address and a length are all that cross-memory attach needs. Whether the peer may use them, the peer finds out.
+        // An address and a length are all that cross-memory attach needs. Whether the peer may use
+        // them, the peer finds out.
         if !self.node.cma || uses.atomic {
             return Err(Refused::Unavailable);
         }

@@ -22,7 +22,8 @@ impl ShmPort {
     pub(crate) fn new(node: Arc<Node>) -> ShmPort {
         let rings = (0..node.local.len()).map(|sender| Some(node.segment.ring_from(sender)));
         let bell = NonNull::from(node.segment.bell(node.own));
-        // SAFETY: bell and rings live in the segment, which `node` keeps; there is one port for an attachment.
+        // SAFETY: bell and rings live in the segment, which `node` keeps; there is one port for an
+        // attachment.
         let inbox = unsafe { Inbox::new(bell, rings, node.fenced) };
         ShmPort { inbox, node }
     }
@@ -72,16 +73,19 @@ impl<S: Sink + ?Sized> Receive for Deliver<'_, S> {
     fn broken(&mut self, from: u32) {
         let rank = self.local[from as usize];
         let reason = format!(
-            "rank {rank} on this node has written nonsense into shared memory: a frame that lies outside its ring"
+            "rank {rank} on this node has written nonsense into shared memory: a frame that lies \
+             outside its ring"
         );
         self.sink.down(rank, LinkDown { reason });
     }
 }
 
-/// Puts this process to sleep, and wakes it. Needs no lock: one thread may sleep while others use the port.
+/// Puts this process to sleep, and wakes it. Needs no lock: one thread may sleep while others use
+/// the port.
 ///
-/// To sleep: [`Port::prepare_sleep`]; if it returns `true`, [`Sleeper::wait`], then [`Port::awake`]. One thread at a time.
-/// A frame that another thread of this process takes from the port meanwhile does not wake the one that sleeps.
+/// To sleep: [`Port::prepare_sleep`]; if it returns `true`, [`Sleeper::wait`], then
+/// [`Port::awake`]. One thread at a time. A frame that another thread of this process takes from
+/// the port meanwhile does not wake the one that sleeps.
 #[derive(Clone, Debug)]
 pub struct Sleeper {
     node: Arc<Node>,
@@ -92,8 +96,8 @@ impl Sleeper {
         Sleeper { node }
     }
 
-    /// Sleeps until a frame arrives, [`Sleeper::wake`] is called, a signal arrives, or `timeout` is over; returns at once if one of
-    /// them was since `prepare_sleep`. May return for no reason.
+    /// Sleeps until a frame arrives, [`Sleeper::wake`] is called, a signal arrives, or `timeout` is
+    /// over; returns at once if one of them was since `prepare_sleep`. May return for no reason.
     pub fn wait(&self, timeout: Option<Duration>) {
         /// A frame can be this late where there are no asymmetric fences.
         const UNFENCED: Duration = Duration::from_millis(1);
@@ -105,7 +109,8 @@ impl Sleeper {
         self.node.segment.bell(self.node.own).wait(timeout);
     }
 
-    /// Ends the sleep that a `prepare_sleep` began, now or in future. Does nothing when there is none.
+    /// Ends the sleep that a `prepare_sleep` began, now or in future. Does nothing when there is
+    /// none.
     pub fn wake(&self) {
         self.node.segment.bell(self.node.own).wake();
     }

@@ -1,9 +1,10 @@
 //! The segment, mapped.
 //!
-//! A rank reserves address space for all that it may need of the file but the boards, and maps what it needs at once: the
-//! control part, the board of all ranks, and the areas of frames to it. An area of frames to another rank is mapped when it is
-//! first used, in the place that is reserved for it, so that a limit of the address space cannot forbid it any more. Nothing of
-//! it is in a core dump.
+//! A rank reserves address space for all that it may need of the file but the boards, and maps what
+//! it needs at once: the control part, the board of all ranks, and the areas of frames to it. An
+//! area of frames to another rank is mapped when it is first used, in the place that is reserved
+//! for it, so that a limit of the address space cannot forbid it any more. Nothing of it is in a
+//! core dump.
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -82,8 +83,8 @@ impl Segment {
 
     fn at<T>(&self, offset: usize) -> &T {
         debug_assert!(offset + size_of::<T>() <= self.layout.mapped_bytes());
-        // SAFETY: `Layout` keeps every part within the mapping and aligned, and every `T` asked for is made of atomics, for which any
-        // content is valid. The mapping lives as long as `self`.
+        // SAFETY: `Layout` keeps every part within the mapping and aligned, and every `T` asked for
+        // is made of atomics, for which any content is valid. The mapping lives as long as `self`.
         unsafe { self.memory.start().add(offset).cast().as_ref() }
     }
 

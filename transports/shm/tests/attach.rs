@@ -1,4 +1,5 @@
-//! Several ranks in one process: the conformance suite, and everything that can be wrong about a segment.
+//! Several ranks in one process: the conformance suite, and everything that can be wrong about a
+//! segment.
 
 mod common;
 
@@ -29,7 +30,8 @@ fn conforms(config: ShmConfig, seed: u64) -> Coverage {
 #[test]
 fn conforms_with_default_settings() {
     let covered = conforms(ShmConfig::default(), 0x5eed_0001);
-    // Rings copy at once, and the kernel does when it may. Then all that there is of remote memory access is tested.
+    // Rings copy at once, and the kernel does when it may. Then all that there is of remote memory
+    // access is tested.
     let Coverage {
         direct,
         registered,

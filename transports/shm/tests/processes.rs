@@ -1,5 +1,6 @@
-//! Ranks that are real processes: this program starts itself once for every rank, with the segment as an inherited
-//! descriptor. `cargo test -p ferrite-shm --test processes -- frames=1000000` makes the traffic last longer.
+//! Ranks that are real processes: this program starts itself once for every rank, with the segment
+//! as an inherited descriptor. `cargo test -p ferrite-shm --test processes -- frames=1000000` makes
+//! the traffic last longer.
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! How deep the tests look: `FERRITE_TEST_DEPTH` is `quick`, as it is by default, or `full`.
 //!
-//! A quick run touches every subject within minutes. A full one, as `ci/check.sh` asks for, goes through all sizes, seeds and
-//! programs.
+//! A quick run touches every subject within minutes. A full one, as `ci/check.sh` asks for, goes
+//! through all sizes, seeds and programs.
 
 use std::io::Write;
 use std::sync::OnceLock;

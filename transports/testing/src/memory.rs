@@ -1,8 +1,9 @@
 //! A transport between threads of one process: queues behind locks.
 //!
-//! It does on purpose what shared memory does not: with [`Config::lazy`] it answers `Queued` and takes a body only when the
-//! receiver polls, as completion-based hardware does. It is meant for tests of whatever sits above a transport, and keeps the
-//! conformance suite honest by being a second implementor.
+//! It does on purpose what shared memory does not: with [`Config::lazy`] it answers `Queued` and
+//! takes a body only when the receiver polls, as completion-based hardware does. It is meant for
+//! tests of whatever sits above a transport, and keeps the conformance suite honest by being a
+//! second implementor.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -27,7 +28,8 @@ pub struct Config {
     pub frame: usize,
     /// Frames on their way from one process to another.
     pub frames: usize,
-    /// Whether bodies longer than `inline` and [`CONTROL`] stay with the sender until the receiver takes them.
+    /// Whether bodies longer than `inline` and [`CONTROL`] stay with the sender until the receiver
+    /// takes them.
     pub lazy: bool,
     /// Whether registered memory can be reached.
     pub direct: bool,
@@ -265,7 +267,8 @@ impl World for Memory {
         process.bell.notify_all();
     }
 
-    /// What was sent lies in the inboxes of the others already, or is completed before the sender's memory goes.
+    /// What was sent lies in the inboxes of the others already, or is completed before the sender's
+    /// memory goes.
     fn close(&self, _: usize) {}
 
     fn poll(&self, rank: usize, sink: &mut dyn Sink) -> usize {

@@ -1,5 +1,5 @@
-//! What a process holds of a network that lies within one program: its place, its links and its port, all of which
-//! hand on to the one [`World`] that knows everything.
+//! What a process holds of a network that lies within one program: its place, its links and its
+//! port, all of which hand on to the one [`World`] that knows everything.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,8 @@ pub(crate) struct Access<'a> {
     pub(crate) offset: u64,
 }
 
-/// All processes of a network and what is between them. Every method is that of [`Network`], [`Link`] or [`Port`], for the
-/// process or pair of processes that is named.
+/// All processes of a network and what is between them. Every method is that of [`Network`],
+/// [`Link`] or [`Port`], for the process or pair of processes that is named.
 pub(crate) trait World: Send + Sync + 'static {
     /// What cards begin with.
     const NAME: &'static str;

@@ -1,4 +1,5 @@
-//! The registered memory of all processes of a network within one program, and what accesses do to it.
+//! The registered memory of all processes of a network within one program, and what accesses do to
+//! it.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -58,7 +59,8 @@ impl What {
     /// Does it to memory that was found to be there.
     ///
     /// # Safety
-    /// `there` is the peer's registered memory, as long as [`What::len`]; this process's buffers are lent to the network.
+    /// `there` is the peer's registered memory, as long as [`What::len`]; this process's buffers
+    /// are lent to the network.
     unsafe fn perform(&self, there: RawBufMut) -> Outcome {
         match *self {
             // SAFETY: the caller's promise.
@@ -171,8 +173,9 @@ impl Registry {
         });
         if count >= registrations || registered.saturating_sub(bytes) < memory.len {
             return Err(Refused::NoRoom(format!(
-                "process {owner} cannot register {} bytes more beside {bytes} in {count} parts: the network takes {registered} \
-                 bytes in {registrations} parts; unregister some",
+                "process {owner} cannot register {} bytes more beside {bytes} in {count} parts: \
+                 the \
+                 network takes {registered} bytes in {registrations} parts; unregister some",
                 memory.len
             )));
         }
@@ -213,7 +216,8 @@ impl Registry {
     /// Does an operation to memory of a process, if the region allows it.
     ///
     /// # Safety
-    /// The buffers of `what` are lent to the network. (Registered memory is there by the promise of its owner.)
+    /// The buffers of `what` are lent to the network. (Registered memory is there by the promise of
+    /// its owner.)
     pub(crate) unsafe fn access(
         &self,
         owner: usize,

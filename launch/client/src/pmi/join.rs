@@ -3,7 +3,8 @@
 //! ```text
 //! every rank     puts its place                      (ferrite-place-RANK)
 //! rank 0         puts the job's id and secret        (ferrite-job)
-//! each leader    puts its offer                      (ferrite-offer-RANK; a leader is the lowest rank of a node)
+//! each leader    puts its offer                      (ferrite-offer-RANK)
+//!                (a leader is the lowest rank of a node)
 //!                barrier
 //! the others     take the leader's file; put whether they have it   (ferrite-has-RANK)
 //! each leader    serves them; puts the node's verdict               (ferrite-node-RANK)

@@ -19,7 +19,8 @@ pub(crate) struct File {
 /// Why a file is not as long as it should be.
 #[derive(Debug)]
 pub(crate) enum Short {
-    /// The limit of this process forbids it (`RLIMIT_FSIZE`, to exceed which would be its death by SIGXFSZ).
+    /// The limit of this process forbids it (`RLIMIT_FSIZE`, to exceed which would be its death by
+    /// SIGXFSZ).
     Limit,
     Refused,
 }
@@ -44,7 +45,8 @@ impl File {
         fstat(&self.fd).map_or(0, |stat| stat.st_blocks as u64 * 512)
     }
 
-    /// Makes the file at least so long. Other ranks may be about to do the same: it never gets shorter, and what they have written stays.
+    /// Makes the file at least so long. Other ranks may be about to do the same: it never gets
+    /// shorter, and what they have written stays.
     pub(crate) fn extend(&self, bytes: usize) -> Result<(), Short> {
         let has = |file: &File| file.bytes().is_ok_and(|now| now >= bytes as u64);
         if has(self) {
@@ -53,8 +55,8 @@ impl File {
         if longest_file() < bytes as u64 {
             return Err(Short::Limit);
         }
-        // A file that has the seal cannot be cut off. One without seals gets a byte where there is none yet, as that does not cut
-        // off what another rank has appended meanwhile.
+        // A file that has the seal cannot be cut off. One without seals gets a byte where there is
+        // none yet, as that does not cut off what another rank has appended meanwhile.
         let done = fcntl_add_seals(&self.fd, SealFlags::SHRINK)
             .and_then(|()| ftruncate(&self.fd, bytes as u64))
             .or_else(|_| fallocate(&self.fd, FallocateFlags::empty(), bytes as u64 - 1, 1));
@@ -65,18 +67,20 @@ impl File {
         }
     }
 
-    /// Fixes the length of the file for good. Refused for a file without seals, where nobody but the job's own ranks could shrink it.
+    /// Fixes the length of the file for good. Refused for a file without seals, where nobody but
+    /// the job's own ranks could shrink it.
     pub(crate) fn fix_length(&self) {
         let _ = fcntl_add_seals(&self.fd, SealFlags::SHRINK | SealFlags::GROW);
     }
 
-    /// Whether the descriptor is still the memory file's: a program may have closed all descriptors that it does not know, and
-    /// opened a file of its own since.
+    /// Whether the descriptor is still the memory file's: a program may have closed all descriptors
+    /// that it does not know, and opened a file of its own since.
     fn is_open(&self) -> bool {
         fstat(&self.fd).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == self.identity)
     }
 
-    /// Gives the memory of a part of the file back, which reads as zeros then. May be refused: then nothing happens.
+    /// Gives the memory of a part of the file back, which reads as zeros then. May be refused: then
+    /// nothing happens.
     pub(crate) fn give_back(&self, offset: usize, bytes: usize) {
         if !self.is_open() {
             return;
@@ -161,8 +165,8 @@ impl Mapping {
             unsafe { mmap(place, bytes, access, flags, &file.fd, offset as u64) }
         };
         match map() {
-            // Where all memory is locked (mlockall), the limit (ulimit -l) has room for the part only without the place in
-            // which it will be.
+            // Where all memory is locked (mlockall), the limit (ulimit -l) has room for the part
+            // only without the place in which it will be.
             Err(Errno::AGAIN) => {
                 // SAFETY: as above.
                 let _ = unsafe { munmap(place, bytes) };
@@ -174,7 +178,8 @@ impl Mapping {
             }
             mapped => drop(mapped?),
         }
-        // SAFETY: just mapped; what is advised changes no content. A kernel that does not know it dumps what it always has.
+        // SAFETY: just mapped; what is advised changes no content. A kernel that does not know it
+        // dumps what it always has.
         let _ = unsafe { madvise(place, bytes, Advice::LinuxDontDump) };
         Ok(())
     }
@@ -198,7 +203,8 @@ impl Drop for Mapping {
     }
 }
 
-/// Lets the descendants of process `ancestor` read and write this process's memory where Yama would forbid it.
+/// Lets the descendants of process `ancestor` read and write this process's memory where Yama would
+/// forbid it.
 pub(crate) fn permit_access_to_descendants_of(ancestor: u32) {
     if let Some(pid) = i32::try_from(ancestor).ok().and_then(Pid::from_raw) {
         // EINVAL where there is no Yama: then nothing forbids it.
@@ -206,7 +212,8 @@ pub(crate) fn permit_access_to_descendants_of(ancestor: u32) {
     }
 }
 
-/// Copies from another process's memory. Returns how many bytes were copied, which may be fewer than asked.
+/// Copies from another process's memory. Returns how many bytes were copied, which may be fewer
+/// than asked.
 ///
 /// # Safety
 /// `to` is writable for `len` bytes.
@@ -224,7 +231,8 @@ pub(crate) unsafe fn read_process(
         iov_base: from as *mut c_void,
         iov_len: len,
     };
-    // SAFETY: the caller's promise covers the local vector; the remote one is checked by the system.
+    // SAFETY: the caller's promise covers the local vector; the remote one is checked by the
+    // system.
     result(unsafe { libc::process_vm_readv(pid as libc::pid_t, &local, 1, &remote, 1, 0) })
 }
 
@@ -246,7 +254,8 @@ pub(crate) unsafe fn write_process(
         iov_base: to as *mut c_void,
         iov_len: len,
     };
-    // SAFETY: the caller's promise covers the local vector, which is only read; the remote one is checked by the system.
+    // SAFETY: the caller's promise covers the local vector, which is only read; the remote one is
+    // checked by the system.
     result(unsafe { libc::process_vm_writev(pid as libc::pid_t, &local, 1, &remote, 1, 0) })
 }
 
@@ -254,7 +263,8 @@ fn result(copied: isize) -> io::Result<usize> {
     usize::try_from(copied).map_err(|_| io::Error::last_os_error())
 }
 
-/// Whether an error means that the system forbids or lacks the call, rather than that the memory is not there.
+/// Whether an error means that the system forbids or lacks the call, rather than that the memory is
+/// not there.
 pub(crate) fn forbidden(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),

@@ -1,8 +1,10 @@
-//! The adapters: what is posted to them and what they complete. They know nothing of credits or of what a message means.
+//! The adapters: what is posted to them and what they complete. They know nothing of credits or of
+//! what a message means.
 //!
-//! A queue pair does its work in the order in which it was posted, but for what the network does not promise the order of: an access
-//! or a frame may pass the one before it. Queue pairs are independent of each other, and so are the
-//! completions of different kinds: what is done may be told late.
+//! A queue pair does its work in the order in which it was posted, but for what the network does
+//! not promise the order of: an access or a frame may pass the one before it. Queue pairs are
+//! independent of each other, and so are the completions of different kinds: what is done may be
+//! told late.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -188,6 +190,12 @@ impl Adapters {
         }
     }
 
+    /// Does a piece of the work, or leaves it for later.
+    pub(super) fn work_or_not(&mut self) {
+        let most = self.random.below(2);
+        self.work(most);
+    }
+
     fn perform(&mut self, from: usize, to: usize, work: Work) -> Outcome {
         match work {
             Work::Send {
@@ -206,12 +214,16 @@ impl Adapters {
                     }
                 };
                 if self.adapters[to].gone {
-                    // It took leave: nobody waits for this. One that died has been found out before.
+                    // It took leave: nobody waits for this. One that died has been found out
+                    // before.
                     return Ok(());
                 }
                 let buffer = self.adapters[to].receive_queue.pop_front();
                 let mut buffer = buffer.unwrap_or_else(|| {
-                    panic!("process {from} has sent to {to} without a credit: no receive buffer is posted")
+                    panic!(
+                        "process {from} has sent to {to} without a credit: no receive buffer is \
+                        posted"
+                    )
                 });
                 buffer[..body.len()].copy_from_slice(&body);
                 let len = body.len();
@@ -261,7 +273,8 @@ impl Adapters {
         self.adapters[owner].received.pop_front()
     }
 
-    /// Work of a process that is done: its name, the peer, and whether it went well. In any order, and not at once.
+    /// Work of a process that is done: its name, the peer, and whether it went well. In any order,
+    /// and not at once.
     pub(super) fn done(&mut self, owner: usize) -> Option<(WorkId, usize, Outcome)> {
         let done = &mut self.adapters[owner].done;
         if done.is_empty() || self.random.once_in(3) {
@@ -328,6 +341,6 @@ impl Adapters {
     }
 }
 
-// SAFETY: raw buffers are addresses; who registers memory promises that it may be used from any thread of this process until it
-// is deregistered or the work is completed.
+// SAFETY: raw buffers are addresses; who registers memory promises that it may be used from any
+// thread of this process until it is deregistered or the work is completed.
 unsafe impl Send for Adapters {}

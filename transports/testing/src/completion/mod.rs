@@ -1,12 +1,13 @@
 //! A network of the completion kind, within one process: what RDMA is like, without the hardware.
 //!
-//! `adapter` plays the adapters: registered memory with keys, one shared receive queue a process, queue pairs that work in order but
-//! independently of each other, completion queues. `transport` is a transport over them as one over verbs would be: credits, so that
-//! no frame ever finds the receive queue empty; short bodies copied into the work request, longer ones registered and lent; credits
-//! that travel as immediate data of frames, or alone when a receiver owes many.
+//! `adapter` plays the adapters: registered memory with keys, one shared receive queue a process,
+//! queue pairs that work in order but independently of each other, completion queues. `transport`
+//! is a transport over them as one over verbs would be: credits, so that no frame ever finds the
+//! receive queue empty; short bodies copied into the work request, longer ones registered and lent;
+//! credits that travel as immediate data of frames, or alone when a receiver owes many.
 //!
-//! It places nothing: a body has landed in a receive buffer before anybody sees its header. Adapters work when somebody posts, polls
-//! or goes to sleep, in an order that the seed says.
+//! It places nothing: a body has landed in a receive buffer before anybody sees its header.
+//! Adapters work when somebody posts, polls or goes to sleep, in an order that the seed says.
 
 mod adapter;
 mod network;
@@ -38,7 +39,8 @@ pub struct Config {
     pub depth: usize,
     /// Length of a region's key, at most 64.
     pub key: usize,
-    /// What can be done with a peer's memory. Writes are visible when they are done only if none is inline.
+    /// What can be done with a peer's memory. Writes are visible when they are done only if none is
+    /// inline.
     pub caps: Caps,
     /// How much of that.
     pub rma: RmaLimits,
@@ -88,8 +90,8 @@ impl Fabric {
     }
 }
 
-/// Connects `processes` processes with each other. One whose port is dropped is no more; its peers find that out unless it took leave with
-/// [`Network::close`].
+/// Connects `processes` processes with each other. One whose port is dropped is no more; its peers
+/// find that out unless it took leave with [`Network::close`].
 pub fn connect(processes: u32, config: Config) -> Vec<Arc<dyn Network>> {
     assert!(CONTROL <= config.inline && config.inline <= config.frame);
     assert!(config.credits > 0 && config.depth > 0 && config.key <= Region::KEY);

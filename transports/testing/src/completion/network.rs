@@ -14,11 +14,15 @@ use ferrite_fabric::{
 const POLL: usize = 32;
 
 impl Fabric {
-    /// After something was posted: adapters work when they like, and at once while somebody sleeps who may wait for it. Wakes those for
-    /// whom there is something.
+    /// After something was posted: adapters work when they like, and at once while somebody sleeps
+    /// who may wait for it. Wakes those for whom there is something.
     fn posted(&self, mut shared: MutexGuard<'_, Shared>) {
         let asleep = shared.sides.iter().any(|side| side.asleep);
-        shared.adapters.work(if asleep { usize::MAX } else { 1 });
+        if asleep {
+            shared.adapters.work(usize::MAX);
+        } else {
+            shared.adapters.work_or_not();
+        }
         let mut bells = Vec::new();
         let Shared { adapters, sides } = &mut *shared;
         for (rank, side) in sides.iter_mut().enumerate() {

@@ -1,8 +1,10 @@
-//! A transport over adapters: frames, credits, and who is to be told of what. Under the fabric's lock.
+//! A transport over adapters: frames, credits, and who is to be told of what. Under the fabric's
+//! lock.
 //!
-//! A sender has a credit for every receive buffer that is posted for it. A receiver that has posted a buffer again owes a credit, which
-//! goes with the next frame, or alone when it owes [`threshold`] of them. For those there are buffers in reserve: no more of them can
-//! be on their way than the credits that they return allow.
+//! A sender has a credit for every receive buffer that is posted for it. A receiver that has posted
+//! a buffer again owes a credit, which goes with the next frame, or alone when it owes
+//! [`threshold`] of them. For those there are buffers in reserve: no more of them can be on their
+//! way than the credits that they return allow.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -215,7 +217,8 @@ impl Shared {
         Transfer::Queued(token)
     }
 
-    /// Registers a buffer for its process's adapter, unless it is part of what the process has registered for that.
+    /// Registers a buffer for its process's adapter, unless it is part of what the process has
+    /// registered for that.
     fn local(&mut self, rank: usize, own: RawBuf) -> Option<LocalKey> {
         let is_known = own.len == 0 || self.adapters.registry.is_local(rank, own);
         (!is_known).then(|| self.adapters.register(rank, own))

@@ -47,7 +47,8 @@ pub(super) fn full_means_nothing_was_sent(seed: u64, ends: Vec<Endpoint>) -> Cov
             let refused = loop {
                 assert!(sent.len() < 1 << 20, "a link must be full at some time");
                 let (header, body) = (random.header(), random.bytes(len));
-                // A system's buffers can find room while one looks. What counts is that a refusal sends nothing.
+                // A system's buffers can find room while one looks. What counts is that a refusal
+                // sends nothing.
                 if !all.0[0].try_send(1, &header, &body) && !all.0[0].try_send(1, &header, &body) {
                     break (header, body);
                 }
@@ -192,7 +193,8 @@ pub(super) fn a_frame_ends_sleep(ends: Vec<Endpoint>) {
     }
 }
 
-/// Sends to process 1 while that does nothing. Its link may be in a mood to refuse, but not for ever.
+/// Sends to process 1 while that does nothing. Its link may be in a mood to refuse, but not for
+/// ever.
 fn send_alone(process: &mut Process, header: &Header, body: &[u8]) {
     let mut polls = 0;
     while !process.try_send(1, header, body) {

@@ -1,4 +1,5 @@
-//! A peer that dies: it is reported once, after which nothing comes of it and nothing of its is touched.
+//! A peer that dies: it is reported once, after which nothing comes of it and nothing of its is
+//! touched.
 
 use std::collections::VecDeque;
 
@@ -10,8 +11,9 @@ use ferrite_fabric::{Failure, OwnedBuf, Registration, Uses};
 /// Frames sent before the peer dies.
 const BEFORE: usize = 300;
 
-/// Puts a network through the death of one of three processes, twenty times. `make(3)` makes a fresh network; `kill` ends a process
-/// without taking leave: dropping its endpoint will do for most.
+/// Puts a network through the death of one of three processes, twenty times. `make(3)` makes a
+/// fresh network; `kill` ends a process without taking leave: dropping its endpoint will do for
+/// most.
 pub fn loss(seed: u64, make: impl Fn(u32) -> Vec<Endpoint>, kill: impl Fn(Endpoint)) -> Coverage {
     println!("seed {seed:#x}");
     let mut coverage = Coverage::default();
@@ -45,8 +47,8 @@ fn one_dies(seed: u64, ends: Vec<Endpoint>, kill: impl Fn(Endpoint)) -> Coverage
             all.0[random.below(3)].poll();
         }
     }
-    // What the dying process has lent stays where it is: a network whose end is gone may not read it, but memory that is used
-    // again would hide that it does.
+    // What the dying process has lent stays where it is: a network whose end is gone may not read
+    // it, but memory that is used again would hide that it does.
     let dying = all.0.pop().expect("three processes");
     let buffers: Vec<OwnedBuf> = dying
         .under_way
@@ -65,7 +67,8 @@ fn one_dies(seed: u64, ends: Vec<Endpoint>, kill: impl Fn(Endpoint)) -> Coverage
     }
     all.until(0, "the loss of a peer is reported to everybody", |all| {
         for survivor in &mut all.0 {
-            // What is accepted for the dead is lost, and may be refused. Only that nothing is kept for ever counts.
+            // What is accepted for the dead is lost, and may be refused. Only that nothing is kept
+            // for ever counts.
             survivor.try_send(2, &random.header(), &[1, 2, 3]);
         }
         all.0.iter().all(|survivor| survivor.log.gone.contains(&2))

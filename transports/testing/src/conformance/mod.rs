@@ -1,12 +1,13 @@
 //! One suite that every transport must pass.
 //!
-//! [`run`] puts a transport through all of it within one process. [`storm`] alone is one process's part in random traffic among any
-//! number of them, for transports that can be tested between real processes too. [`loss`] is for networks, which must tell when a
-//! peer is gone. All take a seed; a failure prints it.
+//! [`run`] puts a transport through all of it within one process. [`storm`] alone is one process's
+//! part in random traffic among any number of them, for transports that can be tested between real
+//! processes too. [`loss`] is for networks, which must tell when a peer is gone. All take a seed; a
+//! failure prints it.
 //!
-//! The suite plays the engine: it lends bodies and places to land as the engine does, spoils a body as soon as it is its own again,
-//! and knows of nothing that the contract does not say. So no test counts on time: what is to happen is waited for, with a
-//! deadline that only a hang meets.
+//! The suite plays the engine: it lends bodies and places to land as the engine does, spoils a body
+//! as soon as it is its own again, and knows of nothing that the contract does not say. So no test
+//! counts on time: what is to happen is waited for, with a deadline that only a hang meets.
 
 mod frames;
 mod loss;
@@ -57,8 +58,8 @@ impl Endpoint {
     }
 }
 
-/// What of the contract a transport has made use of. It is its right not to, but a test of a transport says what it expects, so that
-/// nothing goes untested in silence.
+/// What of the contract a transport has made use of. It is its right not to, but a test of a
+/// transport says what it expects, so that nothing goes untested in silence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// Bodies that stayed lent until they were completed.

@@ -162,7 +162,8 @@ impl All {
     ) -> Option<Registration> {
         let link = (owner + 1) % self.0.len();
         for _ in 0..1000 {
-            // SAFETY: the memory outlives the registration: the suite's tests end before they drop it.
+            // SAFETY: the memory outlives the registration: the suite's tests end before they drop
+            // it.
             let answer = unsafe { self.0[owner].end.links[link].register(memory.buf_mut(), uses) };
             match answer {
                 Ok(registration) => {

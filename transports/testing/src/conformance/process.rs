@@ -1,4 +1,5 @@
-//! A process of the suite: an endpoint, what it has received, and what it has lent to the transport.
+//! A process of the suite: an endpoint, what it has received, and what it has lent to the
+//! transport.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -117,7 +118,8 @@ impl Sink for Log {
     }
 }
 
-/// What is lent to the transport until a token is completed: to whom, the header of a frame, and the bytes.
+/// What is lent to the transport until a token is completed: to whom, the header of a frame, and
+/// the bytes.
 pub(super) struct Lent {
     pub(super) peer: u32,
     pub(super) body: Vec<u8>,

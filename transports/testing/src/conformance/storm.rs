@@ -6,8 +6,9 @@ use super::process::Process;
 use super::{Coverage, Endpoint, Random};
 use ferrite_fabric::Header;
 
-/// One process's part in random traffic: sends `frames` frames to random peers, receives as many as they say they sent it, and sleeps
-/// whenever nothing is to be done. Returns when all its peers have said goodbye and it has to all of them.
+/// One process's part in random traffic: sends `frames` frames to random peers, receives as many as
+/// they say they sent it, and sleeps whenever nothing is to be done. Returns when all its peers
+/// have said goodbye and it has to all of them.
 pub fn storm(end: Endpoint, seed: u64, frames: usize) -> Coverage {
     const GOODBYE: u8 = 255;
     let (rank, n) = (end.rank, end.links.len());
@@ -77,7 +78,8 @@ pub fn storm(end: Endpoint, seed: u64, frames: usize) -> Coverage {
             *number += 1;
             goodbyes += usize::from(header.kind == GOODBYE);
         }
-        // A full link has no event of its own: its peer frees room without telling. So no sleep with a frame pending.
+        // A full link has no event of its own: its peer frees room without telling. So no sleep
+        // with a frame pending.
         if idle && pending.is_none() && process.end.port.prepare_sleep() {
             (process.end.sleep)(Duration::from_secs(3600));
             process.end.port.awake();

@@ -162,7 +162,8 @@ impl State {
         outcome
     }
 
-    /// All writes and atomic operations before `id` are visible. The first failure among those whose process did not hear of it.
+    /// All writes and atomic operations before `id` are visible. The first failure among those
+    /// whose process did not hear of it.
     pub(super) fn flushed(&mut self, rank: usize, peer: usize, id: u64) -> Outcome {
         let changes = |what: &What| !matches!(what, What::Read(_));
         self.all_before(rank, peer, id, |what| changes(what));

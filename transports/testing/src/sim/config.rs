@@ -4,7 +4,8 @@ use crate::conformance::Random;
 use crate::moods;
 use ferrite_fabric::{CONTROL, Caps, RmaLimits};
 
-/// What a simulated network is like. Lengths in bytes; `once_in` means once in so many times, 0 never.
+/// What a simulated network is like. Lengths in bytes; `once_in` means once in so many times, 0
+/// never.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Bodies up to this length are never kept.
@@ -13,7 +14,8 @@ pub struct Config {
     pub frame: usize,
     /// Frames on their way from one process to another.
     pub frames: usize,
-    /// The longest time from one process to another, in virtual nanoseconds; each pair has its own, up to this.
+    /// The longest time from one process to another, in virtual nanoseconds; each pair has its own,
+    /// up to this.
     pub latency: usize,
     /// How often a body that may be kept is.
     pub lend_once_in: usize,

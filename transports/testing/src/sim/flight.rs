@@ -72,7 +72,8 @@ impl Flight {
     }
 }
 
-/// An operation on a peer's memory that has not taken effect, or of which its process has not heard.
+/// An operation on a peer's memory that has not taken effect, or of which its process has not
+/// heard.
 pub(super) struct Operation {
     pub(super) id: u64,
     pub(super) what: What,

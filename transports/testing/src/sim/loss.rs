@@ -4,8 +4,8 @@ use super::flight::{Body, Flight, Waiting};
 use super::state::State;
 
 impl State {
-    /// Nothing gets through between two processes any more. What has arrived stays; what one of them has lent, if it is `dead`,
-    /// is not touched.
+    /// Nothing gets through between two processes any more. What has arrived stays; what one of
+    /// them has lent, if it is `dead`, is not touched.
     pub(super) fn cut(&mut self, one: usize, other: usize, dead: Option<usize>) {
         if self.pair(one, other).cut || one == other {
             return;

@@ -1,19 +1,25 @@
-//! The simulator: a network within one process that does on purpose whatever the contract allows, as a seed says.
+//! The simulator: a network within one process that does on purpose whatever the contract allows,
+//! as a seed says.
 //!
-//! Frames take their time, other pairs' overtake them, long bodies come in pieces, what was lent is returned early or late, links are
-//! full for no reason, keep frames back until they are flushed, lose a capability, or die. A run is a pure function of its seed:
+//! Frames take their time, other pairs' overtake them, long bodies come in pieces, what was lent is
+//! returned early or late, links are full for no reason, keep frames back until they are flushed,
+//! lose a capability, or die. A run is a pure function of its seed:
 //!
-//! - Every process is a thread that has entered ([`Sim::enter`]), and one of them runs at a time. It hands on only where it asks the
-//!   network for news (`poll`, `sleep`, `close`); the seed says to whom.
-//! - Time is virtual. It goes on by a little with every poll, and leaps when nobody has anything to do before.
-//! - When nobody ever will, that is a deadlock: every process panics with a report instead of waiting.
-//! - Memory that is lent is read as late as may be, so that whoever touches it too early is found out.
+//! - Every process is a thread that has entered ([`Sim::enter`]), and one of them runs at a time.
+//!   It hands on only where it asks the network for news (`poll`, `sleep`, `close`); the seed says
+//!   to whom.
+//! - Time is virtual. It goes on by a little with every poll, and leaps when nobody has anything to
+//!   do before.
+//! - When nobody ever will, that is a deadlock: every process panics with a report instead of
+//!   waiting.
+//! - Memory that is lent is read as late as may be, so that whoever touches it too early is found
+//!   out.
 //!
-//! Without anybody entered (*at large*), any threads may use it, as the conformance suite does: then it is a network like others,
-//! and time leaps to whatever the polling process waits for.
+//! Without anybody entered (*at large*), any threads may use it, as the conformance suite does:
+//! then it is a network like others, and time leaps to whatever the polling process waits for.
 //!
-//! [`Sim::trace`] is a hash of all that has happened; two runs of a seed have the same. To see what happened, replay a seed with
-//! [`Config::tell`].
+//! [`Sim::trace`] is a hash of all that has happened; two runs of a seed have the same. To see what
+//! happened, replay a seed with [`Config::tell`].
 
 mod access;
 mod config;
@@ -45,14 +51,14 @@ impl Sim {
         Sim(Arc::new(Simulation::new(seed, processes, config)))
     }
 
-    /// A process's place in it. Once for each. When its port is dropped, the process is no more; its peers hear of that unless it took leave
-    /// with [`Network::close`].
+    /// A process's place in it. Once for each. When its port is dropped, the process is no more;
+    /// its peers hear of that unless it took leave with [`Network::close`].
     pub fn network(&self, rank: u32) -> Arc<dyn Network> {
         place(self.0.clone(), rank as usize)
     }
 
-    /// Enters the run as process `rank`: from now on this thread runs when it is its turn. Returns when it is for the first time, after
-    /// all have entered.
+    /// Enters the run as process `rank`: from now on this thread runs when it is its turn. Returns
+    /// when it is for the first time, after all have entered.
     pub fn enter(&self, rank: u32) -> Turn {
         self.0.enter(rank as usize);
         Turn {
@@ -61,7 +67,8 @@ impl Sim {
         }
     }
 
-    /// Lets a process, whose turn it is, do something else for so many virtual nanoseconds, in which the others go on.
+    /// Lets a process, whose turn it is, do something else for so many virtual nanoseconds, in
+    /// which the others go on.
     pub fn compute(&self, rank: u32, nanoseconds: u64) {
         let state = self.0.lock();
         let until = state.now + nanoseconds;

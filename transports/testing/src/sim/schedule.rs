@@ -6,7 +6,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use super::Config;
 use super::state::State;
 
-/// So many turns in which nothing happens at all are a deadlock. Much more than anybody polls in vain who will do something else.
+/// So many turns in which nothing happens at all are a deadlock. Much more than anybody polls in
+/// vain who will do something else.
 const IN_VAIN: u64 = 100_000;
 
 /// What a process is at.

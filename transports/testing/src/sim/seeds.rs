@@ -19,8 +19,8 @@ pub struct Seeds {
 }
 
 impl Seeds {
-    /// As many seeds as `FERRITE_TEST_SEEDS` says; or the one of `FERRITE_TEST_SEED`. By default `full` of them, and a fifth of that
-    /// in a quick run. Different ones each time.
+    /// As many seeds as `FERRITE_TEST_SEEDS` says; or the one of `FERRITE_TEST_SEED`. By default
+    /// `full` of them, and a fifth of that in a quick run. Different ones each time.
     pub fn new(test: &str, full: u64) -> Seeds {
         let number = |name: &str| {
             let text = std::env::var(name).ok()?;

@@ -1,4 +1,5 @@
-//! What is on its way between whom, and what comes of it. Everything here is done under the world's lock.
+//! What is on its way between whom, and what comes of it. Everything here is done under the world's
+//! lock.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -252,7 +253,8 @@ impl State {
         self.next_due(rank).is_some_and(|due| due <= self.now)
     }
 
-    /// Something that is there for a process, whichever the seed says. Pieces that land are no news, but take place here.
+    /// Something that is there for a process, whichever the seed says. Pieces that land are no
+    /// news, but take place here.
     pub(super) fn news(&mut self, rank: usize) -> Option<News> {
         enum There {
             Pending(usize),
@@ -312,8 +314,9 @@ impl State {
         let (_, len) = flight.pieces.pop_front()?;
         if let Place::At(place) = flight.place {
             let room = place.len.saturating_sub(flight.at).min(len);
-            // SAFETY: what is lent stays until its completion is told, before which a body is captured. The place was named by
-            // the receiver, who is to leave it alone until the body has landed.
+            // SAFETY: what is lent stays until its completion is told, before which a body is
+            // captured. The place was named by the receiver, who is to leave it alone until the
+            // body has landed.
             unsafe {
                 let bytes = flight.body.bytes(flight.at, room);
                 if room > 0 {
@@ -394,6 +397,6 @@ impl State {
     }
 }
 
-// SAFETY: raw buffers are addresses; who lends them promises that they may be used from any thread of this process until they are
-// returned (see `Link::try_send`, `Link::register`, `Landing::At`).
+// SAFETY: raw buffers are addresses; who lends them promises that they may be used from any thread
+// of this process until they are returned (see `Link::try_send`, `Link::register`, `Landing::At`).
 unsafe impl Send for State {}

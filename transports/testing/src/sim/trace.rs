@@ -66,7 +66,8 @@ impl Trace {
         what.bytes().for_each(|byte| self.mix(byte.into()));
         if self.tell {
             eprintln!(
-                "{now:>10}  {rank}: {what} {peer}: kind {kind} flags {flags} len {len} context {context:#x} tag {tag} source {source}"
+                "{now:>10}  {rank}: {what} {peer}: kind {kind} flags {flags} len {len} context \
+                 {context:#x} tag {tag} source {source}"
             );
         }
     }

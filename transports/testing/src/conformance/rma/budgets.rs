@@ -1,4 +1,5 @@
-//! Budgets: no more is under way than was said, what is refused was not begun, and a completion makes room.
+//! Budgets: no more is under way than was said, what is refused was not begun, and a completion
+//! makes room.
 
 use crate::conformance::operations::{Begun, Place, memory, now};
 use crate::conformance::process::All;

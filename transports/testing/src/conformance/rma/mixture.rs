@@ -1,7 +1,8 @@
 //! A random mixture of everything, compared with what memory must hold.
 //!
-//! Each process owns memory, in which every other one has cells of its own, and integers that all of them add to. A cell is left
-//! alone while something is under way there, so whatever the order it is known what it holds.
+//! Each process owns memory, in which every other one has cells of its own, and integers that all
+//! of them add to. A cell is left alone while something is under way there, so whatever the order
+//! it is known what it holds.
 
 use crate::conformance::operations::{Begun, Place, memory, now};
 use crate::conformance::process::All;

@@ -1,5 +1,5 @@
-//! Remote memory access: a chapter for each thing that a link may promise, and a mixture of all. A link is asked for what its
-//! capabilities promise, and nothing else.
+//! Remote memory access: a chapter for each thing that a link may promise, and a mixture of all. A
+//! link is asked for what its capabilities promise, and nothing else.
 
 mod atomics;
 mod budgets;

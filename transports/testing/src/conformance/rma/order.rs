@@ -1,4 +1,5 @@
-//! Order: for every two acts whose order a link promises, the second never takes effect before the first.
+//! Order: for every two acts whose order a link promises, the second never takes effect before the
+//! first.
 
 use crate::conformance::operations::{Begun, Place, memory, now, put};
 use crate::conformance::process::{All, Process};
