@@ -21,8 +21,8 @@ pub(in crate::collective) const TINY: Thresholds = Thresholds {
     board: BoardThresholds {
         longest: BoardLengths::all(0),
         turns: usize::MAX,
-        flat: 0,
-        flat_crowded: 0,
+        sliced_above: 0,
+        sliced_above_crowded: 0,
     },
     by_nodes: usize::MAX,
 };
@@ -40,7 +40,7 @@ impl Choice {
         match self {
             Choice::Algorithm(row, limits) => Schedule::new((row.start)(&shape, limits), shape),
             Choice::Messages(collective) => select::flat(collective, shape, &TINY),
-            Choice::Board(collective, flat) => over_board(collective, shape, flat),
+            Choice::Board(collective, sliced_above) => over_board(collective, shape, sliced_above),
             Choice::Nodes(collective, placed, with_board) => {
                 among_nodes(collective, shape, placed, with_board)
             }
@@ -51,8 +51,8 @@ impl Choice {
 
 /// Over a board, or by messages what a board is not for: nobody else, or an allreduce whose
 /// operation does not commute.
-fn over_board(collective: Collective, shape: Shape, flat: usize) -> Schedule {
-    match OnBoard::new(collective, &shape, PAYLOAD, flat) {
+fn over_board(collective: Collective, shape: Shape, sliced_above: usize) -> Schedule {
+    match OnBoard::new(collective, &shape, PAYLOAD, sliced_above) {
         Some(on_board) => Schedule::new(Algorithm::OnBoard(on_board), shape),
         None => select::flat(collective, shape, &TINY),
     }
