@@ -4,7 +4,7 @@
 //! Most of it follows from the table of algorithms: each of its rows, and the choice among them,
 //! for every collective. What is special has its cases here, one by one.
 
-use super::case::{Case, Choice, Kind, Placed, Sides, edges, starts, unequal};
+use super::case::{Case, Choice, Kind, Placed, Sides, WIDTH, edges, starts, unequal};
 use super::simulate::PAYLOAD;
 use crate::collective::algorithms::{Algorithm, Block, MessageThresholds, Parts, by_nodes};
 use crate::collective::boards::{BoardLengths, BoardThresholds, OnBoard};
@@ -17,7 +17,11 @@ use crate::collective::thresholds::Thresholds;
 
 /// Thresholds that the counts of these tests lie on both sides of.
 pub(in crate::collective) const TINY: Thresholds = Thresholds {
-    messages: MessageThresholds::all(5),
+    messages: MessageThresholds {
+        // Several elements, so that the last segment can be a shorter one.
+        reduce_segment: 2 * WIDTH,
+        ..MessageThresholds::all(5)
+    },
     board: BoardThresholds {
         longest: BoardLengths::all(0),
         turns: usize::MAX,
