@@ -221,7 +221,11 @@ fn choices() -> Vec<(Kind, Choice)> {
     }
     for collective in Collective::ALL {
         let kind = collective.into();
-        choices.push((kind, Choice::Messages(collective)));
+        // The choice among one is that one.
+        let rows = Algorithm::CANDIDATES.iter();
+        if rows.filter(|row| row.collective == collective).count() > 1 {
+            choices.push((kind, Choice::Messages(collective)));
+        }
         // An allreduce in slices, and as everything else is done.
         choices.push((kind, Choice::Board(collective, 0)));
         if collective == Collective::Allreduce {
