@@ -6,6 +6,7 @@ use core::fmt;
 use super::algorithms::{Algorithm, Generator};
 use super::operation::{Operation, Round};
 use super::shape::{Collective, Shape};
+
 /// What one rank does in one collective call.
 ///
 /// It is a value: it can be kept (persistent collectives), executed ([`super::Running`]), printed,

@@ -55,7 +55,7 @@ fn on_board(collective: Collective, shape: &Shape, limits: &Thresholds) -> Optio
     if bytes > limits.board.longest.of(collective, shape.size) {
         return None;
     }
-    let algorithm = OnBoard::new(collective, shape, payload, limits.board.flat)?;
+    let algorithm = OnBoard::new(collective, shape, payload, limits.board.sliced_above)?;
     (algorithm.turns(shape) <= limits.board.turns as u64).then_some(algorithm)
 }
 

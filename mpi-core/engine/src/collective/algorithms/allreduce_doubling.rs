@@ -11,7 +11,7 @@ use crate::collective::shape::Shape;
 /// with what it received. It starts in the buffer from which that ends in `Output`.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::collective) struct AllreduceDoubling {
-    stage: Stage,
+    phase: Phase,
     /// Where the partial result is, and what it waits for.
     sofar: Buffer,
     ready: Id,
@@ -20,7 +20,7 @@ pub(in crate::collective) struct AllreduceDoubling {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Stage {
+enum Phase {
     Start,
     /// This round is next.
     Exchange(u32),
@@ -30,7 +30,7 @@ enum Stage {
 impl Candidate for AllreduceDoubling {
     fn start(_: &Shape, _: &MessageThresholds) -> AllreduceDoubling {
         AllreduceDoubling {
-            stage: Stage::Start,
+            phase: Phase::Start,
             sofar: Buffer::Output,
             ready: Id::NONE,
             free: [Id::NONE; 2],
@@ -42,19 +42,19 @@ impl Generator for AllreduceDoubling {
     fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
         let members = Members::of(shape.size);
         let Part::Member { number, for_two } = members.part(shape.rank) else {
-            if let Stage::Start = self.stage {
+            if let Phase::Start = self.phase {
                 represented(shape, out);
-                self.stage = Stage::Done;
+                self.phase = Phase::Done;
                 return true;
             }
             return false;
         };
-        match self.stage {
-            Stage::Start => {
+        match self.phase {
+            Phase::Start => {
                 self.begin(shape, members, number, for_two, out);
-                self.stage = Stage::Exchange(0);
+                self.phase = Phase::Exchange(0);
             }
-            Stage::Exchange(round) if round < members.rounds => {
+            Phase::Exchange(round) if round < members.rounds => {
                 let partner = members.rank(number ^ 1 << round);
                 let mine = Place {
                     buffer: self.sofar,
@@ -62,9 +62,9 @@ impl Generator for AllreduceDoubling {
                 };
                 let sent = out.send(partner, mine, shape.bytes(), &[self.ready]);
                 self.combine(shape, partner, sent, out);
-                self.stage = Stage::Exchange(round + 1);
+                self.phase = Phase::Exchange(round + 1);
             }
-            Stage::Exchange(_) => {
+            Phase::Exchange(_) => {
                 if self.sofar != Buffer::Output {
                     let [a, b] = self.free;
                     let scratch = Place::scratch(0);
@@ -83,9 +83,9 @@ impl Generator for AllreduceDoubling {
                         &[self.ready],
                     );
                 }
-                self.stage = Stage::Done;
+                self.phase = Phase::Done;
             }
-            Stage::Done => return false,
+            Phase::Done => return false,
         }
         true
     }

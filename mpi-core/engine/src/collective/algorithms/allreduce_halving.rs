@@ -12,7 +12,7 @@ use crate::collective::shape::Shape;
 /// double, unlike in the usual form, which keeps operands in order.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::collective) struct AllreduceHalving {
-    stage: Stage,
+    phase: Phase,
     sofar: Buffer,
     ready: Id,
     /// The last send; sends are chained, so it stands for all.
@@ -24,7 +24,7 @@ pub(in crate::collective) struct AllreduceHalving {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Stage {
+enum Phase {
     Start,
     /// This round is next.
     Exchange(u32),
@@ -41,7 +41,7 @@ impl Candidate for AllreduceHalving {
 
     fn start(_: &Shape, _: &MessageThresholds) -> AllreduceHalving {
         AllreduceHalving {
-            stage: Stage::Start,
+            phase: Phase::Start,
             sofar: Buffer::Input,
             ready: Id::NONE,
             sent: Id::NONE,
@@ -55,24 +55,24 @@ impl Generator for AllreduceHalving {
     fn generate(&mut self, shape: &Shape, out: &mut Round) -> bool {
         let members = Members::of(shape.size);
         let Part::Member { number, for_two } = members.part(shape.rank) else {
-            if let Stage::Start = self.stage {
+            if let Phase::Start = self.phase {
                 represented(shape, out);
-                self.stage = Stage::Done;
+                self.phase = Phase::Done;
                 return true;
             }
             return false;
         };
-        match self.stage {
-            Stage::Start => {
+        match self.phase {
+            Phase::Start => {
                 if shape.in_place {
                     self.sofar = Buffer::Output;
                 }
                 if for_two {
                     self.combine(shape, shape.rank + 1, (0, shape.count), out);
                 }
-                self.stage = Stage::Exchange(0);
+                self.phase = Phase::Exchange(0);
             }
-            Stage::Exchange(round) if round < members.rounds => {
+            Phase::Exchange(round) if round < members.rounds => {
                 let partner = members.rank(number ^ 1 << round);
                 let (kept, given) = halves(shape.count, number, round);
                 let place = Place {
@@ -84,9 +84,9 @@ impl Generator for AllreduceHalving {
                     .send(partner, place, bytes, &[self.ready, self.sent])
                     .or(self.sent);
                 self.combine(shape, partner, kept, out);
-                self.stage = Stage::Exchange(round + 1);
+                self.phase = Phase::Exchange(round + 1);
             }
-            Stage::Exchange(_) => {
+            Phase::Exchange(_) => {
                 let (first, end) = piece(shape.count, number, members.rounds);
                 if self.sofar != Buffer::Output {
                     let offset = first * shape.width;
@@ -100,10 +100,10 @@ impl Generator for AllreduceHalving {
                         .or(self.ready);
                 }
                 self.given = self.sent;
-                self.stage = Stage::Collect(members.rounds);
+                self.phase = Phase::Collect(members.rounds);
             }
-            Stage::Collect(0) => self.stage = Stage::End,
-            Stage::Collect(left) => {
+            Phase::Collect(0) => self.phase = Phase::End,
+            Phase::Collect(left) => {
                 let round = left - 1;
                 self.collect(
                     shape,
@@ -111,16 +111,16 @@ impl Generator for AllreduceHalving {
                     halves(shape.count, number, round),
                     out,
                 );
-                self.stage = Stage::Collect(round);
+                self.phase = Phase::Collect(round);
             }
-            Stage::End => {
+            Phase::End => {
                 if for_two {
                     let after = [self.ready, self.sent, self.received];
                     out.send(shape.rank + 1, Place::output(0), shape.bytes(), &after);
                 }
-                self.stage = Stage::Done;
+                self.phase = Phase::Done;
             }
-            Stage::Done => return false,
+            Phase::Done => return false,
         }
         true
     }

@@ -62,14 +62,14 @@ const REDUCED: u8 = 2;
 pub(in crate::collective) const STRIP: usize = if cfg!(test) { 32 } else { 8 << 10 };
 
 impl OnBoard {
-    /// For a board whose slots have `payload` bytes. Vectors of up to `flat` bytes are combined by
+    /// For a board whose slots have `payload` bytes. Vectors of up to `sliced_above` bytes are combined by
     /// everybody who wants the result. `None` if there is nobody else, an element for each member
     /// does not fit, or the call is better done by messages.
     pub(in crate::collective) fn new(
         collective: Collective,
         shape: &Shape,
         payload: usize,
-        flat: usize,
+        sliced_above: usize,
     ) -> Option<OnBoard> {
         let share = if collective.has_blocks() {
             payload / shape.size as usize
@@ -79,7 +79,7 @@ impl OnBoard {
         let chunk = share / shape.width;
         let sliced = collective == Collective::Allreduce
             && shape.size > 2
-            && shape.bytes() > flat
+            && shape.bytes() > sliced_above
             && shape.count >= shape.size as usize;
         if shape.size == 1 || chunk == 0 || sliced && !shape.commutative {
             return None;

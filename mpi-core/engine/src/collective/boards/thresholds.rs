@@ -13,9 +13,9 @@ pub struct BoardThresholds {
     pub turns: usize,
     /// Vectors of up to this many bytes are combined on a board by everybody who wants the result,
     /// longer ones in slices where that is all.
-    pub flat: usize,
+    pub sliced_above: usize,
     /// The same where ranks take turns on a processor, and waiting once more costs more.
-    pub flat_crowded: usize,
+    pub sliced_above_crowded: usize,
 }
 
 /// Makes [`BoardLengths`], in which several collectives can share a row.
@@ -54,8 +54,8 @@ macro_rules! lengths {
             /// in a number for at most as many.
             pub(in crate::collective) const NAMED: &[Named] = &[
                 ("board_turns", |t| &mut t.board.turns),
-                ("board_flat", |t| &mut t.board.flat),
-                ("board_flat_crowded", |t| &mut t.board.flat_crowded),
+                ("board_flat", |t| &mut t.board.sliced_above),
+                ("board_flat_crowded", |t| &mut t.board.sliced_above_crowded),
                 $(
                     (concat!("board_", stringify!($row)), |t| &mut t.board.longest.$row[2]),
                     (concat!("board_", stringify!($row), "4"), |t| &mut t.board.longest.$row[1]),
@@ -92,7 +92,7 @@ impl BoardThresholds {
     pub(in crate::collective) const DEFAULT: BoardThresholds = BoardThresholds {
         longest: BoardLengths::DEFAULT,
         turns: 256,
-        flat: 1 << 10,
-        flat_crowded: 32 << 10,
+        sliced_above: 1 << 10,
+        sliced_above_crowded: 32 << 10,
     };
 }

@@ -4,7 +4,7 @@
 //! Most of it follows from the table of algorithms: each of its rows, and the choice among them,
 //! for every collective. What is special has its cases here, one by one.
 
-use super::case::{Case, Choice, Kind, Placed, Sides, edges, starts, unequal};
+use super::case::{Case, Choice, Kind, Placed, Sides, WIDTH, edges, starts, unequal};
 use super::simulate::PAYLOAD;
 use crate::collective::algorithms::{Algorithm, Block, MessageThresholds, Parts, by_nodes};
 use crate::collective::boards::{BoardLengths, BoardThresholds, OnBoard};
@@ -17,12 +17,16 @@ use crate::collective::thresholds::Thresholds;
 
 /// Thresholds that the counts of these tests lie on both sides of.
 pub(in crate::collective) const TINY: Thresholds = Thresholds {
-    messages: MessageThresholds::all(5),
+    messages: MessageThresholds {
+        // Several elements, so that the last segment can be a shorter one.
+        reduce_segment: 2 * WIDTH,
+        ..MessageThresholds::all(5)
+    },
     board: BoardThresholds {
         longest: BoardLengths::all(0),
         turns: usize::MAX,
-        flat: 0,
-        flat_crowded: 0,
+        sliced_above: 0,
+        sliced_above_crowded: 0,
     },
     by_nodes: usize::MAX,
 };
@@ -40,7 +44,7 @@ impl Choice {
         match self {
             Choice::Algorithm(row, limits) => Schedule::new((row.start)(&shape, limits), shape),
             Choice::Messages(collective) => select::flat(collective, shape, &TINY),
-            Choice::Board(collective, flat) => over_board(collective, shape, flat),
+            Choice::Board(collective, sliced_above) => over_board(collective, shape, sliced_above),
             Choice::Nodes(collective, placed, with_board) => {
                 among_nodes(collective, shape, placed, with_board)
             }
@@ -51,8 +55,8 @@ impl Choice {
 
 /// Over a board, or by messages what a board is not for: nobody else, or an allreduce whose
 /// operation does not commute.
-fn over_board(collective: Collective, shape: Shape, flat: usize) -> Schedule {
-    match OnBoard::new(collective, &shape, PAYLOAD, flat) {
+fn over_board(collective: Collective, shape: Shape, sliced_above: usize) -> Schedule {
+    match OnBoard::new(collective, &shape, PAYLOAD, sliced_above) {
         Some(on_board) => Schedule::new(Algorithm::OnBoard(on_board), shape),
         None => select::flat(collective, shape, &TINY),
     }
@@ -217,7 +221,11 @@ fn choices() -> Vec<(Kind, Choice)> {
     }
     for collective in Collective::ALL {
         let kind = collective.into();
-        choices.push((kind, Choice::Messages(collective)));
+        // The choice among one is that one.
+        let rows = Algorithm::CANDIDATES.iter();
+        if rows.filter(|row| row.collective == collective).count() > 1 {
+            choices.push((kind, Choice::Messages(collective)));
+        }
         // An allreduce in slices, and as everything else is done.
         choices.push((kind, Choice::Board(collective, 0)));
         if collective == Collective::Allreduce {

@@ -55,7 +55,8 @@ impl Engine {
         let bed = bed(shm.as_ref(), &networks);
         let processors = job.cpus.saturating_sub(job.neighbours);
         if is_crowded(&job) {
-            settings.collectives.board.flat = settings.collectives.board.flat_crowded;
+            settings.collectives.board.sliced_above =
+                settings.collectives.board.sliced_above_crowded;
         }
         let manner = Manner {
             bed,
