@@ -62,9 +62,9 @@ const REDUCED: u8 = 2;
 pub(in crate::collective) const STRIP: usize = if cfg!(test) { 32 } else { 8 << 10 };
 
 impl OnBoard {
-    /// For a board whose slots have `payload` bytes. Vectors of up to `sliced_above` bytes are combined by
-    /// everybody who wants the result. `None` if there is nobody else, an element for each member
-    /// does not fit, or the call is better done by messages.
+    /// For a board whose slots have `payload` bytes. Vectors of up to `sliced_above` bytes are
+    /// combined by everybody who wants the result. `None` if there is nobody else, an element for
+    /// each member does not fit, or the call is better done by messages.
     pub(in crate::collective) fn new(
         collective: Collective,
         shape: &Shape,
