@@ -7,6 +7,7 @@ mod source;
 
 use source::{code, files, sources, without_tests, words};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 use xtask::workspace_root;
 
@@ -252,6 +253,29 @@ fn system_calls_stand_in_sys() {
             assert!(named.is_empty(), "{path} names {named:?} outside sys/");
         }
     }
+}
+
+/// Links of pages to other files of the tree lead somewhere.
+#[test]
+fn pages_link_to_what_is_there() {
+    let root = workspace_root();
+    let mut dead = Vec::new();
+    for (path, text) in files(&root) {
+        if !path.ends_with(".md") {
+            continue;
+        }
+        let folder = Path::new(&path).parent().expect("a file has a folder");
+        for (at, _) in text.match_indices("](") {
+            let target = &text[at + 2..];
+            let target = &target[..target.find(')').unwrap_or(target.len())];
+            let target = target.split('#').next().unwrap_or_default();
+            let is_outside = target.contains("://") || target.is_empty();
+            if !is_outside && !root.join(folder).join(target).exists() {
+                dead.push(format!("{path}: {target}"));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "these lead nowhere: {dead:#?}");
 }
 
 /// Nothing of the machine it was written on stands in the tree.
