@@ -37,7 +37,7 @@ macro_rules! algorithms {
             /// The algorithm for a call by messages, among ranks that are equally far from one
             /// another: of those in the collective's part of the table the first that suits the
             /// call.
-            #[inline]
+            #[inline(always)]
             pub(in crate::collective) fn select(
                 collective: Collective,
                 shape: &Shape,

@@ -65,6 +65,7 @@ impl OnBoard {
     /// For a board whose slots have `payload` bytes. Vectors of up to `sliced_above` bytes are
     /// combined by everybody who wants the result. `None` if there is nobody else, an element for
     /// each member does not fit, or the call is better done by messages.
+    #[inline]
     pub(in crate::collective) fn new(
         collective: Collective,
         shape: &Shape,

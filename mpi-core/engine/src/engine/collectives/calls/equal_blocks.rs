@@ -94,6 +94,7 @@ fn receive_blocks(
 
 impl Engine {
     /// The schedule of a call: by nodes if the communicator spans some, or flat.
+    #[inline(always)]
     pub(super) fn choose(
         &self,
         collective: Collective,

@@ -57,6 +57,7 @@ impl Engine {
 
     /// A reduction of whole vectors with these buffers {input, output, whether they are one}, by
     /// nodes or flat.
+    #[inline(always)]
     fn reduction(
         &self,
         builder: Builder,
