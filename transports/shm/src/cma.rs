@@ -96,10 +96,6 @@ impl PeerMemory {
         (caps, WITHOUT_LIMITS)
     }
 
-    pub(crate) fn can_write(&self) -> bool {
-        !self.write_refused && !matches!(self.peer, Peer::Unreachable)
-    }
-
     /// Reads `into.len` bytes at `offset` of a region of the peer whose card is `card`.
     ///
     /// # Safety

@@ -132,7 +132,7 @@ impl Link for ShmLink {
 
     /// What was written is there: the system has copied it.
     fn flush_writes(&mut self, _token: Token) -> Transfer {
-        match self.memory.can_write() {
+        match self.node.cma {
             true => Transfer::Done,
             false => Transfer::Unavailable,
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::registry::What;
 use ferrite_fabric::{
-    Atomic, Header, Limits, Link, Network, Port, RawBuf, RawBufMut, Refused, Region, Registration,
-    Sent, Sink, Token, Transfer, Uses, Width,
+    Atomic, Caps, Header, Limits, Link, Network, Port, RawBuf, RawBufMut, Refused, Region,
+    Registration, Sent, Sink, Token, Transfer, Uses, Width,
 };
 
 /// Two processes: who acts, and the other one.
@@ -109,6 +109,7 @@ impl<W: World> Network for Place<W> {
         Box::new(PlaceLink {
             world: self.world.clone(),
             pair: (self.rank, peer as usize),
+            had: self.world.limits((self.rank, peer as usize)).caps,
         })
     }
 
@@ -140,6 +141,8 @@ impl<W: World> Network for Place<W> {
 struct PlaceLink<W> {
     world: Arc<W>,
     pair: Pair,
+    /// Its capabilities before it lost any.
+    had: Caps,
 }
 
 impl<W: World> Link for PlaceLink<W> {
@@ -207,8 +210,7 @@ impl<W: World> Link for PlaceLink<W> {
     }
 
     fn flush_writes(&mut self, token: Token) -> Transfer {
-        let limits = self.world.limits(self.pair);
-        if !limits.caps.write && !limits.caps.atomics.any() {
+        if !self.had.write && !self.had.atomics.any() {
             return Transfer::Unavailable;
         }
         self.world.flush_writes(self.pair, token)

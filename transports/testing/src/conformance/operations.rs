@@ -115,6 +115,15 @@ impl Process {
         }
     }
 
+    /// How something that was begun has ended, if it has by now.
+    pub(super) fn ended(&mut self, begun: &Begun) -> Option<Result<Vec<u8>, Failure>> {
+        match begun {
+            Begun::Over(ended) => Some(ended.clone()),
+            Begun::UnderWay(token) => self.ended.remove(token),
+            Begun::Full | Begun::Unavailable => unreachable!("nothing was begun"),
+        }
+    }
+
     pub(super) fn operation_ended(&mut self, peer: u32, token: Token, outcome: Outcome) {
         let operation = self
             .under_way

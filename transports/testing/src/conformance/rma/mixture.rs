@@ -7,7 +7,7 @@
 use crate::conformance::operations::{Begun, Place, memory, now};
 use crate::conformance::process::All;
 use crate::conformance::{Coverage, Endpoint, Random};
-use ferrite_fabric::{Atomic, Failure, OwnedBuf, Registration, Uses, Width};
+use ferrite_fabric::{Atomic, OwnedBuf, Registration, Uses, Width};
 
 const STEPS: usize = 3000;
 /// Cells of one process in another's memory, and their bytes.
@@ -216,20 +216,11 @@ impl Mixture {
         self.hear();
     }
 
-    /// The outcome of something, if it has one by now.
-    fn ended(all: &mut All, by: usize, one: &Begun) -> Option<Result<Vec<u8>, Failure>> {
-        match one {
-            Begun::Over(ended) => Some(ended.clone()),
-            Begun::UnderWay(token) => all.0[by].ended.remove(token),
-            Begun::Full | Begun::Unavailable => unreachable!("nothing was begun"),
-        }
-    }
-
     /// What has ended has ended as it should.
     fn hear(&mut self) {
         let all = &mut self.all;
         self.adding.retain(|(by, one)| {
-            let ended = Mixture::ended(all, *by, one);
+            let ended = all.0[*by].ended(one);
             let is_over = ended.is_some();
             ended.map(|ended| ended.expect("it is allowed"));
             if is_over {
@@ -240,7 +231,7 @@ impl Mixture {
         for cell in &mut self.cells {
             let doing = std::mem::replace(&mut cell.doing, Doing::Nothing);
             cell.doing = match doing {
-                Doing::Reading(one) => match Mixture::ended(all, cell.by, &one) {
+                Doing::Reading(one) => match all.0[cell.by].ended(&one) {
                     None => Doing::Reading(one),
                     Some(ended) => {
                         let read = ended.expect("it is allowed");
@@ -248,7 +239,7 @@ impl Mixture {
                         Doing::Nothing
                     }
                 },
-                Doing::Writing(one, bytes) => match Mixture::ended(all, cell.by, &one) {
+                Doing::Writing(one, bytes) => match all.0[cell.by].ended(&one) {
                     None => Doing::Writing(one, bytes),
                     Some(ended) => {
                         ended.expect("it is allowed");
@@ -264,7 +255,7 @@ impl Mixture {
         }
         let mut flushed = Vec::new();
         self.flushing.retain(|(by, one, writes)| {
-            let ended = Mixture::ended(all, *by, one);
+            let ended = all.0[*by].ended(one);
             let is_over = ended.is_some();
             ended.map(|ended| ended.expect("all writes are allowed"));
             if is_over {

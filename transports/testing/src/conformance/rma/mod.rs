@@ -3,12 +3,14 @@
 
 mod atomics;
 mod budgets;
+mod cells;
 mod mixture;
 mod order;
 mod registration;
 mod transfers;
 
 use super::{Coverage, Endpoint};
+pub(super) use cells::Cells;
 
 /// Runs all chapters.
 pub(super) fn run(seed: u64, make: &dyn Fn(u32) -> Vec<Endpoint>) -> Coverage {
