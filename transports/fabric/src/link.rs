@@ -145,8 +145,8 @@ pub trait Link: Send {
 
     /// Completes when all writes and atomic operations that this link accepted before are visible
     /// to the target's processors, with the failure of one that nobody was told of since the last
-    /// flush. What is accepted meanwhile is not waited for. It stays available when the capability to
-    /// begin such operations is lost.
+    /// flush. What is accepted meanwhile is not waited for. It stays available when the capability
+    /// to begin such operations is lost.
     fn flush_writes(&mut self, token: Token) -> Transfer {
         let _ = token;
         Transfer::Unavailable

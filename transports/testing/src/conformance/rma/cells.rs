@@ -1,5 +1,5 @@
-//! Part of a storm: each process has a cell in the memory of every other one, and reads and writes it while frames go
-//! to and fro.
+//! Part of a storm: each process has a cell in the memory of every other one, and reads and writes
+//! it while frames go to and fro.
 
 use crate::conformance::Random;
 use crate::conformance::operations::{Begun, Place};
