@@ -13,6 +13,10 @@ pub(crate) fn files(root: &Path) -> Vec<(String, String)> {
         for entry in entries {
             let entry = entry.expect("a folder of the tree can be listed");
             let name = entry.file_name().to_string_lossy().into_owned();
+            // In a linked worktree it is a file, which says where the repository is.
+            if name == ".git" {
+                continue;
+            }
             let path = folder.join(&name);
             let kind = entry.file_type().expect("a file of the tree has a type");
             if kind.is_dir() {
