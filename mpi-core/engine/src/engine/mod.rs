@@ -32,7 +32,6 @@ pub use communicators::{
     ThreadLevel,
 };
 pub use completion::{Any, RequestArray};
-pub(crate) use constructors::check_intra;
 pub use constructors::{Edge, RESOURCE_KEY, SplitType};
 pub(crate) use life::made_engine;
 pub use life::{Discovered, engine, is_finalized, is_initialized, loaded_from, session_action};

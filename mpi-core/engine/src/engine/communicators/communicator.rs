@@ -504,3 +504,15 @@ impl Engine {
         self.add_group(members)
     }
 }
+
+/// For what is not defined between two groups.
+pub(crate) fn check_intra(comm: &CommData) -> Result<()> {
+    match comm.is_inter() {
+        false => Ok(()),
+        true => Err(Error::new(
+            ErrorClass::COMM,
+            "the communicator is an intercommunicator; this call is for one group: \
+             MPI_Intercomm_merge makes one of two",
+        )),
+    }
+}

@@ -15,6 +15,7 @@ pub use bsend_buffers::{BSEND_OVERHEAD, BUFFER_AUTOMATIC};
 pub(in crate::engine) use call_log::{Arguments, Calls, Rounds, Stage};
 pub(in crate::engine) use communicator::Contexts;
 pub(in crate::engine) use communicator::Inter;
+pub(in crate::engine) use communicator::check_intra;
 pub use communicator::{CommData, Comparison, MAX_NAME};
 pub use session::{PSETS, SessionData, ThreadLevel};
 pub(in crate::engine) use session::{Pset, pset_named};

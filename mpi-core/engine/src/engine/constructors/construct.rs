@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ferrite_shm::{BoardId, Room};
 
 use crate::engine::Engine;
+use crate::engine::communicators::check_intra;
 use crate::engine::communicators::{CommData, Inter};
 use crate::errhandler::{Attached, Owner};
 use crate::group::Members;
@@ -432,18 +433,6 @@ const NO_BOARD: u32 = u32::MAX - 1;
 /// Set in the tags that members of a group, or leaders, use among themselves; no other tag is
 /// negative.
 pub(in crate::engine) const GROUP_TAGS: i32 = i32::MIN;
-
-/// For what is not defined between two groups.
-pub(crate) fn check_intra(comm: &CommData) -> Result<()> {
-    match comm.is_inter() {
-        false => Ok(()),
-        true => Err(Error::new(
-            ErrorClass::COMM,
-            "the communicator is an intercommunicator; this call is for one group: \
-             MPI_Intercomm_merge makes one of two",
-        )),
-    }
-}
 
 pub(in crate::engine) fn check_tag(tag: i32) -> Result<()> {
     match tag >= 0 {

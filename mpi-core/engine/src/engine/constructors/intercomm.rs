@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use ferrite_fabric::{RawBuf, RawBufMut};
 
-use super::construct::{GROUP_TAGS, VOTE, Vote, check_intra, check_tag, elected};
+use super::construct::{GROUP_TAGS, VOTE, Vote, check_tag, elected};
 use crate::collective::{Block, Place, Shape, select};
 use crate::engine::Engine;
 use crate::engine::collectives::CommCarrier;
+use crate::engine::communicators::check_intra;
 use crate::engine::communicators::{CommData, Inter};
 use crate::group::Members;
 use crate::handle::{Comm, Group};

@@ -7,7 +7,6 @@ mod split_type;
 mod topologies;
 
 pub(in crate::engine) use construct::GROUP_TAGS;
-pub(crate) use construct::check_intra;
 pub use split_type::{RESOURCE_KEY, SplitType};
 pub use topologies::Edge;
 

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use crate::engine::Engine;
+use crate::engine::communicators::check_intra;
 use crate::engine::communicators::{Pset, pset_named};
 use crate::group::Members;
 use crate::handle::{Comm, Info};
@@ -182,7 +183,7 @@ impl Engine {
         let color = match kind {
             SplitType::Node => self.node_color(),
             SplitType::Part(_) => {
-                return crate::engine::check_intra(self.comm(comm)?).map(|()| Comm::NULL);
+                return check_intra(self.comm(comm)?).map(|()| Comm::NULL);
             }
             SplitType::Resource(resource) => self.resource_color(resource),
             SplitType::Process => self.job.rank as i32,

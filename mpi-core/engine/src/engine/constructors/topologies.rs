@@ -1,10 +1,10 @@
 //! Communicators with a topology (MPI 5.0, sections 8.5 and 8.6). What a topology is:
 //! [`crate::topology`].
 
-use super::construct::check_intra;
 use crate::engine::Engine;
 use crate::engine::collectives::{Types, Vectors, Waits};
 use crate::engine::communicators::CommData;
+use crate::engine::communicators::check_intra;
 use crate::handle::{Comm, Datatype};
 use crate::status::UNDEFINED;
 use crate::topology::{Adjacent, Cart, Graph, Topology};

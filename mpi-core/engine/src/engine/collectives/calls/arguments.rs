@@ -5,7 +5,7 @@
 use ferrite_fabric::{RawBuf, RawBufMut};
 
 use crate::collective::IN_PLACE;
-use crate::engine::CommData;
+use crate::engine::communicators::CommData;
 use crate::{Error, ErrorClass, Result};
 
 #[inline]

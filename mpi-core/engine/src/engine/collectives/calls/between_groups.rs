@@ -16,7 +16,7 @@ use super::operand::Operand;
 use super::vectors::{Vectors, blocks_of, stage_received, stage_sent};
 use crate::collective::{Block, Call, Function, Parts, Place, Shape, select};
 use crate::datatype::Argument;
-use crate::engine::CommData;
+use crate::engine::communicators::CommData;
 use crate::handle::Datatype;
 use crate::status::{PROC_NULL, ROOT};
 use crate::{Error, ErrorClass, Result};

@@ -13,7 +13,8 @@ use super::builder::{Builder, Items};
 use crate::Result;
 use crate::collective::{Call, Collective, Function, IN_PLACE, Schedule, Shape, select};
 use crate::datatype::Argument;
-use crate::engine::{CommData, Engine};
+use crate::engine::Engine;
+use crate::engine::communicators::CommData;
 use crate::handle::{Comm, Datatype};
 
 /// A number in the memory of a call.

@@ -14,7 +14,8 @@ use super::equal_blocks::shape;
 use super::operand::Operand;
 use crate::collective::{Call, Collective, Function, IN_PLACE, Parts, Shape, select};
 use crate::datatype::Argument;
-use crate::engine::{CommData, Engine, check_intra};
+use crate::engine::Engine;
+use crate::engine::communicators::{CommData, check_intra};
 use crate::handle::{Comm, Datatype, Op};
 use crate::{Error, ErrorClass, Result};
 
