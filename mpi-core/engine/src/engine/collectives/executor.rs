@@ -79,7 +79,7 @@ impl Engine {
     /// # Safety
     /// As of [`Engine::run_collective`].
     #[inline]
-    pub(in crate::engine) unsafe fn run_call(&self, data: &CommData, call: &Call) -> Result<()> {
+    pub(super) unsafe fn run_call(&self, data: &CommData, call: &Call) -> Result<()> {
         let Call {
             function,
             ref schedule,

@@ -162,7 +162,7 @@ impl Engine {
     /// # Safety
     /// The request is a collective's, not under way, and its body the caller's. The program's
     /// buffers are valid until it is done.
-    pub(in crate::engine) unsafe fn launch(&self, request: RequestRef) -> bool {
+    pub(super) unsafe fn launch(&self, request: RequestRef) -> bool {
         // SAFETY: the caller's promise.
         let body = unsafe { request.body() };
         let collective = body.extra().collective.as_mut();

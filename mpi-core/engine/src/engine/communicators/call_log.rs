@@ -73,7 +73,7 @@ impl Arguments {
     }
 
     /// The class of error that two members make whose arguments are these; `None` where they agree.
-    pub(in crate::engine) fn disagreement(&self, other: &Arguments) -> Option<ErrorClass> {
+    pub(super) fn disagreement(&self, other: &Arguments) -> Option<ErrorClass> {
         if self.function != other.function {
             return Some(ErrorClass::OTHER);
         }
@@ -409,7 +409,7 @@ impl Calls {
     }
 
     /// How a person calls a process that is a member.
-    pub(in crate::engine) fn name_of(&self, process: u32) -> String {
+    pub(super) fn name_of(&self, process: u32) -> String {
         match (self.groups, self.members[0].rank_of(process)) {
             (1, Some(rank)) => format!("rank {rank}"),
             (_, Some(rank)) => format!("rank {rank} of the local group"),

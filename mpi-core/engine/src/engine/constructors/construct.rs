@@ -21,7 +21,7 @@ use crate::{Error, ErrorClass, Result};
 /// become rank 0.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct Vote {
-    pub(in crate::engine) color: i32,
+    pub(super) color: i32,
     pub(in crate::engine) key: i32,
     pub(in crate::engine) context: u64,
 }
@@ -29,11 +29,7 @@ pub(in crate::engine) struct Vote {
 pub(in crate::engine) const VOTE: usize = 16;
 
 /// Who of those that have voted has a color, in the order of keys, and the context of the first.
-pub(in crate::engine) fn elected(
-    votes: &[u8],
-    color: i32,
-    voters: &Members,
-) -> (Arc<Members>, Option<u64>) {
+pub(super) fn elected(votes: &[u8], color: i32, voters: &Members) -> (Arc<Members>, Option<u64>) {
     let votes = votes.as_chunks().0.iter().map(Vote::decode);
     let mut members: Vec<(Vote, u32)> = votes
         .zip(voters.iter())
@@ -264,7 +260,7 @@ impl Engine {
     /// Gives the members of a new communicator that are on one node a board, if they are several
     /// and there is one, and room for it in the address space of each. Collective over the new
     /// communicator.
-    pub(in crate::engine) fn agree_on_board(&self, data: &CommData) -> Result<()> {
+    pub(super) fn agree_on_board(&self, data: &CommData) -> Result<()> {
         let members = match data.nodes(&self.job.nodes) {
             Some(nodes) => {
                 let around = nodes.around(data.rank() as u32).iter();
@@ -378,7 +374,7 @@ impl Engine {
 
     /// Puts a new communicator in the slab; it inherits the parent's error handler. Collective over
     /// the new communicator.
-    pub(in crate::engine) fn add_comm(
+    pub(super) fn add_comm(
         &self,
         context: u64,
         members: Arc<Members>,
@@ -396,7 +392,7 @@ impl Engine {
     }
 
     /// Gives a communicator a handle.
-    pub(in crate::engine) fn name_comm(&self, made: CommData) -> Result<Arc<CommData>> {
+    pub(super) fn name_comm(&self, made: CommData) -> Result<Arc<CommData>> {
         let made = Arc::new(made);
         let handle = self
             .comms
@@ -434,7 +430,7 @@ const NO_BOARD: u32 = u32::MAX - 1;
 /// negative.
 pub(in crate::engine) const GROUP_TAGS: i32 = i32::MIN;
 
-pub(in crate::engine) fn check_tag(tag: i32) -> Result<()> {
+pub(super) fn check_tag(tag: i32) -> Result<()> {
     match tag >= 0 {
         true => Ok(()),
         false => Err(Error::new(
@@ -445,7 +441,7 @@ pub(in crate::engine) fn check_tag(tag: i32) -> Result<()> {
 }
 
 #[cold]
-pub(in crate::engine) fn too_many() -> Error {
+pub(super) fn too_many() -> Error {
     Error::new(
         ErrorClass::NO_MEM,
         "4,194,047 communicators are alive, the most there can be: free some",

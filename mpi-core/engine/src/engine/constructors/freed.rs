@@ -24,7 +24,7 @@ use crate::handle::Comm;
 
 impl Engine {
     /// Keeps a communicator whose handle has just been freed for as long as it is needed.
-    pub(in crate::engine) fn outlive_handle(&self, comm: Arc<CommData>) {
+    pub(super) fn outlive_handle(&self, comm: Arc<CommData>) {
         comm.set_handle(Comm::NULL);
         self.constructors.freed.lock().push(comm);
         self.forget_freed();

@@ -206,7 +206,7 @@ impl Engine {
     }
 
     /// `MPI_Comm_split` of an intercommunicator: one for each color that both groups have.
-    pub(in crate::engine) fn split_across(&self, comm: Comm, color: i32, key: i32) -> Result<Comm> {
+    pub(super) fn split_across(&self, comm: Comm, color: i32, key: i32) -> Result<Comm> {
         let parent = self.comm(comm)?;
         let inter = expect_inter(parent)?;
         let context = self.comms.contexts().compose_pair()?;

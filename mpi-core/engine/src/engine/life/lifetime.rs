@@ -230,7 +230,7 @@ impl Engine {
     }
 
     /// One more session.
-    pub(in crate::engine) fn session_begin(
+    pub(super) fn session_begin(
         level: ThreadLevel,
         transports: &[&dyn Transport],
         discover: impl FnOnce() -> Discovered,
@@ -305,7 +305,7 @@ impl Engine {
     }
 
     /// The end of a session.
-    pub(in crate::engine) fn session_end(&'static self) {
+    pub(super) fn session_end(&'static self) {
         self.drain();
         let mut life = life();
         life.sessions -= 1;

@@ -108,11 +108,7 @@ impl Engine {
     }
 
     /// Sends a message from a copy of its data.
-    pub(in crate::engine) fn launch_buffered(
-        &self,
-        comm: &CommData,
-        mut body: Body,
-    ) -> Result<Request> {
+    pub(super) fn launch_buffered(&self, comm: &CommData, mut body: Body) -> Result<Request> {
         let (buffers, number) = self.take_room(comm, &body)?;
         // SAFETY: the sender's buffer is readable, as whoever made the body promised.
         unsafe { body.keep_copy() };

@@ -164,7 +164,7 @@ impl Engine {
 
 /// Checks the arguments of a receive. Returns what it matches, and the room it has in bytes.
 #[inline(always)]
-pub(in crate::engine) fn check_receive(
+pub(super) fn check_receive(
     buf: *mut u8,
     count: i64,
     items: &Argument,
@@ -209,7 +209,7 @@ pub(in crate::engine) fn checked_receive_body(
 
 /// The body of a receive into contiguous memory.
 #[inline(always)]
-pub(in crate::engine) fn receive_body(buf: *mut u8, len: usize, wanted: Envelope) -> Body {
+pub(super) fn receive_body(buf: *mut u8, len: usize, wanted: Envelope) -> Body {
     let mut body = idle_body(Kind::Recv, wanted);
     body.buf = buf;
     body.len = len;
@@ -226,7 +226,7 @@ pub(in crate::engine) fn envelope(comm: &CommData, source: i32, tag: i32) -> Env
 }
 
 #[cold]
-pub(in crate::engine) fn bad_tag(tag: i32) -> Error {
+pub(super) fn bad_tag(tag: i32) -> Error {
     Error::new(
         ErrorClass::TAG,
         format!(

@@ -189,7 +189,7 @@ impl Engine {
     }
 
     /// Sends a checked message. The request is `SENT` when nothing remains to be done.
-    pub(in crate::engine) fn launch_send(&self, mode: Mode, out: Outbound<'_>) -> Result<Request> {
+    pub(super) fn launch_send(&self, mode: Mode, out: Outbound<'_>) -> Result<Request> {
         let comm = out.comm;
         let mut body = send_body(out);
         if matches!(mode, Mode::Standard | Mode::Ready) && self.send_at_once(&mut body) {
@@ -302,7 +302,7 @@ impl Engine {
 ///
 /// # Safety
 /// As [`Engine::isend`].
-pub(in crate::engine) unsafe fn outbound(
+pub(super) unsafe fn outbound(
     buf: *const u8,
     count: i64,
     dt: Datatype,
@@ -365,7 +365,7 @@ pub(in crate::engine) unsafe fn outbound_of(
 }
 
 /// The body of a send's request.
-pub(in crate::engine) fn send_body(out: Outbound<'_>) -> Body {
+pub(super) fn send_body(out: Outbound<'_>) -> Body {
     let envelope = Envelope {
         context: out.comm.context(),
         source: out.comm.rank(),
@@ -382,7 +382,7 @@ pub(in crate::engine) fn send_body(out: Outbound<'_>) -> Body {
 }
 
 #[cold]
-pub(in crate::engine) fn nothing_at(what: &str, len: usize) -> Error {
+pub(super) fn nothing_at(what: &str, len: usize) -> Error {
     Error::new(
         ErrorClass::BUFFER,
         format!("the data begin at a null pointer, but {len} bytes are to be {what}"),

@@ -82,7 +82,7 @@ impl Contention {
     /// answer; one that waits for this processor answers after the shortest, and not before. Which
     /// it is, is asked again from time to time.
     #[inline]
-    pub(in crate::engine) fn spin_before_sleep(&self) -> Duration {
+    pub(super) fn spin_before_sleep(&self) -> Duration {
         let longest = self.spin.load(Ordering::Relaxed);
         let naps = self.naps.load(Ordering::Relaxed);
         let is_vain = naps >= 3 && !naps.is_multiple_of(32);
@@ -95,13 +95,13 @@ impl Contention {
     }
 
     /// How often a thread has yielded.
-    pub(in crate::engine) fn yields(&self) -> u64 {
+    pub(super) fn yields(&self) -> u64 {
         self.yields.load(Ordering::Relaxed)
     }
 
     /// Whether a yield is likely to go to somebody who keeps the processor.
     #[inline]
-    pub(in crate::engine) fn is_kept(&self, now: Instant) -> bool {
+    pub(super) fn is_kept(&self, now: Instant) -> bool {
         let resume = self.resume.load(Ordering::Relaxed);
         resume != 0 && self.since_origin(now) < resume
     }
@@ -152,7 +152,7 @@ impl Contention {
     /// Takes note of how a wait ended that spinning did not end at once: after so many yields, or
     /// after something else was tried.
     #[cold]
-    pub(in crate::engine) fn learn_wait(&self, yields: u32, otherwise: bool) {
+    pub(super) fn learn_wait(&self, yields: u32, otherwise: bool) {
         let worth = self.worth.load(Ordering::Relaxed);
         let longest = self.spin.load(Ordering::Relaxed);
         let now = match (yields, otherwise) {
@@ -168,7 +168,7 @@ impl Contention {
     }
 
     /// Takes note of how long a sleep took.
-    pub(in crate::engine) fn learn_sleep(&self, took: Duration) {
+    pub(super) fn learn_sleep(&self, took: Duration) {
         if took < NAP {
             self.naps.fetch_add(1, Ordering::Relaxed);
         }

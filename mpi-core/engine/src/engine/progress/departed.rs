@@ -106,7 +106,7 @@ impl Departed {
 impl Engine {
     /// Whether to ask in a wait of this length, in which the launcher was asked last at this time
     /// (zero: not yet).
-    pub(in crate::engine) fn is_time_to_ask(&self, waited: Duration, told: Duration) -> bool {
+    pub(super) fn is_time_to_ask(&self, waited: Duration, told: Duration) -> bool {
         let pause = match (self.ask_every(), told.is_zero()) {
             (None, _) => return false,
             (Some(first), true) => first,
@@ -117,7 +117,7 @@ impl Engine {
     }
 
     /// How long a process that waits may sleep until it asks.
-    pub(in crate::engine) fn ask_every(&self) -> Option<Duration> {
+    pub(super) fn ask_every(&self) -> Option<Duration> {
         match self.progress.departed.is_finalizing() {
             _ if !self.progress.departed.asks => None,
             true => Some(ASK_AT_END),
@@ -128,7 +128,7 @@ impl Engine {
     /// Tells the launcher of a wait in which nothing has moved for this long, and hears who has
     /// left. No lock is held.
     #[cold]
-    pub(in crate::engine) fn tell_of_wait(&self, quiet: Duration) {
+    pub(super) fn tell_of_wait(&self, quiet: Duration) {
         let finalizing = self.progress.departed.is_finalizing();
         let known = self.left_before();
         let needs = match finalizing || known.is_empty() {
@@ -203,7 +203,7 @@ impl Engine {
     /// peace: what is sent to one that has left goes nowhere, and who waits for it tells so. No
     /// lock is held. Returns false: nothing has moved by that.
     #[cold]
-    pub(in crate::engine) fn tell_of_ended(&self) -> bool {
+    pub(super) fn tell_of_ended(&self) -> bool {
         let ended = std::mem::take(&mut *self.ended_now());
         for (process, reason) in ended {
             self.chores.done(1);

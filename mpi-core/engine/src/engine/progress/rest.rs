@@ -55,14 +55,14 @@ pub(in crate::engine) struct Rest {
 impl Rest {
     /// Something has moved, or a thread of the program has gone on.
     #[inline]
-    pub(in crate::engine) fn disturb(&self) {
+    pub(super) fn disturb(&self) {
         // Two threads may count as one: all that matters is that the number changes.
         let moved = self.moved.load(Ordering::Relaxed);
         self.moved.store(moved.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Sleeps.
-    pub(in crate::engine) fn asleep<T>(&self, sleep: impl FnOnce() -> T) -> T {
+    pub(super) fn asleep<T>(&self, sleep: impl FnOnce() -> T) -> T {
         self.asleep.fetch_add(1, Ordering::Relaxed);
         let slept = sleep();
         self.asleep.fetch_sub(1, Ordering::Relaxed);
@@ -82,11 +82,7 @@ impl Engine {
     /// A thread of this process, of which there may be several, has waited for long. For how many
     /// rounds nothing has moved; `None` if another thread has just seen to it.
     #[cold]
-    pub(in crate::engine) fn rounds_among_threads(
-        &self,
-        now: Instant,
-        stall: Duration,
-    ) -> Option<Rounds> {
+    pub(super) fn rounds_among_threads(&self, now: Instant, stall: Duration) -> Option<Rounds> {
         let mut seen = try_lock(&self.progress.waiting.rest.seen)?;
         let is_early = |seen: &Seen| now.saturating_duration_since(seen.asked) < stall;
         if seen.as_ref().is_some_and(is_early) {
@@ -113,7 +109,7 @@ impl Engine {
     /// For how many seconds this process has been at rest, counted from the first time that this
     /// was asked.
     #[cold]
-    pub(in crate::engine) fn rests_for(&self) -> u32 {
+    pub(super) fn rests_for(&self) -> u32 {
         let rest = &self.progress.waiting.rest;
         let Some(mut since) = try_lock(&rest.since) else {
             // Another thread is looking.

@@ -78,7 +78,7 @@ pub(in crate::engine) struct Waiting {
     /// Whether none of them can do anything.
     pub(in crate::engine) rest: Rest,
     /// What has been learnt of others that want the processor.
-    pub(in crate::engine) contention: Contention,
+    pub(super) contention: Contention,
     /// How long to yield after spinning, in nanoseconds; may be changed at any time. Relaxed
     /// everywhere.
     yield_for: AtomicU64,
@@ -158,7 +158,7 @@ impl Waiting {
 
     /// How long to spin before giving way, and whether that is then better done by a sleep.
     #[inline]
-    pub(in crate::engine) fn spin_at(&self, now: Instant) -> (Duration, bool) {
+    pub(super) fn spin_at(&self, now: Instant) -> (Duration, bool) {
         let is_kept = self.is_kept(now);
         let spin = match is_kept {
             _ if self.is_crowded() => Duration::ZERO,

@@ -91,7 +91,7 @@ impl Watchdog {
 impl Engine {
     /// How long to wait until others are asked; `None`: for ever.
     #[inline]
-    pub(in crate::engine) fn stall(&self) -> Option<Duration> {
+    pub(super) fn stall(&self) -> Option<Duration> {
         let stall = self.settings.stall;
         (!stall.is_zero()).then_some(stall)
     }
@@ -99,7 +99,7 @@ impl Engine {
     /// Nothing has moved for `rounds` times as long as it takes until others are asked: asks the
     /// other members of all calls under way how far they are.
     #[cold]
-    pub(in crate::engine) fn ask_about_calls(&self, rounds: Rounds) {
+    pub(super) fn ask_about_calls(&self, rounds: Rounds) {
         let asked = self.progress.watchdog.asked.fetch_add(1, Ordering::Relaxed) + 1;
         for (context, calls) in self.progress.watchdog.busy() {
             for call @ (number, started, arguments) in calls.under_way() {

@@ -216,7 +216,7 @@ impl Engine {
     /// # Safety
     /// The caller owns the receive's body; `data` is readable.
     #[inline]
-    pub(in crate::engine) unsafe fn land(
+    pub(super) unsafe fn land(
         &self,
         receive: RequestRef,
         envelope: Envelope,
@@ -313,7 +313,7 @@ impl Engine {
 
     /// The receive that a piece of a rendezvous of this length belongs to, and where in the message
     /// it lies; `None` for one that nobody waits for.
-    pub(in crate::engine) fn place_of_data(
+    pub(super) fn place_of_data(
         &self,
         process: u32,
         (receive, offset): (ReceiversRequest, u64),
@@ -328,7 +328,7 @@ impl Engine {
         (len <= total - at && len <= body.remaining).then_some((request, at))
     }
 
-    pub(in crate::engine) fn data_landed(&self, request: RequestRef, len: usize) {
+    pub(super) fn data_landed(&self, request: RequestRef, len: usize) {
         // SAFETY: as in `place_of_data`.
         let body = unsafe { request.body() };
         body.remaining -= len;
@@ -395,16 +395,12 @@ impl Engine {
     }
 
     /// A pending send to this process.
-    pub(in crate::engine) fn pending_send(
-        &self,
-        send: SendersRequest,
-        process: u32,
-    ) -> Option<RequestRef> {
+    pub(super) fn pending_send(&self, send: SendersRequest, process: u32) -> Option<RequestRef> {
         self.pending_to(send.0, Kind::Send, process)
     }
 
     /// A pending receive whose message comes from this process.
-    pub(in crate::engine) fn pending_receive(
+    pub(super) fn pending_receive(
         &self,
         receive: ReceiversRequest,
         process: u32,

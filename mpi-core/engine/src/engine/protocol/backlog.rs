@@ -7,7 +7,7 @@ use crate::engine::Engine;
 
 impl Engine {
     /// Puts a link on the list of those with work.
-    pub(in crate::engine) fn enlist(&self, peer: &Peer, out: &mut Outgoing) {
+    pub(super) fn enlist(&self, peer: &Peer, out: &mut Outgoing) {
         if !out.listed {
             out.listed = true;
             self.peers.backlog.lock().push(peer.process);

@@ -148,7 +148,7 @@ impl Bootstrap for NetworkCards {
 }
 
 /// What a rank has published, once it has. Waits for it. The error is a sentence.
-pub(in crate::engine) fn wait_for(bootstrap: &dyn Bootstrap, rank: u32) -> Result<String, String> {
+pub(super) fn wait_for(bootstrap: &dyn Bootstrap, rank: u32) -> Result<String, String> {
     /// Between two questions for a card that is not there yet.
     const PAUSE: Duration = Duration::from_millis(5);
     loop {

@@ -34,7 +34,7 @@ impl Engine {
 
     /// A part of a request is done. Its body is still ours.
     #[cold]
-    pub(in crate::engine) fn part_done(&self, part: &mut Body, parent: Parent) {
+    pub(super) fn part_done(&self, part: &mut Body, parent: Parent) {
         let parts = &parent.parts;
         let first_error = || parts.error.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = part.error.take() {
@@ -60,7 +60,7 @@ impl Engine {
     /// A receive has been matched with a message that arrived just now; the port is locked, or the
     /// message is this process's own, so that the next message of its sender has not arrived yet.
     #[inline]
-    pub(in crate::engine) fn note_arrival(&self, body: &mut Body) {
+    pub(super) fn note_arrival(&self, body: &mut Body) {
         let context = body.envelope.context;
         if let Some(extra) = &mut body.extra {
             extra.remember_arrival(|| self.lane(context).lock().arrived());
@@ -68,7 +68,7 @@ impl Engine {
     }
 
     /// Finishes a send whose receiver has the data, or reads them no more.
-    pub(in crate::engine) fn delivered(&self, request: RequestRef) {
+    pub(super) fn delivered(&self, request: RequestRef) {
         // SAFETY: nobody else works on the send, so it is ours.
         unsafe { request.body() }.unregister();
         self.complete(request);

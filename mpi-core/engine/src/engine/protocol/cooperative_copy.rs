@@ -62,7 +62,7 @@ fn take_piece(claim: &Claim, turn: u32, pieces: u64) -> Option<u64> {
 impl Engine {
     /// Receives a matched message together with its sender, if that is worth it and possible.
     /// `false`: nothing was done.
-    pub(in crate::engine) fn copy_together(
+    pub(super) fn copy_together(
         &self,
         receive: RequestRef,
         process: u32,
@@ -172,7 +172,7 @@ impl Engine {
 
     /// The receiver of our message asks for help. It gets it when there is nothing else to do:
     /// messages on their way to us come first, as nobody else can receive them.
-    pub(in crate::engine) fn help_wanted(&self, process: u32, with: Help) {
+    pub(super) fn help_wanted(&self, process: u32, with: Help) {
         let mut helps = self.peers.helps.lock();
         helps.push_back(Helping { process, with });
         self.peers.has_helps.store(true, Ordering::Relaxed);
@@ -243,7 +243,7 @@ impl Engine {
     }
 
     /// The sender has finished the message.
-    pub(in crate::engine) fn helped(&self, process: u32, receive: ReceiversRequest) {
+    pub(super) fn helped(&self, process: u32, receive: ReceiversRequest) {
         if let Some((receive, _)) = self.cooperative_receive(process, receive) {
             self.end_cooperative_copy(receive, process);
             self.complete(receive);
@@ -251,12 +251,7 @@ impl Engine {
     }
 
     /// The sender leaves a piece of the message to us.
-    pub(in crate::engine) fn piece_returned(
-        &self,
-        process: u32,
-        receive: ReceiversRequest,
-        number: u64,
-    ) {
+    pub(super) fn piece_returned(&self, process: u32, receive: ReceiversRequest, number: u64) {
         let Some((receive, copy)) = self.cooperative_receive(process, receive) else {
             return;
         };
@@ -297,7 +292,7 @@ impl Engine {
 /// Why a message could not be copied from its sender's memory to a receive's: one of the two is not
 /// there.
 #[cold]
-pub(in crate::engine) fn unreadable(receive: &Body) -> Error {
+pub(super) fn unreadable(receive: &Body) -> Error {
     let Body { buf, status, .. } = receive;
     let (source, tag, len) = (status.source, status.tag, status.bytes as usize);
     if ferrite_shm::is_own_memory(RawBufMut { ptr: *buf, len }) {

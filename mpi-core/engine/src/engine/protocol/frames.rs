@@ -67,7 +67,7 @@ impl ShortData {
         ShortData { bytes, len }
     }
 
-    pub(in crate::engine) fn as_slice(&self) -> &[u8] {
+    pub(super) fn as_slice(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
 }
@@ -183,7 +183,7 @@ pub(in crate::engine) fn with_envelope(kind: Kind, envelope: Envelope) -> Header
 
 /// The envelope in a header.
 #[inline]
-pub(in crate::engine) fn envelope_of(header: &Header) -> Envelope {
+pub(super) fn envelope_of(header: &Header) -> Envelope {
     Envelope {
         context: header.context,
         source: header.source,

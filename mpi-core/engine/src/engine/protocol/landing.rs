@@ -35,7 +35,7 @@ unsafe impl Send for Arrival {}
 impl Engine {
     /// Where the body of a frame that begins to arrive is to land.
     #[inline(never)]
-    pub(in crate::engine) fn landing_of(
+    pub(super) fn landing_of(
         &self,
         landings: &mut Landings,
         process: u32,
@@ -97,7 +97,7 @@ impl Engine {
     }
 
     /// The body of a frame has landed.
-    pub(in crate::engine) fn landed(&self, process: u32, head: &Header, arrival: Arrival) {
+    pub(super) fn landed(&self, process: u32, head: &Header, arrival: Arrival) {
         match arrival {
             Arrival::Message(receive) => self.complete(receive),
             Arrival::Spread(receive, memory) => {

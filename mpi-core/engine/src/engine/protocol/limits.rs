@@ -41,7 +41,7 @@ impl ProtocolLimits {
     }
 
     /// Of the eager messages outstanding per peer, beyond which a sender uses rendezvous.
-    pub(in crate::engine) fn eager_budget(&self) -> usize {
+    pub(super) fn eager_budget(&self) -> usize {
         self.eager_budget.load(Ordering::Relaxed)
     }
 }

@@ -56,7 +56,7 @@ impl Engine {
     }
 
     /// Copies from a send to a matched receive of this process; both are done.
-    pub(in crate::engine) fn hand_over(&self, send: RequestRef, receive: RequestRef) {
+    pub(super) fn hand_over(&self, send: RequestRef, receive: RequestRef) {
         // SAFETY: the message is matched: both bodies are ours.
         self.land_loopback(unsafe { send.body() }, receive);
         // The send first: whoever knows of the receive may count on the send's room in a buffer.

@@ -82,7 +82,7 @@ pub(crate) enum QueuedBody {
 
 impl QueuedBody {
     /// The body of a frame of the engine's own.
-    pub(in crate::engine) fn control(&self) -> RawBuf {
+    pub(super) fn control(&self) -> RawBuf {
         match self {
             QueuedBody::Control { bytes, len } => RawBuf::of(&bytes[..*len]),
             QueuedBody::Message(_) => RawBuf::EMPTY,

@@ -87,7 +87,7 @@ impl Engine {
     }
 
     /// Starts to send the data of a rendezvous in frames.
-    pub(in crate::engine) fn stream(&self, process: u32, stream: Stream) {
+    pub(super) fn stream(&self, process: u32, stream: Stream) {
         let peer = self.peer(process);
         let mut out = peer.out.lock();
         // One for the stream itself, besides the frames that the link keeps.
@@ -99,7 +99,7 @@ impl Engine {
     }
 
     /// Sends what waits for room on a link, until there is none.
-    pub(in crate::engine) fn pump(&self, out: &mut Outgoing) {
+    pub(super) fn pump(&self, out: &mut Outgoing) {
         while let Some(mut queued) = out.frames.pop_front() {
             if out.held
                 && let QueuedBody::Message(request) = queued.body
@@ -161,7 +161,7 @@ impl Engine {
 
     /// A piece of a send has left for good; with the last one the send is done. Called under the
     /// link's lock.
-    pub(in crate::engine) fn piece_gone(&self, request: RequestRef) {
+    pub(super) fn piece_gone(&self, request: RequestRef) {
         // SAFETY: the link owns the body of a send whose data are on their way.
         let body = unsafe { request.body() };
         body.remaining -= 1;

@@ -31,7 +31,7 @@ pub(in crate::engine) enum UnexpectedData {
 }
 
 impl Unexpected {
-    pub(in crate::engine) fn loopback(process: u32, request: RequestRef) -> Unexpected {
+    pub(super) fn loopback(process: u32, request: RequestRef) -> Unexpected {
         Unexpected {
             process,
             data: UnexpectedData::Loopback(request),

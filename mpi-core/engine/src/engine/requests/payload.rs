@@ -56,7 +56,7 @@ impl Body {
     /// Says that the message is some bytes of `count` items of this type at `buf`, from byte
     /// `begin` of their data on.
     #[cold]
-    pub(in crate::engine) fn set_part(&mut self, count: i64, items: Type, begin: usize) {
+    pub(super) fn set_part(&mut self, count: i64, items: Type, begin: usize) {
         if let Some(offset) = items.as_run(count as u64) {
             self.buf = self
                 .buf
