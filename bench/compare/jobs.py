@@ -77,8 +77,7 @@ class Journal:
 
     def finish(self, turn, words, variables):
         """As `finish`, or what the same turn printed before. `turn` tells this run of the command
-        from
-        others. Failures are not kept."""
+        from others. Failures are not kept."""
         key = json.dumps([turn, words])
         if key not in self.known:
             self.known[key] = finish(words, variables)
@@ -88,8 +87,7 @@ class Journal:
 
 def through_loopback(words, variables):
     """As `finish`; returns what was printed, and the bytes and packets that came through the
-    loopback
-    interface meanwhile."""
+    loopback interface meanwhile."""
     before = loopback(Path("/proc/net/dev").read_text())
     output, _ = finish(words, variables)
     after = loopback(Path("/proc/net/dev").read_text())
@@ -139,8 +137,7 @@ def cell(table, size, column):
 
 def memory_of_held_job(words, variables, program):
     """Runs `startup hold` and returns the summed proportional set size, in bytes, of its processes
-    in
-    the barrier."""
+    in the barrier."""
     job = subprocess.Popen(
         words,
         env=variables,

@@ -1,6 +1,5 @@
 """The MPI libraries that are compared: where they come from, how they start a job at their best,
-how
-they compile.
+how they compile.
 
 A library is a folder with bin/mpiexec and bin/mpicc. Ferrite's is a prefix; the others are Python
 environments into which pip put what their vendors publish.
@@ -47,9 +46,8 @@ class Library:
         ]
 
     def variables(self, processes, cores, borrowed):
-        """The environment of a job. A `borrowed` program is not linked to this library and finds
-        it by
-        name."""
+        """The environment of a job. A `borrowed` program is not linked to this library and finds it
+        by name."""
         variables = {
             k: v for k, v in os.environ.items() if k not in ("LD_LIBRARY_PATH", "FERRITE_TRANSPORT")
         }
@@ -138,8 +136,7 @@ def peers():
 
 def over_tcp(everyone):
     """The same libraries as they are told to use TCP, also between two processes of one machine;
-    MPICH
-    with both netmods."""
+    MPICH with both netmods."""
     found = []
     for library in everyone:
         tcp = {"FI_PROVIDER": "tcp"}

@@ -36,8 +36,7 @@ BEHIND = 1.1
 
 def measure_collectives(everyone, folders, options, cores, progress):
     """{(processes, operation, size): {library's key: values}}, and the same of cells that were
-    behind,
-    measured again. Size 0 is a barrier's."""
+    behind, measured again. Size 0 is a barrier's."""
     first, again = {}, {}
     jobs_of_all = [
         (processes, operation) for processes in options.processes for operation in OPERATIONS
@@ -62,8 +61,7 @@ def measure_collectives(everyone, folders, options, cores, progress):
 
 def measure_cells(name, measured, cells, everyone, folders, options, cores, progress):
     """Adds to `measured` what all rounds of these {(processes, operation): sizes} give. `name` is
-    that
-    of this pass in the journal."""
+    that of this pass in the journal."""
     for number in range(1, options.rounds + 1):
         for (processes, operation), sizes in cells.items():
             progress(f"round {number} of {options.rounds}: {operation} on {processes}")
@@ -174,8 +172,7 @@ def collectives_section(about, everyone, measured, numbers):
 
 def measure_lines(name, processes, everyone, options, cores, progress):
     """{first word of a line: {library's key: [the numbers behind it, of each round]}} of the C
-    program
-    of this name."""
+    program of this name."""
     measured = {}
     for number in range(1, options.rounds + 1):
         progress(f"round {number} of {options.rounds}: {name}")

@@ -175,8 +175,7 @@ class Resuming(unittest.TestCase):
 class Agreeing(unittest.TestCase):
     def measured(self, lines):
         """A round of each figure; `lines` are a cache line's times before, between and after the
-        runs
-        of two pairs."""
+        runs of two pairs."""
         times = iter(lines * len(agreement.FIGURES))
 
         def finish(words, variables):
