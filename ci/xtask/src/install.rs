@@ -19,13 +19,17 @@ const PACKAGES: [&str; 6] = [
 const PROGRAMS: [&str; 5] = ["mpiexec", "mpirun", "mpicc", "mpicxx", "ferrite-info"];
 
 /// Documents, from the root of the source tree to `share/doc/ferrite`.
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "CHANGELOG.md",
     "STATUS.md",
     "LICENSE-MIT",
     "LICENSE-APACHE",
     "ffi/COVERAGE.md",
+    "docs/guides/first-cluster.md",
+    "docs/guides/settings-and-tuning.md",
+    "docs/guides/containers.md",
+    "docs/guides/troubleshooting.md",
 ];
 
 /// A prefix that was laid out.
