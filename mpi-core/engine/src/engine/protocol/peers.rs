@@ -90,17 +90,18 @@ impl Engine {
     #[cold]
     fn make_peer(&self, process: u32) -> &Peer {
         let place = &self.peers.table[process as usize];
+        // Which network it is may have to be waited for, so before the lock.
+        let is_far = process != self.job.rank && !self.transports.share_memory_with(process);
+        let network = is_far.then(|| self.network_to(process));
         // A link can be had once, so one thread makes it.
         let _making = self.peers.making.lock();
         // Relaxed: the lock's last holder has made what is there.
         let mut peer = place.load(Ordering::Relaxed);
         if peer.is_null() {
-            let path = if process == self.job.rank {
-                Path::Loopback
-            } else if let Some(link) = self.link_in_memory(process) {
-                Path::Shm(link)
-            } else {
-                Path::Net(self.network_to(process).link(process))
+            let path = match network {
+                Some(network) => Path::Net(network.link(process)),
+                None if process == self.job.rank => Path::Loopback,
+                None => Path::Shm(self.link_in_memory(process)),
             };
             let eager = self.protocol_limits.eager_limit(&path);
             peer = Box::into_raw(Box::new(Peer::new(process, path, eager)));
@@ -116,11 +117,12 @@ impl Engine {
         unsafe { &*peer }
     }
 
-    /// The link to a process of this node. Where it cannot be had, the job ends: that process
-    /// expects frames nowhere else.
-    fn link_in_memory(&self, process: u32) -> Option<ShmLink> {
-        let link = self.transports.memory()?.link(process);
-        link.unwrap_or_else(|error| {
+    /// The link to a process that shares memory with this one. Where it cannot be had, the job
+    /// ends: that process expects frames nowhere else.
+    fn link_in_memory(&self, process: u32) -> ShmLink {
+        let memory = self.transports.memory();
+        let link = memory.and_then(|memory| memory.link(process).transpose());
+        link.expect("it shares memory").unwrap_or_else(|error| {
             let sentence = format!("rank {} to rank {process}: {error}", self.job.rank);
             self.abort(1, &sentence)
         })

@@ -34,6 +34,11 @@ impl Transports {
         self.memory.as_ref()
     }
 
+    /// Whether a process reaches this one's memory, so that frames between them need no network.
+    pub(super) fn share_memory_with(&self, process: u32) -> bool {
+        self.memory().is_some_and(|memory| memory.is_local(process))
+    }
+
     /// The networks, where ranks share no memory.
     #[inline]
     pub(in crate::engine) fn networks(&self) -> impl Iterator<Item = &dyn Network> {
