@@ -21,7 +21,10 @@ impl Engine {
             let (ptr, len) = (run.ptr.cast_mut(), run.len);
             // SAFETY: the buffer stays until the request is done, which the receiver's answer
             // brings about, and peers only read it.
-            unsafe { out.register(RawBufMut { ptr, len }, Uses::READ) }.ok()
+            let registered = unsafe { out.register(RawBufMut { ptr, len }, Uses::READ) };
+            registered
+                .map_err(|refused| self.go_without_registration(refused))
+                .ok()
         });
         let region = registration.as_ref().map(|it| *it.region());
         if registration.is_some() {

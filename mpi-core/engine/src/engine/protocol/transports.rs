@@ -1,8 +1,9 @@
 //! The transports that this process has joined.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
-use ferrite_fabric::Network;
+use ferrite_fabric::{Network, Refused};
 use ferrite_shm::Attachment;
 
 use super::cards;
@@ -21,11 +22,27 @@ pub(in crate::engine) struct Transports {
     memory: Option<Attachment>,
     /// The best first.
     networks: Vec<Joined>,
+    /// Whether it was told that there is no room for registrations. Relaxed everywhere: it says
+    /// nothing about other memory.
+    has_told: AtomicBool,
 }
 
 impl Transports {
     pub(in crate::engine) fn new(memory: Option<Attachment>, networks: Vec<Joined>) -> Transports {
-        Transports { memory, networks }
+        Transports {
+            memory,
+            networks,
+            has_told: false.into(),
+        }
+    }
+
+    /// What to tell of a registration that was refused: nothing where the transport has no use for
+    /// it, or once it was told.
+    fn news_of(&self, refused: Refused) -> Option<String> {
+        let Refused::NoRoom(sentence) = refused else {
+            return None;
+        };
+        (!self.has_told.swap(true, Ordering::Relaxed)).then_some(sentence)
     }
 
     /// The node's segment, where other ranks of the node share it.
@@ -53,6 +70,16 @@ impl Transports {
 }
 
 impl Engine {
+    /// A registration was refused, and the message goes in frames instead. Why it will be slower
+    /// than it could be is said once.
+    #[cold]
+    pub(super) fn go_without_registration(&self, refused: Refused) {
+        if let Some(sentence) = self.transports.news_of(refused) {
+            let rank = self.job.rank;
+            eprintln!("ferrite: rank {rank} copies long messages that could be read: {sentence}");
+        }
+    }
+
     /// The network to a process that shares no memory with this one. With several, waits until that
     /// process has published what it has. The job ends where none joins the two.
     #[cold]
@@ -67,5 +94,19 @@ impl Engine {
         let common = common.unwrap_or_else(|sentence| self.abort(1, &sentence));
         let found = networks.iter().find(|joined| joined.name == common);
         &*found.expect("one of this process's").network
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn want_of_room_is_told_once() {
+        let transports = Transports::new(None, Vec::new());
+        assert_eq!(transports.news_of(Refused::Unavailable), None);
+        let full = |sentence: &str| transports.news_of(Refused::NoRoom(sentence.into()));
+        assert_eq!(full("ulimit -l").as_deref(), Some("ulimit -l"));
+        assert_eq!(full("ulimit -l"), None);
     }
 }
