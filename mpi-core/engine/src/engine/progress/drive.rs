@@ -10,7 +10,7 @@ use crate::engine::protocol::{Landings, Receiver};
 pub(in crate::engine) struct Ports {
     /// None where no other rank shares a segment with this one.
     pub(in crate::engine) shm: Option<ShmPort>,
-    /// Of each network, the best first.
+    /// Of each network, in the order of `Transports::networks`.
     pub(in crate::engine) nets: Vec<NetPort>,
     /// Frames that are landing, by process.
     pub(in crate::engine) landings: Landings,
@@ -112,8 +112,8 @@ impl Engine {
         }
         // A network that is the only way is looked at every time.
         let is_only = ports.shm.is_none() && ports.nets.len() == 1;
-        for net in &mut ports.nets {
-            if is_only || net.is_due() || self.transports.keep_back() {
+        for (net, network) in ports.nets.iter_mut().zip(self.transports.networks()) {
+            if is_only || net.is_due() || network.keeps_back() {
                 let events = net.port.poll(&mut receiver);
                 net.looked(events);
                 moved |= events > 0;
