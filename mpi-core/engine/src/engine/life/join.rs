@@ -226,17 +226,18 @@ fn open(
     transports: &[&dyn Transport],
     bootstrap: &Arc<dyn Bootstrap>,
 ) -> core::result::Result<Vec<Joined>, String> {
+    let allowed = || {
+        let transports = transports.iter();
+        transports.filter(|transport| settings.transport.allows(transport.name()))
+    };
     let options = Options {
         interfaces: settings.network.clone(),
         ports: settings.ports.0,
         crowded: is_crowded(job),
-        card: room_for_cards(transports.len()),
+        card: room_for_cards(allowed().count()),
     };
     let (mut joined, mut why) = (Vec::new(), Vec::new());
-    for transport in transports {
-        if !settings.transport.allows(transport.name()) {
-            continue;
-        }
+    for transport in allowed() {
         let name = transport.name();
         let cards = NetworkCards {
             bootstrap: bootstrap.clone(),
