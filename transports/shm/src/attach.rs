@@ -34,7 +34,7 @@ impl Default for ShmConfig {
     fn default() -> ShmConfig {
         ShmConfig {
             cma: true,
-            direct_from: 2 << 20,
+            direct_from: 0,
             shape: None,
         }
     }
