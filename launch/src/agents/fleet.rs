@@ -5,19 +5,23 @@
 //! and listens; it is lost, or leaves. Orders go down by the number of a node, what agents tell
 //! comes up with it, and nobody in between looks into it.
 
+mod child;
 mod complaints;
+mod tree;
 
 use crate::plan::{Spec, UNRUN, Verdict};
 use crate::process::{CANNOT_START, End, Poller, Source};
 use crate::protocol::{ALL, BEAT, Connection, Down, Piece, Read, SILENCE, Up, VERSION};
 use crate::sys::{self, Fork, Mask};
+use child::{Attempt, Child, State};
 use complaints::Complaints;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, Signal, WaitStatus};
+use rustix::process::{Pid, WaitStatus};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::time::{Duration, Instant};
+use tree::branches;
 
 /// How long to wait before a host is dialled again, at first and at most.
 const REST: Duration = Duration::from_millis(300);
@@ -32,49 +36,6 @@ pub(crate) struct Fleet {
     mask: Mask,
     children: Vec<Child>,
     told: Vec<(u32, Up)>,
-}
-
-struct Child {
-    node: u32,
-    /// Nodes whose agents it starts.
-    below: Vec<u32>,
-    state: State,
-    /// The remote shell's process.
-    pid: Option<Pid>,
-    connection: Option<Connection>,
-    /// Its standard error.
-    complaints: Complaints,
-    /// Why it could not be reached the last time.
-    failure: Option<String>,
-    /// Whether the event loop waits for room in the connection.
-    awaited: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// The remote shell runs, the agent has not answered.
-    Dialling(Attempt),
-    /// Until it is dialled again.
-    Resting(Attempt, Instant),
-    /// The agent has answered, and has to start its ranks until then.
-    Answered(Instant),
-    /// It has.
-    Ready,
-    /// The connection is closed, and the reason may follow until then. The state before it.
-    Leaving {
-        until: Instant,
-        dialled: Option<Attempt>,
-    },
-    /// Nothing is expected of it any more.
-    Gone,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Attempt {
-    /// When the first one began.
-    began: Instant,
-    rest: Duration,
-    number: u32,
 }
 
 impl Fleet {
@@ -569,41 +530,5 @@ impl Fleet {
 
     fn name(&self, at: usize) -> String {
         self.spec.name(self.children[at].node).to_string()
-    }
-}
-
-impl Child {
-    /// Kills the remote shell and what it has started.
-    fn kill(&self) {
-        if let Some(pid) = self.pid {
-            // It may not have made its group yet.
-            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-            let _ = rustix::process::kill_process(pid, Signal::KILL);
-        }
-    }
-}
-
-/// Nodes in at most `width` groups of nearly equal size, in order.
-fn branches(nodes: &[u32], width: u32) -> impl Iterator<Item = &[u32]> {
-    let count = nodes.len().min(width.max(1) as usize);
-    let start = move |group: usize| group * nodes.len() / count.max(1);
-    (0..count).map(move |group| &nodes[start(group)..start(group + 1)])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tree_holds_every_node_once() {
-        for nodes in 0..70u32 {
-            for width in [1, 2, 16] {
-                let all: Vec<u32> = (0..nodes).collect();
-                let groups: Vec<&[u32]> = branches(&all, width).collect();
-                assert!(groups.len() <= width as usize);
-                assert!(groups.iter().all(|group| !group.is_empty()));
-                assert_eq!(groups.concat(), all);
-            }
-        }
     }
 }
