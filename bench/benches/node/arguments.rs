@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 pub(crate) const HELP: &str = "\
-Latency, message rate and bandwidth in shared memory and over TCP (loopback), beside the machine's \
-limits.
+Latency, message rate and bandwidth in shared memory and over TCP (loopback), beside what the
+machine itself can do.
 
 Usage: cargo bench [-- OPTIONS]
 

@@ -12,9 +12,8 @@ What this machine itself can do.
 Usage: ferrite-limits line
        ferrite-limits tcp WHAT BYTES...
 
-`line` prints how long a cache line takes from one core to another, one way, in nanoseconds. `tcp` \
-shows what plain sockets do
-between two processes, over loopback.
+`line` prints how long a cache line takes from one core to another, one way, in nanoseconds. `tcp`
+shows what plain sockets do between two processes, over loopback.
 
 WHAT:
   latency            one way, us; both processes spin
