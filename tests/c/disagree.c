@@ -6,7 +6,7 @@
  * third one waits for a message.
  *
  *     disagree SEED TRIALS [late] [threads]
- *     disagree roots | polls | neighbours | doubt
+ *     disagree roots | tool | polls | neighbours | doubt
  */
 #include "check.h"
 #include <pthread.h>
@@ -266,6 +266,19 @@ static int is_word(int argc, char **argv, const char *word)
     return 0;
 }
 
+/* A tool wants ranks to ask each other after so many microseconds. */
+static void set_stall(unsigned long long time)
+{
+    int level, index, count;
+    MPI_T_cvar_handle stall;
+    EQUAL(MPI_T_init_thread(MPI_THREAD_SINGLE, &level), MPI_SUCCESS);
+    EQUAL(MPI_T_cvar_get_index("FERRITE_STALL", &index), MPI_SUCCESS);
+    EQUAL(MPI_T_cvar_handle_alloc(index, NULL, &stall, &count), MPI_SUCCESS);
+    EQUAL(MPI_T_cvar_write(stall, &time), MPI_SUCCESS);
+    EQUAL(MPI_T_cvar_handle_free(&stall), MPI_SUCCESS);
+    EQUAL(MPI_T_finalize(), MPI_SUCCESS);
+}
+
 int main(int argc, char **argv)
 {
     int has_threads = is_word(argc, argv, "threads") || is_word(argc, argv, "neighbours") ||
@@ -280,7 +293,9 @@ int main(int argc, char **argv)
         start(&argc, &argv);
     }
     /* These end with the error handler that every program starts with. */
-    if (is_word(argc, argv, "roots")) {
+    if (is_word(argc, argv, "tool"))
+        set_stall(100000);
+    if (is_word(argc, argv, "roots") || is_word(argc, argv, "tool")) {
         /* Each rank waits for another one's data. */
         static char data[8192];
         MPI_Bcast(data, sizeof data, MPI_BYTE, (rank + 1) % size, MPI_COMM_WORLD);

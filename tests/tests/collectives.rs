@@ -127,9 +127,18 @@ fn threads_that_cannot_go_on_are_told_from_others() {
 /// What the person who reads it is told: who has called what.
 #[test]
 fn the_sentence_names_both_calls() {
-    for mode in ["roots", "polls"] {
+    let short = ("FERRITE_STALL", "100ms");
+    // However ranks wait, and though it is only a tool that wants to know so soon.
+    let always = |how: &'static str| [short, (how, "3600s")];
+    for (mode, settings) in [
+        ("roots", &[short][..]),
+        ("roots", &always("FERRITE_SPIN")),
+        ("roots", &always("FERRITE_YIELD")),
+        ("tool", &[("FERRITE_STALL", "0")]),
+        ("polls", &[short]),
+    ] {
         let job = Job::new(c("disagree")).ranks(2).args([mode]);
-        let outcome = job.env("FERRITE_STALL", "100ms").run();
+        let outcome = job.envs(settings).run();
         assert!(!outcome.status.success(), "{outcome}");
         let sentence = "the members do not agree about collective call 1 of the communicator";
         assert!(outcome.stderr.contains(sentence), "{outcome}");

@@ -25,6 +25,7 @@ impl Engine {
         self.progress
             .waiting()
             .retune(settings.spin, settings.yield_for);
+        self.progress.watchdog().retune(settings.stall);
     }
 
     /// What was sent so far, to this process itself, too.

@@ -63,6 +63,7 @@ impl Engine {
             processors,
             spin: settings.spin,
             yield_for: settings.yield_for,
+            stall: settings.stall,
             asks: job.size > 1 && bootstrap.hears_of_waits(),
         };
         let ports = Ports {

@@ -12,6 +12,7 @@
 use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::nanos;
 use crate::sys;
 
 /// A yield that takes longer, in nanoseconds, went to somebody who does not give way.
@@ -29,7 +30,7 @@ const LONGEST_PAUSE: u64 = 1_000_000_000;
 /// Whoever ends a sleep that is shorter was ready to answer, and had to wait for the processor.
 const NAP: Duration = Duration::from_micros(100);
 /// The shortest spin that is learnt, in nanoseconds.
-const LEAST_SPIN: u32 = 500;
+const LEAST_SPIN: u64 = 500;
 
 /// Advice, not synchronisation: relaxed everywhere.
 pub(in crate::engine) struct Contention {
@@ -42,10 +43,10 @@ pub(in crate::engine) struct Contention {
     /// How long the last time without yields was.
     pause: AtomicU64,
     /// The longest spin, in nanoseconds.
-    spin: AtomicU32,
+    spin: AtomicU64,
     /// The spin that is worth it at present: less where whoever was waited for turned out to need
     /// this processor.
-    worth: AtomicU32,
+    worth: AtomicU64,
     /// Waits that a short sleep has ended since spinning last ended one.
     naps: AtomicU32,
     /// How often a thread has yielded.
@@ -59,8 +60,8 @@ impl Contention {
             lost: AtomicI64::new(0),
             resume: AtomicU64::new(0),
             pause: AtomicU64::new(0),
-            spin: AtomicU32::new(nanos(spin)),
-            worth: AtomicU32::new(nanos(spin)),
+            spin: AtomicU64::new(nanos(spin)),
+            worth: AtomicU64::new(nanos(spin)),
             naps: AtomicU32::new(0),
             yields: AtomicU64::new(0),
         }
@@ -75,7 +76,7 @@ impl Contention {
     /// The spin that is worth it.
     #[inline]
     pub(in crate::engine) fn spin(&self) -> Duration {
-        Duration::from_nanos(self.worth.load(Ordering::Relaxed).into())
+        Duration::from_nanos(self.worth.load(Ordering::Relaxed))
     }
 
     /// The spin before a sleep. A process that was asleep itself needs most of the longest to
@@ -91,7 +92,7 @@ impl Contention {
         } else {
             longest
         };
-        Duration::from_nanos(spin.into())
+        Duration::from_nanos(spin)
     }
 
     /// How often a thread has yielded.
@@ -179,10 +180,6 @@ impl Contention {
     }
 }
 
-fn nanos(time: Duration) -> u32 {
-    u32::try_from(time.as_nanos()).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,7 +249,7 @@ mod tests {
         for _ in 0..40 {
             contention.learn_wait(1, false);
         }
-        assert_eq!(contention.spin(), Duration::from_nanos(LEAST_SPIN.into()));
+        assert_eq!(contention.spin(), Duration::from_nanos(LEAST_SPIN));
         for _ in 0..40 {
             contention.learn_wait(0, false);
         }

@@ -37,6 +37,8 @@ pub(in crate::engine) struct Manner {
     /// How long it spins, and yields after that.
     pub(in crate::engine) spin: Duration,
     pub(in crate::engine) yield_for: Duration,
+    /// After how long without movement it asks others how far they are; zero: never.
+    pub(in crate::engine) stall: Duration,
     /// Whether there are others, and a launcher that knows of them.
     pub(in crate::engine) asks: bool,
 }
@@ -48,6 +50,7 @@ impl Progress {
             processors,
             spin,
             yield_for,
+            stall,
             asks,
         } = manner;
         Progress {
@@ -55,7 +58,7 @@ impl Progress {
             waiting: wait::Waiting::new(bed, processors, spin, yield_for),
             departed: departed::Departed::new(asks),
             thread: progress_thread::ProgressThread::new(),
-            watchdog: watchdog::Watchdog::new(),
+            watchdog: watchdog::Watchdog::new(stall),
         }
     }
 
@@ -75,4 +78,9 @@ impl Progress {
     pub(in crate::engine) fn watchdog(&self) -> &watchdog::Watchdog {
         &self.watchdog
     }
+}
+
+/// A setting in nanoseconds. Sums of several are times, too.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).map_or(u64::MAX / 2, |nanos| nanos.min(u64::MAX / 2))
 }

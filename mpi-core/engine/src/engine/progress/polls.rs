@@ -112,7 +112,8 @@ impl Engine {
         let close = CLOSE.saturating_add(CLOSE_EACH.saturating_mul(requests));
         let close = close.saturating_mul(calls);
         let quiet = *streak.quiet.get_or_insert(now);
-        if self.stall().is_some_and(|stall| now - quiet >= stall) {
+        let stall = self.progress.watchdog.stall();
+        if stall.is_some_and(|stall| now - quiet >= stall) {
             streak.quiet = Some(now);
             // The program may do anything between two calls, so that this process does not rest.
             self.ask_about_calls(Rounds::default());

@@ -18,6 +18,7 @@ use ferrite_shm::Sleeper;
 
 use super::contention::Contention;
 use super::doorbell::Doorbell;
+use super::nanos;
 use super::rest::Rest;
 use crate::engine::Engine;
 use crate::engine::communicators::Rounds;
@@ -207,11 +208,6 @@ impl Waiting {
     }
 }
 
-fn nanos(time: Duration) -> u64 {
-    // So that sums of it are times, too.
-    u64::try_from(time.as_nanos()).map_or(u64::MAX / 2, |nanos| nanos.min(u64::MAX / 2))
-}
-
 /// How far a wait has come.
 #[derive(Default)]
 struct Patience {
@@ -362,15 +358,7 @@ impl Engine {
             now
         });
         let waited = now - since;
-        let (spin, is_kept) = waiting.spin_at(now);
-        if waited < spin {
-            return false;
-        }
-        if waited < spin + waiting.yield_for() && !is_kept {
-            patience.yields += 1;
-            patience.otherwise |= waiting.contention.give(now).1;
-            return false;
-        }
+        // However long it shall spin and yield, it asks.
         if self.is_time_to_ask(waited, patience.told) {
             patience.told = waited;
             self.tell_of_wait(waited);
@@ -380,11 +368,12 @@ impl Engine {
             }
         }
         let quiet = now - patience.asked.unwrap_or(since);
-        let left = self.stall().map(|stall| stall.saturating_sub(quiet));
+        let stall = self.progress.watchdog.stall();
+        let left = stall.map(|stall| stall.saturating_sub(quiet));
         if left == Some(Duration::ZERO) {
             // To ask again after as long.
             patience.asked = Some(now);
-            let rounds = match self.stall() {
+            let rounds = match stall {
                 Some(stall) if threaded() => self.rounds_among_threads(now, stall),
                 _ => {
                     patience.rounds += 1;
@@ -397,6 +386,15 @@ impl Engine {
             if let Some(rounds) = rounds {
                 self.ask_about_calls(rounds);
             }
+            return false;
+        }
+        let (spin, is_kept) = waiting.spin_at(now);
+        if waited < spin {
+            return false;
+        }
+        if waited < spin + waiting.yield_for() && !is_kept {
+            patience.yields += 1;
+            patience.otherwise |= waiting.contention.give(now).1;
             return false;
         }
         patience.otherwise = true;

@@ -9,11 +9,12 @@
 //! again later. A process in which some thread may do something does not wait ([`super::rest`]); if
 //! that is all that is wanting, a sentence says so.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::nanos;
 use crate::engine::Engine;
 use crate::engine::communicators::{Calls, Rounds, Stage};
 use crate::engine::protocol::{CallNews, Frame};
@@ -31,6 +32,9 @@ const FREED: usize = 64;
 /// The calls of all communicators.
 pub(in crate::engine) struct Watchdog {
     calls: ClassLock<ByContext>,
+    /// How long nothing moves until others are asked, in nanoseconds; 0: for ever. May be changed
+    /// at any time. Relaxed everywhere: advice.
+    stall: AtomicU64,
     /// `Call` frames that have come, and how often this process has asked. Relaxed everywhere:
     /// nothing else depends on them.
     pub(super) talk: AtomicU32,
@@ -45,12 +49,25 @@ struct ByContext {
 }
 
 impl Watchdog {
-    pub(in crate::engine) fn new() -> Watchdog {
+    pub(in crate::engine) fn new(stall: Duration) -> Watchdog {
         Watchdog {
             calls: ClassLock::new(Class::Leaf, ByContext::default()),
+            stall: nanos(stall).into(),
             talk: 0.into(),
             asked: 0.into(),
         }
+    }
+
+    /// Others are asked after so long from now on.
+    pub(in crate::engine) fn retune(&self, stall: Duration) {
+        self.stall.store(nanos(stall), Ordering::Relaxed);
+    }
+
+    /// How long to wait until others are asked; `None`: for ever.
+    #[inline]
+    pub(super) fn stall(&self) -> Option<Duration> {
+        let stall = Duration::from_nanos(self.stall.load(Ordering::Relaxed));
+        (!stall.is_zero()).then_some(stall)
     }
 
     /// A communicator of this context begins.
@@ -89,22 +106,16 @@ impl Watchdog {
 }
 
 impl Engine {
-    /// How long to wait until others are asked; `None`: for ever.
-    #[inline]
-    pub(super) fn stall(&self) -> Option<Duration> {
-        let stall = self.settings.stall;
-        (!stall.is_zero()).then_some(stall)
-    }
-
     /// Nothing has moved for `rounds` times as long as it takes until others are asked: asks the
     /// other members of all calls under way how far they are.
     #[cold]
     pub(super) fn ask_about_calls(&self, rounds: Rounds) {
         let asked = self.progress.watchdog.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let stall = self.progress.watchdog.stall().unwrap_or_default();
         for (context, calls) in self.progress.watchdog.busy() {
             for call @ (number, started, arguments) in calls.under_way() {
                 if let Some(doubt) = calls.give_up(call, self.job.rank, (rounds, asked)) {
-                    let waited = self.settings.stall * rounds.quiet;
+                    let waited = stall * rounds.quiet;
                     eprintln!(
                         "ferrite: rank {}: nothing has moved for {waited:?}: {doubt}",
                         self.job.rank
