@@ -3,7 +3,7 @@
 //!
 //! What a link promises stands at [`crate::Link`].
 
-use crate::Token;
+use crate::{Token, Uses};
 
 /// What became of an operation on a peer's memory.
 #[must_use]
@@ -250,6 +250,14 @@ impl Caps {
     /// Whether peers can reach registered memory at all.
     pub fn reaches_memory(&self) -> bool {
         self.read || self.write || self.atomics.any()
+    }
+
+    /// Whether peers can do with registered memory whatever `uses` names.
+    pub fn allow(&self, uses: Uses) -> bool {
+        self.reaches_memory()
+            && (self.read || !uses.read)
+            && (self.write || !uses.write)
+            && (self.atomics.any() || !uses.atomic)
     }
 }
 

@@ -70,11 +70,7 @@ impl World for Fabric {
         memory: RawBufMut,
         uses: Uses,
     ) -> Result<Region, Refused> {
-        let caps = self.config.caps;
-        let lacks = uses.read && !caps.read
-            || uses.write && !caps.write
-            || uses.atomic && !caps.atomics.any();
-        if lacks || !caps.reaches_memory() {
+        if !self.config.caps.allow(uses) {
             return Err(Refused::Unavailable);
         }
         self.lock().adapters.registry.register(rank, memory, uses)

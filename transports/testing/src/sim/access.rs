@@ -17,11 +17,7 @@ impl State {
         memory: RawBufMut,
         uses: Uses,
     ) -> Result<Region, Refused> {
-        let caps = self.config.caps;
-        let lacks = uses.read && !caps.read
-            || uses.write && !caps.write
-            || uses.atomic && !caps.atomics.any();
-        if lacks || !caps.reaches_memory() {
+        if !self.config.caps.allow(uses) {
             return Err(Refused::Unavailable);
         }
         if self.once_in(self.config.refuse_once_in) {

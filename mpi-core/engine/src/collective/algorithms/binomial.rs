@@ -34,6 +34,15 @@ impl Node {
         (self.at != 0).then(|| self.at & (self.at - 1))
     }
 
+    /// The blocks that pass through this node to or from the root: none where it has no children,
+    /// as its own needs no place beside, and none at the root, which has all of them in its buffer.
+    pub(in crate::collective) fn blocks_kept(self) -> usize {
+        match (self.parent(), self.subtree().len()) {
+            (None, _) | (_, 1) => 0,
+            (Some(_), blocks) => blocks,
+        }
+    }
+
     /// How many children there are.
     pub(in crate::collective) fn children(self) -> u32 {
         // Child i is at distance 2^i, and exists when that lies within the subtree.

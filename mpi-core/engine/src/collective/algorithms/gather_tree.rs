@@ -55,11 +55,7 @@ impl Generator for GatherTree {
     }
 
     fn scratch_bytes(&self, shape: &Shape) -> usize {
-        let node = Node::new(shape.relative(), shape.size);
-        match (node.parent(), node.subtree().len()) {
-            (None, _) | (_, 1) => 0,
-            (Some(_), blocks) => blocks * shape.bytes(),
-        }
+        Node::new(shape.relative(), shape.size).blocks_kept() * shape.bytes()
     }
 }
 

@@ -309,16 +309,7 @@ impl Engine {
 
     fn shape_of_some(&self, members: &Members, bytes: usize) -> Shape {
         let own = members.rank_of(self.job.rank);
-        Shape {
-            rank: own.expect("this process is one of them"),
-            size: members.size(),
-            root: 0,
-            count: bytes,
-            width: 1,
-            commutative: true,
-            in_place: false,
-            board: None,
-        }
+        shape_of_bytes(own.expect("one of them"), members.size(), bytes)
     }
 
     /// Runs a schedule of some members of a communicator.
@@ -397,9 +388,14 @@ impl Engine {
 }
 
 fn shape(comm: &CommData, bytes: usize) -> Shape {
+    shape_of_bytes(comm.rank() as u32, comm.size() as u32, bytes)
+}
+
+/// Rank 0 is the root of what has one.
+fn shape_of_bytes(rank: u32, size: u32, bytes: usize) -> Shape {
     Shape {
-        rank: comm.rank() as u32,
-        size: comm.size() as u32,
+        rank,
+        size,
         root: 0,
         count: bytes,
         width: 1,
